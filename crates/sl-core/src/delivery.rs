@@ -1,0 +1,209 @@
+//! Deliveries: what is to be told to whom, and how far that has come.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{AccountId, ClickId, ConversionId, DeliveryId, FanId, PixelId, PostbackId, SmartLinkId, TeamId},
+    time::Timestamp,
+};
+
+/// Name of an event at an ad platform: standard or custom, 1 to 100 characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventName(pub String);
+
+/// Who is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Destination {
+    /// An ad platform, through a pixel.
+    Pixel(PixelId),
+    /// A buyer's own URL.
+    Postback(PostbackId),
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pixel(id) => write!(f, "pixel:{id}"),
+            Self::Postback(id) => write!(f, "postback:{id}"),
+        }
+    }
+}
+
+/// What is told. Pixels know first and repeat purchases apart, postbacks do not (contract G.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryKind {
+    /// A click (pixels only).
+    Click,
+    /// `new_subscriber`.
+    NewSubscriber,
+    /// First non-subscription purchase (pixels only).
+    FirstTransaction,
+    /// For a pixel a repeat purchase; for a postback every transaction.
+    NewTransaction,
+    /// `message_received`.
+    MessageReceived,
+    /// `fan_sent_1_message`.
+    #[serde(rename = "fan_sent_1_message")]
+    FanSent1Message,
+    /// `fan_sent_3_messages`.
+    #[serde(rename = "fan_sent_3_messages")]
+    FanSent3Messages,
+}
+
+impl DeliveryKind {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Click => "click",
+            Self::NewSubscriber => "new_subscriber",
+            Self::FirstTransaction => "first_transaction",
+            Self::NewTransaction => "new_transaction",
+            Self::MessageReceived => "message_received",
+            Self::FanSent1Message => "fan_sent_1_message",
+            Self::FanSent3Messages => "fan_sent_3_messages",
+        }
+    }
+}
+
+/// The cause of one delivery, written by attribution in its step and never changed afterwards (decisions 56).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Hash of event and destination: the same cause makes the same job.
+    pub id: DeliveryId,
+    /// Owner.
+    pub team: TeamId,
+    /// Creator account.
+    pub account: AccountId,
+    /// Credited Smart Link.
+    pub link: SmartLinkId,
+    /// Who is told.
+    pub destination: Destination,
+    /// What is told.
+    pub kind: DeliveryKind,
+    /// Stable over attempts, replays and destinations (ad-platforms 1.5): the conversion's id, or `clk_` + click id.
+    pub event_id: String,
+    /// `None` for click events.
+    pub conversion: Option<ConversionId>,
+    /// `None` for overflow subscribers.
+    pub click: Option<ClickId>,
+    /// `None` for click events.
+    pub fan: Option<FanId>,
+    /// When it happened; acceptance ages count from here.
+    pub occurred_at: Timestamp,
+    /// When attribution decided it.
+    pub created_at: Timestamp,
+}
+
+/// Where a delivery stands (decisions 34).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// To be sent at `next_attempt_at`.
+    Waiting,
+    /// The receiver confirmed it.
+    Delivered,
+    /// Refused for good, or held until the destination is mended; can be replayed.
+    Parked,
+    /// The receiver would not take it any more.
+    Expired,
+    /// Our own rule says no (ad-platforms 1.7), with the reason.
+    Skipped,
+}
+
+impl DeliveryState {
+    /// All states, for metrics.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Delivered, Self::Parked, Self::Expired, Self::Skipped];
+
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Delivered => "delivered",
+            Self::Parked => "parked",
+            Self::Expired => "expired",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// The request as it is sent on every attempt, byte for byte. It holds no token of a pixel: that is added when the
+/// request leaves, so a changed token needs no new body and none rests in the clear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenderedRequest {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// Absolute URL, without any token.
+    pub url: String,
+    /// Names and values, without any token.
+    pub headers: Vec<(String, String)>,
+    /// May be empty.
+    pub body: Vec<u8>,
+}
+
+/// One attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// When it was sent.
+    pub at: Timestamp,
+    /// How long it took, milliseconds.
+    pub millis: u32,
+    /// HTTP status, when there was an answer.
+    pub status: Option<u16>,
+    /// `timeout`, `connection`, `dns`, `tls`, `http` (contract I.29), or `egress` when our guard refused.
+    pub error_type: Option<String>,
+    /// The receiver's words, secrets blanked, at most 2 KiB.
+    pub message: Option<String>,
+}
+
+/// What the worker writes about a job (decisions 56: in columns of its own).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Attempts made so far.
+    pub attempts: u32,
+    /// Due then, while waiting.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Why it is skipped, parked or expired.
+    pub reason: Option<String>,
+    /// First attempt whose fate is unknown (sent, no answer): repeating ends 47 h later (ad-platforms 14).
+    pub ambiguous_since: Option<Timestamp>,
+    /// Lint of the built event.
+    pub warnings: Vec<String>,
+    /// The newest attempt.
+    pub last: Option<Attempt>,
+    /// Last change.
+    pub updated_at: Timestamp,
+}
+
+impl Progress {
+    /// Of a job nobody has touched yet.
+    #[must_use]
+    pub fn fresh(created_at: Timestamp) -> Self {
+        Self {
+            state: DeliveryState::Waiting,
+            attempts: 0,
+            next_attempt_at: Some(created_at),
+            reason: None,
+            ambiguous_since: None,
+            warnings: Vec::new(),
+            last: None,
+            updated_at: created_at,
+        }
+    }
+}
+
+/// A job with its progress.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// What is told to whom.
+    pub job: Job,
+    /// How far it is.
+    pub progress: Progress,
+}

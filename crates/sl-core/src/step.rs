@@ -1,0 +1,226 @@
+//! One atomic step of attribution: everything a slice of the stream changes, with the position behind it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    click::ClickRow,
+    conversion::{Conversion, FanProfile},
+    delivery::Job,
+    event::{JournalId, Position},
+    ids::{AccountId, ClickId, DeadLetterId, FanId, PoolLinkId, SmartLinkId, TeamId},
+    money::Cents,
+    pool::Given,
+    time::Timestamp,
+};
+
+/// Names one piece of the state machine's memory; the bytes are [`crate::attribution`]'s own business.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StateKey(pub Vec<u8>);
+
+/// One piece of that memory, encoded by [`crate::attribution`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateBytes(pub Vec<u8>);
+
+/// Everything one slice of one stream partition changes (decisions 45). Values are absolute: applying a step twice is
+/// applying it once. At most 256 KiB of effects.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Step {
+    /// Stream partition; embedded storage has one, 0.
+    pub partition: u32,
+    /// Where to read on after this step.
+    pub position: Position,
+    /// Highest sequence applied per journal: what is not above it is skipped (decisions 47).
+    pub applied: Vec<(JournalId, u64)>,
+    /// Memory of the state machine; `None` forgets.
+    pub state: Vec<(StateKey, Option<StateBytes>)>,
+    /// New click rows.
+    pub clicks: Vec<ClickRow>,
+    /// Click rows whose hits or duplicate mark changed.
+    pub click_marks: Vec<ClickMark>,
+    /// New or changed conversions.
+    pub conversions: Vec<Conversion>,
+    /// Fans whose profile or standing under a link changed.
+    pub fans: Vec<FanUnderLink>,
+    /// Hourly rollups.
+    pub rollups: Vec<(RollupKey, Rollup)>,
+    /// Money per fan and day.
+    pub fan_days: Vec<FanDay>,
+    /// Lifetime totals of links.
+    pub totals: Vec<(SmartLinkId, LinkTotals)>,
+    /// Deliveries to make.
+    pub jobs: Vec<Job>,
+    /// Webhooks that could not be used.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Dead letters that were used after all.
+    pub revived: Vec<DeadLetterId>,
+    /// Pool links that a visitor holds, or hit again.
+    pub given: Vec<(AccountId, PoolLinkId, Given)>,
+    /// Subscribers whose link is still to be found by the matcher.
+    pub unmatched: Vec<Unmatched>,
+    /// ... and those found.
+    pub matched: Vec<(AccountId, FanId)>,
+    /// What `accounts.*` webhooks said.
+    pub signals: Vec<AccountSignal>,
+    /// Fans to be added to the list of their link (contract B.6).
+    pub list_adds: Vec<ListAdd>,
+}
+
+/// What of a click row attribution may change later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClickMark {
+    /// Row.
+    pub click: ClickId,
+    /// Its link.
+    pub link: SmartLinkId,
+    /// Raw hits, absolute.
+    pub gross_clicks: u32,
+    /// See [`ClickRow::is_duplicate`].
+    pub is_duplicate: bool,
+}
+
+/// A fan listed under a link (contract A.6.7): what `/fans` and `/spenders` show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FanUnderLink {
+    /// Owner.
+    pub team: TeamId,
+    /// Creator account.
+    pub account: AccountId,
+    /// Link.
+    pub link: SmartLinkId,
+    /// Fan.
+    pub fan: FanId,
+    /// Newest known profile.
+    pub profile: FanProfile,
+    /// The click behind the first conversion under this link.
+    pub click: Option<ClickId>,
+    /// First conversion under this link.
+    pub converted_at: Timestamp,
+    /// Has a subscriber conversion here.
+    pub is_subscriber: bool,
+    /// Credited here so far, reversals subtracted.
+    pub gross: Cents,
+    /// Credited here so far, net.
+    pub net: Cents,
+    /// Of which tips, net.
+    pub tips_net: Cents,
+    /// Inbound messages credited here.
+    pub messages: u32,
+}
+
+/// Which rollup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RollupKey {
+    /// Link.
+    pub link: SmartLinkId,
+    /// Start of the UTC hour (decisions 57).
+    pub hour: Timestamp,
+}
+
+/// Counters of one link and hour. Absolute values, never increments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Rollup {
+    /// People's clicks: no bots, no duplicates (decisions 3).
+    pub clicks: u64,
+    /// Bot rows.
+    pub bots: u64,
+    /// Duplicate rows of people.
+    pub duplicates: u64,
+    /// Subscriber conversions.
+    pub subscribers: u64,
+    /// All conversion rows.
+    pub conversions: u64,
+    /// Credited, reversals subtracted in the hour of the reversal (decisions 19). May be negative.
+    pub gross: Cents,
+    /// Likewise net.
+    pub net: Cents,
+}
+
+/// Money of one fan under one link on one UTC day (decisions 57): spenders are counted from these rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FanDay {
+    /// Link.
+    pub link: SmartLinkId,
+    /// Fan.
+    pub fan: FanId,
+    /// Start of the UTC day.
+    pub day: Timestamp,
+    /// Net sum of the day, absolute, reversals subtracted.
+    pub net: Cents,
+    /// Gross sum of the day.
+    pub gross: Cents,
+}
+
+/// Lifetime totals of one link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LinkTotals {
+    /// People's clicks.
+    pub clicks: u64,
+    /// All conversion rows (contract I.5).
+    pub conversions: u64,
+    /// Distinct attributed subscribers.
+    pub subscribers: u64,
+    /// Fans with net revenue above zero.
+    pub spenders: u64,
+    /// Gross, reversals subtracted; `None` until money first arrives (decisions 20).
+    pub revenue: Option<Cents>,
+}
+
+/// A webhook that was stored but could not be used (promise 8).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// From the time and the hash of the body.
+    pub id: DeadLetterId,
+    /// Owner.
+    pub team: TeamId,
+    /// As far as the body had one.
+    pub account: Option<AccountId>,
+    /// As far as the body had one.
+    pub event: String,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// Field, value and remedy.
+    pub reason: String,
+    /// Idempotency key of the delivery.
+    pub key: String,
+    /// As received.
+    pub body: Vec<u8>,
+}
+
+/// A subscriber whose link is still unknown: the matcher's search list (decisions 48).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unmatched {
+    /// Owner.
+    pub team: TeamId,
+    /// Creator account.
+    pub account: AccountId,
+    /// Fan.
+    pub fan: FanId,
+    /// `createdAt` of the webhook.
+    pub subscribed_at: Timestamp,
+    /// When the webhook was applied: the search times count from here.
+    pub known_at: Timestamp,
+}
+
+/// An `accounts.*` webhook in one bit (contract D.3.6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountSignal {
+    /// Which account.
+    pub account: AccountId,
+    /// Links can be made.
+    pub usable: bool,
+    /// `latestAuthAttempt.started_at`, or the arrival: older signals are ignored.
+    pub as_of: Timestamp,
+}
+
+/// A new subscriber to be added to a user list (contract B.6, E.4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListAdd {
+    /// Creator account.
+    pub account: AccountId,
+    /// The list.
+    pub list: String,
+    /// The fan.
+    pub fan: FanId,
+    /// When it was decided.
+    pub created_at: Timestamp,
+}

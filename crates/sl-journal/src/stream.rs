@@ -1,0 +1,65 @@
+//! The consuming side: records in order, from a position the consumer stores with its own state.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sl_core::event::{Position, Recorded};
+
+/// One partition of the stream, in order. The consumer keeps its position together with its state; the stream only
+/// hears of it to know what may be thrown away.
+#[async_trait]
+pub trait EventStream: Send {
+    /// Which partition this is; embedded storage has one, 0.
+    fn partition(&self) -> u32;
+
+    /// Reads on from `position` from now on. A position the stream no longer understands (it was replaced, or is
+    /// shorter) starts a new epoch: the answer is where reading really goes on.
+    ///
+    /// # Errors
+    /// [`StreamError`] when the stream can't be read.
+    async fn seek(&mut self, position: Position) -> Result<Position, StreamError>;
+
+    /// The next records, at most `max`, waiting up to `wait` for the first. Only synced records are seen. An empty
+    /// batch means that nothing came.
+    ///
+    /// # Errors
+    /// [`StreamError`]; the same call may be made again.
+    async fn next(&mut self, max: usize, wait: Duration) -> Result<Batch, StreamError>;
+
+    /// The consumer's state up to `position` is on disk: what lies before it may be thrown away.
+    ///
+    /// # Errors
+    /// [`StreamError`]; nothing is lost but space.
+    async fn passed(&mut self, position: Position) -> Result<(), StreamError>;
+
+    /// Where the next record will go: the distance to a consumer's position is its lag in records.
+    fn head(&self) -> Position;
+}
+
+/// Records and where to read on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// In order.
+    pub records: Vec<Recorded>,
+    /// Behind the last of them.
+    pub next: Position,
+}
+
+/// The stream can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// The records before this one are gone although somebody still needed them.
+    #[error("records before {0:?} were removed before they were read")]
+    Gap(Position),
+    /// A record that passed its checksum can't be decoded.
+    #[error("record {sequence} can't be decoded: {reason}")]
+    Undecodable {
+        /// Its number.
+        sequence: u64,
+        /// What the decoder says.
+        reason: String,
+    },
+    /// The disk, or the broker.
+    #[error("the stream can't be read: {0}")]
+    Io(String),
+}

@@ -1,0 +1,38 @@
+//! Attribution's memory and its atomic steps.
+
+use async_trait::async_trait;
+use sl_core::{
+    event::{JournalId, Position},
+    step::{StateBytes, StateKey, Step},
+};
+
+use crate::Result;
+
+/// State, effects and stream position move together (promise 5, decisions 45).
+#[async_trait]
+pub trait Ledger: Send + Sync + 'static {
+    /// Takes a partition over: completes an unfinished step first, then tells where to read on.
+    async fn open(&self, partition: u32) -> Result<Opened>;
+
+    /// Reads pieces of state, in the order asked for.
+    async fn load(&self, partition: u32, keys: Vec<StateKey>) -> Result<Vec<Option<StateBytes>>>;
+
+    /// Commits a whole step, or nothing of it. When the call returns the step is visible to every reader;
+    /// [`Ledger::sync`] makes it survive a power cut.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Fenced`] when somebody else has opened the partition since.
+    async fn apply(&self, step: Step) -> Result<()>;
+
+    /// Everything applied so far survives a power cut from now on; returns the position that is safe.
+    async fn sync(&self, partition: u32) -> Result<Position>;
+}
+
+/// Where a partition stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Opened {
+    /// Read on here.
+    pub position: Position,
+    /// Highest sequence applied, per journal (decisions 47).
+    pub applied: Vec<(JournalId, u64)>,
+}

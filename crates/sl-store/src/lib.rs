@@ -1,0 +1,63 @@
+//! The storage seams, small and in our nouns. A backend is what passes the conformance suite beside them.
+//!
+//! Every call names the team or something owned by one; nothing here knows tables, keys or bytes. All traits are
+//! async; embedded backends work on threads of their own.
+//!
+//! This crate never stores anything itself.
+
+pub mod catalog;
+pub mod ledger;
+pub mod outbox;
+pub mod pool;
+pub mod reports;
+
+use std::sync::Arc;
+
+pub use catalog::Catalog;
+pub use ledger::Ledger;
+pub use outbox::Outbox;
+pub use pool::Pool;
+pub use reports::Reports;
+
+/// One backend, seen through its five seams.
+#[derive(Clone)]
+pub struct Store {
+    /// What people configure.
+    pub catalog: Arc<dyn Catalog>,
+    /// Pool links.
+    pub pool: Arc<dyn Pool>,
+    /// Attribution's atomic steps.
+    pub ledger: Arc<dyn Ledger>,
+    /// What people read.
+    pub reports: Arc<dyn Reports>,
+    /// What is told to whom.
+    pub outbox: Arc<dyn Outbox>,
+}
+
+/// A backend could not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The backend can't be reached or has no room; the same call may work later.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// Somebody else owns this partition, block or shard now; stop.
+    #[error("fenced: {0}")]
+    Fenced(String),
+    /// What was read can't be understood.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// The row does not exist (or belongs to another team).
+    #[error("no such row")]
+    NotFound,
+}
+
+impl StoreError {
+    /// Whether the same call may work later.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+/// Shorthand of the traits.
+pub type Result<T> = std::result::Result<T, StoreError>;

@@ -1,0 +1,81 @@
+//! The outbox: jobs by destination, bodies, attempts.
+
+use async_trait::async_trait;
+use sl_core::{
+    delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
+    ids::{ClickId, DeliveryId, TeamId},
+    time::Timestamp,
+};
+
+use crate::Result;
+
+/// Jobs are written by [`crate::Ledger::apply`]; everything else about them is the worker's.
+#[async_trait]
+pub trait Outbox: Send + Sync + 'static {
+    /// Destinations with something due at `now`, each with the time its oldest due job became due.
+    async fn due_destinations(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>>;
+
+    /// Due jobs of one destination, oldest first.
+    async fn due(&self, destination: Destination, now: Timestamp, limit: usize) -> Result<Vec<Delivery>>;
+
+    /// When the next job of any destination is due, if one is waiting.
+    async fn next_due(&self) -> Result<Option<Timestamp>>;
+
+    /// Keeps the rendered request. On disk when the call returns, before it is first sent (decisions 56). The first one
+    /// stays: returns what is stored.
+    async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest>;
+
+    /// The stored request.
+    async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>>;
+
+    /// Writes an attempt (when one was made) and the new progress, in one step.
+    async fn record(&self, id: DeliveryId, attempt: Option<Attempt>, progress: Progress) -> Result<()>;
+
+    /// One delivery of a team.
+    async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>>;
+
+    /// All attempts of a delivery, oldest first, at most the last 50.
+    async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>>;
+
+    /// Deliveries of a team, newest first, after `cursor`.
+    async fn list(&self, team: TeamId, filter: DeliveryFilter) -> Result<Vec<Delivery>>;
+
+    /// Deliveries that hang on a click, by creation.
+    async fn of_click(&self, team: TeamId, click: ClickId) -> Result<Vec<Delivery>>;
+
+    /// How many there are in each state, for all teams; `due_now` of [`Counts`] at `now`.
+    async fn counts(&self, now: Timestamp) -> Result<Counts>;
+
+    /// The newest finished attempt of a postback, for `latest_response` (contract A.9.2).
+    async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>>;
+}
+
+/// Which deliveries to list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeliveryFilter {
+    /// Only this state.
+    pub state: Option<DeliveryState>,
+    /// Only this destination.
+    pub destination: Option<Destination>,
+    /// At most so many.
+    pub limit: usize,
+    /// Go on after this one.
+    pub after: Option<DeliveryId>,
+}
+
+/// Figures of the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Waiting and due now.
+    pub due_now: u64,
+    /// Waiting, due or not.
+    pub waiting: u64,
+    /// Confirmed.
+    pub delivered: u64,
+    /// Refused or held.
+    pub parked: u64,
+    /// Too old.
+    pub expired: u64,
+    /// Our own rule.
+    pub skipped: u64,
+}
