@@ -6,8 +6,17 @@
 //!
 //! This crate never decides anything about clicks and never opens a network connection.
 
+pub mod codec;
+pub mod disk;
+pub mod inspect;
+pub mod journal;
 pub mod log;
+mod proto;
+mod segment;
 pub mod stream;
+pub mod suite;
 
+pub use inspect::{VerifyReport, dump, verify};
+pub use journal::{Durability, Journal, JournalConfig, JournalError, JournalStatus, JournalStream};
 pub use log::{ClickLog, Fate, LostReason, Ticket};
 pub use stream::{Batch, EventStream, StreamError};

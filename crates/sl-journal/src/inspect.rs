@@ -1,0 +1,115 @@
+//! Looks at a journal's directory without writing to it, also while the service runs.
+
+use std::{ops::Range, path::Path};
+
+use sl_core::event::{Event, JournalId, Position};
+
+use crate::{JournalError, codec, disk::RealDisk, journal::recovery};
+
+/// What [`verify`] found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VerifyReport {
+    /// Whose journal; `None` when there is no readable segment.
+    pub journal: Option<JournalId>,
+    /// Oldest first.
+    pub segments: Vec<SegmentReport>,
+}
+
+/// One segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentReport {
+    /// File name.
+    pub name: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// Epoch of its records.
+    pub epoch: u64,
+    /// Sequences of its records: of the first, and one more than of the last.
+    pub sequences: Range<u64>,
+    /// Good records.
+    pub records: u64,
+    /// Good records that this version can't decode.
+    pub undecodable: u64,
+    /// Byte ranges without a good record although good ones follow.
+    pub damages: Vec<Range<u64>>,
+    /// Both copies of the header are damaged.
+    pub header_damaged: bool,
+}
+
+impl VerifyReport {
+    /// Good records altogether.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.records).sum()
+    }
+
+    /// Nothing is damaged and everything can be decoded. What an interrupted write left behind the last record is no
+    /// damage.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.segments.iter().all(|segment| {
+            !segment.header_damaged && segment.damages.is_empty() && segment.undecodable == 0
+        })
+    }
+}
+
+/// Checks every record of the journal in `dir`.
+///
+/// # Errors
+/// [`JournalError`] when the directory can't be read at all.
+pub fn verify(dir: &Path) -> Result<VerifyReport, JournalError> {
+    let disk = RealDisk::read_only(dir)?;
+    let found = recovery::find(&disk)?;
+    let journal = found.journal.unwrap_or_default();
+    let mut report = VerifyReport { journal: found.journal, segments: Vec::new() };
+    for segment in &found.segments {
+        let mut scan = segment.scan(&disk, journal)?;
+        let mut found = SegmentReport {
+            name: segment.name.clone(),
+            bytes: segment.bytes,
+            epoch: segment.header.epoch,
+            sequences: segment.header.first..segment.header.first,
+            records: 0,
+            undecodable: 0,
+            damages: Vec::new(),
+            header_damaged: segment.header_damaged,
+        };
+        while let Some(sequence) = scan.step()? {
+            found.records += 1;
+            found.sequences.end = sequence + 1;
+            found.undecodable += u64::from(codec::decode(scan.payload()).is_err());
+            found.damages.extend(scan.take_damages().into_iter().map(|damage| damage.bytes));
+        }
+        report.segments.push(found);
+    }
+    Ok(report)
+}
+
+/// Hands over every readable record of the journal in `dir` from `from` on, in order; returns how many. What can't be
+/// decoded is skipped.
+///
+/// # Errors
+/// [`JournalError`] when the directory can't be read.
+pub fn dump(
+    dir: &Path,
+    from: Position,
+    mut each: impl FnMut(Position, Event),
+) -> Result<u64, JournalError> {
+    let disk = RealDisk::read_only(dir)?;
+    let found = recovery::find(&disk)?;
+    let journal = found.journal.unwrap_or_default();
+    let mut count = 0;
+    for segment in found.segments.iter().filter(|segment| segment.end > from.offset) {
+        let mut scan = segment.scan(&disk, journal)?;
+        while let Some(sequence) = scan.step()? {
+            if sequence < from.offset {
+                continue;
+            }
+            if let Ok(event) = codec::decode(scan.payload()) {
+                count += 1;
+                each(Position { epoch: segment.header.epoch, offset: sequence }, event);
+            }
+        }
+    }
+    Ok(count)
+}

@@ -1,0 +1,181 @@
+//! A segment that is being written, and how the next one is opened.
+
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::{Duration, Instant},
+};
+
+use super::{
+    queue::deadline,
+    shared::{Shared, reason},
+    shelf::{Segment, Spare},
+};
+use crate::{
+    LostReason,
+    disk::{DiskFile, remove_if_there, write_all},
+    segment::{HEADER_BYTES, Header},
+};
+
+/// A file the writer makes itself because no spare was ready.
+const DRAFT: &str = "draft.tmp";
+
+/// The last segment.
+pub(super) struct Current {
+    segment: Arc<Segment>,
+    file: Arc<dyn DiskFile>,
+    offset: u64,
+    capacity: u64,
+}
+
+impl Current {
+    pub(super) fn room(&self) -> usize {
+        usize::try_from(self.capacity.saturating_sub(self.offset)).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        write_all(&*self.file, bytes, self.offset)?;
+        self.offset += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Makes everything written durable and readable; says how long the disk took.
+    pub(super) fn sync(&mut self, end: u64) -> io::Result<Duration> {
+        let begun = Instant::now();
+        self.file.sync()?;
+        self.segment.grow(self.offset, end);
+        Ok(begun.elapsed())
+    }
+
+    /// Gives up the unsynced tail, as far as the disk still listens.
+    pub(super) fn cut(self) {
+        let length = self.segment.length();
+        match self.file.set_len(length) {
+            Ok(()) => self.segment.resize(length),
+            Err(error) => {
+                tracing::warn!(segment = self.segment.name, %error, "the tail of a failed segment stays");
+            }
+        }
+    }
+}
+
+/// Opens segments, one after the other.
+pub(super) struct Opener {
+    shared: Arc<Shared>,
+    ordinal: u64,
+    /// One more than the last good sequence: where older segments are sealed.
+    pub(super) good: u64,
+    /// After a failure: the reason, and when to try again.
+    pause: Option<(LostReason, Instant)>,
+}
+
+impl Opener {
+    pub(super) fn new(shared: Arc<Shared>, ordinal: u64, good: u64) -> Self {
+        Self { shared, ordinal, good, pause: None }
+    }
+
+    /// The next segment, for records from `first` on.
+    pub(super) fn open(&mut self, first: u64, epoch: u64) -> Result<Current, LostReason> {
+        if let Some((reason, until)) = self.pause {
+            if Instant::now() < until {
+                return Err(reason);
+            }
+            self.pause = None;
+        }
+        let opened = self.file().and_then(|spare| self.start(spare, first, epoch).map_err(|error| reason(&error)));
+        opened.inspect_err(|reason| self.failed(*reason))
+    }
+
+    /// Nothing is tried for a moment.
+    pub(super) fn failed(&mut self, reason: LostReason) {
+        self.pause = Some((reason, deadline(self.shared.config.retry_pause)));
+    }
+
+    /// The spare, or a file that is not preallocated: slower to sync, as sound.
+    fn file(&self) -> Result<Spare, LostReason> {
+        if let Some(spare) = self.shared.shelf.lock().spare.take() {
+            return Ok(spare);
+        }
+        let size = self.shared.config.segment_bytes;
+        self.shared.promise(size)?;
+        let made = remove_if_there(&*self.shared.disk, DRAFT).and_then(|()| self.shared.disk.create(DRAFT));
+        self.shared.shelf.lock().promised -= size;
+        let file = made.map_err(|error| reason(&error))?;
+        Ok(Spare { name: DRAFT.to_owned(), file, size })
+    }
+
+    fn start(&mut self, spare: Spare, first: u64, epoch: u64) -> io::Result<Current> {
+        let header = Header {
+            journal: self.shared.id,
+            ordinal: self.ordinal,
+            first,
+            sealed_at: self.good,
+            epoch,
+            created_at: self.shared.clock.now(),
+        };
+        let segment = Arc::new(Segment::new(header, first, HEADER_BYTES as u64, spare.size));
+        let disk = &*self.shared.disk;
+        let placed = write_all(&*spare.file, &header.to_block(), 0)
+            .and_then(|()| spare.file.sync())
+            .and_then(|()| disk.rename(&spare.name, &segment.name))
+            .and_then(|()| disk.sync());
+        // Even a segment that failed may have its name by now: the number is spent.
+        self.ordinal += 1;
+        if let Err(error) = placed {
+            for name in [&spare.name, &segment.name] {
+                if let Err(error) = remove_if_there(disk, name) {
+                    tracing::warn!(name, %error, "the file of a failed segment can't be removed");
+                }
+            }
+            return Err(error);
+        }
+        self.shared.shelf.lock().segments.push_back(Arc::clone(&segment));
+        self.shared.keeper.ring();
+        let capacity = self.shared.config.segment_bytes;
+        Ok(Current { segment, file: spare.file, offset: HEADER_BYTES as u64, capacity })
+    }
+}
+
+/// Makes the next segment's file ahead of need: zeros, synced (decisions 60).
+pub(super) fn make_spare(shared: &Shared) -> io::Result<()> {
+    const NAME: &str = "spare.tmp";
+    /// Zeros per write and per sync: the commits of the hot path wait behind one of these at most.
+    const CHUNK: usize = 1 << 20;
+    if shared.shelf.lock().spare.is_some() {
+        return Ok(());
+    }
+    let size = shared.config.segment_bytes;
+    if shared.promise(size).is_err() {
+        // No room inside journal.max_disk: the writer says so when it matters.
+        return Ok(());
+    }
+    let made = remove_if_there(&*shared.disk, NAME).and_then(|()| shared.disk.create(NAME)).and_then(|file| {
+        let zeros = vec![0; CHUNK];
+        let mut offset = 0;
+        while offset < size && !shared.keeper.stopped() {
+            let length = usize::try_from(size - offset).unwrap_or(CHUNK).min(CHUNK);
+            write_all(&*file, zeros.get(..length).unwrap_or_default(), offset)?;
+            file.sync()?;
+            offset += length as u64;
+        }
+        Ok(file)
+    });
+    let mut shelf = shared.shelf.lock();
+    shelf.promised -= size;
+    match made {
+        Ok(file) => {
+            shelf.spare = Some(Spare { name: NAME.to_owned(), file, size });
+            Ok(())
+        }
+        Err(error) => {
+            drop(shelf);
+            remove_if_there(&*shared.disk, NAME)?;
+            Err(error)
+        }
+    }
+}
+
+/// What the writer has made readable: for status lines.
+pub(super) fn synced(shared: &Shared) -> u64 {
+    shared.synced.load(SeqCst)
+}

@@ -1,0 +1,221 @@
+//! The thread that writes: takes all that waits, writes it, syncs once, tells, and at once takes what came meanwhile.
+//!
+//! A write or sync that fails is never tried again on the same file: after a failed `fdatasync` the pages may be gone
+//! while the next one would succeed. The segment is sealed behind its last synced record and the records go into a new
+//! one; if that fails too, they are lost.
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    config::{BUFFERED_SYNC, Durability},
+    open_segment::{Current, Opener},
+    queue::{Run, Taken, deadline},
+    shared::{Shared, reason},
+};
+use crate::{LostReason, segment::frame_len};
+
+/// Most that is written before it is synced when nobody waits for the sync.
+const BUFFERED_BYTES: usize = 4 << 20;
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    opener: Opener,
+    current: Option<Current>,
+    epoch: u64,
+    unsynced: Unsynced,
+    /// When the oldest unsynced record must be synced.
+    due: Option<Instant>,
+}
+
+/// What the current segment holds behind its last synced record.
+#[derive(Default)]
+struct Unsynced {
+    first: u64,
+    end: u64,
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, opener: Opener, epoch: u64) -> Self {
+        Self { shared, opener, current: None, epoch, unsynced: Unsynced::default(), due: None }
+    }
+
+    /// Opens the first segment; a disk that can't now is asked again for the first record.
+    pub(super) fn prepare(&mut self, first: u64) {
+        match self.opener.open(first, self.epoch) {
+            Ok(current) => self.current = Some(current),
+            Err(reason) => *self.shared.trouble.lock() = Some(reason),
+        }
+    }
+
+    /// Runs until the queue is closed and empty. Returns one more than the last good sequence.
+    pub(super) fn run(mut self) -> u64 {
+        loop {
+            match self.shared.queue.take(self.due) {
+                Taken::Runs(runs) => {
+                    for run in runs {
+                        self.write_run(&run);
+                        self.shared.queue.recycle(run.bytes);
+                    }
+                    self.report();
+                }
+                Taken::Nothing => {}
+                Taken::Closed => break,
+            }
+            if self.due.is_some_and(|due| due <= Instant::now()) {
+                self.sync();
+            }
+        }
+        self.sync();
+        self.report();
+        if let Some(current) = self.current.take() {
+            // The zeros behind the last record.
+            current.cut();
+        }
+        self.opener.good
+    }
+
+    fn write_run(&mut self, run: &Run) {
+        if run.epoch != self.epoch {
+            self.sync();
+            self.epoch = run.epoch;
+            self.current = None;
+            // The epoch reaches disk even if no record follows. One that can't is started again by the same consumer.
+            self.prepare(run.first);
+        }
+        let end = run.first + run.count;
+        let (mut sequence, mut rest) = (run.first, run.bytes.as_slice());
+        while sequence < end {
+            let Some(length) = frame_len(rest) else { return };
+            let room = match self.room(length, sequence) {
+                Ok(room) => room,
+                Err(reason) => return self.lose(sequence, end, reason),
+            };
+            let (bytes, count) = whole_frames(rest, room);
+            self.put(bytes, sequence, count);
+            sequence += count;
+            rest = rest.get(bytes.len()..).unwrap_or_default();
+        }
+    }
+
+    /// Bytes the current segment has room for: at least `length`, if need be in a new segment.
+    fn room(&mut self, length: usize, sequence: u64) -> Result<usize, LostReason> {
+        if let Some(current) = &self.current {
+            if current.room() >= length {
+                return Ok(current.room());
+            }
+            self.sync();
+            self.current = None;
+        }
+        let current = self.opener.open(sequence, self.epoch)?;
+        let room = current.room();
+        self.current = Some(current);
+        *self.shared.trouble.lock() = None;
+        Ok(room)
+    }
+
+    fn put(&mut self, bytes: &[u8], sequence: u64, count: u64) {
+        if self.unsynced.bytes.is_empty() {
+            self.unsynced.first = sequence;
+        }
+        self.unsynced.end = sequence + count;
+        self.unsynced.bytes.extend_from_slice(bytes);
+        let Some(current) = &mut self.current else { return };
+        if let Err(error) = current.write(bytes) {
+            return self.rescue(&error);
+        }
+        match self.shared.config.durability {
+            Durability::Synced => self.sync(),
+            Durability::Buffered if self.unsynced.bytes.len() >= BUFFERED_BYTES => self.sync(),
+            Durability::Buffered => {
+                self.due.get_or_insert_with(|| deadline(BUFFERED_SYNC));
+                self.shared.fates.settle(sequence + count);
+            }
+        }
+    }
+
+    fn sync(&mut self) {
+        self.due = None;
+        if self.unsynced.bytes.is_empty() {
+            return;
+        }
+        let Some(current) = &mut self.current else { return };
+        match current.sync(self.unsynced.end) {
+            Ok(took) => self.synced(took),
+            Err(error) => self.rescue(&error),
+        }
+    }
+
+    /// The current segment failed: its unsynced records go into a new one, or are lost.
+    fn rescue(&mut self, error: &io::Error) {
+        self.due = None;
+        tracing::error!(%error, "a journal segment failed and is sealed behind its last synced record");
+        metrics::counter!("smartlinks_journal_segments_failed_total").increment(1);
+        if let Some(failed) = self.current.take() {
+            failed.cut();
+        }
+        let moved = self.opener.open(self.unsynced.first, self.epoch).and_then(|mut next| {
+            let wrote = next.write(&self.unsynced.bytes).and_then(|()| next.sync(self.unsynced.end));
+            match wrote {
+                Ok(took) => Ok((next, took)),
+                Err(error) => {
+                    // Cut to its header it still says where the failed segment ends.
+                    next.cut();
+                    Err(reason(&error))
+                }
+            }
+        });
+        match moved {
+            Ok((next, took)) => {
+                self.current = Some(next);
+                self.synced(took);
+            }
+            Err(reason) => {
+                let (first, end) = (self.unsynced.first, self.unsynced.end);
+                self.unsynced.bytes.clear();
+                self.opener.failed(reason);
+                self.lose(first, end, reason);
+            }
+        }
+    }
+
+    fn synced(&mut self, took: Duration) {
+        metrics::histogram!("smartlinks_journal_sync_seconds").record(took.as_secs_f64());
+        let end = self.unsynced.end;
+        self.unsynced.bytes.clear();
+        self.opener.good = end;
+        self.shared.publish_synced(end);
+        self.shared.fates.settle(end);
+    }
+
+    fn lose(&self, first: u64, end: u64, reason: LostReason) {
+        *self.shared.trouble.lock() = Some(reason);
+        metrics::counter!("smartlinks_journal_lost_total", "reason" => reason.as_str())
+            .increment(end.saturating_sub(first));
+        self.shared.fates.lose(first..end, reason);
+        self.shared.publish_synced(end);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a gauge; exact below 2^53 records")]
+    fn report(&self) {
+        metrics::gauge!("smartlinks_journal_head").set(self.shared.queue.head().offset as f64);
+        let synced = self.shared.synced.load(std::sync::atomic::Ordering::SeqCst);
+        metrics::gauge!("smartlinks_journal_synced").set(synced as f64);
+    }
+}
+
+/// As many whole frames from the start as fit into `room`, and how many they are.
+fn whole_frames(bytes: &[u8], room: usize) -> (&[u8], u64) {
+    let (mut length, mut count) = (0, 0);
+    while let Some(next) = bytes.get(length..).and_then(frame_len)
+        && length + next <= room
+    {
+        length += next;
+        count += 1;
+    }
+    (bytes.get(..length).unwrap_or_default(), count)
+}
