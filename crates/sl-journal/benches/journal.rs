@@ -1,5 +1,5 @@
 //! What a click costs: encoding, appending, and reading back.
-#![expect(missing_docs, reason = "criterion's macros make public items")]
+#![expect(clippy::expect_used, reason = "a bench that can't set up has nothing to measure")]
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ fn click(n: u64) -> Event {
         account: "acct_5f2b8c1d9e".into(),
         link: SmartLinkId::from_bytes([7; 16]),
         at,
-        window: Duration::from_hours(6),
+        window: Duration::from_secs(6 * 3600),
         class: Class::Person,
         rung: Rung::Fresh,
         pool_link: Some(PoolLinkId { kind: LinkKind::TrackingLink, number: n }),
@@ -31,11 +31,13 @@ fn click(n: u64) -> Event {
             lasting: Some(VisitorId(u128::from(n) << 62)),
         },
         request: RequestFacts {
-            target: "/go/01KZ4M8Q2T7V9W3X5Y6B1C0DEF?fbclid=IwAR0abcdefghijklmnopqrstuvwxyz&utm_source=meta".to_owned(),
-            ip: Some([203, 0, 113, 7].into()),
-            user_agent: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_3 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 \
-                         Instagram 370.0.0.26.85"
+            target: "/go/01KZ4M8Q2T7V9W3X5Y6B1C0DEF?fbclid=IwAR0abcdefghijklmnopqrstuvwxyz&utm_source=meta"
                 .to_owned(),
+            ip: Some([203, 0, 113, 7].into()),
+            user_agent:
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_3 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 \
+                         Instagram 370.0.0.26.85"
+                    .to_owned(),
             referrer: Some("l.instagram.com".to_owned()),
             accept_language: Some("en-US,en;q=0.9".to_owned()),
         },
@@ -82,7 +84,8 @@ fn appending(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(BATCH)).sample_size(20);
     for durability in [Durability::Synced, Durability::Buffered] {
         let directory = tempfile::tempdir().expect("a directory");
-        let config = JournalConfig { dir: directory.path().to_owned(), durability, ..JournalConfig::default() };
+        let config =
+            JournalConfig { dir: directory.path().to_owned(), durability, ..JournalConfig::default() };
         let journal = Journal::open(config, Arc::new(ManualClock::at(Timestamp(0)))).expect("a journal");
         group.bench_function(format!("{durability:?} x {BATCH}"), |bench| {
             bench.iter_batched(

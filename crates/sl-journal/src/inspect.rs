@@ -47,9 +47,9 @@ impl VerifyReport {
     /// damage.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.segments.iter().all(|segment| {
-            !segment.header_damaged && segment.damages.is_empty() && segment.undecodable == 0
-        })
+        self.segments
+            .iter()
+            .all(|segment| !segment.header_damaged && segment.damages.is_empty() && segment.undecodable == 0)
     }
 }
 
@@ -80,6 +80,10 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, JournalError> {
             found.undecodable += u64::from(codec::decode(scan.payload()).is_err());
             found.damages.extend(scan.take_damages().into_iter().map(|damage| damage.bytes));
         }
+        // The segment behind says how far this one went.
+        if segment.end != u64::MAX && scan.expect() < segment.end {
+            found.damages.push(scan.offset()..segment.bytes);
+        }
         report.segments.push(found);
     }
     Ok(report)
@@ -90,11 +94,7 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, JournalError> {
 ///
 /// # Errors
 /// [`JournalError`] when the directory can't be read.
-pub fn dump(
-    dir: &Path,
-    from: Position,
-    mut each: impl FnMut(Position, Event),
-) -> Result<u64, JournalError> {
+pub fn dump(dir: &Path, from: Position, mut each: impl FnMut(Position, Event)) -> Result<u64, JournalError> {
     let disk = RealDisk::read_only(dir)?;
     let found = recovery::find(&disk)?;
     let journal = found.journal.unwrap_or_default();

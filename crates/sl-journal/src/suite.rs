@@ -52,7 +52,12 @@ pub fn event(n: u64) -> Event {
         body: vec![b'x'; usize::try_from(n % 97).unwrap_or(0)],
         retry_of: None,
     });
-    Event { team: TeamId(1), account: "acct_suite".into(), at: Timestamp(i64::try_from(n).unwrap_or(0)), body }
+    Event {
+        team: TeamId(1),
+        account: "acct_suite".into(),
+        at: Timestamp(i64::try_from(n).unwrap_or(0)),
+        body,
+    }
 }
 
 async fn append(log: &dyn ClickLog, numbers: std::ops::Range<u64>) {
@@ -70,7 +75,9 @@ async fn read(stream: &mut dyn EventStream, count: usize) -> (Vec<Recorded>, Pos
     let (mut records, mut next) = (Vec::new(), Position::default());
     while records.len() < count {
         let batch = stream.next(count - records.len(), PATIENCE).await;
-        let Ok(Batch { records: more, next: behind }) = batch else { panic!("a healthy stream can be read: {batch:?}") };
+        let Ok(Batch { records: more, next: behind }) = batch else {
+            panic!("a healthy stream can be read: {batch:?}")
+        };
         assert!(!more.is_empty(), "only {} of {count} records came within {PATIENCE:?}", records.len());
         records.extend(more);
         next = behind;

@@ -44,7 +44,9 @@ pub(super) fn to_message(click: Click, team: TeamId, account: &AccountId) -> pro
         device: Some(same_fields!(click.device => proto::Device { kind, browser, family, platform })),
         place: Some(same_fields!(click.place => proto::Place { country, region, city, postal_code })),
         params: Some(params!(click.params => proto::Params)),
-        cookies: Some(same_fields!(click.cookies => proto::AdCookies { fbc, fbp, ttclid, ttp, scclid, scid })),
+        cookies: Some(
+            same_fields!(click.cookies => proto::AdCookies { fbc, fbp, ttclid, ttp, scclid, scid }),
+        ),
     }
 }
 

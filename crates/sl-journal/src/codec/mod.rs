@@ -43,9 +43,8 @@ pub enum DecodeError {
 /// Appends the event's bytes to `into`.
 pub fn encode(event: Event, into: &mut Vec<u8>) {
     let message = to_message(event);
-    into.reserve(message.encoded_len());
-    // A Vec grows as needed: encoding into one can't fail.
-    message.encode_raw(into);
+    let encoded = message.encode(into);
+    debug_assert!(encoded.is_ok(), "a Vec grows as needed");
 }
 
 /// Reads what [`encode`] wrote.
@@ -53,9 +52,7 @@ pub fn encode(event: Event, into: &mut Vec<u8>) {
 /// # Errors
 /// [`DecodeError`] when the bytes are no event this version can use.
 pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
-    from_message(
-        proto::Event::decode(bytes).map_err(|error| DecodeError::Malformed(error.to_string()))?,
-    )
+    from_message(proto::Event::decode(bytes).map_err(|error| DecodeError::Malformed(error.to_string()))?)
 }
 
 fn to_message(event: Event) -> proto::Event {

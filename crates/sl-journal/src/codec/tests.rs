@@ -43,11 +43,8 @@ fn visitor() -> impl Strategy<Value = VisitorKeys> {
 }
 
 fn profile() -> impl Strategy<Value = FanProfile> {
-    (option::of(text()), option::of(text()), option::of(text())).prop_map(|(username, name, avatar)| FanProfile {
-        username,
-        name,
-        avatar,
-    })
+    (option::of(text()), option::of(text()), option::of(text()))
+        .prop_map(|(username, name, avatar)| FanProfile { username, name, avatar })
 }
 
 fn request() -> impl Strategy<Value = RequestFacts> {
@@ -96,12 +93,8 @@ fn params() -> impl Strategy<Value = Params> {
 
 fn click() -> impl Strategy<Value = Click> {
     let ids = (any::<[u8; 16]>(), any::<u64>(), account(), any::<[u8; 16]>(), at(), any::<u64>());
-    let class = prop_oneof![
-        Just(Class::Person),
-        Just(Class::Repeat),
-        Just(Class::Bot),
-        Just(Class::Speculative)
-    ];
+    let class =
+        prop_oneof![Just(Class::Person), Just(Class::Repeat), Just(Class::Bot), Just(Class::Speculative)];
     let rung =
         prop_oneof![Just(Rung::Fresh), Just(Rung::Recycled), Just(Rung::Overflow), Just(Rung::Profile)];
     let facts = (visitor(), request(), vec(text(), 4), vec(option::of(text()), 10), params());
@@ -269,7 +262,8 @@ fn a_value_of_a_newer_version_is_named() {
         class: 77,
         ..proto::Click::default()
     };
-    let bytes = proto::Event { body: Some(Body::Click(Box::new(click))), ..proto::Event::default() }.encode_to_vec();
+    let bytes =
+        proto::Event { body: Some(Body::Click(Box::new(click))), ..proto::Event::default() }.encode_to_vec();
     let error = decode(&bytes).unwrap_err();
     assert_eq!(error.to_string(), "click.class = 77 is not a value this version knows");
 }

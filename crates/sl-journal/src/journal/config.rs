@@ -49,7 +49,7 @@ impl Default for JournalConfig {
         Self {
             dir: PathBuf::from("./smartlinks-data/journal"),
             segment_bytes: 64 << 20,
-            retention: Duration::from_hours(48),
+            retention: Duration::from_secs(48 * 3600),
             max_disk: 8 << 30,
             durability: Durability::default(),
             queue_bytes: 16 << 20,
@@ -62,14 +62,18 @@ impl Default for JournalConfig {
 impl JournalConfig {
     /// Largest payload of one record: a webhook body is at most 1 MiB.
     pub(crate) fn longest_record(&self) -> usize {
-        let room = usize::try_from(self.segment_bytes).unwrap_or(usize::MAX).saturating_sub(HEADER_BYTES + 64);
+        let room =
+            usize::try_from(self.segment_bytes).unwrap_or(usize::MAX).saturating_sub(HEADER_BYTES + 64);
         room.min(4 << 20).min(self.queue_bytes)
     }
 
     pub(crate) fn check(&self) -> Result<(), JournalError> {
         let bad = |text: String| Err(JournalError::Config(text));
         if !(16 << 10..=1 << 30).contains(&self.segment_bytes) {
-            return bad(format!("journal.segment = {}: it must be between 16KiB and 1GiB", self.segment_bytes));
+            return bad(format!(
+                "journal.segment = {}: it must be between 16KiB and 1GiB",
+                self.segment_bytes
+            ));
         }
         if self.max_disk < 3 * self.segment_bytes {
             return bad(format!(

@@ -48,7 +48,8 @@ pub(super) fn store(shared: &Shared) -> io::Result<()> {
     };
     let sealed = seal_small(&proto::Consumers { consumers }.encode_to_vec());
     let _one_at_a_time = shared.consumers_file.lock();
-    replace_small(&*shared.disk, CONSUMERS, &sealed).inspect_err(|_| shared.shelf.lock().consumers_changed = true)
+    replace_small(&*shared.disk, CONSUMERS, &sealed)
+        .inspect_err(|_| shared.shelf.lock().consumers_changed = true)
 }
 
 /// Says that the stop was orderly and nothing below `head` is missing.

@@ -125,8 +125,7 @@ mod tests {
         fates.settle(50);
         let above = tasks.split_off(50);
         for (n, task) in tasks.into_iter().enumerate() {
-            let want =
-                if (10..20).contains(&n) { Fate::Lost(LostReason::DiskError) } else { Fate::Stored };
+            let want = if (10..20).contains(&n) { Fate::Lost(LostReason::DiskError) } else { Fate::Stored };
             assert_eq!(task.await.unwrap(), want, "{n}");
         }
         assert!(above.iter().all(|task| !task.is_finished()));

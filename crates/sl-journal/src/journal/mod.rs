@@ -168,7 +168,7 @@ impl Journal {
     /// # Errors
     /// The disk's.
     pub fn recent(&self, since: Timestamp, mut each: impl FnMut(Recorded)) -> Result<u64, JournalError> {
-        let until = self.shared.synced.load(SeqCst);
+        let until = self.shared.synced();
         let mut reader = Reader::new(Arc::clone(&self.shared), self.first_since(since));
         let mut count = 0;
         while reader.position() < until
@@ -180,7 +180,9 @@ impl Journal {
                     each(Recorded { journal: self.shared.id, sequence, event });
                 }
                 Ok(_) => {}
-                Err(error) => tracing::error!(sequence, %error, "a journal record is skipped; it stays on disk"),
+                Err(error) => {
+                    tracing::error!(sequence, %error, "a journal record is skipped; it stays on disk")
+                }
             }
         }
         Ok(count)
@@ -189,7 +191,7 @@ impl Journal {
     /// The first sequence of the last segment that was opened well before `since`.
     fn first_since(&self, since: Timestamp) -> u64 {
         /// Clocks are set back by less.
-        const SLACK: std::time::Duration = std::time::Duration::from_mins(15);
+        const SLACK: std::time::Duration = std::time::Duration::from_secs(15 * 60);
         let shelf = self.shared.shelf.lock();
         let begun = shelf.segments.iter().rfind(|segment| segment.header.created_at <= since.minus(SLACK));
         begun.map_or_else(|| shelf.oldest(), |segment| segment.header.first)
@@ -207,7 +209,7 @@ impl Journal {
         JournalStatus {
             journal: self.shared.id,
             head: self.shared.queue.head(),
-            synced: self.shared.synced.load(SeqCst),
+            synced: self.shared.synced(),
             oldest: shelf.oldest(),
             segments: shelf.segments.len(),
             bytes: shelf.bytes(),

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, atomic::Ordering::SeqCst},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -47,13 +47,23 @@ impl Current {
         Ok(begun.elapsed())
     }
 
-    /// Gives up the unsynced tail, as far as the disk still listens.
+    /// Gives up the unsynced tail, durably, as far as the disk still listens.
     pub(super) fn cut(self) {
+        let file = Arc::clone(&self.file);
+        self.trim();
+        // Not a second try: what this sync makes durable is the file's end, its records are given up.
+        if let Err(error) = file.sync() {
+            tracing::warn!(%error, "the tail of a failed segment may come back after a crash");
+        }
+    }
+
+    /// Takes what lies behind the last synced record off the file.
+    pub(super) fn trim(self) {
         let length = self.segment.length();
         match self.file.set_len(length) {
             Ok(()) => self.segment.resize(length),
             Err(error) => {
-                tracing::warn!(segment = self.segment.name, %error, "the tail of a failed segment stays");
+                tracing::warn!(segment = self.segment.name, %error, "a segment's unused tail stays");
             }
         }
     }
@@ -82,7 +92,8 @@ impl Opener {
             }
             self.pause = None;
         }
-        let opened = self.file().and_then(|spare| self.start(spare, first, epoch).map_err(|error| reason(&error)));
+        let opened =
+            self.file().and_then(|spare| self.start(spare, first, epoch).map_err(|error| reason(&error)));
         opened.inspect_err(|reason| self.failed(*reason))
     }
 
@@ -97,7 +108,7 @@ impl Opener {
             return Ok(spare);
         }
         let size = self.shared.config.segment_bytes;
-        self.shared.promise(size)?;
+        self.shared.promise(size, 0)?;
         let made = remove_if_there(&*self.shared.disk, DRAFT).and_then(|()| self.shared.disk.create(DRAFT));
         self.shared.shelf.lock().promised -= size;
         let file = made.map_err(|error| reason(&error))?;
@@ -145,21 +156,22 @@ pub(super) fn make_spare(shared: &Shared) -> io::Result<()> {
         return Ok(());
     }
     let size = shared.config.segment_bytes;
-    if shared.promise(size).is_err() {
-        // No room inside journal.max_disk: the writer says so when it matters.
+    if shared.promise(size, size).is_err() {
+        // The last room inside journal.max_disk is the writer's: it must never be lost to a file still being made.
         return Ok(());
     }
-    let made = remove_if_there(&*shared.disk, NAME).and_then(|()| shared.disk.create(NAME)).and_then(|file| {
-        let zeros = vec![0; CHUNK];
-        let mut offset = 0;
-        while offset < size && !shared.keeper.stopped() {
-            let length = usize::try_from(size - offset).unwrap_or(CHUNK).min(CHUNK);
-            write_all(&*file, zeros.get(..length).unwrap_or_default(), offset)?;
-            file.sync()?;
-            offset += length as u64;
-        }
-        Ok(file)
-    });
+    let made =
+        remove_if_there(&*shared.disk, NAME).and_then(|()| shared.disk.create(NAME)).and_then(|file| {
+            let zeros = vec![0; CHUNK];
+            let mut offset = 0;
+            while offset < size && !shared.keeper.stopped() {
+                let length = usize::try_from(size - offset).unwrap_or(CHUNK).min(CHUNK);
+                write_all(&*file, zeros.get(..length).unwrap_or_default(), offset)?;
+                file.sync()?;
+                offset += length as u64;
+            }
+            Ok(file)
+        });
     let mut shelf = shared.shelf.lock();
     shelf.promised -= size;
     match made {
@@ -173,9 +185,4 @@ pub(super) fn make_spare(shared: &Shared) -> io::Result<()> {
             Err(error)
         }
     }
-}
-
-/// What the writer has made readable: for status lines.
-pub(super) fn synced(shared: &Shared) -> u64 {
-    shared.synced.load(SeqCst)
 }

@@ -41,7 +41,8 @@ impl Reader {
             scan.extend(segment.length(), segment.end());
             while let Some(sequence) = scan.step()? {
                 for damage in scan.take_damages() {
-                    self.shared.note_damage(&segment.name, &format!("bytes {:?} hold no record", damage.bytes));
+                    self.shared
+                        .note_damage(&segment.name, &format!("bytes {:?} hold no record", damage.bytes));
                 }
                 if sequence >= self.next {
                     self.next = sequence + 1;
@@ -49,7 +50,13 @@ impl Reader {
                 }
             }
             match after {
-                Some(after) => self.enter(after)?,
+                Some(after) => {
+                    if scan.expect() < segment.end() {
+                        let missing = scan.expect()..segment.end();
+                        self.shared.note_damage(&segment.name, &format!("records {missing:?} are gone"));
+                    }
+                    self.enter(after)?;
+                }
                 None => return Ok(None),
             }
         }

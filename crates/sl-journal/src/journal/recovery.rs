@@ -112,6 +112,6 @@ pub(super) fn tail(disk: &dyn Disk, journal: JournalId, last: &FoundSegment) -> 
         file.set_len(length)?;
     }
     file.sync()?;
-    let records = scan.expect() > last.header.first || scan.offset() > HEADER_BYTES as u64;
+    let records = scan.offset() > HEADER_BYTES as u64;
     Ok(Tail { end: scan.expect(), records, length, damages })
 }

@@ -47,6 +47,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Every record below is synced or lost.
+    pub(super) fn synced(&self) -> u64 {
+        self.synced.load(SeqCst)
+    }
+
     /// Streams may read up to `until`.
     pub(super) fn publish_synced(&self, until: u64) {
         self.synced.fetch_max(until, SeqCst);
@@ -62,17 +67,18 @@ impl Shared {
         }
     }
 
-    /// Promises `bytes` of `journal.max_disk` to a new file, at the cost of passed segments if need be (decisions 6).
-    pub(super) fn promise(&self, bytes: u64) -> Result<(), LostReason> {
+    /// Promises `bytes` of `journal.max_disk` to a new file and leaves `reserve` free, at the cost of passed segments if
+    /// need be (decisions 6).
+    pub(super) fn promise(&self, bytes: u64, reserve: u64) -> Result<(), LostReason> {
         let mut gone = Vec::new();
         let fits = {
             let mut shelf = self.shelf.lock();
-            while shelf.bytes() + bytes > self.config.max_disk
+            while shelf.bytes() + bytes + reserve > self.config.max_disk
                 && let Some(segment) = shelf.take_passed()
             {
                 gone.push(segment);
             }
-            let fits = shelf.bytes() + bytes <= self.config.max_disk;
+            let fits = shelf.bytes() + bytes + reserve <= self.config.max_disk;
             if fits {
                 shelf.promised += bytes;
             }

@@ -117,7 +117,8 @@ impl Shelf {
 
     /// Takes the oldest segment off if everybody has passed it, however young it is.
     pub(super) fn take_passed(&mut self) -> Option<Arc<Segment>> {
-        let passed = self.segments.len() > 1 && self.segments.front().is_some_and(|oldest| self.is_passed(oldest));
+        let passed =
+            self.segments.len() > 1 && self.segments.front().is_some_and(|oldest| self.is_passed(oldest));
         if passed { self.segments.pop_front() } else { None }
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use sl_core::event::{Position, Recorded};
 
-use super::{consumers, open_segment::synced, reader::Reader, shared::Shared};
+use super::{consumers, reader::Reader, shared::Shared};
 use crate::{Batch, EventStream, StreamError, codec};
 
 /// Most bytes of payload in one batch, so that a run of large webhooks does not fill the memory.
@@ -62,7 +62,11 @@ impl EventStream for JournalStream {
     async fn seek(&mut self, position: Position) -> Result<Position, StreamError> {
         let head = self.head();
         let offset = if position.offset > head.offset || position.epoch > head.epoch {
-            tracing::error!(?position, ?head, "the journal is shorter than its consumer's state: a new epoch begins");
+            tracing::error!(
+                ?position,
+                ?head,
+                "the journal is shorter than its consumer's state: a new epoch begins"
+            );
             self.shared.queue.new_epoch(position);
             position.offset.min(self.shared.opened_at)
         } else {
@@ -81,7 +85,7 @@ impl EventStream for JournalStream {
             let grown = shared.grown.notified();
             tokio::pin!(grown);
             grown.as_mut().enable();
-            if synced(&shared) > self.position.offset {
+            if shared.synced() > self.position.offset {
                 let batch = self.read(max).await?;
                 if !batch.records.is_empty() {
                     return Ok(batch);
@@ -123,7 +127,9 @@ fn read_batch(
     }
     let (mut records, mut bytes) = (Vec::new(), 0);
     while records.len() < max && bytes < BATCH_BYTES {
-        let Some(sequence) = reader.step().map_err(|error| StreamError::Io(error.to_string()))? else { break };
+        let Some(sequence) = reader.step().map_err(|error| StreamError::Io(error.to_string()))? else {
+            break;
+        };
         bytes += reader.payload().len();
         match codec::decode(reader.payload()) {
             Ok(event) => records.push(Recorded { journal: shared.id, sequence, event }),

@@ -73,8 +73,7 @@ impl Writer {
         self.sync();
         self.report();
         if let Some(current) = self.current.take() {
-            // The zeros behind the last record.
-            current.cut();
+            current.trim();
         }
         self.opener.good
     }
@@ -104,17 +103,18 @@ impl Writer {
 
     /// Bytes the current segment has room for: at least `length`, if need be in a new segment.
     fn room(&mut self, length: usize, sequence: u64) -> Result<usize, LostReason> {
-        if let Some(current) = &self.current {
-            if current.room() >= length {
-                return Ok(current.room());
-            }
+        if self.current.as_ref().is_some_and(|current| current.room() < length) {
             self.sync();
-            self.current = None;
         }
+        if let Some(current) = &self.current
+            && current.room() >= length
+        {
+            return Ok(current.room());
+        }
+        self.current = None;
         let current = self.opener.open(sequence, self.epoch)?;
         let room = current.room();
         self.current = Some(current);
-        *self.shared.trouble.lock() = None;
         Ok(room)
     }
 
@@ -155,32 +155,49 @@ impl Writer {
         self.due = None;
         tracing::error!(%error, "a journal segment failed and is sealed behind its last synced record");
         metrics::counter!("smartlinks_journal_segments_failed_total").increment(1);
-        if let Some(failed) = self.current.take() {
-            failed.cut();
-        }
-        let moved = self.opener.open(self.unsynced.first, self.epoch).and_then(|mut next| {
-            let wrote = next.write(&self.unsynced.bytes).and_then(|()| next.sync(self.unsynced.end));
-            match wrote {
-                Ok(took) => Ok((next, took)),
-                Err(error) => {
-                    // Cut to its header it still says where the failed segment ends.
-                    next.cut();
-                    Err(reason(&error))
+        let failed = self.current.take();
+        match self.move_on() {
+            Ok(took) => {
+                self.synced(took);
+                if let Some(failed) = failed {
+                    failed.trim();
                 }
             }
-        });
-        match moved {
-            Ok((next, took)) => {
+            Err(reason) => self.give_up(failed, reason),
+        }
+    }
+
+    fn move_on(&mut self) -> Result<Duration, LostReason> {
+        let mut next = self.opener.open(self.unsynced.first, self.epoch)?;
+        let wrote = next.write(&self.unsynced.bytes).and_then(|()| next.sync(self.unsynced.end));
+        match wrote {
+            Ok(took) => {
                 self.current = Some(next);
-                self.synced(took);
+                Ok(took)
             }
-            Err(reason) => {
-                let (first, end) = (self.unsynced.first, self.unsynced.end);
-                self.unsynced.bytes.clear();
-                self.opener.failed(reason);
-                self.lose(first, end, reason);
+            Err(error) => {
+                next.cut();
+                Err(reason(&error))
             }
         }
+    }
+
+    /// The unsynced records are lost. Some may have reached the disk all the same: before anybody hears of the loss,
+    /// one more segment says that they don't count. Where even that can't be opened, their file is cut; a loss told
+    /// while the disk takes nothing at all may come up after a crash, as a click that nobody was sent on with.
+    fn give_up(&mut self, failed: Option<Current>, reason: LostReason) {
+        let (first, end) = (self.unsynced.first, self.unsynced.end);
+        self.unsynced.bytes.clear();
+        match self.opener.open(end, self.epoch) {
+            Ok(seal) => self.current = Some(seal),
+            Err(_) => {
+                if let Some(failed) = failed {
+                    failed.cut();
+                }
+                self.opener.failed(reason);
+            }
+        }
+        self.lose(first, end, reason);
     }
 
     fn synced(&mut self, took: Duration) {
@@ -188,6 +205,7 @@ impl Writer {
         let end = self.unsynced.end;
         self.unsynced.bytes.clear();
         self.opener.good = end;
+        *self.shared.trouble.lock() = None;
         self.shared.publish_synced(end);
         self.shared.fates.settle(end);
     }
@@ -203,7 +221,7 @@ impl Writer {
     #[expect(clippy::cast_precision_loss, reason = "a gauge; exact below 2^53 records")]
     fn report(&self) {
         metrics::gauge!("smartlinks_journal_head").set(self.shared.queue.head().offset as f64);
-        let synced = self.shared.synced.load(std::sync::atomic::Ordering::SeqCst);
+        let synced = self.shared.synced();
         metrics::gauge!("smartlinks_journal_synced").set(synced as f64);
     }
 }

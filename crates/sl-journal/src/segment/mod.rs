@@ -14,5 +14,7 @@ mod scan;
 mod tests;
 
 pub(crate) use frame::{FRAME_OVERHEAD, FrameSum, frame_len, push_frame, stored_len};
-pub(crate) use header::{HEADER_BYTES, Header, ReadHeader, SegmentName, read_header, seal_small, unseal_small};
+pub(crate) use header::{
+    HEADER_BYTES, Header, ReadHeader, SegmentName, read_header, seal_small, unseal_small,
+};
 pub(crate) use scan::{Damage, Scan};

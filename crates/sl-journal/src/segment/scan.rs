@@ -37,7 +37,12 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    pub(crate) fn new(file: Arc<dyn DiskFile>, journal: JournalId, sequences: Range<u64>, limit: u64) -> Self {
+    pub(crate) fn new(
+        file: Arc<dyn DiskFile>,
+        journal: JournalId,
+        sequences: Range<u64>,
+        limit: u64,
+    ) -> Self {
         Self {
             file,
             journal,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use sl_journal::{ClickLog, Fate, Journal, suite};
+use sl_journal::{ClickLog, Fate, Journal, LostReason, suite};
 
 use crate::{
     sim::{Fault, SimDisk},
@@ -18,7 +18,11 @@ enum Act {
     Heal,
     Room(u64),
     /// Ends with so many appends in flight; the pattern says which unsynced sectors survive.
-    Crash { in_flight: u64, power_cut: bool, pattern: u64 },
+    Crash {
+        in_flight: u64,
+        power_cut: bool,
+        pattern: u64,
+    },
     Close,
 }
 
@@ -45,8 +49,8 @@ struct Model {
     next: u64,
     stored: Vec<u64>,
     lost: BTreeSet<u64>,
-    /// Neither: the process ended first.
-    unknown: BTreeSet<u64>,
+    /// Lost since the disk last took anything: no seal may stand behind them yet.
+    unsealed: BTreeSet<u64>,
 }
 
 impl Model {
@@ -60,9 +64,15 @@ impl Model {
                 Err(reason) => Fate::Lost(reason),
             };
             match fate {
-                Fate::Stored => self.stored.push(n),
-                Fate::Lost(_) => {
+                Fate::Stored => {
+                    self.stored.push(n);
+                    self.unsealed.clear();
+                }
+                Fate::Lost(reason) => {
                     self.lost.insert(n);
+                    if reason != LostReason::DiskError {
+                        self.unsealed.insert(n);
+                    }
                 }
             }
         }
@@ -75,11 +85,15 @@ impl Model {
             prop_assert!(found.binary_search(n).is_ok(), "{n} was reported stored and is gone");
         }
         for n in &found {
-            prop_assert!(!self.lost.contains(n), "{n} was reported lost and came up");
+            prop_assert!(
+                !self.lost.contains(n) || self.unsealed.contains(n),
+                "{n} was reported lost and came up"
+            );
         }
-        // Whatever survived from now on counts as stored.
+        // Whatever survived counts as stored from now on.
+        self.lost.retain(|n| found.binary_search(n).is_err());
         self.stored = found;
-        self.unknown.clear();
+        self.unsealed.clear();
         Ok(())
     }
 }
@@ -97,7 +111,6 @@ fn play(acts: &[Act]) -> Result<(), TestCaseError> {
             Act::Room(bytes) => disk.set_room(*bytes),
             Act::Crash { in_flight, power_cut, pattern } => {
                 for _ in 0..*in_flight {
-                    model.unknown.insert(model.next);
                     let _ = journal.append(suite::event(model.next)).map(|ticket| ticket.0);
                     model.next += 1;
                 }

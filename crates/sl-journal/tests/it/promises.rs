@@ -9,7 +9,8 @@ use sl_core::{
     time::{ManualClock, Timestamp},
 };
 use sl_journal::{
-    ClickLog, Durability, EventStream, Fate, Journal, JournalConfig, JournalError, LostReason, dump, suite, verify,
+    ClickLog, Durability, EventStream, Fate, Journal, JournalConfig, JournalError, LostReason, dump, suite,
+    verify,
 };
 use tempfile::TempDir;
 

@@ -11,7 +11,7 @@ use sl_journal::disk::{Disk, DiskFile};
 
 /// What goes wrong, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// A write stops half-way without an error.
     ShortWrite,
     /// A write stops half-way with an error.
@@ -46,34 +46,34 @@ struct State {
 
 /// The disk; clones share it.
 #[derive(Clone, Default)]
-pub struct SimDisk(Shared);
+pub(crate) struct SimDisk(Shared);
 
 impl SimDisk {
     /// The next fitting operation on a segment fails like this.
-    pub fn fail_next(&self, fault: Fault) {
+    pub(crate) fn fail_next(&self, fault: Fault) {
         self.0.lock().faults.push_back(fault);
     }
 
     /// Faults that did not happen yet don't happen.
-    pub fn heal(&self) {
+    pub(crate) fn heal(&self) {
         let mut state = self.0.lock();
         state.faults.clear();
         state.room = None;
     }
 
     /// Bytes that can still be written to new places.
-    pub fn set_room(&self, bytes: u64) {
+    pub(crate) fn set_room(&self, bytes: u64) {
         self.0.lock().room = Some(bytes);
     }
 
     /// Nothing works any more on this handle: the process is gone.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.0.lock().dead = true;
     }
 
     /// What the next process finds. After a power cut only what was synced, with `keep` saying for each byte range of
     /// 512 that was not synced whether it made it to disk.
-    pub fn reborn(&self, power_cut: bool, mut keep: impl FnMut() -> bool) -> Self {
+    pub(crate) fn reborn(&self, power_cut: bool, mut keep: impl FnMut() -> bool) -> Self {
         let state = self.0.lock();
         let source = if power_cut { &state.durable_names } else { &state.names };
         let copy = |(name, content): (&String, &Arc<Mutex<Content>>)| {
@@ -87,7 +87,7 @@ impl SimDisk {
     }
 
     /// Changes a file behind the journal's back.
-    pub fn edit(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn edit(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let content = Arc::clone(&self.0.lock().names[name]);
         let mut content = content.lock();
         change(&mut content.cached);
@@ -95,7 +95,7 @@ impl SimDisk {
     }
 
     /// Names of segments, oldest first.
-    pub fn segments(&self) -> Vec<String> {
+    pub(crate) fn segments(&self) -> Vec<String> {
         self.0.lock().names.keys().filter(|name| name.ends_with(".segment")).cloned().collect()
     }
 }

@@ -84,7 +84,7 @@ proptest! {
         let missing = (0..count).find(|n| !found.contains(n));
         // A hole in the middle is told; a hole at the end looks like an interrupted write.
         if missing.is_some_and(|missing| missing + 1 < count) {
-            prop_assert!(journal.status().damaged >= 1 || missing.is_none());
+            prop_assert!(journal.status().damaged >= 1, "{missing:?} is missing and nobody was told");
         }
     }
 }
@@ -113,7 +113,7 @@ fn frames_hidden_in_a_payload_are_no_records() {
     found.edit(&found.segments()[0], |bytes| bytes[4096 + 5] ^= 1);
     let journal = world::open(&found);
     assert_eq!(world::numbers(&journal), [1, 2]);
-    assert_eq!(journal.status().damaged, 1);
+    assert!(journal.status().damaged >= 1);
 }
 
 #[test]

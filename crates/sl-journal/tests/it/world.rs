@@ -8,9 +8,9 @@ use sl_core::{
 };
 use sl_journal::{ClickLog, EventStream, Fate, Journal, JournalConfig, LostReason, disk::Disk, suite};
 
-pub const START: Timestamp = Timestamp(1_772_655_069_000);
+pub(crate) const START: Timestamp = Timestamp(1_772_655_069_000);
 
-pub fn config() -> JournalConfig {
+pub(crate) fn config() -> JournalConfig {
     JournalConfig {
         segment_bytes: 16 << 10,
         max_disk: 1 << 20,
@@ -20,11 +20,11 @@ pub fn config() -> JournalConfig {
     }
 }
 
-pub fn open(disk: &(impl Disk + Clone)) -> Arc<Journal> {
+pub(crate) fn open(disk: &(impl Disk + Clone)) -> Arc<Journal> {
     open_with(disk, config(), &Arc::new(ManualClock::at(START)))
 }
 
-pub fn open_with(
+pub(crate) fn open_with(
     disk: &(impl Disk + Clone),
     config: JournalConfig,
     clock: &Arc<ManualClock>,
@@ -33,26 +33,26 @@ pub fn open_with(
 }
 
 /// Appends suite event `n` and waits for its fate.
-pub async fn append(journal: &Journal, n: u64) -> Fate {
+pub(crate) async fn append(journal: &Journal, n: u64) -> Fate {
     match journal.append(suite::event(n)) {
         Ok(ticket) => journal.fate(ticket).await,
         Err(reason) => Fate::Lost(reason),
     }
 }
 
-pub async fn append_all(journal: &Journal, numbers: std::ops::Range<u64>) {
+pub(crate) async fn append_all(journal: &Journal, numbers: std::ops::Range<u64>) {
     let tickets: Vec<_> = numbers.map(|n| journal.append(suite::event(n)).unwrap()).collect();
     for ticket in tickets {
         assert_eq!(journal.fate(ticket).await, Fate::Stored);
     }
 }
 
-pub fn is_lost(fate: Fate, reason: LostReason) -> bool {
+pub(crate) fn is_lost(fate: Fate, reason: LostReason) -> bool {
     fate == Fate::Lost(reason)
 }
 
 /// The number that suite event carries.
-pub fn number(record: &Recorded) -> u64 {
+pub(crate) fn number(record: &Recorded) -> u64 {
     match &record.event.body {
         EventBody::Webhook(webhook) => webhook.key.parse().unwrap(),
         other => panic!("not an event of the suite: {other:?}"),
@@ -60,14 +60,14 @@ pub fn number(record: &Recorded) -> u64 {
 }
 
 /// Numbers of all records the journal still has, in its order.
-pub fn numbers(journal: &Journal) -> Vec<u64> {
+pub(crate) fn numbers(journal: &Journal) -> Vec<u64> {
     let mut numbers = Vec::new();
     journal.recent(Timestamp(i64::MIN), |record| numbers.push(number(&record))).unwrap();
     numbers
 }
 
 /// Reads everything that is there now.
-pub async fn drain(stream: &mut dyn EventStream) -> (Vec<u64>, Position) {
+pub(crate) async fn drain(stream: &mut dyn EventStream) -> (Vec<u64>, Position) {
     let mut all = Vec::new();
     loop {
         let batch = stream.next(1000, Duration::ZERO).await.unwrap();

@@ -19,13 +19,14 @@ use tokio::{
 use super::Fates;
 
 pub(super) struct Lane {
-    /// `None` outside any runtime: the writer then wakes the waiters itself.
     runtime: Option<Id>,
     thread: ThreadId,
     waiters: Mutex<Vec<(u64, Waker)>>,
     /// Somebody waits: the next commit must wake the relay.
     waiting: AtomicBool,
     commit: Notify,
+    /// Outside any runtime, or in one that is going down, the writer wakes the waiters itself.
+    relayed: bool,
     /// The relay is gone, with its runtime or with the journal.
     closed: AtomicBool,
 }
@@ -42,7 +43,8 @@ impl Lane {
         let runtime = handle.as_ref().map(Handle::id);
         let last = LAST.with_borrow(|last| {
             let (of, lane) = last.as_ref()?;
-            let mine = std::ptr::eq(of.as_ptr(), Arc::as_ptr(fates)) && lane.runtime == runtime && lane.is_open();
+            let mine =
+                std::ptr::eq(of.as_ptr(), Arc::as_ptr(fates)) && lane.runtime == runtime && lane.is_open();
             mine.then(|| Arc::clone(lane))
         });
         last.unwrap_or_else(|| {
@@ -60,20 +62,28 @@ impl Lane {
         if let Some(lane) = lanes.iter().find(|lane| lane.runtime == runtime && lane.thread == thread) {
             return Arc::clone(lane);
         }
-        let lane = Arc::new(Self {
+        let mut lane = Self::new(runtime, thread, handle.is_some());
+        if let Some(handle) = handle {
+            handle.spawn(relay(Relay(Arc::clone(&lane)), Arc::downgrade(fates)));
+            if !lane.is_open() {
+                // A runtime that is going down takes no more tasks.
+                lane = Self::new(runtime, thread, false);
+            }
+        }
+        lanes.push(Arc::clone(&lane));
+        lane
+    }
+
+    fn new(runtime: Option<Id>, thread: ThreadId, relayed: bool) -> Arc<Self> {
+        Arc::new(Self {
             runtime,
             thread,
             waiters: Mutex::default(),
             waiting: AtomicBool::new(false),
             commit: Notify::new(),
+            relayed,
             closed: AtomicBool::new(false),
-        });
-        lanes.push(Arc::clone(&lane));
-        drop(lanes);
-        if let Some(handle) = handle {
-            handle.spawn(relay(Relay(Arc::clone(&lane)), Arc::downgrade(fates)));
-        }
-        lane
+        })
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -90,7 +100,7 @@ impl Lane {
         if !self.waiting.swap(false, SeqCst) {
             return;
         }
-        if self.runtime.is_some() {
+        if self.relayed {
             self.commit.notify_one();
         } else {
             self.wake(settled);

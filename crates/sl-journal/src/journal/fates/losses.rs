@@ -32,7 +32,9 @@ impl Losses {
         let mut ranges = self.ranges.lock();
         self.count.fetch_add(records.end.saturating_sub(records.start), SeqCst);
         match ranges.kept.back_mut() {
-            Some((last, because)) if *because == reason && last.end == records.start => last.end = records.end,
+            Some((last, because)) if *because == reason && last.end == records.start => {
+                last.end = records.end
+            }
             _ => ranges.kept.push_back((records, reason)),
         }
         if ranges.kept.len() > KEPT
