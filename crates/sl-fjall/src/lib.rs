@@ -1,1 +1,20 @@
-//! sl-fjall
+//! The embedded store: the five seams of `sl-store` on one fjall database in one directory, for one process.
+//!
+//! Every write is one atomic fjall batch. A write that promises durability waits for an `fdatasync` that it shares with
+//! everybody who waits at that moment ([`sync`]). What the hot calls need (catalog, pool slots, outbox counters) is
+//! mirrored in memory and follows the batches; [`layout`] documents every key on disk.
+//!
+//! This crate never decides anything about clicks, money or deliveries, and never opens a network connection.
+
+mod catalog;
+mod codec;
+mod db;
+mod handle;
+mod layout;
+mod ledger;
+mod outbox;
+mod pool;
+mod reports;
+mod sync;
+
+pub use handle::{FjallHandle, FjallOptions, open};

@@ -10,6 +10,8 @@ pub mod ledger;
 pub mod outbox;
 pub mod pool;
 pub mod reports;
+#[cfg(feature = "suite")]
+pub mod suite;
 
 use std::sync::Arc;
 

@@ -1,0 +1,181 @@
+//! The open database: keyspaces, snapshots, error mapping, and the threads that work for async callers.
+
+use std::path::Path;
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable as _, Snapshot};
+use serde::{Serialize, de::DeserializeOwned};
+use sl_store::{Result, StoreError};
+
+use crate::{
+    codec::{decode, encode},
+    handle::FjallOptions,
+    layout::{COUNTER, Key},
+    sync::GroupSync,
+};
+
+/// Layout version of [`crate::layout`].
+const FORMAT: u64 = 1;
+
+/// Everything the five seams share.
+pub(crate) struct Db {
+    pub(crate) database: Database,
+    pub(crate) meta: Keyspace,
+    pub(crate) state: Keyspace,
+    pub(crate) clicks: Keyspace,
+    pub(crate) click_ids: Keyspace,
+    pub(crate) reports: Keyspace,
+    pub(crate) outbox: Keyspace,
+    pub(crate) bodies: Keyspace,
+    pub(crate) pool: Keyspace,
+    pub(crate) catalog: Keyspace,
+    sync: GroupSync,
+}
+
+// === impl Db ===
+
+impl Db {
+    pub(crate) fn open(dir: &Path, options: &FjallOptions) -> Result<Self> {
+        let database = Database::builder(dir)
+            .cache_size(options.cache_bytes)
+            .max_journaling_size(options.journal_bytes.max(64 * 1024 * 1024))
+            .open()
+            .map_err(failed)?;
+        let memtable = options.memtable_bytes;
+        let keyspace = |name: &str| {
+            database
+                .keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(memtable))
+                .map_err(failed)
+        };
+        let db = Self {
+            meta: keyspace("meta")?,
+            state: keyspace("state")?,
+            clicks: keyspace("clicks")?,
+            click_ids: keyspace("click_ids")?,
+            reports: keyspace("reports")?,
+            outbox: keyspace("outbox")?,
+            bodies: keyspace("bodies")?,
+            pool: keyspace("pool")?,
+            catalog: keyspace("catalog")?,
+            sync: GroupSync::default(),
+            database,
+        };
+        db.check_format()?;
+        Ok(db)
+    }
+
+    fn check_format(&self) -> Result<()> {
+        let key = Key::bare().raw(b"format");
+        match read::<u64>(&self.meta, &key)? {
+            Some(FORMAT) => Ok(()),
+            Some(other) => Err(StoreError::Damaged(format!(
+                "the store has layout {other}, this version of smartlinks reads {FORMAT}; \
+                 start the version that wrote it, or an empty data_dir"
+            ))),
+            None => {
+                let mut batch = self.batch();
+                batch.insert(&self.meta, key, encode(&FORMAT)?);
+                commit(batch)
+            }
+        }
+    }
+
+    /// An atomic batch that has reached the operating system when its commit returns: it survives a killed process.
+    pub(crate) fn batch(&self) -> OwnedWriteBatch {
+        self.database.batch().durability(Some(PersistMode::Buffer))
+    }
+
+    /// Whole steps only: a reader of several rows never sees half of one.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.database.snapshot()
+    }
+
+    /// Returns once everything committed before the call survives a power cut.
+    pub(crate) async fn synced(&self) -> Result<()> {
+        self.sync.wait(&self.database).await
+    }
+
+    /// A counter of `meta`, 0 before its first use.
+    pub(crate) fn counter(&self, name: &str) -> Result<u64> {
+        Ok(read(&self.meta, &counter_key(name))?.unwrap_or(0))
+    }
+
+    pub(crate) fn set_counter(&self, batch: &mut OwnedWriteBatch, name: &str, value: u64) -> Result<()> {
+        put(batch, &self.meta, counter_key(name), &value)
+    }
+}
+
+fn counter_key(name: &str) -> Key {
+    Key::table(COUNTER).raw(name.as_bytes())
+}
+
+// === rows ===
+
+/// One row, as it is now.
+pub(crate) fn read<T: DeserializeOwned>(keyspace: &Keyspace, key: &Key) -> Result<Option<T>> {
+    keyspace.get(key).map_err(failed)?.map(|bytes| decode(&bytes)).transpose()
+}
+
+/// One row of a snapshot.
+pub(crate) fn read_at<T: DeserializeOwned>(
+    snapshot: &Snapshot,
+    keyspace: &Keyspace,
+    key: &Key,
+) -> Result<Option<T>> {
+    snapshot.get(keyspace, key).map_err(failed)?.map(|bytes| decode(&bytes)).transpose()
+}
+
+/// Adds one row to a batch.
+pub(crate) fn put<T: Serialize>(
+    batch: &mut OwnedWriteBatch,
+    keyspace: &Keyspace,
+    key: Key,
+    value: &T,
+) -> Result<()> {
+    batch.insert(keyspace, key, encode(value)?);
+    Ok(())
+}
+
+/// All values under a prefix, in the order of their keys.
+pub(crate) fn scan<T: DeserializeOwned>(
+    snapshot: &Snapshot,
+    keyspace: &Keyspace,
+    prefix: &Key,
+) -> Result<Vec<T>> {
+    snapshot
+        .prefix(keyspace, prefix)
+        .map(|row| row.value().map_err(failed).and_then(|bytes| decode(&bytes)))
+        .collect()
+}
+
+/// Commits.
+pub(crate) fn commit(batch: OwnedWriteBatch) -> Result<()> {
+    batch.commit().map_err(failed)
+}
+
+// === threads and errors ===
+
+/// Runs `work` on a thread where it may wait for the disk.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(StoreError::Unavailable(format!("a storage thread ended: {error}"))))
+}
+
+/// What fjall says, in our words.
+pub(crate) fn failed(error: fjall::Error) -> StoreError {
+    match error {
+        fjall::Error::Locked => StoreError::Unavailable("another process has the store open".to_owned()),
+        fjall::Error::Io(error) => StoreError::Unavailable(error.to_string()),
+        fjall::Error::Poisoned => {
+            StoreError::Unavailable("an earlier write failed; the store must be opened again".to_owned())
+        }
+        other => StoreError::Damaged(other.to_string()),
+    }
+}
+
+/// A key or index that is not of the expected shape.
+pub(crate) fn damaged(what: &str) -> StoreError {
+    StoreError::Damaged(format!("{what} has an unexpected shape"))
+}

@@ -1,0 +1,100 @@
+//! Opening and closing.
+
+use std::{path::Path, sync::Arc};
+
+use sl_store::{Result, Store, pool::PoolRules};
+
+use crate::{
+    catalog::FjallCatalog, db::Db, ledger::FjallLedger, ledger::LedgerCore, outbox::FjallOutbox,
+    pool::FjallPool, reports::FjallReports,
+};
+
+/// How much memory and disk the store may use, and what it assumes until it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FjallOptions {
+    /// Cache of blocks read from disk, bytes. Default 64 MiB.
+    pub cache_bytes: u64,
+    /// Newest writes kept in memory, bytes, for each of the nine keyspaces; only the busy ones fill it. Default 16 MiB.
+    pub memtable_bytes: u64,
+    /// Write-ahead log of the store, bytes, at least 64 MiB; what is in it is read again at start. Default 128 MiB.
+    pub journal_bytes: u64,
+    /// What `Pool::live` goes by until `lease` or `levels` has brought the configured times. Defaults: 6 h and 24 h.
+    pub rules: PoolRules,
+}
+
+impl Default for FjallOptions {
+    fn default() -> Self {
+        const MIB: u64 = 1024 * 1024;
+        const HOUR: u64 = 3600;
+        Self {
+            cache_bytes: 64 * MIB,
+            memtable_bytes: 16 * MIB,
+            journal_bytes: 128 * MIB,
+            rules: PoolRules {
+                window: std::time::Duration::from_secs(6 * HOUR),
+                quarantine: std::time::Duration::from_secs(24 * HOUR),
+            },
+        }
+    }
+}
+
+/// An open store. The directory stays locked until the handle and every [`Store`] taken from it are gone.
+pub struct FjallHandle {
+    db: Arc<Db>,
+    catalog: Arc<FjallCatalog>,
+    pool: Arc<FjallPool>,
+    outbox: Arc<FjallOutbox>,
+    reports: Arc<FjallReports>,
+    ledger: Arc<LedgerCore>,
+}
+
+/// Opens the store in `dir`, which is made if need be. Reads the disk: call it before the runtime is busy.
+///
+/// # Errors
+/// `Unavailable` when the directory can't be used or another process has it, `Damaged` when what is there can't be read.
+pub fn open(dir: impl AsRef<Path>, options: FjallOptions) -> Result<FjallHandle> {
+    let db = Arc::new(Db::open(dir.as_ref(), &options)?);
+    let catalog = Arc::new(FjallCatalog::open(Arc::clone(&db))?);
+    let pool = Arc::new(FjallPool::open(Arc::clone(&db), options.rules)?);
+    let outbox = Arc::new(FjallOutbox::open(Arc::clone(&db))?);
+    let ledger = Arc::new(LedgerCore::open(
+        Arc::clone(&db),
+        Arc::clone(&catalog),
+        Arc::clone(&pool),
+        Arc::clone(&outbox),
+    )?);
+    let reports = Arc::new(FjallReports::new(Arc::clone(&db), Arc::clone(&ledger)));
+    Ok(FjallHandle { db, catalog, pool, outbox, reports, ledger })
+}
+
+// === impl FjallHandle ===
+
+impl FjallHandle {
+    /// The five seams. Each call gives a ledger that is an owner of its own: whoever opens a partition last has it.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        Store {
+            catalog: Arc::clone(&self.catalog) as _,
+            pool: Arc::clone(&self.pool) as _,
+            ledger: Arc::new(FjallLedger::new(Arc::clone(&self.ledger))),
+            reports: Arc::clone(&self.reports) as _,
+            outbox: Arc::clone(&self.outbox) as _,
+        }
+    }
+
+    /// Makes everything written so far survive a power cut.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk refuses.
+    pub async fn persist(&self) -> Result<()> {
+        self.db.synced().await
+    }
+
+    /// Syncs and lets go. Stores taken from the handle keep the directory locked until they are dropped.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk refuses.
+    pub async fn close(self) -> Result<()> {
+        self.persist().await
+    }
+}

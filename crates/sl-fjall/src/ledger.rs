@@ -1,0 +1,235 @@
+//! Attribution's memory and its atomic steps.
+
+pub(crate) mod clicks;
+mod effects;
+
+pub(crate) use self::effects::dead_letter_place;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use sl_core::{
+    event::{JournalId, Position},
+    step::{StateBytes, StateKey, Step},
+};
+use sl_store::{Result, StoreError, ledger::Ledger, ledger::Opened};
+
+use crate::{
+    catalog::FjallCatalog,
+    db::{Db, blocking, commit, failed, put, read},
+    layout::{Key, PARTITION},
+    outbox::FjallOutbox,
+    pool::FjallPool,
+};
+
+/// More keys than that are read on a storage thread; below, the reads take less time than the way there.
+const INLINE_READS: usize = 64;
+
+/// What all ledgers of one open store share.
+pub(crate) struct LedgerCore {
+    pub(crate) db: Arc<Db>,
+    catalog: Arc<FjallCatalog>,
+    pool: Arc<FjallPool>,
+    outbox: Arc<FjallOutbox>,
+    /// Held over a commit: steps are applied one by one.
+    books: Mutex<Books>,
+    owners: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    partitions: HashMap<u32, Partition>,
+    dead_letters: u64,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    row: PartitionRow,
+    /// The ledger that opened it last in this process; other processes can't open the directory.
+    owner: Option<u64>,
+}
+
+/// Position and applied sequences of a partition.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct PartitionRow {
+    position: Position,
+    applied: Vec<(JournalId, u64)>,
+}
+
+/// One owner's ledger.
+pub(crate) struct FjallLedger {
+    core: Arc<LedgerCore>,
+    owner: u64,
+}
+
+// === impl LedgerCore ===
+
+impl LedgerCore {
+    pub(crate) fn open(
+        db: Arc<Db>,
+        catalog: Arc<FjallCatalog>,
+        pool: Arc<FjallPool>,
+        outbox: Arc<FjallOutbox>,
+    ) -> Result<Self> {
+        let dead_letters = db.counter(effects::DEAD_LETTERS)?;
+        let books = Mutex::new(Books { partitions: HashMap::new(), dead_letters });
+        Ok(Self { db, catalog, pool, outbox, books, owners: AtomicU64::new(0) })
+    }
+
+    pub(crate) fn dead_letter_count(&self) -> u64 {
+        self.books.lock().dead_letters
+    }
+
+    fn take_over(&self, owner: u64, partition: u32) -> Result<Opened> {
+        let mut books = self.books.lock();
+        let entry = books.partition(&self.db, partition)?;
+        entry.owner = Some(owner);
+        Ok(Opened { position: entry.row.position, applied: entry.row.applied.clone() })
+    }
+
+    fn position(&self, partition: u32) -> Result<Position> {
+        Ok(self.books.lock().partition(&self.db, partition)?.row.position)
+    }
+
+    fn load(&self, partition: u32, keys: &[StateKey]) -> Result<Vec<Option<StateBytes>>> {
+        let one = |key: &StateKey| {
+            let bytes = self.db.state.get(state_key(partition, key)).map_err(failed)?;
+            Ok(bytes.map(|bytes| StateBytes(bytes.to_vec())))
+        };
+        keys.iter().map(one).collect()
+    }
+
+    fn apply(&self, owner: u64, step: &Step) -> Result<()> {
+        let mut books = self.books.lock();
+        let entry = books.partition(&self.db, step.partition)?;
+        if entry.owner.is_some_and(|present| present != owner) {
+            return Err(StoreError::Fenced(format!("partition {} was opened by another owner", step.partition)));
+        }
+        if step.position < entry.row.position {
+            // Applied before, by this very stream: a replay changes nothing (promise 5).
+            return Ok(());
+        }
+        let mut row = entry.row.clone();
+        row.advance(step);
+        let mut batch = self.db.batch();
+        put(&mut batch, &self.db.meta, partition_key(step.partition), &row)?;
+        for (key, bytes) in &step.state {
+            let key = state_key(step.partition, key);
+            match bytes {
+                Some(StateBytes(bytes)) => batch.insert(&self.db.state, key, bytes.as_slice()),
+                None => batch.remove(&self.db.state, key),
+            }
+        }
+        clicks::stage(&self.db, &mut batch, step)?;
+        effects::stage_reports(&self.db, &mut batch, step)?;
+        books.dead_letters = effects::stage_dead_letters(&self.db, &mut batch, step, books.dead_letters)?;
+        self.commit_with_mirrors(batch, step)?;
+        books.partition(&self.db, step.partition)?.row = row;
+        Ok(())
+    }
+
+    /// Adds what is mirrored in memory and commits, with every mirror locked until it is done.
+    fn commit_with_mirrors(&self, mut batch: fjall::OwnedWriteBatch, step: &Step) -> Result<()> {
+        let mut jobs = (!step.jobs.is_empty()).then(|| self.outbox.lock());
+        if let Some(jobs) = &mut jobs {
+            crate::outbox::write::add_all(&self.db, jobs, &mut batch, &step.jobs)?;
+        }
+        let mut shelf = (!step.given.is_empty()).then(|| self.pool.lock());
+        if let Some(shelf) = &mut shelf {
+            for (account, link, given) in &step.given {
+                shelf.stage_given(&self.db, &mut batch, account, *link, *given)?;
+            }
+        }
+        let mut rows = (!step.signals.is_empty()).then(|| self.catalog.lock());
+        if let Some(rows) = &mut rows {
+            for signal in &step.signals {
+                self.catalog.stage_signal(rows, &mut batch, signal)?;
+            }
+        }
+        commit(batch)?;
+        if let Some(rows) = &rows {
+            self.catalog.announce(rows);
+        }
+        Ok(())
+    }
+}
+
+// === impl Books ===
+
+impl Books {
+    fn partition(&mut self, db: &Db, number: u32) -> Result<&mut Partition> {
+        use std::collections::hash_map::Entry;
+        Ok(match self.partitions.entry(number) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let row = read(&db.meta, &partition_key(number))?.unwrap_or_default();
+                entry.insert(Partition { row, owner: None })
+            }
+        })
+    }
+}
+
+// === impl PartitionRow ===
+
+impl PartitionRow {
+    fn advance(&mut self, step: &Step) {
+        self.position = step.position;
+        for &(journal, sequence) in &step.applied {
+            match self.applied.iter_mut().find(|(known, _)| *known == journal) {
+                Some((_, highest)) => *highest = (*highest).max(sequence),
+                None => self.applied.push((journal, sequence)),
+            }
+        }
+    }
+}
+
+// === impl FjallLedger ===
+
+impl FjallLedger {
+    pub(crate) fn new(core: Arc<LedgerCore>) -> Self {
+        let owner = core.owners.fetch_add(1, Ordering::Relaxed);
+        Self { core, owner }
+    }
+}
+
+#[async_trait]
+impl Ledger for FjallLedger {
+    async fn open(&self, partition: u32) -> Result<Opened> {
+        self.core.take_over(self.owner, partition)
+    }
+
+    async fn load(&self, partition: u32, keys: Vec<StateKey>) -> Result<Vec<Option<StateBytes>>> {
+        if keys.len() <= INLINE_READS {
+            return self.core.load(partition, &keys);
+        }
+        let core = Arc::clone(&self.core);
+        blocking(move || core.load(partition, &keys)).await
+    }
+
+    async fn apply(&self, step: Step) -> Result<()> {
+        let (core, owner) = (Arc::clone(&self.core), self.owner);
+        blocking(move || core.apply(owner, &step)).await
+    }
+
+    async fn sync(&self, partition: u32) -> Result<Position> {
+        let position = self.core.position(partition)?;
+        self.core.db.synced().await?;
+        Ok(position)
+    }
+}
+
+fn partition_key(number: u32) -> Key {
+    Key::table(PARTITION).u32(number)
+}
+
+fn state_key(partition: u32, key: &StateKey) -> Key {
+    Key::bare().u32(partition).raw(&key.0)
+}

@@ -1,0 +1,187 @@
+//! Counters of the outbox, kept with every batch, so that neither a start nor a question reads a million jobs.
+
+use std::collections::{BTreeMap, HashMap};
+
+use fjall::{OwnedWriteBatch, Readable as _};
+use sl_core::{
+    delivery::{DeliveryState, Destination},
+    time::Timestamp,
+};
+use sl_store::{Result, outbox::Counts};
+
+use crate::{
+    codec::decode,
+    db::{Db, damaged, failed, put},
+    layout::{DUE, DUE_SECOND, Key, Reader, STATE_COUNT, WAITING_AT, ordered, state_byte},
+};
+
+/// A destination with waiting jobs.
+#[derive(Debug, Clone, Copy, Default)]
+struct Queue {
+    waiting: u64,
+    /// No waiting job is due before this: reading starts here, behind the tombstones of what was sent.
+    floor: Timestamp,
+    /// The floor is the due time of a job that is there.
+    exact: bool,
+}
+
+/// The counters. Changes are staged here and in a batch that is committed under the same lock; a batch that fails
+/// poisons the database, so memory never runs ahead of a disk that goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Books {
+    states: [u64; 5],
+    /// Waiting jobs by the second they are due in.
+    seconds: BTreeMap<i64, u64>,
+    queues: HashMap<Destination, Queue>,
+    /// What the open batch has to write.
+    dirty_seconds: Vec<i64>,
+    dirty_queues: Vec<Destination>,
+}
+
+// === impl Books ===
+
+impl Books {
+    /// Reads the counters: a few rows per destination and per second with waiting jobs.
+    pub(crate) fn load(db: &Db) -> Result<Self> {
+        let mut books = Self::default();
+        let snapshot = db.snapshot();
+        for row in snapshot.prefix(&db.outbox, Key::table(STATE_COUNT)) {
+            let (key, value) = row.into_inner().map_err(failed)?;
+            let slot = key.get(1).and_then(|&state| books.states.get_mut(usize::from(state)));
+            *slot.ok_or_else(|| damaged("outbox counter"))? = decode(&value)?;
+        }
+        for row in snapshot.prefix(&db.outbox, Key::table(DUE_SECOND)) {
+            let (key, value) = row.into_inner().map_err(failed)?;
+            let mut fields = Reader(&key);
+            let second = fields.skip(1).and_then(|()| fields.at()).ok_or_else(|| damaged("outbox counter"))?;
+            books.seconds.insert(second.0, decode(&value)?);
+        }
+        for row in snapshot.prefix(&db.outbox, Key::table(WAITING_AT)) {
+            let (key, value) = row.into_inner().map_err(failed)?;
+            let mut fields = Reader(&key);
+            let destination =
+                fields.skip(1).and_then(|()| fields.destination()).ok_or_else(|| damaged("outbox counter"))?;
+            let queue = Queue { waiting: decode(&value)?, floor: Timestamp(i64::MIN), exact: false };
+            books.queues.insert(destination, queue);
+        }
+        Ok(books)
+    }
+
+    /// A job enters `state`, due then if it waits.
+    pub(crate) fn enter(&mut self, destination: Destination, state: DeliveryState, due: Option<Timestamp>) {
+        self.count(state, 1);
+        let Some(due) = due else { return };
+        let queue = self.queues.entry(destination).or_default();
+        if queue.waiting == 0 || due < queue.floor {
+            (queue.floor, queue.exact) = (due, true);
+        }
+        queue.waiting += 1;
+        self.dirty_queues.push(destination);
+        *self.seconds.entry(due.seconds()).or_default() += 1;
+        self.dirty_seconds.push(due.seconds());
+    }
+
+    /// A job leaves `state`.
+    pub(crate) fn leave(&mut self, destination: Destination, state: DeliveryState, due: Option<Timestamp>) {
+        self.count(state, -1);
+        let Some(due) = due else { return };
+        if let Some(queue) = self.queues.get_mut(&destination) {
+            queue.waiting = queue.waiting.saturating_sub(1);
+            queue.exact &= queue.floor != due;
+            self.dirty_queues.push(destination);
+        }
+        if let Some(count) = self.seconds.get_mut(&due.seconds()) {
+            *count = count.saturating_sub(1);
+            self.dirty_seconds.push(due.seconds());
+        }
+    }
+
+    fn count(&mut self, state: DeliveryState, by: i64) {
+        if let Some(count) = self.states.get_mut(usize::from(state_byte(state))) {
+            *count = count.saturating_add_signed(by);
+        }
+    }
+
+    /// Adds every changed counter to the batch. Call it once, last.
+    pub(crate) fn stage(&mut self, db: &Db, batch: &mut OwnedWriteBatch) -> Result<()> {
+        for state in DeliveryState::ALL {
+            let byte = state_byte(state);
+            if let Some(count) = self.states.get(usize::from(byte)) {
+                put(batch, &db.outbox, Key::table(STATE_COUNT).byte(byte), count)?;
+            }
+        }
+        self.dirty_seconds.sort_unstable();
+        self.dirty_seconds.dedup();
+        for second in self.dirty_seconds.drain(..) {
+            let key = Key::table(DUE_SECOND).u64(ordered(Timestamp(second)));
+            match self.seconds.get(&second) {
+                Some(&count) if count > 0 => put(batch, &db.outbox, key, &count)?,
+                _ => {
+                    self.seconds.remove(&second);
+                    batch.remove(&db.outbox, key);
+                }
+            }
+        }
+        self.dirty_queues.sort_unstable();
+        self.dirty_queues.dedup();
+        for destination in self.dirty_queues.drain(..) {
+            let key = Key::table(WAITING_AT).destination(destination);
+            match self.queues.get(&destination) {
+                Some(queue) if queue.waiting > 0 => put(batch, &db.outbox, key, &queue.waiting)?,
+                _ => {
+                    self.queues.remove(&destination);
+                    batch.remove(&db.outbox, key);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where to start reading due jobs of a destination.
+    pub(crate) fn floor(&self, destination: Destination) -> Timestamp {
+        self.queues.get(&destination).map_or(Timestamp(i64::MIN), |queue| queue.floor)
+    }
+
+    /// Every destination with waiting jobs and when its first one is due, by destination.
+    pub(crate) fn earliest(&mut self, db: &Db) -> Result<Vec<(Destination, Timestamp)>> {
+        for (destination, queue) in self.queues.iter_mut().filter(|(_, queue)| !queue.exact) {
+            let all = Key::table(DUE).destination(*destination);
+            let from = all.clone().at(queue.floor);
+            let first = db.outbox.range(from.bytes().to_vec()..).next();
+            let key = first.map(|row| row.key().map_err(failed)).transpose()?;
+            let Some(mut fields) = key.as_ref().and_then(|key| key.strip_prefix(all.bytes())).map(Reader) else {
+                return Err(damaged("outbox index `due`"));
+            };
+            queue.floor = fields.at().ok_or_else(|| damaged("outbox index `due`"))?;
+            queue.exact = true;
+        }
+        let mut all: Vec<_> = self.queues.iter().map(|(to, queue)| (*to, queue.floor)).collect();
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    /// Figures at `now`: whole seconds from the counters, the current one from the index.
+    pub(crate) fn counts(&self, db: &Db, now: Timestamp) -> Result<Counts> {
+        let state = |state| self.states.get(usize::from(state_byte(state))).copied().unwrap_or(0);
+        let mut due_now: u64 = self.seconds.range(..now.seconds()).map(|(_, count)| count).sum();
+        if self.seconds.contains_key(&now.seconds()) {
+            let second = Timestamp::from_seconds(now.seconds());
+            for destination in self.queues.keys() {
+                let all = Key::table(DUE).destination(*destination);
+                let range = all.clone().at(second)..all.at(Timestamp(now.0.saturating_add(1)));
+                for row in db.outbox.range::<Key, _>(range) {
+                    row.key().map_err(failed)?;
+                    due_now += 1;
+                }
+            }
+        }
+        Ok(Counts {
+            due_now,
+            waiting: state(DeliveryState::Waiting),
+            delivered: state(DeliveryState::Delivered),
+            parked: state(DeliveryState::Parked),
+            expired: state(DeliveryState::Expired),
+            skipped: state(DeliveryState::Skipped),
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! New jobs (in a step of the ledger) and their progress.
+
+use std::collections::HashSet;
+
+use fjall::OwnedWriteBatch;
+use sl_core::{
+    delivery::{Attempt, DeliveryKind, DeliveryState, Job, Progress},
+    ids::DeliveryId,
+    time::Timestamp,
+};
+use sl_store::Result;
+
+use super::{Books, KEPT_ATTEMPTS, missing};
+use crate::{
+    db::{Db, damaged, failed, put, read},
+    layout::{ATTEMPT, CLICK_DELIVERY, DUE, JOB, Key, LATEST, PROGRESS, Reader, STATE, state_byte},
+};
+
+/// Value of an index whose key says everything.
+const EMPTY: [u8; 0] = [];
+
+/// Adds the jobs of a step, each once: the same cause makes the same job.
+pub(crate) fn add_all(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, jobs: &[Job]) -> Result<()> {
+    let mut seen = HashSet::new();
+    for job in jobs {
+        if seen.insert(job.id) {
+            add(db, books, batch, job)?;
+        }
+    }
+    books.stage(db, batch)
+}
+
+fn add(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, job: &Job) -> Result<()> {
+    let key = Key::table(JOB).id(job.id.to_bytes());
+    if db.outbox.contains_key(&key).map_err(failed)? {
+        return Ok(());
+    }
+    put(batch, &db.outbox, key, job)?;
+    if let Some(click) = job.click {
+        let key = Key::table(CLICK_DELIVERY).id(click.to_bytes()).at(job.created_at).id(job.id.to_bytes());
+        batch.insert(&db.outbox, key, EMPTY);
+    }
+    enter(db, books, batch, job, &Progress::fresh(job.created_at));
+    Ok(())
+}
+
+/// Writes an attempt and the progress.
+pub(crate) fn record(
+    db: &Db,
+    books: &mut Books,
+    batch: &mut OwnedWriteBatch,
+    id: DeliveryId,
+    attempt: Option<&Attempt>,
+    progress: &Progress,
+) -> Result<()> {
+    let job: Job = read(&db.outbox, &Key::table(JOB).id(id.to_bytes()))?.ok_or_else(missing)?;
+    let key = Key::table(PROGRESS).id(id.to_bytes());
+    let before = read(&db.outbox, &key)?.unwrap_or_else(|| Progress::fresh(job.created_at));
+    put(batch, &db.outbox, key, progress)?;
+    if (before.state, due_at(&before)) != (progress.state, due_at(progress)) {
+        leave(db, books, batch, &job, &before);
+        enter(db, books, batch, &job, progress);
+        books.stage(db, batch)?;
+    }
+    if let Some(attempt) = attempt {
+        append_attempt(db, batch, &job, attempt)?;
+    }
+    if job.kind == DeliveryKind::Click && is_final(progress.state) {
+        // A click event keeps its body only until it is final (decisions 56).
+        batch.remove(&db.bodies, Key::bare().id(id.to_bytes()));
+    }
+    Ok(())
+}
+
+fn append_attempt(db: &Db, batch: &mut OwnedWriteBatch, job: &Job, attempt: &Attempt) -> Result<()> {
+    let all = Key::table(ATTEMPT).id(job.id.to_bytes());
+    let number = match db.outbox.prefix(&all).next_back() {
+        None => 0,
+        Some(row) => {
+            let key = row.key().map_err(failed)?;
+            let last = key.strip_prefix(all.bytes()).and_then(|rest| rest.first_chunk::<4>());
+            u32::from_be_bytes(*last.ok_or_else(|| damaged("attempt key"))?).saturating_add(1)
+        }
+    };
+    if let Some(oldest) = number.checked_sub(KEPT_ATTEMPTS) {
+        batch.remove(&db.outbox, all.clone().u32(oldest));
+    }
+    put(batch, &db.outbox, all.u32(number), attempt)?;
+    let latest = Key::table(LATEST).destination(job.destination);
+    batch.insert(&db.outbox, latest, job.id.to_bytes());
+    Ok(())
+}
+
+fn enter(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, job: &Job, progress: &Progress) {
+    let due = due_at(progress);
+    books.enter(job.destination, progress.state, due);
+    if let Some(due) = due {
+        batch.insert(&db.outbox, due_key(job, due), EMPTY);
+    }
+    let destination = Key::bare().destination(job.destination);
+    batch.insert(&db.outbox, state_key(job, progress.state), destination);
+}
+
+fn leave(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, job: &Job, progress: &Progress) {
+    let due = due_at(progress);
+    books.leave(job.destination, progress.state, due);
+    if let Some(due) = due {
+        batch.remove(&db.outbox, due_key(job, due));
+    }
+    batch.remove(&db.outbox, state_key(job, progress.state));
+}
+
+/// When a waiting job is due; at once when nothing says otherwise.
+fn due_at(progress: &Progress) -> Option<Timestamp> {
+    (progress.state == DeliveryState::Waiting)
+        .then(|| progress.next_attempt_at.unwrap_or(progress.updated_at))
+}
+
+fn due_key(job: &Job, due: Timestamp) -> Key {
+    Key::table(DUE).destination(job.destination).at(due).id(job.id.to_bytes())
+}
+
+fn state_key(job: &Job, state: DeliveryState) -> Key {
+    state_prefix(job.team, state).at(job.created_at).id(job.id.to_bytes())
+}
+
+/// Jobs of a team in one state, by creation.
+pub(crate) fn state_prefix(team: sl_core::ids::TeamId, state: DeliveryState) -> Key {
+    Key::table(STATE).u64(team.0).byte(state_byte(state))
+}
+
+fn is_final(state: DeliveryState) -> bool {
+    matches!(state, DeliveryState::Delivered | DeliveryState::Expired | DeliveryState::Skipped)
+}
+
+/// The delivery id at the end of an index key.
+pub(crate) fn id_of(key: &[u8]) -> Result<DeliveryId> {
+    let at = key.len().saturating_sub(16);
+    let mut fields = Reader(key);
+    let id = fields.skip(at).and_then(|()| fields.id());
+    id.map(DeliveryId::from_bytes).ok_or_else(|| damaged("outbox index"))
+}

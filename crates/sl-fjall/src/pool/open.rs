@@ -1,0 +1,101 @@
+//! Builds the pool in memory from its rows: one pass over links and holders, in the order of their keys.
+
+use fjall::Readable as _;
+use sl_core::pool::StockKey;
+use sl_store::{Result, pool::PoolRules};
+
+use super::{
+    Shelf,
+    rows::LinkRow,
+    shelf::{BlockRow, GivenRow},
+    slot::Slot,
+};
+use crate::{
+    codec::decode,
+    db::{Db, damaged, failed, scan},
+    layout::{BLOCK, GIVEN, Key, LINK, STOCK},
+};
+
+/// Reads all rows.
+pub(crate) fn load(db: &Db, rules: PoolRules) -> Result<Shelf> {
+    let snapshot = db.snapshot();
+    let mut shelf = Shelf::new(rules);
+    for key in scan::<StockKey>(&snapshot, &db.pool, &Key::table(STOCK))? {
+        shelf.number_or_new(&key);
+    }
+    // Slots by stock and ordinal: links lie on disk by their platform number.
+    let mut slots: Vec<Vec<Option<Slot>>> = vec![Vec::new(); shelf.stocks.len()];
+    let mut givens = Along { rows: snapshot.prefix(&db.pool, Key::table(GIVEN)), ahead: None };
+    for row in snapshot.prefix(&db.pool, Key::table(LINK)) {
+        let (key, value) = row.into_inner().map_err(failed)?;
+        let LinkRow { link, facts } = decode(&value)?;
+        let mut slot = Slot::new(link.id.number);
+        slot.orphaned_at = facts.orphaned_at;
+        slot.last_look_at = facts.last_look_at;
+        slot.used = facts.used_at.is_some();
+        slot.retired = facts.retired_at.is_some();
+        if let Some(row) = givens.find(key.get(1..).unwrap_or_default())? {
+            let GivenRow { given, handouts } = decode(&row)?;
+            (slot.holder, slot.handouts) = (Some(given.into()), handouts);
+        }
+        let stock = shelf.number(&link.stock).and_then(|number| slots.get_mut(number as usize));
+        let stock = stock.ok_or_else(|| damaged("a pool stock"))?;
+        let ordinal = usize::try_from(link.ordinal).map_err(|_| damaged("a pool ordinal"))?;
+        if stock.len() <= ordinal {
+            stock.resize(ordinal + 1, None);
+        }
+        if let Some(place) = stock.get_mut(ordinal) {
+            *place = Some(slot);
+        }
+    }
+    let blocks: Vec<BlockRow> = scan(&snapshot, &db.pool, &Key::table(BLOCK))?;
+    for block in blocks {
+        let stock = slots.get_mut(block.stock as usize).ok_or_else(|| damaged("a pool block"))?;
+        for leased in &block.links {
+            if let Some(Some(slot)) = stock.get_mut(leased.ordinal as usize)
+                && slot.holder.map(|holder| holder.click) == leased.before
+            {
+                slot.fence = Some(block.fence);
+            }
+        }
+        shelf.blocks.insert(block.fence, block);
+    }
+    for (number, stock) in slots.into_iter().enumerate() {
+        let number = u32::try_from(number).map_err(|_| damaged("a pool stock"))?;
+        for slot in stock {
+            shelf.push(number, slot.ok_or_else(|| damaged("a pool stock (an ordinal is missing)"))?);
+        }
+    }
+    Ok(shelf)
+}
+
+/// A second table whose keys run along with the first one's.
+struct Along {
+    rows: fjall::Iter,
+    ahead: Option<fjall::KvPair>,
+}
+
+// === impl Along ===
+
+impl Along {
+    /// The value under the key with this tail; tails must be asked for in ascending order.
+    fn find(&mut self, tail: &[u8]) -> Result<Option<fjall::UserValue>> {
+        loop {
+            let row = match self.ahead.take() {
+                Some(row) => row,
+                None => match self.rows.next() {
+                    Some(row) => row.into_inner().map_err(failed)?,
+                    None => return Ok(None),
+                },
+            };
+            match row.0.get(1..).unwrap_or_default().cmp(tail) {
+                std::cmp::Ordering::Less => {}
+                std::cmp::Ordering::Equal => return Ok(Some(row.1)),
+                std::cmp::Ordering::Greater => {
+                    self.ahead = Some(row);
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! One stock in memory: slots by ordinal, and the ordered sets that answer without reading all of them.
+
+use std::collections::BTreeSet;
+
+use sl_core::{
+    ids::LinkKind,
+    pool::{PoolState, StockKey},
+    time::Timestamp,
+};
+use sl_store::pool::{Level, PoolRules};
+
+use super::slot::{Phase, Slot};
+
+/// Links of one stock. Every slot is filed in the sets that fit it; `change` is the only way to alter one.
+#[derive(Debug)]
+pub(crate) struct Stock {
+    pub(crate) key: StockKey,
+    /// By ordinal.
+    slots: Vec<Slot>,
+    pub(crate) fresh: BTreeSet<u32>,
+    /// Held tracking links that a look has cleared.
+    pub(crate) recycled: BTreeSet<u32>,
+    /// Links to look at.
+    pub(crate) watched: BTreeSet<u32>,
+    /// Held links with a holder, by the end of its window.
+    open: BTreeSet<(Timestamp, u32)>,
+    /// Held trial links by the end of their quarantine: those ahead of the last question, and those behind it.
+    ending: BTreeSet<(Timestamp, u32)>,
+    ended: BTreeSet<(Timestamp, u32)>,
+    leased: u64,
+    held: u64,
+    used: u64,
+    retired: u64,
+    given_total: u64,
+}
+
+// === impl Stock ===
+
+impl Stock {
+    pub(crate) fn new(key: StockKey) -> Self {
+        Self {
+            key,
+            slots: Vec::new(),
+            fresh: BTreeSet::new(),
+            recycled: BTreeSet::new(),
+            watched: BTreeSet::new(),
+            open: BTreeSet::new(),
+            ending: BTreeSet::new(),
+            ended: BTreeSet::new(),
+            leased: 0,
+            held: 0,
+            used: 0,
+            retired: 0,
+            given_total: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn slot(&self, ordinal: u32) -> Option<&Slot> {
+        self.slots.get(ordinal as usize)
+    }
+
+    /// Adds the next link.
+    pub(crate) fn push(&mut self, slot: Slot, rules: PoolRules) {
+        let ordinal = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        self.slots.push(slot);
+        self.file(ordinal, slot, rules);
+    }
+
+    /// Alters one slot and files it anew.
+    pub(crate) fn change(&mut self, ordinal: u32, rules: PoolRules, change: impl FnOnce(&mut Slot)) {
+        let Some(slot) = self.slots.get_mut(ordinal as usize) else { return };
+        let before = *slot;
+        change(slot);
+        let after = *slot;
+        self.unfile(ordinal, before, rules);
+        self.file(ordinal, after, rules);
+    }
+
+    /// Files everything anew under other rules.
+    pub(crate) fn refile(&mut self, before: PoolRules, after: PoolRules) {
+        for ordinal in 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX) {
+            if let Some(&slot) = self.slot(ordinal) {
+                self.unfile(ordinal, slot, before);
+                self.file(ordinal, slot, after);
+            }
+        }
+    }
+
+    fn file(&mut self, ordinal: u32, slot: Slot, rules: PoolRules) {
+        self.given_total += u64::from(slot.handouts);
+        if slot.is_watched(self.key.kind, rules) {
+            self.watched.insert(ordinal);
+        }
+        match slot.phase() {
+            Phase::Fresh => drop(self.fresh.insert(ordinal)),
+            Phase::Leased => self.leased += 1,
+            Phase::Used => self.used += 1,
+            Phase::Retired => self.retired += 1,
+            Phase::Held => {
+                self.held += 1;
+                if let Some(holder) = slot.holder {
+                    self.open.insert((holder.open_until, ordinal));
+                }
+                match (self.key.kind, slot.free_at(rules)) {
+                    (LinkKind::FreeTrial, Some(free_at)) => drop(self.ending.insert((free_at, ordinal))),
+                    _ if slot.is_cleared(rules) => drop(self.recycled.insert(ordinal)),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn unfile(&mut self, ordinal: u32, slot: Slot, rules: PoolRules) {
+        self.given_total -= u64::from(slot.handouts);
+        self.watched.remove(&ordinal);
+        match slot.phase() {
+            Phase::Fresh => drop(self.fresh.remove(&ordinal)),
+            Phase::Leased => self.leased -= 1,
+            Phase::Used => self.used -= 1,
+            Phase::Retired => self.retired -= 1,
+            Phase::Held => {
+                self.held -= 1;
+                if let Some(holder) = slot.holder {
+                    self.open.remove(&(holder.open_until, ordinal));
+                }
+                if let Some(free_at) = slot.free_at(rules) {
+                    self.ending.remove(&(free_at, ordinal));
+                    self.ended.remove(&(free_at, ordinal));
+                }
+                self.recycled.remove(&ordinal);
+            }
+        }
+    }
+
+    /// Counts at `now`. What it reads is what changed since the last question, and the links whose window is open.
+    pub(crate) fn level(&mut self, now: Timestamp) -> Level {
+        let still_ahead = self.ending.split_off(&(Timestamp(now.0.saturating_add(1)), 0));
+        self.ended.append(&mut std::mem::replace(&mut self.ending, still_ahead));
+        self.ending.append(&mut self.ended.split_off(&(Timestamp(now.0.saturating_add(1)), 0)));
+
+        let given = self.open.range((Timestamp(now.0.saturating_add(1)), 0)..).count() as u64;
+        let (recycled, ended) = (self.recycled.len() as u64, self.ended.len() as u64);
+        let counts = PoolState::ALL.map(|state| {
+            let count = match state {
+                PoolState::Fresh => self.fresh.len() as u64,
+                PoolState::Leased => self.leased,
+                PoolState::Given => given,
+                PoolState::Quarantined => self.held - given - recycled - ended,
+                PoolState::Recycled => recycled,
+                PoolState::Used => self.used,
+                PoolState::Retired => self.retired + ended,
+            };
+            (state, count)
+        });
+        Level { stock: self.key.clone(), counts: counts.to_vec(), given_total: self.given_total }
+    }
+}

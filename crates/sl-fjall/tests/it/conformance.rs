@@ -1,0 +1,69 @@
+//! One test per case of the suite.
+
+use sl_store::suite::{catalog, ledger, outbox, pool, pool_model, reports};
+
+use crate::backend::Fjall;
+
+/// One test per case, under the case's own name.
+macro_rules! cases {
+    ($($module:ident: $($case:ident),+;)+) => {
+        $($(
+            #[tokio::test]
+            async fn $case() {
+                $module::$case(&Fjall::fresh()).await;
+            }
+        )+)+
+    };
+}
+
+cases! {
+    catalog:
+        rows_survive_a_restart,
+        numbers_are_given_once,
+        fields_with_their_own_writer_are_kept,
+        changes_are_told_by_revision,
+        a_deleted_postback_is_gone;
+    ledger:
+        a_step_is_there_at_once_and_after_a_restart,
+        a_step_that_comes_again_changes_nothing,
+        the_last_to_open_a_partition_has_it,
+        state_is_read_in_order_per_partition,
+        a_new_epoch_goes_on_from_its_own_start,
+        marks_change_click_rows;
+    outbox:
+        due_jobs_come_oldest_first_per_destination,
+        counts_follow_every_change,
+        a_job_that_comes_again_keeps_its_progress,
+        the_first_body_stays,
+        a_click_events_body_goes_when_it_is_final,
+        the_last_fifty_attempts_are_kept,
+        pages_cover_every_delivery_once,
+        deliveries_of_another_team_are_not_there;
+    pool:
+        fresh_links_leave_in_creation_order,
+        no_link_is_in_two_blocks,
+        a_block_that_is_out_is_known_after_a_restart,
+        an_expired_block_passes_quarantine,
+        only_a_qualifying_look_recycles,
+        a_former_holder_does_not_take_a_link_back,
+        a_link_given_before_it_is_known_is_not_fresh,
+        a_trial_link_is_single_use,
+        retired_links_are_gone_for_good,
+        live_links_are_listed_until_their_last_look,
+        the_matchers_work_stays_until_it_is_done;
+    reports:
+        clicks_come_newest_first_as_filtered,
+        conversions_come_newest_first_as_filtered,
+        rollups_can_be_rebuilt_from_raw_rows,
+        a_cut_hour_is_counted_from_raw_rows,
+        parts_of_an_hour_add_up_to_the_whole,
+        sums_are_what_the_last_step_said,
+        conversions_of_a_click_come_by_time,
+        rows_of_another_team_are_not_there,
+        dead_letters_page_and_leave;
+}
+
+#[tokio::test]
+async fn pool_states_follow_the_model() {
+    pool_model::pool_states_follow_the_model(40, Fjall::fresh).await;
+}

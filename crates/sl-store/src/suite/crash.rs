@@ -1,0 +1,49 @@
+//! `kill -9` in the middle of steps: state, effects and position agree. The backend's test runs [`write_steps`] in a
+//! child process, kills it, and calls [`state_effects_and_position_agree`] on what is left.
+
+use sl_core::{event::JournalId, step::StateKey};
+
+use super::{
+    ledger::full_step,
+    sample::{self, RULES, TEAM, account, link_id, position},
+};
+use crate::{
+    Store,
+    reports::{ClickFilter, Range},
+};
+
+/// Applies steps from where the store stands, for ever or until `end`, and calls `told` after each.
+pub async fn write_steps(store: &Store, end: u64, told: impl Fn(u64)) {
+    if store.catalog.account(&account()).await.unwrap().is_none() {
+        store.catalog.put_account(sample::account_row("acct_sample", TEAM)).await.unwrap();
+        store.pool.add(sample::new_links(&sample::stock(), 0..2_000)).await.unwrap();
+    }
+    let opened = store.ledger.open(0).await.unwrap();
+    for offset in opened.position.offset + 1..=end {
+        store.ledger.apply(full_step(offset)).await.unwrap();
+        told(offset);
+    }
+}
+
+/// Every table speaks of the same last step, which is not before `at_least`. Returns it.
+pub async fn state_effects_and_position_agree(store: &Store, at_least: u64) -> u64 {
+    let opened = store.ledger.open(0).await.unwrap();
+    let last = opened.position.offset;
+    assert!(last >= at_least, "{last} steps are left of {at_least} that had returned");
+    assert_eq!(opened.applied, [(JournalId(9), last)]);
+    assert_eq!(opened.position, position(last));
+    let state = store.ledger.load(0, vec![StateKey(b"visitor".to_vec())]).await.unwrap();
+    assert_eq!(state[0].as_ref().unwrap().0, last.to_be_bytes());
+    let link = link_id(1);
+    let everything =
+        ClickFilter { range: Range::default(), bots: true, duplicates: true, limit: usize::MAX, offset: 0 };
+    let clicks = store.reports.clicks(link, everything).await.unwrap();
+    assert_eq!(clicks.len() as u64, last);
+    assert_eq!(store.reports.totals(&[link]).await.unwrap()[0].clicks, last);
+    assert_eq!(store.reports.dead_letter_count().await.unwrap(), last);
+    assert_eq!(store.pool.unmatched().await.unwrap().len() as u64, last);
+    assert_eq!(store.outbox.counts(sample::after(1 << 30)).await.unwrap().due_now, last);
+    let levels = store.pool.levels(sample::HOUR, RULES).await.unwrap();
+    assert_eq!(levels[0].given_total, last.min(1_999));
+    last
+}

@@ -1,0 +1,36 @@
+//! What every backend promises, as functions that a backend's tests call one by one.
+//!
+//! A case gets a [`Backend`] with nothing in it and panics when a promise is broken. [`crash`] is for backends on disk:
+//! its writer runs in a child process that is killed.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "the suite is test code: a broken promise panics"
+)]
+
+pub mod catalog;
+pub mod crash;
+pub mod ledger;
+pub mod outbox;
+pub mod pool;
+pub mod pool_model;
+pub mod reports;
+pub mod sample;
+
+use async_trait::async_trait;
+
+use crate::Store;
+
+/// How the suite gets at a backend.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// Opens the data. A second store while the first is in use stands for a second process on the same data: its
+    /// ledger is an owner of its own.
+    async fn open(&self) -> Store;
+
+    /// Forgets everything that is not on disk. Every store that was opened has been dropped.
+    async fn restart(&self);
+}

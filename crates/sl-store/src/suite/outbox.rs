@@ -1,0 +1,227 @@
+//! Jobs, progress, bodies, attempts.
+
+use std::time::Duration;
+
+use sl_core::{
+    delivery::{Attempt, Delivery, DeliveryKind, DeliveryState, Destination, Progress, RenderedRequest},
+    ids::{ClickId, DeliveryId, PixelId, PostbackId},
+    step::Step,
+    time::Timestamp,
+};
+
+use super::{
+    Backend,
+    sample::{self, HOUR, STRANGER, TEAM, after},
+};
+use crate::{
+    Store, StoreError,
+    outbox::{Counts, DeliveryFilter},
+};
+
+const PIXEL: Destination = Destination::Pixel(PixelId(1));
+const POSTBACK: Destination = Destination::Postback(PostbackId(1));
+
+async fn with_jobs(backend: &dyn Backend, jobs: &[(u64, Destination, u64)]) -> Store {
+    let store = backend.open().await;
+    store.ledger.open(0).await.unwrap();
+    let jobs = jobs.iter().map(|&(number, to, seconds)| sample::job(number, to, after(seconds))).collect();
+    store.ledger.apply(Step { jobs, ..sample::step(1) }).await.unwrap();
+    store
+}
+
+fn id(number: u64, seconds: u64) -> DeliveryId {
+    sample::job(number, PIXEL, after(seconds)).id
+}
+
+fn progress(state: DeliveryState, next: Option<Timestamp>) -> Progress {
+    Progress { state, next_attempt_at: next, attempts: 1, ..Progress::fresh(HOUR) }
+}
+
+fn attempt(status: u16, at: Timestamp) -> Attempt {
+    Attempt { at, millis: 12, status: Some(status), error_type: None, message: None }
+}
+
+fn request(text: &str) -> RenderedRequest {
+    RenderedRequest {
+        method: "POST".to_owned(),
+        url: "https://graph.example/events".to_owned(),
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: text.as_bytes().to_vec(),
+    }
+}
+
+fn ids(deliveries: &[Delivery]) -> Vec<DeliveryId> {
+    deliveries.iter().map(|delivery| delivery.job.id).collect()
+}
+
+/// Due jobs come per destination, oldest first, and not before their time.
+pub async fn due_jobs_come_oldest_first_per_destination(backend: &dyn Backend) {
+    let jobs = [(3, PIXEL, 30), (1, PIXEL, 10), (2, PIXEL, 20), (4, POSTBACK, 15)];
+    let store = with_jobs(backend, &jobs).await;
+    let outbox = &store.outbox;
+    assert_eq!(outbox.due_destinations(after(9)).await.unwrap(), []);
+    assert_eq!(outbox.next_due().await.unwrap(), Some(after(10)));
+    assert_eq!(outbox.due_destinations(after(10)).await.unwrap(), [(PIXEL, after(10))]);
+    let both = [(PIXEL, after(10)), (POSTBACK, after(15))];
+    assert_eq!(outbox.due_destinations(after(20)).await.unwrap(), both);
+    let due = outbox.due(PIXEL, after(20), 9).await.unwrap();
+    assert_eq!(ids(&due), [id(1, 10), id(2, 20)]);
+    assert_eq!(due[0].progress, Progress::fresh(after(10)));
+    assert_eq!(ids(&outbox.due(PIXEL, after(99), 1).await.unwrap()), [id(1, 10)]);
+    outbox.record(id(1, 10), None, progress(DeliveryState::Waiting, Some(after(25)))).await.unwrap();
+    assert_eq!(outbox.next_due().await.unwrap(), Some(after(15)));
+    assert_eq!(outbox.due_destinations(after(40)).await.unwrap()[0], (PIXEL, after(20)));
+    assert_eq!(ids(&outbox.due(PIXEL, after(40), 9).await.unwrap()), [id(2, 20), id(1, 10), id(3, 30)]);
+    outbox.record(id(1, 10), None, progress(DeliveryState::Waiting, Some(after(5)))).await.unwrap();
+    assert_eq!(ids(&outbox.due(PIXEL, after(6), 9).await.unwrap()), [id(1, 10)], "earlier than ever before");
+    for (number, seconds) in [(1, 10), (2, 20), (3, 30), (4, 15)] {
+        outbox.record(id(number, seconds), None, progress(DeliveryState::Delivered, None)).await.unwrap();
+    }
+    assert_eq!(outbox.next_due().await.unwrap(), None);
+    assert_eq!(outbox.due_destinations(after(99)).await.unwrap(), []);
+}
+
+/// Counts follow every change and survive a restart; `due_now` is exact to the millisecond.
+pub async fn counts_follow_every_change(backend: &dyn Backend) {
+    let jobs: Vec<_> = (0..10).map(|number| (number, PIXEL, number)).collect();
+    let store = with_jobs(backend, &jobs).await;
+    let outbox = &store.outbox;
+    let waiting = Counts { waiting: 10, ..Counts::default() };
+    assert_eq!(outbox.counts(after(0)).await.unwrap(), Counts { due_now: 1, ..waiting });
+    let nearly = after(5).minus(Duration::from_millis(1));
+    assert_eq!(outbox.counts(nearly).await.unwrap(), Counts { due_now: 5, ..waiting });
+    assert_eq!(outbox.counts(after(5)).await.unwrap(), Counts { due_now: 6, ..waiting });
+    let ends = [DeliveryState::Delivered, DeliveryState::Parked, DeliveryState::Expired, DeliveryState::Skipped];
+    for (number, state) in (0..).zip(ends) {
+        outbox.record(id(number, number), None, progress(state, None)).await.unwrap();
+    }
+    outbox.record(id(4, 4), None, progress(DeliveryState::Waiting, Some(after(50)))).await.unwrap();
+    let counts = outbox.counts(after(20)).await.unwrap();
+    assert_eq!(counts, Counts { due_now: 5, waiting: 6, delivered: 1, parked: 1, expired: 1, skipped: 1 });
+    outbox.record(id(1, 1), None, progress(DeliveryState::Waiting, Some(after(20)))).await.unwrap();
+    let replayed = outbox.counts(after(20)).await.unwrap();
+    assert_eq!(replayed, Counts { due_now: 6, waiting: 7, parked: 0, ..counts });
+    drop(store);
+    backend.restart().await;
+    let store = backend.open().await;
+    assert_eq!(store.outbox.counts(after(20)).await.unwrap(), replayed);
+    assert_eq!(store.outbox.next_due().await.unwrap(), Some(after(5)));
+}
+
+/// The same cause makes the same job: it is not reset by a step that brings it again.
+pub async fn a_job_that_comes_again_keeps_its_progress(backend: &dyn Backend) {
+    let store = with_jobs(backend, &[(1, PIXEL, 1)]).await;
+    store.outbox.record(id(1, 1), None, progress(DeliveryState::Delivered, None)).await.unwrap();
+    let job = sample::job(1, PIXEL, after(1));
+    store.ledger.apply(Step { jobs: vec![job.clone(), job], ..sample::step(2) }).await.unwrap();
+    let counts = store.outbox.counts(after(9)).await.unwrap();
+    assert_eq!(counts, Counts { delivered: 1, ..Counts::default() });
+    assert_eq!(store.outbox.due(PIXEL, after(9), 9).await.unwrap(), []);
+}
+
+/// The first body stays, also for callers at the same moment, and survives a restart (decisions 56).
+pub async fn the_first_body_stays(backend: &dyn Backend) {
+    let store = with_jobs(backend, &[(1, PIXEL, 1)]).await;
+    let mut callers = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let outbox = store.outbox.clone();
+        callers.spawn(async move { outbox.store_body(id(1, 1), request(&number.to_string())).await.unwrap() });
+    }
+    let stored = callers.join_all().await;
+    assert!(stored.iter().all(|body| *body == stored[0]), "everybody sends the same bytes");
+    assert_eq!(store.outbox.store_body(id(1, 1), request("late")).await.unwrap(), stored[0]);
+    assert_eq!(store.outbox.body(id(2, 1)).await.unwrap(), None);
+    drop(store);
+    backend.restart().await;
+    assert_eq!(backend.open().await.outbox.body(id(1, 1)).await.unwrap().as_ref(), Some(&stored[0]));
+}
+
+/// A click event keeps its body only until it is final (decisions 56).
+pub async fn a_click_events_body_goes_when_it_is_final(backend: &dyn Backend) {
+    let store = backend.open().await;
+    store.ledger.open(0).await.unwrap();
+    let mut job = sample::job(1, PIXEL, after(1));
+    (job.kind, job.conversion) = (DeliveryKind::Click, None);
+    let jobs = vec![job, sample::job(2, PIXEL, after(1))];
+    store.ledger.apply(Step { jobs, ..sample::step(1) }).await.unwrap();
+    for number in [1, 2] {
+        store.outbox.store_body(id(number, 1), request("body")).await.unwrap();
+        store.outbox.record(id(number, 1), None, progress(DeliveryState::Parked, None)).await.unwrap();
+        assert!(store.outbox.body(id(number, 1)).await.unwrap().is_some(), "parked can be replayed");
+        store.outbox.record(id(number, 1), None, progress(DeliveryState::Delivered, None)).await.unwrap();
+    }
+    assert_eq!(store.outbox.body(id(1, 1)).await.unwrap(), None);
+    assert!(store.outbox.body(id(2, 1)).await.unwrap().is_some());
+}
+
+/// Attempts are kept in order, the last 50 of them; the newest of a destination is known.
+pub async fn the_last_fifty_attempts_are_kept(backend: &dyn Backend) {
+    let store = with_jobs(backend, &[(1, POSTBACK, 1), (2, POSTBACK, 2)]).await;
+    let outbox = &store.outbox;
+    assert_eq!(outbox.latest(POSTBACK).await.unwrap(), None);
+    for number in [1, 2] {
+        outbox.store_body(id(number, number), request("body")).await.unwrap();
+    }
+    for second in 0..60 {
+        let waiting = progress(DeliveryState::Waiting, Some(after(second + 9)));
+        outbox.record(id(1, 1), Some(attempt(500, after(second))), waiting).await.unwrap();
+    }
+    let attempts = outbox.attempts(id(1, 1)).await.unwrap();
+    let times: Vec<_> = attempts.iter().map(|attempt| attempt.at).collect();
+    assert_eq!(times, (10..60).map(after).collect::<Vec<_>>());
+    assert_eq!(outbox.latest(POSTBACK).await.unwrap().unwrap().0.job.id, id(1, 1));
+    let done = progress(DeliveryState::Delivered, None);
+    outbox.record(id(2, 2), Some(attempt(200, after(70))), done).await.unwrap();
+    let (latest, body) = outbox.latest(POSTBACK).await.unwrap().unwrap();
+    assert_eq!((latest.job.id, body), (id(2, 2), request("body")));
+    assert_eq!(outbox.latest(PIXEL).await.unwrap(), None);
+    let unknown = outbox.record(id(9, 9), None, progress(DeliveryState::Parked, None)).await;
+    assert_eq!(unknown, Err(StoreError::NotFound));
+}
+
+/// Lists are newest first; their pages cover every delivery of the filter once.
+pub async fn pages_cover_every_delivery_once(backend: &dyn Backend) {
+    let jobs: Vec<_> = (0..40).map(|n| (n, if n % 4 == 0 { POSTBACK } else { PIXEL }, n / 3)).collect();
+    let store = with_jobs(backend, &jobs).await;
+    for &(number, _, seconds) in jobs.iter().filter(|(number, ..)| number % 3 == 0) {
+        store.outbox.record(id(number, seconds), None, progress(DeliveryState::Parked, None)).await.unwrap();
+    }
+    let parked = Some(DeliveryState::Parked);
+    for (state, destination) in [(None, None), (parked, None), (None, Some(PIXEL)), (parked, Some(POSTBACK))] {
+        let mut filter = DeliveryFilter { state, destination, limit: 7, after: None };
+        let mut all = Vec::new();
+        loop {
+            let page = store.outbox.list(TEAM, filter.clone()).await.unwrap();
+            all.extend(ids(&page));
+            if page.len() < filter.limit {
+                break;
+            }
+            filter.after = all.last().copied();
+        }
+        let expected: Vec<_> = jobs
+            .iter()
+            .rev()
+            .filter(|(number, to, _)| {
+                (state.is_none() || number % 3 == 0) && destination.is_none_or(|wanted| wanted == *to)
+            })
+            .map(|&(number, _, seconds)| id(number, seconds))
+            .collect();
+        assert_eq!(all, expected, "{state:?} {destination:?}");
+    }
+}
+
+/// A team sees its own deliveries only.
+pub async fn deliveries_of_another_team_are_not_there(backend: &dyn Backend) {
+    let store = with_jobs(backend, &[(1, PIXEL, 1), (4, PIXEL, 2)]).await;
+    let outbox = &store.outbox;
+    let click = ClickId::from_bytes(sample::ulid(HOUR, 1));
+    let everything = DeliveryFilter { limit: 99, ..DeliveryFilter::default() };
+    assert_eq!(outbox.list(TEAM, everything.clone()).await.unwrap().len(), 2);
+    assert_eq!(ids(&outbox.of_click(TEAM, click).await.unwrap()), [id(1, 1), id(4, 2)]);
+    assert!(outbox.delivery(TEAM, id(1, 1)).await.unwrap().is_some());
+    assert_eq!(outbox.list(STRANGER, everything.clone()).await.unwrap(), []);
+    assert_eq!(outbox.of_click(STRANGER, click).await.unwrap(), []);
+    assert_eq!(outbox.delivery(STRANGER, id(1, 1)).await.unwrap(), None);
+    let with_cursor = DeliveryFilter { after: Some(id(4, 2)), ..everything };
+    assert_eq!(outbox.list(STRANGER, with_cursor).await.unwrap(), []);
+}
