@@ -11,9 +11,12 @@ use crate::{
     click::ClickRow,
     conversion::{Conversion, ConversionKind},
     delivery::Job,
-    ids::{AccountId, ClickId, ConversionId, FanId, PoolLinkId, SmartLinkId},
+    ids::{AccountId, ClickId, ConversionId, DeadLetterId, FanId, PoolLinkId, SmartLinkId},
     pool::Given,
-    step::{ClickMark, DimensionRollup, FanDay, FanUnderLink, LinkTotals, Rollup, RollupKey, Step},
+    step::{
+        ClickMark, DeadLetter, DimensionRollup, FanDay, FanUnderLink, LinkTotals, Rollup, RollupKey, Step,
+        Unmatched,
+    },
 };
 
 /// What happened, for metrics: not part of the state.
@@ -83,6 +86,38 @@ impl Effects {
     pub(super) fn job(&mut self, job: Job) {
         self.bytes += 256;
         self.step.jobs.push(job);
+    }
+
+    /// The fan's link is to be found. Of one fan, the last word of the step counts.
+    pub(super) fn unmatched(&mut self, row: Unmatched) {
+        self.bytes += 96;
+        self.step.matched.retain(|(account, fan)| (account, fan) != (&row.account, &row.fan));
+        self.step.unmatched.retain(|other| (&other.account, &other.fan) != (&row.account, &row.fan));
+        self.step.unmatched.push(row);
+    }
+
+    /// The fan's link was found.
+    pub(super) fn matched(&mut self, account: &AccountId, fan: &FanId) {
+        self.bytes += 48;
+        self.step.unmatched.retain(|other| (&other.account, &other.fan) != (account, fan));
+        let known = self.step.matched.iter().any(|(of, other)| (of, other) == (account, fan));
+        if !known {
+            self.step.matched.push((account.clone(), fan.clone()));
+        }
+    }
+
+    /// A webhook could not be used. Of one letter, the last word of the step counts.
+    pub(super) fn dead_letter(&mut self, letter: DeadLetter) {
+        self.bytes += 128 + letter.body.len();
+        self.step.revived.retain(|other| *other != letter.id);
+        self.step.dead_letters.retain(|other| other.id != letter.id);
+        self.step.dead_letters.push(letter);
+    }
+
+    /// A dead letter was used after all.
+    pub(super) fn revived(&mut self, id: DeadLetterId) {
+        self.step.dead_letters.retain(|other| other.id != id);
+        self.step.revived.push(id);
     }
 
     pub(super) fn webhook(&mut self, event: &str, outcome: &'static str) {

@@ -32,7 +32,7 @@ impl Decider<'_> {
             Ok(parsed) => parsed,
             Err(reason) => return self.dead_letter(webhook, &reason),
         };
-        self.effects.step.revived.extend(webhook.retry_of);
+        self.revive(webhook);
         let outcome = if parsed == Parsed::Ignored { "ignored" } else { "applied" };
         self.effects.webhook(&webhook.event, outcome);
         match parsed {
@@ -48,7 +48,7 @@ impl Decider<'_> {
     pub(super) fn team_webhook(&mut self, webhook: &WebhookReceived) {
         match parse(&webhook.body) {
             Ok(_) => {
-                self.effects.step.revived.extend(webhook.retry_of);
+                self.revive(webhook);
                 self.effects.webhook(&webhook.event, "ignored");
             }
             Err(reason) => self.dead_letter(webhook, &reason),
@@ -60,8 +60,7 @@ impl Decider<'_> {
         let id = webhook.retry_of.unwrap_or_else(|| {
             DeadLetterId(derive::ulid(webhook.received_at, &[webhook.key.as_bytes(), &webhook.body]))
         });
-        self.effects.bytes += webhook.body.len();
-        self.effects.step.dead_letters.push(DeadLetter {
+        self.effects.dead_letter(DeadLetter {
             id,
             team: self.team,
             account: (!self.account.as_str().is_empty()).then(|| self.account.clone()),
@@ -71,6 +70,12 @@ impl Decider<'_> {
             key: webhook.key.clone(),
             body: webhook.body.clone(),
         });
+    }
+
+    fn revive(&mut self, webhook: &WebhookReceived) {
+        if let Some(id) = webhook.retry_of {
+            self.effects.revived(id);
+        }
     }
 
     fn signal(&mut self, signal: Signal, webhook: &WebhookReceived) {
@@ -93,7 +98,7 @@ impl Decider<'_> {
         // A list that showed the fan since then has already named its link.
         let seen = fan.last_seen.is_some_and(|seen| seen >= new.at);
         if !new.renewed && !seen {
-            self.effects.step.unmatched.push(Unmatched {
+            self.effects.unmatched(Unmatched {
                 team: self.team,
                 account: self.account.clone(),
                 fan: new.fan.clone(),

@@ -28,7 +28,7 @@ impl Decider<'_> {
         let mut fan: Box<FanRecord> = self.memory.take(&key);
         self.profile(&seen.fan, &mut fan, &seen.profile);
         fan.last_seen = Some(fan.last_seen.map_or(seen.seen_at, |last| last.max(seen.seen_at)));
-        self.effects.step.matched.push((self.account.clone(), seen.fan.clone()));
+        self.effects.matched(&self.account, &seen.fan);
         match seen.subscribed_at {
             Some(at) => {
                 let at = self.believed(at);
