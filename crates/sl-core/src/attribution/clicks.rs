@@ -103,7 +103,7 @@ impl Decider<'_> {
             self.effects.given(&self.account, link, given);
         }
         if visitor_keys.lasting.is_some() {
-            let when = self.now.plus(self.rules.erase_prints_after);
+            let when = self.moment().plus(self.rules.erase_prints_after);
             self.forget_at(Wait::Print, when, key);
         }
         early
@@ -226,9 +226,9 @@ impl Decider<'_> {
                 print.recent.remove(0);
             }
         }
-        print.seen = print.seen.max(self.now);
+        print.seen = print.seen.max(self.moment());
         self.memory.put(&key, print);
-        let when = self.now.plus(self.rules.erase_prints_after);
+        let when = self.moment().plus(self.rules.erase_prints_after);
         self.forget_at(Wait::Print, when, key);
     }
 }

@@ -62,6 +62,12 @@ impl Decider<'_> {
         self.now = self.state.clock.unwrap_or(at);
     }
 
+    /// From when a wait counts: the clock, or the record's own time while the clock does not believe it yet. So a hold
+    /// that begins with the first record after a quiet time is not over as soon as the clock has caught up.
+    pub(super) fn moment(&self) -> Timestamp {
+        self.now.max(self.at)
+    }
+
     /// Ends the waits of undated subscribers that are over.
     pub(super) fn end_holds(&mut self) {
         while let Some((until, fan)) = self.state.due.first().cloned() {

@@ -47,7 +47,8 @@ impl Decider<'_> {
             let page_key = Key::Page(self.account.clone(), number, queue.first);
             let mut page: PageRecord = self.memory.take(&page_key);
             let due = page.entries.iter().take(PER_EVENT).take_while(|(when, _)| *when <= self.now).count();
-            for (_, key) in page.entries.drain(..due).collect::<Vec<_>>() {
+            let over: Vec<_> = page.entries.drain(..due).collect();
+            for (_, key) in over {
                 self.reconsider(&key);
             }
             queue.next = page.entries.first().map(|(when, _)| *when);

@@ -26,7 +26,7 @@ impl Decider<'_> {
         }
         if !known {
             self.memory.put(&applied, AppliedRecord {});
-            self.forget_at(Wait::Applied, self.now.plus(REMEMBER), applied);
+            self.forget_at(Wait::Applied, self.moment().plus(REMEMBER), applied);
         }
         let parsed = match parse(&webhook.body) {
             Ok(parsed) => parsed,
@@ -108,6 +108,6 @@ impl Decider<'_> {
         }
         self.date_undated(&mut fan, &new.fan);
         self.memory.put(&key, fan);
-        self.forget_at(Wait::Hold, self.now.plus(HOLD_SUBSCRIBER), key);
+        self.forget_at(Wait::Hold, self.moment().plus(HOLD_SUBSCRIBER), key);
     }
 }

@@ -25,14 +25,14 @@ impl Decider<'_> {
             return;
         }
         self.memory.put(&applied, AppliedRecord {});
-        self.forget_at(Wait::Applied, self.now.plus(REMEMBER), applied);
+        self.forget_at(Wait::Applied, self.moment().plus(REMEMBER), applied);
         let key = Key::Fan(self.account.clone(), message.fan.clone());
         let mut fan: Box<FanRecord> = self.memory.take(&key);
         self.profile(&message.fan, &mut fan, &message.profile);
         match binding(&fan.touches, message.at) {
             Some(bound) => self.credit_message(&message.fan, &mut fan, &message.id, message.at, bound),
             None => {
-                let until = self.now.plus(HOLD);
+                let until = self.moment().plus(HOLD);
                 self.hold_back(&mut fan, Held::Message { id: message.id.clone(), at: message.at, until });
                 self.forget_at(Wait::Hold, until, key.clone());
             }

@@ -38,7 +38,7 @@ impl Decider<'_> {
             Box::new(TransactionRecord { transaction: new.clone(), ..TransactionRecord::default() });
         if is_reversal(&new.status) {
             // Waits for the transaction it takes back.
-            record.early_reversal = Some(self.now.plus(HOLD));
+            record.early_reversal = Some(self.moment().plus(HOLD));
         } else {
             self.credit_or_hold(fan, &mut record);
         }
@@ -113,7 +113,7 @@ impl Decider<'_> {
         match binding(&fan.touches, record.transaction.at) {
             Some(bound) => self.credit(fan, record, bound),
             None => {
-                let until = self.now.plus(HOLD);
+                let until = self.moment().plus(HOLD);
                 self.hold_back(fan, Held::Transaction { id: record.transaction.id.clone(), until });
                 let key = Key::Fan(self.account.clone(), record.transaction.fan.clone());
                 self.forget_at(Wait::Hold, until, key);

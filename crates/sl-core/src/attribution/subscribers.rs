@@ -41,14 +41,14 @@ impl Decider<'_> {
                 }
                 None if self.is_applied(&fan, seen) => {}
                 None => {
-                    let until = self.now.plus(HOLD_UNDATED);
+                    let until = self.moment().plus(HOLD_UNDATED);
                     fan.undated.push((until, seen.clone()));
                     self.wait_until(until, seen.fan.clone());
                 }
             },
         }
         self.memory.put(&key, fan);
-        self.forget_at(Wait::Hold, self.now.plus(HOLD_SUBSCRIBER), key);
+        self.forget_at(Wait::Hold, self.moment().plus(HOLD_SUBSCRIBER), key);
     }
 
     /// A date too far ahead of the record that carries it is taken as now, and counted (decisions 22).
@@ -183,7 +183,7 @@ impl Decider<'_> {
         let key = Key::Holder(self.account.clone(), seen.pool_link);
         let mut record: HolderRecord = self.memory.take(&key);
         record.pending.retain(|(until, other)| *until > self.now && other.fan != seen.fan);
-        let until = self.now.plus(HOLD_SUBSCRIBER);
+        let until = self.moment().plus(HOLD_SUBSCRIBER);
         record.pending.push((until, SubscriberSeen { subscribed_at: Some(at), ..seen.clone() }));
         if record.pending.len() > PENDING {
             record.pending.remove(0);

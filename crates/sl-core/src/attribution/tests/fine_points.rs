@@ -572,6 +572,17 @@ fn lasting_fingerprints_are_erased_thirty_days_after_their_last_hit() {
 }
 
 #[test]
+fn a_hold_that_begins_after_a_quiet_time_lasts_its_full_time() {
+    let mut world = World::new();
+    world.click(A, 1, 10, at("03-04T12:00:00Z"));
+    world.pay("t", "f", "tip", 500, at("03-08T12:00:05Z"));
+    world.tick(at("03-08T12:00:06Z"));
+    world.click(A, 2, 11, at("03-08T12:00:00Z"));
+    world.seen(11, "f", at("03-08T12:00:02Z"), 0);
+    assert_eq!((world.gross(A), world.counts.jumps), (500, 1));
+}
+
+#[test]
 fn a_clock_far_ahead_ends_no_hold() {
     let mut world = World::new();
     world.click(A, 1, 10, at("03-04T12:00:00Z"));
