@@ -1,1 +1,94 @@
-//! sl-attribution
+//! The loop around [`sl_core::attribution`]: reads the stream, loads memory, lets the state machine decide, applies one
+//! atomic step, tells the stream what it has passed.
+//!
+//! Time inside the machine is the records' own (decisions 51). So that holds end without traffic, this loop appends a
+//! `Tick` to the journal for an account whose wait is over or whose clock stayed behind: what decides stays in the stream,
+//! and a replay sees the same ticks at the same places.
+//!
+//! This crate never decides anything itself, never talks to the network, and never lets one bad record stop the rest.
+
+mod catalog;
+mod progress;
+mod run;
+mod steps;
+mod ticks;
+
+use std::{sync::Arc, time::Duration};
+
+use sl_core::{attribution::Rules, time::Clock};
+use sl_journal::{ClickLog, EventStream, StreamError};
+use sl_store::{Store, StoreError};
+use tokio::sync::watch;
+
+pub use progress::Progress;
+
+/// How the loop works; what decides is in [`Rules`].
+#[derive(Debug, Clone)]
+pub struct AttributionSettings {
+    /// Settings that decide, the same on every machine.
+    pub rules: Rules,
+    /// Records asked for at once.
+    pub batch: usize,
+    /// How long to wait for the first of them; also how soon a stop or a due hold is noticed.
+    pub wait: Duration,
+    /// How often applied steps are made safe against a power cut.
+    pub sync_every: Duration,
+    /// Pixels and postbacks are read again at least this often; links whenever the catalog's revision moves.
+    pub refresh_every: Duration,
+    /// Records of memory kept in the cache: 200,000 × about 300 B = 60 MB.
+    pub cache: usize,
+}
+
+impl Default for AttributionSettings {
+    fn default() -> Self {
+        Self {
+            rules: Rules::default(),
+            batch: 1024,
+            wait: Duration::from_millis(200),
+            sync_every: Duration::from_secs(1),
+            refresh_every: Duration::from_secs(1),
+            cache: 200_000,
+        }
+    }
+}
+
+/// Why the loop ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum AttributionError {
+    /// The store refused for good: somebody else owns the partition, or it is damaged.
+    #[error("attribution: {0}")]
+    Store(#[from] StoreError),
+    /// The stream refused for good.
+    #[error("attribution: {0}")]
+    Stream(#[from] StreamError),
+}
+
+/// The attribution role of one stream partition.
+pub struct Attribution {
+    stream: Box<dyn EventStream>,
+    store: Store,
+    log: Arc<dyn ClickLog>,
+    settings: AttributionSettings,
+    clock: Arc<dyn Clock>,
+    progress: watch::Sender<Progress>,
+}
+
+impl Attribution {
+    /// `log` takes the ticks; `clock` says when they are due and what the lag is.
+    #[must_use]
+    pub fn new(
+        stream: Box<dyn EventStream>,
+        store: Store,
+        log: Arc<dyn ClickLog>,
+        settings: AttributionSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { stream, store, log, settings, clock, progress: watch::Sender::new(Progress::default()) }
+    }
+
+    /// Where the loop stands, now and later; may be cloned, and outlives the loop.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+}

@@ -43,6 +43,8 @@ pub struct Step {
     pub fans: Vec<FanUnderLink>,
     /// Hourly rollups.
     pub rollups: Vec<(RollupKey, Rollup)>,
+    /// Daily rollups by dimension.
+    pub dimensions: Vec<(DimensionKey, DimensionRollup)>,
     /// Money per fan and day.
     pub fan_days: Vec<FanDay>,
     /// Lifetime totals of links.
@@ -133,6 +135,42 @@ pub struct Rollup {
     pub gross: Cents,
     /// Likewise net.
     pub net: Cents,
+}
+
+/// By what the clicks of a link are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are those of the click row, contract A.6.9")]
+pub enum Dimension {
+    Country,
+    Device,
+    Browser,
+    UtmSource,
+    UtmMedium,
+    UtmCampaign,
+    UtmContent,
+    UtmTerm,
+    Ecid,
+}
+
+/// One value of one dimension of one link on one UTC day. At most 1,000 values each, then `(other)` (decisions 52).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DimensionKey {
+    /// Link.
+    pub link: SmartLinkId,
+    /// Start of the UTC day.
+    pub day: Timestamp,
+    /// Which property.
+    pub dimension: Dimension,
+    /// Its value; never empty.
+    pub value: std::sync::Arc<str>,
+}
+
+/// Counters of one value. Absolute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DimensionRollup {
+    /// People's clicks: no bots, no duplicates.
+    pub clicks: u64,
 }
 
 /// Money of one fan under one link on one UTC day (decisions 57): spenders are counted from these rows.

@@ -1,0 +1,63 @@
+//! Where the loop stands, for `/api/x/progress` and metrics.
+
+use sl_core::{attribution::Counts, event::Position};
+
+/// State of one partition's attribution.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Progress {
+    /// Everything before it is applied.
+    pub position: Position,
+    /// Everything before it survives a power cut.
+    pub synced: Position,
+    /// Age of the newest applied record when it was applied, in seconds; 0 once nothing is left to read.
+    pub lag_seconds: f64,
+    /// The last read found nothing behind the position.
+    pub caught_up: bool,
+    /// Records that could not be decoded or were gone, and pieces of memory that could not be read, since the start.
+    pub poisoned: u64,
+}
+
+/// Writes what happened in a step to the metrics of surface 4.
+pub(crate) fn count(counts: &Counts) {
+    for (kind, count) in &counts.conversions {
+        metrics::counter!("smartlinks_conversions_total", "type" => kind.as_str()).increment(*count);
+    }
+    for ((event, outcome), count) in &counts.webhooks {
+        let event = label(event);
+        metrics::counter!("smartlinks_webhooks_total", "event" => event, "outcome" => *outcome)
+            .increment(*count);
+    }
+    for (what, count) in [
+        ("clock_jump", counts.jumps),
+        ("future_date", counts.future_dates),
+        ("money_difference", counts.differences),
+        ("hold_dropped", counts.dropped),
+    ] {
+        if count > 0 {
+            metrics::counter!("smartlinks_attribution_oddities_total", "kind" => what).increment(count);
+        }
+    }
+}
+
+/// Only names we know become labels: the sender must not choose how many series there are.
+fn label(event: &str) -> &'static str {
+    const KNOWN: [&str; 16] = [
+        "subscriptions.new",
+        "subscriptions.renewed",
+        "subscriptions.expired",
+        "transactions.new",
+        "messages.received",
+        "messages.sent",
+        "messages.ppv.unlocked",
+        "messages.deleted",
+        "tips.received",
+        "accounts.connected",
+        "accounts.reconnected",
+        "accounts.disconnected",
+        "accounts.session_expired",
+        "accounts.authentication_failed",
+        "accounts.otp_code_required",
+        "accounts.face_otp_required",
+    ];
+    KNOWN.into_iter().find(|known| *known == event).unwrap_or("other")
+}

@@ -1,0 +1,160 @@
+//! The loop itself: read, apply, sync, tell, until told to stop.
+
+use std::time::Duration;
+
+use sl_core::{
+    attribution::{self, Key, Memory},
+    event::Position,
+    time::Timestamp,
+};
+use sl_journal::{Batch, StreamError};
+use sl_store::StoreError;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Attribution, AttributionError, catalog::Snapshot, steps::Steps, ticks::Ticks};
+
+/// Wait before a stream that can't be read is asked again.
+const STREAM_BACKOFF: Duration = Duration::from_millis(500);
+
+impl Attribution {
+    /// Runs until `token` is cancelled; then everything applied is synced.
+    ///
+    /// # Errors
+    /// [`AttributionError`] when the store or the stream refuse for good.
+    pub async fn run(mut self, token: CancellationToken) -> Result<(), AttributionError> {
+        let mut steps = self.start(&token).await?;
+        let mut snapshot = Snapshot::default();
+        let mut ticks = self.waiting(&steps).await?;
+        let mut synced_at = self.clock.now();
+        while !token.is_cancelled() {
+            let Some(batch) = self.read(&mut steps, &token).await? else { continue };
+            let now = self.clock.now();
+            let newest = batch.records.last().map(|record| record.event.at);
+            let mut lagging = Vec::new();
+            if !batch.records.is_empty() || batch.next != steps.position {
+                self.refresh(&mut snapshot, &steps, now).await?;
+                let ledger = self.store.ledger.clone();
+                lagging = match steps.batch(&*ledger, batch.records, batch.next, &snapshot, &mut ticks).await
+                {
+                    Err(StoreError::Unavailable(_)) if token.is_cancelled() => break,
+                    applied => applied?,
+                };
+            }
+            ticks.send(&*self.log, now, &lagging);
+            self.tell(&steps, newest, now);
+            let unsynced = self.progress.borrow().synced != steps.position;
+            if unsynced && (newest.is_none() || now.since(synced_at) >= self.settings.sync_every) {
+                self.sync(&steps).await?;
+                synced_at = now;
+            }
+        }
+        self.sync(&steps).await
+    }
+
+    /// Takes the partition over.
+    async fn start(&mut self, token: &CancellationToken) -> Result<Steps, AttributionError> {
+        let mut steps = Steps {
+            partition: self.stream.partition(),
+            position: Position::default(),
+            applied: std::collections::HashMap::new(),
+            memory: Memory::new(self.settings.cache),
+            rules: self.settings.rules.clone(),
+            poisoned: 0,
+            token: token.clone(),
+        };
+        let opened = steps.again(|| self.store.ledger.open(steps.partition)).await?;
+        steps.applied = opened.applied.into_iter().collect();
+        steps.position = self.stream.seek(opened.position).await?;
+        self.progress.send_modify(|progress| {
+            progress.position = steps.position;
+            progress.synced = opened.position;
+        });
+        Ok(steps)
+    }
+
+    async fn waiting(&mut self, steps: &Steps) -> Result<Ticks, AttributionError> {
+        let names = vec![Key::Due.to_state_key()];
+        let values = steps.again(|| self.store.ledger.load(steps.partition, names.clone())).await?;
+        let due = attribution::due(values.first().and_then(Option::as_ref));
+        let mut ticks = Ticks::default();
+        ticks.set(due.map_err(|error| StoreError::Damaged(error.to_string()))?);
+        Ok(ticks)
+    }
+
+    /// The next records; `None` after a record that had to be left out.
+    async fn read(
+        &mut self,
+        steps: &mut Steps,
+        token: &CancellationToken,
+    ) -> Result<Option<Batch>, AttributionError> {
+        match self.stream.next(self.settings.batch, self.settings.wait).await {
+            Ok(batch) => return Ok(Some(batch)),
+            Err(StreamError::Undecodable { sequence, reason }) => {
+                tracing::error!(sequence, reason, "a record can't be decoded and is left out");
+                let behind = Position { epoch: steps.position.epoch, offset: sequence.saturating_add(1) };
+                self.stream.seek(behind).await?;
+                steps.poisoned += 1;
+            }
+            Err(StreamError::Gap(first)) => {
+                tracing::error!(?first, "records are gone before they were applied");
+                self.stream.seek(first).await?;
+                steps.poisoned += 1;
+            }
+            Err(error @ StreamError::Io(_)) => {
+                tracing::warn!(%error, "the stream can't be read; trying again");
+                tokio::select! {
+                    () = tokio::time::sleep(STREAM_BACKOFF) => {}
+                    () = token.cancelled() => {}
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn refresh(
+        &mut self,
+        snapshot: &mut Snapshot,
+        steps: &Steps,
+        now: Timestamp,
+    ) -> Result<(), AttributionError> {
+        let mut wait = Duration::from_millis(50);
+        loop {
+            match snapshot.refresh(&*self.store.catalog, now, self.settings.refresh_every).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_temporary() && !steps.token.is_cancelled() => {
+                    tracing::warn!(%error, "the catalog can't be read; trying again");
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = steps.token.cancelled() => {}
+                    }
+                    wait = (wait * 2).min(Duration::from_secs(5));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn tell(&self, steps: &Steps, newest: Option<Timestamp>, now: Timestamp) {
+        let caught_up = steps.position >= self.stream.head();
+        let lag = newest.filter(|_| !caught_up).map_or(0.0, |at| now.since(at).as_secs_f64());
+        metrics::gauge!("smartlinks_attribution_lag_seconds").set(lag);
+        self.progress.send_if_modified(|progress| {
+            let before = progress.clone();
+            progress.position = steps.position;
+            progress.lag_seconds = lag;
+            progress.caught_up = caught_up;
+            progress.poisoned = steps.poisoned;
+            *progress != before
+        });
+    }
+
+    /// Makes what was applied safe, then lets the stream throw it away.
+    async fn sync(&mut self, steps: &Steps) -> Result<(), AttributionError> {
+        let safe = steps.again(|| self.store.ledger.sync(steps.partition)).await?;
+        self.progress.send_modify(|progress| progress.synced = safe);
+        if let Err(error) = self.stream.passed(safe).await {
+            tracing::warn!(%error, "the stream did not take the position; it keeps more than it needs to");
+        }
+        Ok(())
+    }
+}

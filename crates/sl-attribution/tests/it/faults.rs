@@ -1,0 +1,39 @@
+//! One bad record, a hold nobody touches.
+
+use std::{sync::Arc, time::Duration};
+
+use sl_core::{event::EventBody, time::ManualClock};
+
+use crate::tape::{LINK, START, Tape, click, history, run, seen};
+
+#[tokio::test]
+async fn a_record_that_cannot_be_decoded_is_left_out_and_the_rest_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let handle = sl_fjall::open(dir.path(), sl_fjall::FjallOptions::default()).unwrap();
+    let tape = Tape { broken: Some(5), ..history() };
+    let poisoned = run(&tape, handle.store(), 64, Arc::new(ManualClock::at(START))).await.unwrap();
+    assert_eq!(poisoned, 1);
+    let totals = handle.store().reports.totals(&[LINK]).await.unwrap();
+    assert_eq!(totals[0].clicks, 199, "record 5 was a click");
+}
+
+#[tokio::test]
+async fn a_due_hold_ends_by_a_tick_although_nothing_else_happens() {
+    let dir = tempfile::tempdir().unwrap();
+    let handle = sl_fjall::open(dir.path(), sl_fjall::FjallOptions::default()).unwrap();
+    let tape = Tape::default();
+    tape.push(START, EventBody::Click(Box::new(click(1, START))));
+    let look = START.plus(Duration::from_secs(60));
+    tape.push(look, EventBody::SubscriberSeen(seen(1, None, look)));
+    let clock = Arc::new(ManualClock::at(look));
+    run(&tape, handle.store(), 64, clock.clone()).await.unwrap();
+    assert_eq!(tape.ticks(), 0);
+    // A restart finds what waits.
+    clock.advance(Duration::from_secs(600));
+    for _ in 0..2 {
+        run(&tape, handle.store(), 64, clock.clone()).await.unwrap();
+    }
+    assert!(tape.ticks() >= 1);
+    let totals = handle.store().reports.totals(&[LINK]).await.unwrap();
+    assert_eq!(totals[0].subscribers, 1);
+}

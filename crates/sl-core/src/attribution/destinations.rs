@@ -1,0 +1,166 @@
+//! Who is told about what: chosen once, in the step (decisions 51).
+
+use std::collections::HashMap;
+
+use super::{Decider, derive};
+use crate::{
+    catalog::{EventMap, Pixel, PlatformKind, Postback, SmartLink},
+    conversion::{Conversion, ConversionKind, Purchase},
+    delivery::{DeliveryKind, Destination, Job},
+    ids::{ClickId, DeliveryId, PixelId, SmartLinkId, TeamId},
+    time::Timestamp,
+};
+
+/// The part of the catalog that decisions look at.
+#[derive(Debug, Clone, Default)]
+pub struct Destinations {
+    links: HashMap<SmartLinkId, LinkView>,
+    postbacks: HashMap<TeamId, Vec<Postback>>,
+}
+
+#[derive(Debug, Clone)]
+struct LinkView {
+    pixels: Vec<(PixelId, PlatformKind, EventMap)>,
+    list: Option<String>,
+}
+
+impl Destinations {
+    /// From rows of the catalog. A pixel of another team than its link is left out.
+    #[must_use]
+    pub fn new(links: &[SmartLink], pixels: &[Pixel], postbacks: &[Postback]) -> Self {
+        let mut view = Self::default();
+        let by_id: HashMap<PixelId, &Pixel> = pixels.iter().map(|pixel| (pixel.id, pixel)).collect();
+        for link in links {
+            let attached = link.pixels.iter().filter_map(|id| by_id.get(id));
+            let own = attached.filter(|pixel| pixel.team == link.team);
+            let pixels = own.map(|pixel| (pixel.id, pixel.platform, pixel.events.clone())).collect();
+            view.links.insert(link.id, LinkView { pixels, list: link.user_list_id.clone() });
+        }
+        for postback in postbacks {
+            view.postbacks.entry(postback.team).or_default().push(postback.clone());
+        }
+        view
+    }
+
+    /// The list that new subscribers of a link are added to (contract B.6).
+    pub(super) fn list(&self, link: SmartLinkId) -> Option<&str> {
+        self.links.get(&link).and_then(|view| view.list.as_deref())
+    }
+
+    fn pixels(&self, link: SmartLinkId) -> &[(PixelId, PlatformKind, EventMap)] {
+        self.links.get(&link).map_or(&[], |view| &view.pixels)
+    }
+
+    fn postbacks(&self, team: TeamId) -> &[Postback] {
+        self.postbacks.get(&team).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// What a conversion is to a pixel (contract G.2, decisions 28); `None`: nothing.
+fn pixel_kind(conversion: &Conversion) -> Option<DeliveryKind> {
+    match (conversion.kind, conversion.purchase) {
+        (ConversionKind::NewSubscriber, _) => Some(DeliveryKind::NewSubscriber),
+        (ConversionKind::NewTransaction, Purchase::First) => Some(DeliveryKind::FirstTransaction),
+        (ConversionKind::NewTransaction, Purchase::Repeat) => Some(DeliveryKind::NewTransaction),
+        (ConversionKind::NewTransaction, Purchase::None) => None,
+        (ConversionKind::MessageReceived, _) => Some(DeliveryKind::MessageReceived),
+        (ConversionKind::FanSent1Message, _) => Some(DeliveryKind::FanSent1Message),
+        (ConversionKind::FanSent3Messages, _) => Some(DeliveryKind::FanSent3Messages),
+    }
+}
+
+fn postback_kind(kind: ConversionKind) -> DeliveryKind {
+    match kind {
+        ConversionKind::NewSubscriber => DeliveryKind::NewSubscriber,
+        ConversionKind::NewTransaction => DeliveryKind::NewTransaction,
+        ConversionKind::MessageReceived => DeliveryKind::MessageReceived,
+        ConversionKind::FanSent1Message => DeliveryKind::FanSent1Message,
+        ConversionKind::FanSent3Messages => DeliveryKind::FanSent3Messages,
+    }
+}
+
+/// CreatorTraffic has no mapping: new subscribers only (contract G.2). Elsewhere the pixel's map decides.
+fn wants(platform: PlatformKind, events: &EventMap, kind: DeliveryKind) -> bool {
+    if platform == PlatformKind::Creatortraffic {
+        return kind == DeliveryKind::NewSubscriber;
+    }
+    match kind {
+        DeliveryKind::Click => events.event_click.is_some(),
+        DeliveryKind::NewSubscriber => events.event_new_subscriber.is_some(),
+        DeliveryKind::FirstTransaction => events.event_first_transaction.is_some(),
+        DeliveryKind::NewTransaction => events.event_new_transaction.is_some(),
+        DeliveryKind::MessageReceived => events.event_message_received_from_fan.is_some(),
+        DeliveryKind::FanSent1Message => events.event_fan_sent_1_message.is_some(),
+        DeliveryKind::FanSent3Messages => events.event_fan_sent_3_messages.is_some(),
+    }
+}
+
+impl Decider<'_> {
+    /// Jobs of a click by a person (contract I.26: never of bots and duplicates).
+    pub(super) fn tell_click(&mut self, click: ClickId, link: SmartLinkId, at: Timestamp) {
+        let destinations = self.destinations;
+        for (pixel, platform, events) in destinations.pixels(link) {
+            if wants(*platform, events, DeliveryKind::Click) {
+                let job = self.job(
+                    link,
+                    Destination::Pixel(*pixel),
+                    DeliveryKind::Click,
+                    format!("clk_{click}"),
+                    at,
+                );
+                self.effects.job(Job { click: Some(click), ..job });
+            }
+        }
+    }
+
+    /// Jobs of a new conversion.
+    pub(super) fn tell(&mut self, conversion: &Conversion) {
+        let destinations = self.destinations;
+        let mut told = Vec::new();
+        if let Some(kind) = pixel_kind(conversion) {
+            let pixels = destinations.pixels(conversion.link).iter();
+            let wanting = pixels.filter(|(_, platform, events)| wants(*platform, events, kind));
+            told.extend(wanting.map(|(pixel, ..)| (Destination::Pixel(*pixel), kind)));
+        }
+        for postback in destinations.postbacks(conversion.team) {
+            if postback.scope.covers(conversion.link) && postback.conversion_types.contains(&conversion.kind)
+            {
+                told.push((Destination::Postback(postback.id), postback_kind(conversion.kind)));
+            }
+        }
+        for (destination, kind) in told {
+            let job = self.job(conversion.link, destination, kind, conversion.id.to_string(), conversion.at);
+            self.effects.job(Job {
+                conversion: Some(conversion.id),
+                click: conversion.click,
+                fan: Some(conversion.fan.clone()),
+                ..job
+            });
+        }
+    }
+
+    fn job(
+        &self,
+        link: SmartLinkId,
+        destination: Destination,
+        kind: DeliveryKind,
+        event_id: String,
+        occurred_at: Timestamp,
+    ) -> Job {
+        let cause: [&[u8]; 2] = [event_id.as_bytes(), &destination.to_string().into_bytes()];
+        Job {
+            id: DeliveryId(derive::ulid(occurred_at, &cause)),
+            team: self.team,
+            account: self.account.clone(),
+            link,
+            destination,
+            kind,
+            event_id,
+            conversion: None,
+            click: None,
+            fan: None,
+            occurred_at,
+            created_at: self.at,
+        }
+    }
+}

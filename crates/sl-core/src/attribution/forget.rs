@@ -1,0 +1,105 @@
+//! What is remembered for a time only: a queue of keys per account, in pages, worked off a little at each event.
+
+use super::{
+    Decider,
+    key::Key,
+    record::{FanRecord, HolderRecord, PageRecord, PrintRecord},
+};
+use crate::time::Timestamp;
+
+/// Entries of a page: 64 × about 40 bytes = 2.5 KB rewritten at most per entry added.
+const PAGE: usize = 64;
+/// Entries worked off per event, so that a backlog never makes one step large.
+const PER_EVENT: usize = 8;
+
+/// Queues by length of wait: inside each, entries come in order of time.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wait {
+    /// Holds: up to two days.
+    Hold,
+    /// Idempotency keys: eight days.
+    Applied,
+    /// Fingerprints.
+    Print,
+}
+
+impl Decider<'_> {
+    /// Looks at `key` again at `when`.
+    pub(super) fn forget_at(&mut self, wait: Wait, when: Timestamp, key: Key) {
+        let number = wait as u8;
+        let Some(queue) = self.state.queues.get_mut(usize::from(number)) else { return };
+        queue.next = Some(queue.next.unwrap_or(when));
+        let mut page_key = Key::Page(self.account.clone(), number, queue.last);
+        if self.memory.read::<PageRecord>(&page_key).is_some_and(|page| page.entries.len() >= PAGE) {
+            queue.last += 1;
+            page_key = Key::Page(self.account.clone(), number, queue.last);
+        }
+        self.memory.edit(&page_key, |page: &mut PageRecord| page.entries.push((when, key)));
+    }
+
+    /// Works off a few entries that are due.
+    pub(super) fn forget_some(&mut self) {
+        for number in [Wait::Hold, Wait::Applied, Wait::Print].map(|wait| wait as u8) {
+            let Some(mut queue) = self.state.queues.get(usize::from(number)).copied() else { continue };
+            if queue.next.is_none_or(|next| next > self.now) {
+                continue;
+            }
+            let page_key = Key::Page(self.account.clone(), number, queue.first);
+            let mut page: PageRecord = self.memory.take(&page_key);
+            let due = page.entries.iter().take(PER_EVENT).take_while(|(when, _)| *when <= self.now).count();
+            let over: Vec<_> = page.entries.drain(..due).collect();
+            for (_, key) in over {
+                self.reconsider(&key);
+            }
+            queue.next = page.entries.first().map(|(when, _)| *when);
+            if !page.entries.is_empty() {
+                self.memory.put(&page_key, page);
+            } else {
+                self.memory.forget(&page_key);
+                if queue.first < queue.last {
+                    queue.first += 1;
+                    // Due at once: the next page's own times decide then.
+                    queue.next = Some(self.now);
+                }
+            }
+            if let Some(kept) = self.state.queues.get_mut(usize::from(number)) {
+                *kept = queue;
+            }
+        }
+    }
+
+    /// Looks at one key whose time has come.
+    fn reconsider(&mut self, key: &Key) {
+        let (now, keep) = (self.now, self.rules.erase_prints_after);
+        match key {
+            Key::Applied(..) => self.memory.forget(key),
+            Key::Print(..) => {
+                let print: PrintRecord = self.memory.take(key);
+                if print.seen.plus(keep) <= now {
+                    self.memory.forget(key);
+                }
+            }
+            Key::Holder(..) => {
+                let mut record: HolderRecord = self.memory.take(key);
+                for holder in &mut record.holders {
+                    if holder.click.at.plus(keep) <= now {
+                        holder.print = None;
+                    }
+                }
+                record.pending.retain(|(until, _)| *until > now);
+                self.memory.put(key, record);
+            }
+            Key::Fan(..) => {
+                let mut record: Box<FanRecord> = self.memory.take(key);
+                record.held.retain(|held| held.until() > now);
+                let empty = record.touches.is_empty() && record.held.is_empty() && record.undated.is_empty();
+                if empty && record.subscriptions.is_empty() {
+                    self.memory.forget(key);
+                } else {
+                    self.memory.put(key, record);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The cache of records, and the overlay one decision works on.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{
+    key::Key,
+    record::{BadRecord, Kept, Record},
+};
+use crate::step::{StateBytes, StateKey};
+
+/// Records known to be in the store, or known to be absent. Two generations: what was not touched while the younger one
+/// filled up is forgotten.
+#[derive(Debug)]
+pub struct Memory {
+    young: HashMap<Key, Option<Record>>,
+    old: HashMap<Key, Option<Record>>,
+    limit: usize,
+}
+
+impl Memory {
+    /// Keeps between `limit / 2` and `limit` records, and more only while one slice needs more at once.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { young: HashMap::new(), old: HashMap::new(), limit: limit.max(2) }
+    }
+
+    /// Takes over what the store answered for a key.
+    ///
+    /// # Errors
+    /// [`BadRecord`] when the bytes are of another version, or damaged.
+    pub fn insert(&mut self, key: Key, value: Option<&StateBytes>) -> Result<(), BadRecord> {
+        let record = value.map(|bytes| Record::decode(&key, bytes)).transpose()?;
+        self.young.insert(key, record);
+        Ok(())
+    }
+
+    /// Takes a key as absent: what the store has under it can't be read.
+    pub fn forget(&mut self, key: Key) {
+        self.young.insert(key, None);
+    }
+
+    /// Takes over what a decision changed. Call it once its step is in the store.
+    pub fn absorb(&mut self, changes: Changes) {
+        self.young.extend(changes.0);
+        if self.young.len() > self.limit / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+
+    /// Whether the record under `key` is known, absent or not.
+    #[must_use]
+    pub fn knows(&self, key: &Key) -> bool {
+        self.get(key).is_some()
+    }
+
+    fn get(&self, key: &Key) -> Option<&Option<Record>> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+}
+
+/// What a decision changed in memory.
+#[derive(Debug, Default)]
+pub struct Changes(HashMap<Key, Option<Record>>);
+
+impl Changes {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Key, Option<&Record>)> {
+        self.0.iter().map(|(key, record)| (key, record.as_ref()))
+    }
+
+    /// Sorted by key bytes, as the step carries it.
+    pub(super) fn encode(&self) -> Vec<(StateKey, Option<StateBytes>)> {
+        let encoded =
+            self.0.iter().map(|(key, record)| (key.to_state_key(), record.as_ref().map(Record::encode)));
+        let mut state: Vec<_> = encoded.collect();
+        state.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        state
+    }
+}
+
+/// Memory with the changes of one decision over it. A record that is not known reads as absent and is noted.
+pub(super) struct Overlay<'a> {
+    base: &'a Memory,
+    changes: Changes,
+    missing: BTreeSet<Key>,
+    /// Rough size of what changed.
+    pub(super) bytes: usize,
+}
+
+impl<'a> Overlay<'a> {
+    pub(super) fn new(base: &'a Memory) -> Self {
+        Self { base, changes: Changes::default(), missing: BTreeSet::new(), bytes: 0 }
+    }
+
+    pub(super) fn read<T: Kept>(&mut self, key: &Key) -> Option<&T> {
+        let found = match self.changes.0.get(key) {
+            Some(found) => found,
+            None => match self.base.get(key) {
+                Some(found) => found,
+                None => {
+                    self.missing.insert(key.clone());
+                    return None;
+                }
+            },
+        };
+        found.as_ref().and_then(T::of)
+    }
+
+    pub(super) fn take<T: Kept>(&mut self, key: &Key) -> T {
+        self.read::<T>(key).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn put<T: Kept>(&mut self, key: &Key, record: T) {
+        self.bytes += 96;
+        self.changes.0.insert(key.clone(), Some(record.record()));
+    }
+
+    /// Changes the record in place; it is made when it is absent.
+    pub(super) fn edit<T: Kept>(&mut self, key: &Key, change: impl FnOnce(&mut T)) {
+        if !matches!(self.changes.0.get(key), Some(Some(_))) {
+            let copy = self.take::<T>(key);
+            self.put(key, copy);
+        }
+        if let Some(record) = self.changes.0.get_mut(key).and_then(Option::as_mut).and_then(T::of_mut) {
+            change(record);
+        }
+    }
+
+    pub(super) fn forget(&mut self, key: &Key) {
+        self.bytes += 48;
+        self.changes.0.insert(key.clone(), None);
+    }
+
+    pub(super) fn finish(self) -> Result<Changes, Vec<Key>> {
+        if self.missing.is_empty() { Ok(self.changes) } else { Err(self.missing.into_iter().collect()) }
+    }
+}

@@ -1,0 +1,234 @@
+//! Transactions: credit, status, reversals (contract D.3.2, decisions 19, 28, 31, 40, 54).
+
+use super::{
+    Decider, HOLD, derive,
+    fans::{Binding, binding},
+    forget::Wait,
+    key::Key,
+    record::{Credit, FanRecord, Held, TransactionRecord},
+};
+use crate::{
+    conversion::{Conversion, ConversionKind, Purchase, Transaction, TransactionFacts, is_reversal},
+    ids::{ConversionId, FanId},
+    money::Cents,
+    time::Timestamp,
+};
+
+/// Transactions and messages that may wait per fan: the oldest go first, counted.
+const HELD: usize = 256;
+
+impl Decider<'_> {
+    pub(super) fn transaction(&mut self, new: &Transaction) {
+        let key = Key::Transaction(self.account.clone(), new.id.clone());
+        let fan_key = Key::Fan(self.account.clone(), new.fan.clone());
+        let mut fan: Box<FanRecord> = self.memory.take(&fan_key);
+        self.profile(&new.fan, &mut fan, &new.profile);
+        match self.memory.read::<Box<TransactionRecord>>(&key).cloned() {
+            None => self.first_time(&mut fan, new),
+            Some(mut known) => {
+                self.again(&mut fan, &mut known, new);
+                self.memory.put(&key, known);
+            }
+        }
+        self.memory.put(&fan_key, fan);
+    }
+
+    fn first_time(&mut self, fan: &mut FanRecord, new: &Transaction) {
+        let mut record =
+            Box::new(TransactionRecord { transaction: new.clone(), ..TransactionRecord::default() });
+        if is_reversal(&new.status) {
+            // Waits for the transaction it takes back.
+            record.early_reversal = Some(self.moment().plus(HOLD));
+        } else {
+            self.credit_or_hold(fan, &mut record);
+        }
+        self.memory.put(&Key::Transaction(self.account.clone(), new.id.clone()), record);
+    }
+
+    /// The same id again: a status, a better type, or what an early reversal waited for.
+    fn again(&mut self, fan: &mut FanRecord, known: &mut TransactionRecord, new: &Transaction) {
+        let was_tip = known.transaction.kind == "tip";
+        self.compare(known, new);
+        let is_tip = known.transaction.kind == "tip";
+        if let Some(credit) = known.credit.filter(|_| known.counted && is_tip != was_tip)
+            && let Some(standing) = Self::standing(fan, credit.link, credit.click, known.transaction.at)
+        {
+            let net = known.transaction.net;
+            standing.tips_net += if is_tip { net } else { -net };
+        }
+        if let Some(until) = known.early_reversal {
+            if is_reversal(&new.status) {
+                known.transaction.status.clone_from(&new.status);
+                return;
+            }
+            let reversed = std::mem::replace(&mut known.transaction.status, new.status.clone());
+            known.early_reversal = None;
+            (known.transaction.gross, known.transaction.net) = (new.gross, new.net);
+            if until > self.now {
+                self.credit_or_hold(fan, known);
+                self.status(fan, known, reversed);
+            } else {
+                self.credit_or_hold(fan, known);
+            }
+            return;
+        }
+        self.status(fan, known, new.status.clone());
+    }
+
+    /// The webhook's type wins over the reconciliation's; other differences are only counted (decisions 54).
+    fn compare(&mut self, known: &mut TransactionRecord, new: &Transaction) {
+        let amounts = (known.transaction.gross, known.transaction.net) != (new.gross, new.net);
+        let both = is_reversal(&known.transaction.status) == is_reversal(&new.status);
+        let disagree = known.transaction.kind != new.kind || (amounts && both);
+        if !known.differs && known.transaction.reconciled != new.reconciled && disagree {
+            known.differs = true;
+            self.state.differences += 1;
+            self.effects.counts.differences += 1;
+        }
+        if known.transaction.reconciled && !new.reconciled {
+            known.transaction.kind.clone_from(&new.kind);
+            known.transaction.reconciled = false;
+        }
+        if !new.description.is_empty() {
+            known.transaction.description.clone_from(&new.description);
+        }
+    }
+
+    /// Takes over a status; a reversal takes the money back, any other word gives it back again.
+    fn status(&mut self, fan: &mut FanRecord, known: &mut TransactionRecord, status: String) {
+        known.transaction.status = status;
+        let Some(credit) = known.credit else { return };
+        let counts = !is_reversal(&known.transaction.status);
+        if counts != known.counted {
+            let sign = if counts { 1 } else { -1 };
+            self.sum_money(fan, &known.transaction, credit, sign, self.at);
+            known.counted = counts;
+        }
+        self.row(known, credit);
+        let id = known.transaction.fan.clone();
+        self.list_fan(&id, fan, credit.link);
+    }
+
+    fn credit_or_hold(&mut self, fan: &mut FanRecord, record: &mut TransactionRecord) {
+        match binding(&fan.touches, record.transaction.at) {
+            Some(bound) => self.credit(fan, record, bound),
+            None => {
+                let until = self.moment().plus(HOLD);
+                self.hold_back(fan, Held::Transaction { id: record.transaction.id.clone(), until });
+                let key = Key::Fan(self.account.clone(), record.transaction.fan.clone());
+                self.forget_at(Wait::Hold, until, key);
+            }
+        }
+    }
+
+    pub(super) fn hold_back(&mut self, fan: &mut FanRecord, held: Held) {
+        fan.held.retain(|held| held.until() > self.now);
+        fan.held.push(held);
+        if fan.held.len() > HELD {
+            fan.held.remove(0);
+            self.state.dropped += 1;
+            self.effects.counts.dropped += 1;
+        }
+    }
+
+    /// Credits a transaction to the binding in force at its time.
+    fn credit(&mut self, fan: &mut FanRecord, record: &mut TransactionRecord, bound: Binding) {
+        let transaction = &record.transaction;
+        let purchase = match transaction.kind.as_str() {
+            "new_subscription" => Purchase::None,
+            "recurring_subscription" if fan.purchased => Purchase::Repeat,
+            "recurring_subscription" => Purchase::None,
+            _ if fan.purchased => Purchase::Repeat,
+            _ => Purchase::First,
+        };
+        fan.purchased |= purchase == Purchase::First;
+        let cause: [&[u8]; 3] =
+            [b"transaction", self.account.as_str().as_bytes(), transaction.id.as_str().as_bytes()];
+        let conversion = ConversionId(derive::ulid(transaction.at, &cause));
+        let credit = Credit { conversion, link: bound.link, click: bound.click, purchase };
+        record.credit = Some(credit);
+        record.counted = true;
+        self.sum_money(fan, &record.transaction, credit, 1, record.transaction.at);
+        let row = self.conversion(record, credit);
+        self.convert(row);
+        let id = record.transaction.fan.clone();
+        self.list_fan(&id, fan, credit.link);
+    }
+
+    /// Writes the row again, with what changed.
+    fn row(&mut self, record: &TransactionRecord, credit: Credit) {
+        let row = self.conversion(record, credit);
+        self.effects.conversion(row);
+    }
+
+    fn conversion(&self, record: &TransactionRecord, credit: Credit) -> Conversion {
+        let transaction = &record.transaction;
+        Conversion {
+            id: credit.conversion,
+            team: self.team,
+            account: self.account.clone(),
+            link: credit.link,
+            click: credit.click,
+            fan: transaction.fan.clone(),
+            kind: ConversionKind::NewTransaction,
+            at: transaction.at,
+            gross: transaction.gross,
+            net: transaction.net,
+            purchase: credit.purchase,
+            transaction: Some(TransactionFacts {
+                id: transaction.id.clone(),
+                kind: transaction.kind.clone(),
+                description: transaction.description.clone(),
+                status: transaction.status.clone(),
+            }),
+        }
+    }
+
+    /// Adds to, or takes from, every sum the transaction is in: on its own day, or on the day of the reversal.
+    fn sum_money(
+        &mut self,
+        fan: &mut FanRecord,
+        transaction: &Transaction,
+        credit: Credit,
+        sign: i64,
+        on: Timestamp,
+    ) {
+        let (gross, net) = (Cents(sign * transaction.gross.0), Cents(sign * transaction.net.0));
+        let Some(standing) = Self::standing(fan, credit.link, credit.click, transaction.at) else { return };
+        let spent_before = standing.net.0 > 0;
+        standing.gross += gross;
+        standing.net += net;
+        if transaction.kind == "tip" {
+            standing.tips_net += net;
+        }
+        let spenders = i64::from(standing.net.0 > 0) - i64::from(spent_before);
+        self.sum_revenue(credit.link, on, gross, net, spenders);
+        self.sum_day(credit.link, &transaction.fan, on, gross, net);
+    }
+
+    /// The fan is bound: what waited for it is credited, in order of arrival.
+    pub(super) fn release(&mut self, id: &FanId, fan: &mut FanRecord) {
+        let held = std::mem::take(&mut fan.held);
+        for held in held.into_iter().filter(|held| held.until() > self.now) {
+            match &held {
+                Held::Message { id: message, at, .. } => match binding(&fan.touches, *at) {
+                    Some(bound) => self.credit_message(id, fan, message, *at, bound),
+                    None => fan.held.push(held),
+                },
+                Held::Transaction { id: transaction, .. } => {
+                    let key = Key::Transaction(self.account.clone(), transaction.clone());
+                    let mut record: Box<TransactionRecord> = self.memory.take(&key);
+                    let Some(bound) = binding(&fan.touches, record.transaction.at) else {
+                        fan.held.push(held);
+                        continue;
+                    };
+                    self.credit(fan, &mut record, bound);
+                    // It may have been taken back while it waited.
+                    let status = record.transaction.status.clone();
+                    self.status(fan, &mut record, status);
+                    self.memory.put(&key, record);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! What is remembered under each key. Encoded with postcard behind one version byte.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::key::{Key, Who};
+use crate::{
+    click::{Repeat, VisitorId},
+    conversion::{FanProfile, Purchase, Transaction},
+    event::SubscriberSeen,
+    ids::{AccountId, ClickId, ConversionId, FanId, SmartLinkId, TeamId, TransactionId},
+    money::Cents,
+    step::{DimensionRollup, LinkTotals, Rollup, StateBytes},
+    time::Timestamp,
+};
+
+/// First byte of every record.
+const VERSION: u8 = 1;
+
+/// Kept bytes that this version can't read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("memory of attribution under {key:?} can't be read: {reason}")]
+pub struct BadRecord {
+    /// Which piece.
+    pub key: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
+macro_rules! records {
+    ($($variant:ident($type:ty)),* $(,)?) => {
+        /// Any record.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub(super) enum Record { $($variant($type)),* }
+
+        impl Record {
+            pub(super) fn encode(&self) -> StateBytes {
+                let bytes = match self { $(Self::$variant(record) => postcard::to_extend(record, vec![VERSION])),* };
+                StateBytes(bytes.unwrap_or_default())
+            }
+        }
+
+        $(impl Kept for $type {
+            fn of(record: &Record) -> Option<&Self> {
+                match record { Record::$variant(record) => Some(record), _ => None }
+            }
+            fn of_mut(record: &mut Record) -> Option<&mut Self> {
+                match record { Record::$variant(record) => Some(record), _ => None }
+            }
+            fn record(self) -> Record { Record::$variant(self) }
+        })*
+    };
+}
+
+/// A type that is one kind of record.
+pub(super) trait Kept: Default + Clone {
+    fn of(record: &Record) -> Option<&Self>;
+    fn of_mut(record: &mut Record) -> Option<&mut Self>;
+    fn record(self) -> Record;
+}
+
+records! {
+    Due(DueRecord), Account(AccountRecord), Visitor(VisitorRecord), Print(PrintRecord), Holder(HolderRecord),
+    Fan(Box<FanRecord>), Transaction(Box<TransactionRecord>), Applied(AppliedRecord), Page(PageRecord),
+    Link(LinkTotals), Hour(Rollup), FanDay(FanDayRecord), Spread(SpreadRecord), Dimension(DimensionRollup),
+}
+
+impl Record {
+    /// Reads what [`Record::encode`] wrote; the key says which kind it is.
+    pub(super) fn decode(key: &Key, bytes: &StateBytes) -> Result<Self, BadRecord> {
+        let bad = |reason: String| BadRecord { key: format!("{key:?}"), reason };
+        let body = match bytes.0.split_first() {
+            Some((&VERSION, body)) => body,
+            Some((version, _)) => {
+                return Err(bad(format!("version {version}, this program knows {VERSION}")));
+            }
+            None => return Err(bad("no bytes".to_owned())),
+        };
+        fn read<T: Kept + DeserializeOwned>(body: &[u8]) -> postcard::Result<Record> {
+            postcard::from_bytes::<T>(body).map(T::record)
+        }
+        match key {
+            Key::Due => read::<DueRecord>(body),
+            Key::Account(_) => read::<AccountRecord>(body),
+            Key::Visitor(..) => read::<VisitorRecord>(body),
+            Key::Print(..) => read::<PrintRecord>(body),
+            Key::Holder(..) => read::<HolderRecord>(body),
+            Key::Fan(..) => read::<Box<FanRecord>>(body),
+            Key::Transaction(..) => read::<Box<TransactionRecord>>(body),
+            Key::Applied(..) => read::<AppliedRecord>(body),
+            Key::Page(..) => read::<PageRecord>(body),
+            Key::Link(_) => read::<LinkTotals>(body),
+            Key::Hour(..) => read::<Rollup>(body),
+            Key::FanDay(..) => read::<FanDayRecord>(body),
+            Key::Spread(..) => read::<SpreadRecord>(body),
+            Key::Dimension(..) => read::<DimensionRollup>(body),
+        }
+        .map_err(|error| bad(error.to_string()))
+    }
+}
+
+/// Accounts with something due, with the owner and the time of the earliest.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct DueRecord {
+    pub(super) accounts: Vec<(TeamId, AccountId, Timestamp)>,
+}
+
+/// Of one account.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct AccountRecord {
+    /// The clock (decisions 51); `None` before the first event.
+    pub(super) clock: Option<Timestamp>,
+    /// A jump that nobody has confirmed yet.
+    pub(super) ahead: Option<Timestamp>,
+    /// Jumps ignored so far.
+    pub(super) jumps: u64,
+    /// `subscribed_at` from the future, so far.
+    pub(super) future_dates: u64,
+    /// Transactions whose webhook and reconciliation disagree, so far.
+    pub(super) differences: u64,
+    /// Held things given up because there were too many, so far.
+    pub(super) dropped: u64,
+    /// Fans with an undated subscriber, by the time its wait ends.
+    pub(super) due: Vec<(Timestamp, FanId)>,
+    /// Keys to look at again, per length of wait.
+    pub(super) queues: [Queue; 3],
+}
+
+/// A queue of keys in pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Queue {
+    /// Oldest page still there.
+    pub(super) first: u64,
+    /// Page being filled.
+    pub(super) last: u64,
+    /// When its oldest entry is due.
+    pub(super) next: Option<Timestamp>,
+}
+
+/// One hit: a click, or a repeat of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hit {
+    /// The row that counts it.
+    pub(super) row: ClickId,
+    /// The row that gets credit, when the row itself is a duplicate.
+    pub(super) original: Option<ClickId>,
+    pub(super) link: SmartLinkId,
+    /// Hash of `ecid`; 0 for none.
+    pub(super) ecid: u64,
+    pub(super) at: Timestamp,
+    /// Attribution window of the link, whole seconds.
+    pub(super) window: u32,
+}
+
+impl Hit {
+    /// The click that is credited.
+    pub(super) fn credited(&self) -> ClickId {
+        self.original.unwrap_or(self.row)
+    }
+}
+
+/// Of one visitor of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct VisitorRecord {
+    /// By time.
+    pub(super) hits: Vec<Hit>,
+    /// Fans bound to it; the one bound last is last.
+    pub(super) fans: Vec<FanId>,
+    /// Raw hits of rows that have no pool link of their own and more than one hit.
+    pub(super) gross: Vec<(ClickId, u32)>,
+    /// Repeats whose click is still to come.
+    pub(super) early: Vec<Repeat>,
+}
+
+/// Of one lasting fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct PrintRecord {
+    /// Cookies seen under it, at most 2: more make no difference.
+    pub(super) visitors: Vec<VisitorId>,
+    /// Fans bound under it, at most 2.
+    pub(super) fans: Vec<FanId>,
+    /// Newest rows under it, for duplicates.
+    pub(super) recent: Vec<Recent>,
+    /// Last hit, by the account's clock: forgotten some time after it.
+    pub(super) seen: Timestamp,
+}
+
+/// A row under a fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Recent {
+    pub(super) row: ClickId,
+    pub(super) link: SmartLinkId,
+    pub(super) ecid: u64,
+    pub(super) at: Timestamp,
+    pub(super) came_with: Option<VisitorId>,
+}
+
+/// Of one pool link.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct HolderRecord {
+    /// By time; more than one after recycling.
+    pub(super) holders: Vec<Holder>,
+    /// Subscribers whose click is still to come, with the end of the wait.
+    pub(super) pending: Vec<(Timestamp, SubscriberSeen)>,
+    /// Repeats whose click is still to come.
+    pub(super) early: Vec<Repeat>,
+}
+
+/// One visitor's hold on a pool link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Holder {
+    pub(super) click: Hit,
+    pub(super) who: Who,
+    /// Fingerprint of the click, erased together with the fingerprint's own record.
+    pub(super) print: Option<VisitorId>,
+    /// Raw hits of the row.
+    pub(super) gross: u32,
+    /// Times of the click and its repeats, ascending.
+    pub(super) hits: Vec<Timestamp>,
+}
+
+/// Something in the life of a fan that may bind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Touch {
+    pub(super) at: Timestamp,
+    /// `None` for the overflow link.
+    pub(super) click: Option<ClickId>,
+    pub(super) link: SmartLinkId,
+    pub(super) ecid: u64,
+    /// A subscription: binds whatever was before. A hit only moves.
+    pub(super) subscription: bool,
+}
+
+/// Of one fan.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct FanRecord {
+    pub(super) profile: FanProfile,
+    /// By time; the bindings follow from them.
+    pub(super) touches: Vec<Touch>,
+    /// Links it is listed under.
+    pub(super) standings: Vec<(SmartLinkId, Standing)>,
+    /// Waiting for a binding, in order of arrival.
+    pub(super) held: Vec<Held>,
+    /// Newest `subscriptions.*` webhooks.
+    pub(super) announced: Vec<(Timestamp, Option<Cents>)>,
+    /// Seen without a date, with the end of the wait.
+    pub(super) undated: Vec<(Timestamp, SubscriberSeen)>,
+    /// Subscriptions applied, newest last.
+    pub(super) subscriptions: Vec<Subscribed>,
+    /// When a list of subscribers last showed it.
+    pub(super) last_seen: Option<Timestamp>,
+    /// A first purchase was credited.
+    pub(super) purchased: bool,
+    /// Messages credited per binding, up to three.
+    pub(super) messages: Vec<(Timestamp, SmartLinkId, u8)>,
+}
+
+/// Standing of a fan under a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Standing {
+    pub(super) click: Option<ClickId>,
+    pub(super) converted_at: Timestamp,
+    pub(super) is_subscriber: bool,
+    pub(super) gross: Cents,
+    pub(super) net: Cents,
+    pub(super) tips_net: Cents,
+    pub(super) messages: u32,
+}
+
+/// A subscription that made a conversion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Subscribed {
+    pub(super) pool_link: crate::ids::PoolLinkId,
+    /// Row of the holder; `None` for the overflow link.
+    pub(super) holder: Option<ClickId>,
+}
+
+/// Waiting for a binding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Held {
+    Transaction { id: TransactionId, until: Timestamp },
+    Message { id: crate::ids::MessageId, at: Timestamp, until: Timestamp },
+}
+
+impl Held {
+    pub(super) fn until(&self) -> Timestamp {
+        match self {
+            Self::Transaction { until, .. } | Self::Message { until, .. } => *until,
+        }
+    }
+}
+
+/// Of one transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TransactionRecord {
+    pub(super) transaction: Transaction,
+    pub(super) credit: Option<Credit>,
+    /// Its money is in the sums now.
+    pub(super) counted: bool,
+    /// Webhook and reconciliation disagreed about it, and that was counted.
+    pub(super) differs: bool,
+    /// A reversal came first: waits for the transaction until then.
+    pub(super) early_reversal: Option<Timestamp>,
+}
+
+/// Where a transaction was credited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Credit {
+    pub(super) conversion: ConversionId,
+    pub(super) link: SmartLinkId,
+    pub(super) click: Option<ClickId>,
+    pub(super) purchase: Purchase,
+}
+
+impl Default for TransactionRecord {
+    fn default() -> Self {
+        let transaction = Transaction {
+            id: TransactionId::from(""),
+            kind: String::new(),
+            fan: FanId::from(""),
+            profile: FanProfile::default(),
+            gross: Cents::ZERO,
+            net: Cents::ZERO,
+            status: String::new(),
+            description: String::new(),
+            at: Timestamp(0),
+            reconciled: false,
+        };
+        Self { transaction, credit: None, counted: false, differs: false, early_reversal: None }
+    }
+}
+
+/// A webhook or message that was applied.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct AppliedRecord {}
+
+/// Keys to forget, with the time from which.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct PageRecord {
+    pub(super) entries: Vec<(Timestamp, Key)>,
+}
+
+/// Money of a fan on a day.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct FanDayRecord {
+    pub(super) net: Cents,
+    pub(super) gross: Cents,
+}
+
+/// Distinct values per dimension on a day.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct SpreadRecord {
+    pub(super) values: Vec<u16>,
+}

@@ -1,0 +1,434 @@
+//! A driver with a map for a store, and short words for events.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::super::{Counts, Destinations, Memory, Missing, Rules, decide, needs};
+use crate::{
+    catalog::{
+        EventMap, Pixel, PlatformKind, Postback, PostbackMethod, PostbackScope, SmartLink, ValueBasis,
+    },
+    click::{
+        AdCookies, Class, Click, ClickRow, Device, Params, Place, Repeat, RequestFacts, Rung, VisitorId,
+        VisitorKeys,
+    },
+    conversion::{Conversion, ConversionKind, FanProfile, Transaction},
+    delivery::{EventName, Job},
+    event::{Event, EventBody, JournalId, Recorded, SubscriberSeen, WebhookReceived},
+    ids::{
+        AccountId, ClickId, ConversionId, DeliveryId, FanId, LinkKind, PixelId, PoolLinkId, PostbackId,
+        SmartLinkId, TeamId, TransactionId,
+    },
+    money::Cents,
+    pool::Given,
+    step::{
+        DeadLetter, DimensionKey, DimensionRollup, FanDay, FanUnderLink, LinkTotals, ListAdd, Rollup,
+        RollupKey, StateBytes, StateKey, Step, Unmatched,
+    },
+    time::{DayEdge, Timestamp},
+};
+
+pub(super) const A: SmartLinkId = SmartLinkId(ulid::Ulid(0xA));
+pub(super) const B: SmartLinkId = SmartLinkId(ulid::Ulid(0xB));
+/// Fingerprints start here: a value no other bytes look like.
+pub(super) const PRINT: u128 = 0xF17E_5EED_0000_0000_0000;
+pub(super) const SIX_HOURS: Duration = Duration::from_secs(6 * 3600);
+
+pub(super) fn at(text: &str) -> Timestamp {
+    Timestamp::parse(&format!("2026-{text}"), DayEdge::Start).unwrap()
+}
+
+/// Everything a store would show.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Shown {
+    pub(super) state: BTreeMap<StateKey, StateBytes>,
+    pub(super) clicks: BTreeMap<ClickId, ClickRow>,
+    pub(super) conversions: BTreeMap<ConversionId, Conversion>,
+    pub(super) fans: BTreeMap<(SmartLinkId, FanId), FanUnderLink>,
+    pub(super) rollups: BTreeMap<RollupKey, Rollup>,
+    pub(super) dimensions: BTreeMap<DimensionKey, DimensionRollup>,
+    pub(super) fan_days: BTreeMap<(SmartLinkId, FanId, Timestamp), FanDay>,
+    pub(super) totals: BTreeMap<SmartLinkId, LinkTotals>,
+    pub(super) jobs: BTreeMap<DeliveryId, Job>,
+    pub(super) dead_letters: Vec<DeadLetter>,
+    pub(super) given: BTreeMap<(AccountId, PoolLinkId), Given>,
+    pub(super) unmatched: BTreeMap<(AccountId, FanId), Unmatched>,
+    pub(super) list_adds: Vec<ListAdd>,
+}
+
+impl Shown {
+    pub(super) fn apply(&mut self, step: Step) {
+        for (key, value) in step.state {
+            match value {
+                Some(value) => self.state.insert(key, value),
+                None => self.state.remove(&key),
+            };
+        }
+        self.clicks.extend(step.clicks.into_iter().map(|row| (row.click.id, row)));
+        for mark in step.click_marks {
+            let row = self.clicks.get_mut(&mark.click).expect("a mark has its row");
+            (row.gross_clicks, row.is_duplicate) = (mark.gross_clicks, mark.is_duplicate);
+        }
+        self.conversions.extend(step.conversions.into_iter().map(|row| (row.id, row)));
+        self.fans.extend(step.fans.into_iter().map(|row| ((row.link, row.fan.clone()), row)));
+        self.rollups.extend(step.rollups);
+        self.dimensions.extend(step.dimensions);
+        self.fan_days
+            .extend(step.fan_days.into_iter().map(|row| ((row.link, row.fan.clone(), row.day), row)));
+        self.totals.extend(step.totals);
+        for job in step.jobs {
+            self.jobs.entry(job.id).or_insert(job);
+        }
+        self.dead_letters.retain(|letter| !step.revived.contains(&letter.id));
+        for letter in step.dead_letters {
+            self.dead_letters.retain(|other| other.id != letter.id);
+            self.dead_letters.push(letter);
+        }
+        self.given.extend(step.given.into_iter().map(|(account, link, given)| ((account, link), given)));
+        for row in step.unmatched {
+            self.unmatched.insert((row.account.clone(), row.fan.clone()), row);
+        }
+        for key in step.matched {
+            self.unmatched.remove(&key);
+        }
+        self.list_adds.extend(step.list_adds);
+    }
+}
+
+pub(super) struct World {
+    pub(super) shown: Shown,
+    pub(super) memory: Memory,
+    pub(super) rules: Rules,
+    pub(super) destinations: Destinations,
+    pub(super) counts: Counts,
+    pub(super) due: Vec<(TeamId, AccountId, Timestamp)>,
+    pub(super) history: Vec<Recorded>,
+    /// Records decided at once.
+    pub(super) slice: usize,
+    /// Forget the cache between slices.
+    pub(super) forgetful: bool,
+    waiting: Vec<Recorded>,
+    ids: u128,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self {
+            shown: Shown::default(),
+            memory: Memory::new(1000),
+            rules: Rules::default(),
+            destinations: Destinations::default(),
+            counts: Counts::default(),
+            due: Vec::new(),
+            history: Vec::new(),
+            slice: 1,
+            forgetful: false,
+            waiting: Vec::new(),
+            ids: 0,
+        }
+    }
+
+    pub(super) fn event(&mut self, at: Timestamp, body: EventBody) {
+        self.event_of("acct_7f3a", at, body);
+    }
+
+    pub(super) fn event_of(&mut self, account: &str, at: Timestamp, body: EventBody) {
+        let sequence = self.history.len() as u64;
+        let event = Event { team: TeamId(1), account: AccountId::from(account), at, body };
+        let record = Recorded { journal: JournalId(1), sequence, event };
+        self.history.push(record.clone());
+        self.waiting.push(record);
+        if self.waiting.len() >= self.slice {
+            self.settle();
+        }
+    }
+
+    /// Decides about everything that waits.
+    pub(super) fn settle(&mut self) {
+        let records = std::mem::take(&mut self.waiting);
+        let mut rest = records.as_slice();
+        while !rest.is_empty() {
+            if self.forgetful {
+                self.memory = Memory::new(1000);
+            }
+            for key in needs(rest, &self.memory) {
+                self.memory.insert(key.clone(), self.shown.state.get(&key.to_state_key())).unwrap();
+            }
+            let decision = loop {
+                match decide(rest, &self.memory, &self.rules, &self.destinations) {
+                    Ok(decision) => break decision,
+                    Err(Missing(keys)) => {
+                        assert!(!keys.is_empty());
+                        for key in keys {
+                            assert!(!self.memory.knows(&key));
+                            self.memory
+                                .insert(key.clone(), self.shown.state.get(&key.to_state_key()))
+                                .unwrap();
+                        }
+                    }
+                }
+            };
+            assert!(decision.taken >= 1);
+            self.shown.apply(decision.step);
+            self.memory.absorb(decision.changes);
+            self.counts.jumps += decision.counts.jumps;
+            self.counts.future_dates += decision.counts.future_dates;
+            self.counts.differences += decision.counts.differences;
+            self.counts.dropped += decision.counts.dropped;
+            for (key, count) in decision.counts.webhooks {
+                *self.counts.webhooks.entry(key).or_default() += count;
+            }
+            if let Some(due) = decision.due {
+                self.due = due;
+            }
+            rest = &rest[decision.taken..];
+        }
+    }
+
+    pub(super) fn tick(&mut self, when: Timestamp) {
+        self.event(when, EventBody::Tick);
+    }
+
+    /// A person's click with a cookie, through a link of its own.
+    pub(super) fn click(&mut self, link: SmartLinkId, cookie: u128, pool: u64, when: Timestamp) -> Click {
+        let click = self.new_click(link, cookie, pool, when);
+        self.event(when, EventBody::Click(Box::new(click.clone())));
+        click
+    }
+
+    pub(super) fn ecid_click(
+        &mut self,
+        link: SmartLinkId,
+        cookie: u128,
+        pool: u64,
+        ecid: &str,
+        when: Timestamp,
+    ) -> Click {
+        let mut click = self.new_click(link, cookie, pool, when);
+        click.params.ecid = Some(ecid.to_owned());
+        self.event(when, EventBody::Click(Box::new(click.clone())));
+        click
+    }
+
+    pub(super) fn new_click(&mut self, link: SmartLinkId, cookie: u128, pool: u64, when: Timestamp) -> Click {
+        self.ids += 1;
+        Click {
+            id: ClickId(ulid::Ulid(0xC000 + self.ids)),
+            team: TeamId(1),
+            account: AccountId::from("acct_7f3a"),
+            link,
+            at: when,
+            window: SIX_HOURS,
+            class: Class::Person,
+            rung: Rung::Fresh,
+            pool_link: Some(pool_link(pool)),
+            visitor: keys(Some(cookie), cookie, PRINT + cookie),
+            request: RequestFacts::default(),
+            device: Device { kind: "Mobile".into(), browser: "Safari".into(), ..Device::default() },
+            place: Place { country: Some("DE".into()), ..Place::default() },
+            params: Params::default(),
+            cookies: AdCookies::default(),
+        }
+    }
+
+    pub(super) fn repeat(&mut self, click: &Click, when: Timestamp) {
+        let repeat = Repeat {
+            click: click.id,
+            link: click.link,
+            at: when,
+            pool_link: click.pool_link.filter(|_| click.rung != Rung::Overflow),
+            visitor: click.visitor,
+        };
+        self.event(when, EventBody::Repeat(repeat));
+    }
+
+    pub(super) fn seen(&mut self, pool: u64, fan: &str, subscribed: Timestamp, price: i64) {
+        let seen = SubscriberSeen {
+            subscribed_at: Some(subscribed),
+            price: Some(Cents(price)),
+            ..seen(pool, fan, subscribed)
+        };
+        self.event(subscribed.plus(Duration::from_secs(60)), EventBody::SubscriberSeen(seen));
+    }
+
+    pub(super) fn webhook(&mut self, when: Timestamp, key: &str, event: &str, payload: Value) {
+        let body = json!({"event": event, "account_id": "acct_7f3a", "payload": payload}).to_string();
+        self.event(when, EventBody::Webhook(webhook(when, key, event, body.into_bytes())));
+    }
+
+    pub(super) fn pay(&mut self, id: &str, fan: &str, kind: &str, cents: i64, when: Timestamp) {
+        self.status(id, fan, kind, cents, "done", when, when);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a transaction has these parts")]
+    pub(super) fn status(
+        &mut self,
+        id: &str,
+        fan: &str,
+        kind: &str,
+        cents: i64,
+        status: &str,
+        made: Timestamp,
+        arrives: Timestamp,
+    ) {
+        let key = format!("evt_{id}_{status}_{}", arrives.0);
+        let payload = transaction(id, fan, kind, cents, status, made);
+        self.webhook(arrives, &key, "transactions.new", payload);
+    }
+
+    pub(super) fn message(&mut self, id: u64, fan: &str, when: Timestamp) {
+        let payload = json!({"id": id, "createdAt": when.iso(), "fromUser": {"id": fan, "name": "Sam"}});
+        self.webhook(when, &format!("evt_m{id}"), "messages.received", payload);
+    }
+
+    pub(super) fn announce(&mut self, fan: &str, price: &str, made: Timestamp, arrives: Timestamp) {
+        let payload = json!({"id": "1", "createdAt": made.iso(), "replacePairs": {"{PRICE}": price},
+            "user_id": "120034567", "user": {"id": fan, "name": "Sam", "username": "sam"}});
+        self.webhook(arrives, &format!("evt_s{fan}{}", made.0), "subscriptions.new", payload);
+    }
+
+    /// Conversions by time, as (type, link, gross).
+    pub(super) fn log(&self) -> Vec<(ConversionKind, SmartLinkId, i64)> {
+        let mut rows: Vec<_> = self.shown.conversions.values().collect();
+        rows.sort_by_key(|row| (row.at, row.kind));
+        rows.into_iter().map(|row| (row.kind, row.link, row.gross.0)).collect()
+    }
+
+    pub(super) fn gross(&self, link: SmartLinkId) -> i64 {
+        self.shown.totals.get(&link).and_then(|totals| totals.revenue).map_or(0, |cents| cents.0)
+    }
+
+    pub(super) fn subscribers(&self, link: SmartLinkId) -> u64 {
+        self.shown.totals.get(&link).map_or(0, |totals| totals.subscribers)
+    }
+
+    /// The click a transaction was credited to.
+    pub(super) fn credited(&self, transaction: &str) -> Option<(SmartLinkId, Option<ClickId>)> {
+        let rows = self.shown.conversions.values();
+        let mut of = rows.filter(|row| {
+            row.transaction.as_ref().is_some_and(|facts| facts.id == TransactionId::from(transaction))
+        });
+        of.next().map(|row| (row.link, row.click))
+    }
+}
+
+pub(super) fn keys(came_with: Option<u128>, given: u128, print: u128) -> VisitorKeys {
+    VisitorKeys {
+        came_with: came_with.map(VisitorId),
+        given: Some(VisitorId(given)),
+        daily: VisitorId(print),
+        lasting: Some(VisitorId(print)),
+    }
+}
+
+pub(super) fn pool_link(number: u64) -> PoolLinkId {
+    PoolLinkId { kind: LinkKind::TrackingLink, number }
+}
+
+pub(super) fn seen(pool: u64, fan: &str, when: Timestamp) -> SubscriberSeen {
+    SubscriberSeen {
+        pool_link: pool_link(pool),
+        overflow_of: None,
+        fan: FanId::from(fan),
+        profile: FanProfile { name: Some("Sam".into()), ..FanProfile::default() },
+        subscribed_at: None,
+        price: None,
+        seen_at: when,
+        absent_at: None,
+    }
+}
+
+pub(super) fn webhook(when: Timestamp, key: &str, event: &str, body: Vec<u8>) -> WebhookReceived {
+    WebhookReceived { event: event.to_owned(), key: key.to_owned(), received_at: when, body, retry_of: None }
+}
+
+pub(super) fn transaction(
+    id: &str,
+    fan: &str,
+    kind: &str,
+    cents: i64,
+    status: &str,
+    made: Timestamp,
+) -> Value {
+    let net = Cents(cents).net_of_platform_fee();
+    json!({"id": id, "type": kind, "amount": Cents(cents).to_json(), "net_amount": net.to_json(), "status": status,
+        "description": "d", "created_at": made.iso(), "fan": {"id": fan, "name": "Sam"}})
+}
+
+pub(super) fn reconciled(id: &str, fan: &str, kind: &str, cents: i64, made: Timestamp) -> Transaction {
+    Transaction {
+        id: TransactionId::from(id),
+        kind: kind.to_owned(),
+        fan: FanId::from(fan),
+        profile: FanProfile::default(),
+        gross: Cents(cents),
+        net: Cents(cents).net_of_platform_fee(),
+        status: "done".to_owned(),
+        description: String::new(),
+        at: made,
+        reconciled: true,
+    }
+}
+
+pub(super) fn smart_link(id: SmartLinkId, pixels: &[u64]) -> SmartLink {
+    SmartLink {
+        id,
+        team: TeamId(1),
+        account: AccountId::from("acct_7f3a"),
+        name: "x".into(),
+        kind: LinkKind::TrackingLink,
+        trial_days: None,
+        window: None,
+        user_list_id: Some("55".into()),
+        paused: false,
+        deleted_at: None,
+        overflow: None,
+        pixels: pixels.iter().map(|id| PixelId(*id)).collect(),
+        tags: Vec::new(),
+        created_at: Timestamp(0),
+        updated_at: Timestamp(0),
+    }
+}
+
+pub(super) fn pixel(id: u64, platform: PlatformKind) -> Pixel {
+    let on = || Some(EventName("X".into()));
+    Pixel {
+        id: PixelId(id),
+        team: TeamId(1),
+        platform,
+        pixel_id: "1".into(),
+        sealed_token: Vec::new(),
+        label: None,
+        event_source_url: None,
+        events: EventMap {
+            event_click: on(),
+            event_new_subscriber: on(),
+            event_first_transaction: on(),
+            event_new_transaction: on(),
+            event_message_received_from_fan: None,
+            event_fan_sent_1_message: on(),
+            event_fan_sent_3_messages: on(),
+        },
+        value_basis: ValueBasis::Gross,
+        limited_data_use: false,
+        api_version: None,
+        created_at: Timestamp(0),
+        updated_at: Timestamp(0),
+    }
+}
+
+pub(super) fn postback(id: u64, scope: PostbackScope, conversion_types: &[ConversionKind]) -> Postback {
+    Postback {
+        id: PostbackId(id),
+        team: TeamId(1),
+        url: "https://x.example/".into(),
+        method: PostbackMethod::Get,
+        body: None,
+        headers: Vec::new(),
+        scope,
+        conversion_types: conversion_types.to_vec(),
+        created_at: Timestamp(0),
+        updated_at: Timestamp(0),
+    }
+}
