@@ -1,0 +1,16 @@
+//! One request for `/go/{id}`, from its parsed header to its answer.
+
+mod answer;
+mod client;
+mod facts;
+mod redirect;
+mod route;
+mod visit;
+mod waiting;
+mod worker;
+
+pub(crate) use answer::{Answer, HEADER_TOO_SLOW, TOO_MANY_CONNECTIONS};
+pub(crate) use client::Proxies;
+pub(crate) use route::respond;
+pub(crate) use waiting::Answering;
+pub(crate) use worker::{Shared, Worker};

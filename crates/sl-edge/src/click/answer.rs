@@ -1,0 +1,107 @@
+//! Every answer the edge gives. Header values are made once; nothing of a request reaches one.
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE},
+};
+use http_body_util::Full;
+use sl_core::click::VisitorId;
+
+/// Body of every answer: empty, or a short constant text.
+pub(crate) type Body = Full<Bytes>;
+/// An answer.
+pub(crate) type Answer = Response<Body>;
+
+/// Name of the visitor cookie.
+pub(crate) const COOKIE: &str = "sl_v";
+/// 400 days: the longest life browsers grant a cookie. A visitor stays known to a fan for life (decisions 25).
+const COOKIE_LIFE: &str = "34560000";
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const REFERRER: HeaderValue = HeaderValue::from_static("no-referrer-when-downgrade");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
+const SOON: HeaderValue = HeaderValue::from_static("1");
+const ADVICE_TYPE: HeaderValue = HeaderValue::from_static("application/trafficadvice+json");
+const ADVICE: &str = r#"[{"user_agent":"prefetch-proxy","disallow":true}]"#;
+
+/// 302 to a place of ours, never stored (contract I.21), with the visitor's cookie if it gets one.
+pub(crate) fn found(location: HeaderValue, cookie: Option<VisitorId>) -> Answer {
+    let mut answer = Response::new(Body::default());
+    *answer.status_mut() = StatusCode::FOUND;
+    let headers = answer.headers_mut();
+    headers.insert(LOCATION, location);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(REFERRER_POLICY, REFERRER);
+    if let Some(cookie) = cookie.and_then(set_cookie) {
+        headers.insert(SET_COOKIE, cookie);
+    }
+    answer
+}
+
+fn set_cookie(id: VisitorId) -> Option<HeaderValue> {
+    let text = format!("{COOKIE}={id}; Path=/; Max-Age={COOKIE_LIFE}; HttpOnly; Secure; SameSite=Lax");
+    HeaderValue::try_from(text).ok()
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Answer {
+    let mut answer = Response::new(Body::new(Bytes::from_static(text.as_bytes())));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, TEXT);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    answer
+}
+
+/// Unknown or malformed id, or a path that is none of ours.
+pub(crate) fn not_found() -> Answer {
+    plain(StatusCode::NOT_FOUND, "There is nothing at this address.\n")
+}
+
+/// The link was deleted.
+pub(crate) fn gone() -> Answer {
+    plain(StatusCode::GONE, "This link is no longer in use.\n")
+}
+
+/// Another method than the ones there are.
+pub(crate) fn wrong_method() -> Answer {
+    let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "Use GET or HEAD.\n");
+    answer.headers_mut().insert(ALLOW, METHODS);
+    answer
+}
+
+/// A prefetch: refused, so that the browser asks again when the person really goes (decisions 1).
+pub(crate) fn no_prefetch() -> Answer {
+    let mut answer = Response::new(Body::default());
+    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    answer.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    answer
+}
+
+/// Not ready to answer: no catalog yet (decisions 53), or draining.
+pub(crate) fn unavailable() -> Answer {
+    let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, "Not ready; ask again in a moment.\n");
+    answer.headers_mut().insert(RETRY_AFTER, SOON);
+    answer
+}
+
+/// `/healthz` while accepting.
+pub(crate) fn healthy() -> Answer {
+    plain(StatusCode::OK, "ok\n")
+}
+
+/// `/.well-known/traffic-advice`: prefetch proxies stay away.
+pub(crate) fn traffic_advice() -> Answer {
+    let mut answer = Response::new(Body::new(Bytes::from_static(ADVICE.as_bytes())));
+    answer.headers_mut().insert(CONTENT_TYPE, ADVICE_TYPE);
+    answer
+}
+
+/// Sent without hyper, when there are too many connections to give this one to it.
+pub(crate) const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
+    Cache-Control: no-store\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+/// Sent without hyper, which only reports that the header did not come.
+pub(crate) const HEADER_TOO_SLOW: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";

@@ -1,0 +1,290 @@
+//! What is kept of a request: parameters (contract B.2), ad platforms' cookies (ad-platforms 1.2), referrer.
+
+use std::{borrow::Cow, net::IpAddr};
+
+use http::{HeaderMap, HeaderName, Method, Request, header};
+use sl_core::{
+    click::{AdCookies, Params, VisitorId},
+    verdict::Shape,
+    visitor::Features,
+};
+
+use super::answer::COOKIE;
+
+/// Longest value of a parameter or cookie, in bytes (ad-platforms 1.2). Cut ids would match nothing and mislead, so a
+/// longer value is left out.
+const LONGEST: usize = 2048;
+/// Longest `Accept-Language` kept, in bytes.
+const LONGEST_LANGUAGE: usize = 256;
+
+/// A header's bytes; empty when it is absent.
+pub(super) fn bytes<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a [u8] {
+    headers.get(name).map_or(&[], |value| value.as_bytes())
+}
+
+static SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
+static PURPOSE: HeaderName = HeaderName::from_static("purpose");
+static X_PURPOSE: HeaderName = HeaderName::from_static("x-purpose");
+static X_MOZ: HeaderName = HeaderName::from_static("x-moz");
+static FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+static FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+static BRANDS: HeaderName = HeaderName::from_static("sec-ch-ua");
+static BRANDS_MOBILE: HeaderName = HeaderName::from_static("sec-ch-ua-mobile");
+static BRANDS_PLATFORM: HeaderName = HeaderName::from_static("sec-ch-ua-platform");
+static REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+
+/// What the verdict looks at.
+pub(super) fn shape<B>(request: &Request<B>, asn: Option<u32>) -> Shape<'_> {
+    let headers = request.headers();
+    Shape {
+        head: *request.method() == Method::HEAD,
+        sec_purpose: bytes(headers, &SEC_PURPOSE),
+        purpose: bytes(headers, &PURPOSE),
+        x_purpose: bytes(headers, &X_PURPOSE),
+        x_moz: bytes(headers, &X_MOZ),
+        fetch_mode: bytes(headers, &FETCH_MODE),
+        fetch_dest: bytes(headers, &FETCH_DEST),
+        brands: bytes(headers, &BRANDS),
+        requested_with: bytes(headers, &REQUESTED_WITH),
+        accept: bytes(headers, &header::ACCEPT),
+        range: headers.contains_key(header::RANGE),
+        from: headers.contains_key(header::FROM),
+        asn,
+    }
+}
+
+/// What the fingerprint is made of.
+pub(super) fn features(headers: &HeaderMap, ip: IpAddr) -> Features<'_> {
+    Features {
+        ip: Some(ip),
+        user_agent: bytes(headers, &header::USER_AGENT),
+        accept_language: bytes(headers, &header::ACCEPT_LANGUAGE),
+        brands: bytes(headers, &BRANDS),
+        mobile: bytes(headers, &BRANDS_MOBILE),
+        platform: bytes(headers, &BRANDS_PLATFORM),
+    }
+}
+
+/// The query's tracking parameters, form-decoded once, otherwise verbatim. Of a name that comes twice the first value
+/// counts; an empty value is none.
+pub(super) fn params(query: Option<&str>) -> Params {
+    let mut params = Params::default();
+    for (name, value) in form_urlencoded::parse(query.unwrap_or("").as_bytes()) {
+        let Some(place) = place(&mut params, &name) else { continue };
+        if place.is_none() && !value.is_empty() && value.len() <= LONGEST {
+            *place = Some(value.into_owned());
+        }
+    }
+    params
+}
+
+fn place<'a>(params: &'a mut Params, name: &str) -> Option<&'a mut Option<String>> {
+    Some(match name {
+        "ecid" => &mut params.ecid,
+        "fbclid" => &mut params.fbclid,
+        "gclid" => &mut params.gclid,
+        "gbraid" => &mut params.gbraid,
+        "wbraid" => &mut params.wbraid,
+        "ttclid" => &mut params.ttclid,
+        "twclid" => &mut params.twclid,
+        "rdt_cid" => &mut params.rdt_cid,
+        "epik" => &mut params.epik,
+        "msclkid" => &mut params.msclkid,
+        "fbc" => &mut params.fbc,
+        "fbp" => &mut params.fbp,
+        "aff_s1" => &mut params.aff_s1,
+        "aff_s2" => &mut params.aff_s2,
+        "aff_s3" => &mut params.aff_s3,
+        "aff_s4" => &mut params.aff_s4,
+        "aff_s5" => &mut params.aff_s5,
+        "utm_source" => &mut params.utm_source,
+        "utm_medium" => &mut params.utm_medium,
+        "utm_campaign" => &mut params.utm_campaign,
+        "utm_content" => &mut params.utm_content,
+        "utm_term" => &mut params.utm_term,
+        // Snapchat writes `ScCid`; the name comes in any case.
+        other if other.eq_ignore_ascii_case("sccid") => &mut params.sccid,
+        _ => return None,
+    })
+}
+
+/// The visitor's cookie and the ad platforms' cookies.
+pub(super) fn cookies(headers: &HeaderMap) -> (Option<VisitorId>, AdCookies) {
+    let mut visitor = None;
+    let mut kept = AdCookies::default();
+    for line in headers.get_all(header::COOKIE) {
+        for pair in line.as_bytes().split(|byte| *byte == b';') {
+            let Some((name, value)) = str::from_utf8(pair).ok().and_then(|pair| pair.trim().split_once('='))
+            else {
+                continue;
+            };
+            if name == COOKIE {
+                visitor = visitor.or_else(|| value.parse().ok());
+                continue;
+            }
+            let place = match name {
+                "_fbc" => &mut kept.fbc,
+                "_fbp" => &mut kept.fbp,
+                "ttclid" => &mut kept.ttclid,
+                "_ttp" => &mut kept.ttp,
+                "_scclid" => &mut kept.scclid,
+                "_scid" => &mut kept.scid,
+                _ => continue,
+            };
+            if place.is_none() && !value.is_empty() && value.len() <= LONGEST {
+                *place = Some(value.to_owned());
+            }
+        }
+    }
+    (visitor, kept)
+}
+
+/// The host of `Referer`: lower case, without scheme, user and port (contract A.6.9).
+pub(super) fn referrer(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::REFERER)?.to_str().ok()?;
+    let (_, rest) = text.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    let host = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    (!host.is_empty() && host.len() <= 255).then(|| host.to_ascii_lowercase())
+}
+
+/// `Accept-Language`, cut.
+pub(super) fn language(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::ACCEPT_LANGUAGE)?.as_bytes();
+    let text = String::from_utf8_lossy(value.get(..LONGEST_LANGUAGE).unwrap_or(value));
+    (!text.is_empty()).then(|| Cow::into_owned(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+        let pairs = lines.iter().map(|(name, value)| {
+            (name.parse::<HeaderName>().unwrap(), value.parse::<http::HeaderValue>().unwrap())
+        });
+        pairs.collect()
+    }
+
+    #[test]
+    fn every_parameter_of_the_contract_is_kept_and_others_are_not() {
+        let names = [
+            "ecid",
+            "fbclid",
+            "gclid",
+            "gbraid",
+            "wbraid",
+            "ttclid",
+            "ScCid",
+            "twclid",
+            "rdt_cid",
+            "epik",
+            "msclkid",
+            "fbc",
+            "fbp",
+            "aff_s1",
+            "aff_s2",
+            "aff_s3",
+            "aff_s4",
+            "aff_s5",
+            "utm_source",
+            "utm_medium",
+            "utm_campaign",
+            "utm_content",
+            "utm_term",
+        ];
+        let query: Vec<_> =
+            names.iter().enumerate().map(|(number, name)| format!("{name}=v{number}")).collect();
+        let kept = params(Some(&format!("url=https://evil/&{}", query.join("&"))));
+        let text = serde_json_values(&kept);
+        assert_eq!(text.len(), names.len());
+        for number in 0..names.len() {
+            assert!(text.contains(&format!("v{number}")), "{}", names[number]);
+        }
+    }
+
+    /// All values, in any order.
+    fn serde_json_values(params: &Params) -> Vec<String> {
+        let p = params.clone();
+        [
+            p.ecid,
+            p.fbclid,
+            p.gclid,
+            p.gbraid,
+            p.wbraid,
+            p.ttclid,
+            p.sccid,
+            p.twclid,
+            p.rdt_cid,
+            p.epik,
+            p.msclkid,
+            p.fbc,
+            p.fbp,
+            p.aff_s1,
+            p.aff_s2,
+            p.aff_s3,
+            p.aff_s4,
+            p.aff_s5,
+            p.utm_source,
+            p.utm_medium,
+            p.utm_campaign,
+            p.utm_content,
+            p.utm_term,
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    #[test]
+    fn values_are_decoded_once_and_otherwise_verbatim() {
+        let kept = params(Some(
+            "ecid=a+b%20%2525&fbclid=IwAR_x-Y.9&utm_source=&utm_source=x&ecid=second&SCCID=Q%2B",
+        ));
+        assert_eq!(kept.ecid.as_deref(), Some("a b %25"));
+        assert_eq!(kept.fbclid.as_deref(), Some("IwAR_x-Y.9"));
+        assert_eq!(kept.utm_source.as_deref(), Some("x"), "an empty value is none");
+        assert_eq!(kept.sccid.as_deref(), Some("Q+"));
+        assert_eq!(
+            params(Some("ecid={{ad.id}}")).ecid.as_deref(),
+            Some("{{ad.id}}"),
+            "a macro is kept as it came"
+        );
+        assert_eq!(params(Some("FBCLID=x")).fbclid, None, "other names are exact");
+        assert_eq!(params(None), Params::default());
+    }
+
+    #[test]
+    fn a_value_too_long_is_left_out() {
+        let long = "x".repeat(LONGEST);
+        assert_eq!(params(Some(&format!("ttclid={long}"))).ttclid.map(|id| id.len()), Some(LONGEST));
+        assert_eq!(params(Some(&format!("ttclid={long}x"))).ttclid, None);
+    }
+
+    #[test]
+    fn cookies_of_ad_platforms_and_ours_are_found_among_others() {
+        let headers = headers(&[
+            ("cookie", "a=b; _fbp=fb.1.2.3; sl_v=000102030405060708090a0b0c0d0e0f"),
+            ("cookie", "_fbc=fb.1.9.IwAR; ttclid=T; _ttp=P; _scclid=S; _scid=I; broken; =x"),
+        ]);
+        let (visitor, kept) = cookies(&headers);
+        assert_eq!(visitor.unwrap().to_string(), "000102030405060708090a0b0c0d0e0f");
+        let all = [kept.fbc, kept.fbp, kept.ttclid, kept.ttp, kept.scclid, kept.scid];
+        assert_eq!(all.map(Option::unwrap), ["fb.1.9.IwAR", "fb.1.2.3", "T", "P", "S", "I"]);
+        assert_eq!(cookies(&self::headers(&[("cookie", "sl_v=forged")])).0, None);
+    }
+
+    #[test]
+    fn a_referrer_is_a_bare_host() {
+        let host = |value: &str| referrer(&headers(&[("referer", value)]));
+        assert_eq!(host("https://L.Instagram.com/?u=x").as_deref(), Some("l.instagram.com"));
+        assert_eq!(host("http://user:pw@example.org:8080/a@b").as_deref(), Some("example.org"));
+        assert_eq!(host("android-app://com.google.android.gm").as_deref(), Some("com.google.android.gm"));
+        assert_eq!(host("not a url"), None);
+        assert_eq!(host("https:///x"), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! The hot path (architecture 4). No configuration, no backend, no `.await` before the hand-over to the journal.
+
+use std::{net::IpAddr, rc::Rc, sync::Arc, sync::atomic::Ordering, time::Instant};
+
+use http::{Request, header};
+use sl_core::{
+    click::{Class, Rung},
+    ladder,
+    verdict::{How, Verdict, judge},
+    visitor::Target,
+};
+
+use super::{Answering, answer, facts, visit::Visit, waiting::Hit, worker::Worker};
+use crate::{
+    links::Prepared,
+    window::{Meeting, Remembered},
+};
+
+/// One visit of a link that exists.
+pub(super) fn redirect<B>(
+    worker: &Rc<Worker>,
+    link: &Arc<Prepared>,
+    peer: IpAddr,
+    request: &Request<B>,
+) -> Answering {
+    let headers = request.headers();
+    // 1. One reading of the clock, and one of the stop-watch, which also says which leases still hold.
+    let (now, began) = (worker.shared.clock.now(), Instant::now());
+    // 2. The link came from this thread's snapshot; so do the visitor's address and agent.
+    let ip = worker.shared.proxies.client(peer, headers);
+    let agent = worker.agents.borrow_mut().read(facts::bytes(headers, &header::USER_AGENT));
+    // 3. The class of the request.
+    let class = match judge(&facts::shape(request, worker.shared.geo.asn(ip)), agent.agent) {
+        Verdict::Person => Class::Person,
+        Verdict::Bot(_) => Class::Bot,
+        Verdict::Speculative(how) => return speculative(worker, link, how),
+    };
+    // 4. The visitor's keys: the cookie it came with, and fingerprints.
+    let visit = Visit::new(worker, link, request, ip, &agent, now);
+    let paused = link.link.paused;
+    let shared = ladder::rung(paused, None, link.overflow.is_some());
+    if class == Class::Bot {
+        // Bots end where people do, without a link of their own and without a place in the window.
+        let click = visit.click(class, shared, None);
+        return Hit::of(&visit, class, shared, None, began).wait(visit.hand_over(click));
+    }
+    // 5. The window: this visitor, link and `ecid`, lately?
+    let target = Target::new(link.link.id, visit.params.ecid.as_deref());
+    let meeting = worker.shared.window.meet(&visit.seen, target, now, || {
+        // 6. Otherwise the next pool link, by the ladder.
+        let own = ladder::wants_own(class, paused).then(|| link.shelf.take(began)).flatten();
+        let rung = own.as_ref().map_or(shared, |own| ladder::rung(paused, Some(own.recycled), true));
+        // 7. The click; 8. handed to the journal, so that its record precedes that of any repeat.
+        let click = visit.click(class, rung, own.as_ref());
+        let entry = Arc::new(Remembered::of(&click, target, own.as_ref().map(|own| own.location.clone())));
+        let handed = visit.hand_over(click);
+        let hit = Hit::of(&visit, class, rung, Some(Arc::clone(&entry)), began);
+        if handed.is_err()
+            && let Some(own) = own
+        {
+            // Nobody was sent there: a refused click gets the shared link (decisions 4).
+            link.shelf.put_back(own);
+        }
+        let remember = handed.is_ok().then_some(entry);
+        ((hit, handed), remember)
+    });
+    // 9. Wait for the disk, at most the cap, and 10. answer 302: the business of what is returned here.
+    match meeting {
+        Meeting::New((hit, handed)) => hit.wait(handed),
+        Meeting::Again(entry) => {
+            let rung = if paused { Rung::Profile } else { entry.rung };
+            let handed = visit.hand_over_repeat(&entry);
+            Hit::of(&visit, Class::Repeat, rung, Some(entry), began).wait(handed)
+        }
+    }
+}
+
+/// Counted per link, never a row, never a pool link (decisions 1).
+fn speculative(worker: &Worker, link: &Prepared, how: How) -> Answering {
+    link.speculative.fetch_add(1, Ordering::Relaxed);
+    let rung = ladder::rung(link.link.paused, None, link.overflow.is_some());
+    Answering::ready(match how {
+        How::Prefetch => {
+            worker.meters.hit(Class::Speculative, None);
+            answer::no_prefetch()
+        }
+        How::Head => {
+            worker.meters.hit(Class::Speculative, Some(rung));
+            answer::found(link.place(rung), None)
+        }
+    })
+}

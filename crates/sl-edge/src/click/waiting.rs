@@ -1,0 +1,207 @@
+//! Between the hand-over and the answer: the fate of the record, or the cap, whichever comes first.
+//!
+//! Dropping the wait cancels nothing. The record is on its way since before the first poll; if the connection goes away,
+//! its fate is still watched, so that a loss is counted and the window forgets the click.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use http::HeaderValue;
+use sl_core::click::{Class, Rung, VisitorId};
+use sl_core::ladder;
+use sl_journal::{Fate, LostReason, Ticket};
+use tokio::time::Sleep;
+
+use super::{
+    answer::{self, Answer},
+    visit::Visit,
+    worker::Worker,
+};
+use crate::window::Remembered;
+
+type FateFuture = Pin<Box<dyn Future<Output = Fate> + Send>>;
+
+/// Everything an answer needs once the fate is known.
+pub(super) struct Hit {
+    worker: Rc<Worker>,
+    class: Class,
+    rung: Rung,
+    place: HeaderValue,
+    cookie: Option<VisitorId>,
+    /// Where a click ends that the journal does not have (decisions 4).
+    fallback: (Rung, HeaderValue),
+    /// The click in the window: a person's own, or the one that is repeated.
+    entry: Option<Arc<Remembered>>,
+    began: Instant,
+}
+
+/// The future of one answer; `Unpin`, without a heap allocation of its own.
+pub(crate) struct Answering(State);
+
+enum State {
+    Ready(Option<Answer>),
+    Waiting(Waiting),
+}
+
+struct Waiting {
+    /// `None` once answered, or handed to the watch over late clicks.
+    fate: Option<FateFuture>,
+    /// Made when the disk turns out not to be faster than the first poll.
+    cap: Option<Pin<Box<Sleep>>>,
+    hit: Option<Hit>,
+}
+
+// === impl Hit ===
+
+impl Hit {
+    pub(super) fn of<B>(
+        visit: &Visit<'_, B>,
+        class: Class,
+        rung: Rung,
+        entry: Option<Arc<Remembered>>,
+        began: Instant,
+    ) -> Self {
+        let link = visit.link;
+        let shared = ladder::rung(link.link.paused, None, link.overflow.is_some());
+        let own = entry.as_ref().and_then(|entry| entry.own.clone()).filter(|_| rung != Rung::Profile);
+        Self {
+            worker: Rc::clone(visit.worker),
+            class,
+            rung,
+            place: own.unwrap_or_else(|| link.place(rung)),
+            cookie: visit.cookie(class, entry.as_deref()),
+            fallback: (shared, link.place(shared)),
+            entry,
+            began,
+        }
+    }
+
+    /// Waits for the fate of what was handed over.
+    pub(super) fn wait(self, handed: Result<Ticket, LostReason>) -> Answering {
+        match handed {
+            Ok(ticket) => {
+                let fate = Some(self.worker.shared.log.fate(ticket));
+                Answering(State::Waiting(Waiting { fate, cap: None, hit: Some(self) }))
+            }
+            Err(reason) => Answering::ready(self.lost(reason)),
+        }
+    }
+
+    /// It is on disk, or (late) as good as: the visitor gets what the record says.
+    fn stored(self) -> Answer {
+        if let Some(entry) = &self.entry {
+            entry.stored.store(true, Ordering::Relaxed);
+        }
+        self.answer()
+    }
+
+    fn answer(self) -> Answer {
+        self.worker.meters.hit(self.class, Some(self.rung));
+        self.worker.meters.redirect_seconds.record(self.began.elapsed().as_secs_f64());
+        answer::found(self.place, self.cookie)
+    }
+
+    /// A click without a record gets the shared link. A lost repeat keeps the link of its click, which is on disk.
+    fn lost(self, reason: LostReason) -> Answer {
+        count_loss(&self.worker, self.class, self.entry.as_ref(), reason);
+        let known = self.entry.as_ref().is_some_and(|entry| entry.stored.load(Ordering::Relaxed));
+        if self.class == Class::Repeat && known {
+            return self.answer();
+        }
+        let (rung, place) = self.fallback.clone();
+        Self { rung, place, cookie: None, ..self }.answer()
+    }
+}
+
+/// Counts it, and lets the window forget a click that has no record. Its pool link, if it took one, is neither unused nor
+/// given: it passes quarantine with the end of its lease (decisions 42).
+fn count_loss(worker: &Worker, class: Class, entry: Option<&Arc<Remembered>>, reason: LostReason) {
+    worker.meters.lost(reason);
+    if class == Class::Person
+        && let Some(entry) = entry
+    {
+        worker.shared.window.withdraw(entry);
+    }
+}
+
+// === impl Answering ===
+
+impl Answering {
+    pub(super) fn ready(answer: Answer) -> Self {
+        Self(State::Ready(Some(answer)))
+    }
+}
+
+impl Future for Answering {
+    type Output = Result<Answer, std::convert::Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = match &mut self.0 {
+            State::Ready(answer) => answer.take(),
+            State::Waiting(waiting) => match waiting.poll(context) {
+                Poll::Ready(answer) => answer,
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        // `None` only if polled after it was ready, which hyper does not.
+        answer.map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer)))
+    }
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Answer>> {
+        let Some(fate) = &mut self.fate else { return Poll::Ready(None) };
+        if let Poll::Ready(fate) = fate.as_mut().poll(context) {
+            self.fate = None;
+            return Poll::Ready(self.hit.take().map(|hit| match fate {
+                Fate::Stored => hit.stored(),
+                Fate::Lost(reason) => hit.lost(reason),
+            }));
+        }
+        let Some(hit) = &self.hit else { return Poll::Ready(None) };
+        let until = hit.began + hit.worker.shared.durable_wait;
+        let cap = self.cap.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.into())));
+        if cap.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        hit.worker.meters.late.increment(1);
+        self.watch();
+        Poll::Ready(self.hit.take().map(Hit::answer))
+    }
+
+    /// Leaves the record's fate to a task of its own. There are never more of them than records in the journal's queue.
+    fn watch(&mut self) {
+        let (Some(fate), Some(hit)) = (self.fate.take(), &self.hit) else { return };
+        let (worker, class, entry) = (Rc::clone(&hit.worker), hit.class, hit.entry.clone());
+        let watch = async move {
+            match fate.await {
+                Fate::Stored => {
+                    if let Some(entry) = entry {
+                        entry.stored.store(true, Ordering::Relaxed);
+                    }
+                }
+                Fate::Lost(reason) => count_loss(&worker, class, entry.as_ref(), reason),
+            }
+        };
+        let tracker = hit.worker.late.clone();
+        tokio::task::spawn_local(tracker.track_future(watch));
+    }
+}
+
+impl Drop for Waiting {
+    /// The connection is gone; the click is not.
+    fn drop(&mut self) {
+        if let Some(hit) = self.hit.as_ref().filter(|hit| self.fate.is_some() && !hit.worker.over.get()) {
+            hit.worker.meters.hit(hit.class, Some(hit.rung));
+            self.watch();
+        }
+    }
+}

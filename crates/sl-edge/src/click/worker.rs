@@ -1,0 +1,106 @@
+//! What one edge thread works with: the process's shared parts, and caches of its own that need no lock.
+
+use std::{
+    cell::{Cell, RefCell},
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use sl_core::{
+    ids::{ClickId, SmartLinkId},
+    time::{Clock, Timestamp},
+    visitor::{DayKeys, InstallationSecret},
+};
+use sl_journal::ClickLog;
+use tokio_util::task::TaskTracker;
+use ulid::Ulid;
+
+use super::client::Proxies;
+use crate::{
+    agents::Agents,
+    geo::Geo,
+    links::{LinkCache, LinkTable, Prepared},
+    meters::Meters,
+    window::Window,
+};
+
+/// What all threads share.
+pub(crate) struct Shared {
+    pub(crate) log: Arc<dyn ClickLog>,
+    pub(crate) links: LinkTable,
+    pub(crate) geo: Geo,
+    pub(crate) window: Window,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) secret: InstallationSecret,
+    pub(crate) proxies: Proxies,
+    pub(crate) cookie: bool,
+    pub(crate) durable_wait: Duration,
+    pub(crate) draining: AtomicBool,
+}
+
+/// One thread's own.
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) meters: Meters,
+    /// Set when nobody will wait for a fate any more.
+    pub(crate) over: Cell<bool>,
+    /// Clicks answered before their fate was known.
+    pub(crate) late: TaskTracker,
+    pub(crate) agents: RefCell<Agents>,
+    links: RefCell<LinkCache>,
+    keys: RefCell<DayKeys>,
+    dice: RefCell<StdRng>,
+}
+
+/// What the snapshot says of an id.
+pub(crate) enum Known {
+    /// This.
+    Link(Arc<Prepared>),
+    /// Nothing.
+    Unknown,
+    /// No catalog yet.
+    NotLoaded,
+}
+
+impl Worker {
+    /// Of thread `number`; `seed` is the process's.
+    pub(crate) fn new(shared: Arc<Shared>, mut seed: [u8; 32], number: u8) -> Self {
+        seed[0] ^= number;
+        Self {
+            meters: Meters::new(),
+            over: Cell::new(false),
+            late: TaskTracker::new(),
+            agents: RefCell::default(),
+            links: RefCell::new(shared.links.cache()),
+            keys: RefCell::new(DayKeys::at(&shared.secret, shared.clock.now())),
+            dice: RefCell::new(StdRng::from_seed(seed)),
+            shared,
+        }
+    }
+
+    pub(crate) fn link(&self, id: SmartLinkId) -> Known {
+        let mut cache = self.links.borrow_mut();
+        let snapshot = cache.load();
+        match snapshot.get(id) {
+            Some(link) => Known::Link(Arc::clone(link)),
+            None if snapshot.loaded => Known::Unknown,
+            None => Known::NotLoaded,
+        }
+    }
+
+    /// The keys of the day of `now`, derived anew at midnight.
+    pub(crate) fn keys<R>(&self, now: Timestamp, with: impl FnOnce(&DayKeys) -> R) -> R {
+        let mut keys = self.keys.borrow_mut();
+        if !keys.covers(now) {
+            *keys = DayKeys::at(&self.shared.secret, now);
+        }
+        with(&keys)
+    }
+
+    /// Mints a click id: the time, and 80 bits of chance.
+    pub(crate) fn mint(&self, now: Timestamp) -> ClickId {
+        let millis = u64::try_from(now.0).unwrap_or(0);
+        ClickId(Ulid::from_parts(millis, self.dice.borrow_mut().random()))
+    }
+}

@@ -1,0 +1,44 @@
+//! The layouts of mmdb records: MaxMind's nested one and the flat one of public files.
+
+use std::net::IpAddr;
+
+use maxminddb::{PathElement, Reader};
+use sl_core::click::Place;
+
+/// A text at a path of the record of `ip`.
+fn text<S: AsRef<[u8]>>(database: &Reader<S>, ip: IpAddr, path: &[PathElement<'_>]) -> Option<String> {
+    let found = database.lookup(ip).ok()?;
+    let text: &str = found.decode_path(path).ok()??;
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+use PathElement::{Index, Key};
+
+/// ISO 3166-1 alpha-2, upper case; `ZZ` and `XX` mean nowhere.
+pub(super) fn country<S: AsRef<[u8]>>(database: &Reader<S>, ip: IpAddr) -> Option<String> {
+    let code = text(database, ip, &[Key("country_code")])
+        .or_else(|| text(database, ip, &[Key("country"), Key("iso_code")]))?
+        .to_ascii_uppercase();
+    let two_letters = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    (two_letters && code != "ZZ" && code != "XX").then_some(code)
+}
+
+/// Everything a city database says.
+pub(super) fn city<S: AsRef<[u8]>>(database: &Reader<S>, ip: IpAddr) -> Place {
+    let either = |flat: &str, nested: &[PathElement<'_>]| {
+        text(database, ip, nested).or_else(|| text(database, ip, &[Key(flat)]))
+    };
+    Place {
+        country: country(database, ip),
+        region: either("state1", &[Key("subdivisions"), Index(0), Key("iso_code")]),
+        city: either("city", &[Key("city"), Key("names"), Key("en")]),
+        postal_code: either("postcode", &[Key("postal"), Key("code")]),
+    }
+}
+
+/// The number of the autonomous system.
+pub(super) fn asn<S: AsRef<[u8]>>(database: &Reader<S>, ip: IpAddr) -> Option<u32> {
+    let found = database.lookup(ip).ok()?;
+    found.decode_path(&[Key("autonomous_system_number")]).ok()?
+}

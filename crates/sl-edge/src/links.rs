@@ -1,0 +1,248 @@
+//! The Smart Links this edge answers for: a snapshot that every thread reads without a lock, fed from outside.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::{ArcSwap, Cache};
+use http::HeaderValue;
+use parking_lot::Mutex;
+use sl_core::{
+    catalog::EdgeLink,
+    click::Rung,
+    ids::{PoolLinkId, SmartLinkId},
+};
+
+use crate::stock::{Shelf, Stock};
+
+/// A link with everything the hot path needs prepared.
+pub(crate) struct Prepared {
+    /// As it was given.
+    pub(crate) link: EdgeLink,
+    /// The shared link's number and place.
+    pub(crate) overflow: Option<(PoolLinkId, HeaderValue)>,
+    /// The creator's page.
+    pub(crate) profile: HeaderValue,
+    /// Stock of its own links.
+    pub(crate) shelf: Arc<Shelf>,
+    /// Speculative requests (decisions 1: counted per link). Survives changes of the link.
+    pub(crate) speculative: Arc<AtomicU64>,
+}
+
+impl Prepared {
+    /// Where a rung without a link of the visitor's own leads. Overflow exists when the ladder chose it.
+    pub(crate) fn place(&self, rung: Rung) -> HeaderValue {
+        match (&self.overflow, rung) {
+            (Some((_, place)), Rung::Overflow) => place.clone(),
+            _ => self.profile.clone(),
+        }
+    }
+}
+
+/// One state of the catalog.
+#[derive(Default)]
+pub(crate) struct Snapshot {
+    /// `false` until the first catalog: the edge answers 503, not 404 (decisions 53).
+    pub(crate) loaded: bool,
+    links: HashMap<SmartLinkId, Arc<Prepared>>,
+}
+
+impl Snapshot {
+    pub(crate) fn get(&self, id: SmartLinkId) -> Option<&Arc<Prepared>> {
+        self.links.get(&id)
+    }
+}
+
+/// All links of this process. Clones share them.
+#[derive(Clone)]
+pub struct LinkTable(Arc<Inner>);
+
+struct Inner {
+    stock: Stock,
+    now: ArcSwap<Snapshot>,
+    writing: Mutex<()>,
+}
+
+/// A link that can't be answered for: its creator's page is no web address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Smart Link {id}: profile {url:?} is not an http or https address; it stays as it was")]
+pub struct BadLink {
+    /// Which.
+    pub id: SmartLinkId,
+    /// As given.
+    pub url: String,
+}
+
+/// A reader's own view; one per thread.
+pub(crate) type LinkCache = Cache<LinkSource, Arc<Snapshot>>;
+
+/// What a view follows.
+#[derive(Clone)]
+pub(crate) struct LinkSource(LinkTable);
+
+impl std::ops::Deref for LinkSource {
+    type Target = ArcSwap<Snapshot>;
+
+    fn deref(&self) -> &ArcSwap<Snapshot> {
+        &self.0.0.now
+    }
+}
+
+impl fmt::Debug for LinkTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LinkTable({} links)", self.len())
+    }
+}
+
+impl LinkTable {
+    /// Empty and not loaded. Links draw from `stock`.
+    #[must_use]
+    pub fn new(stock: Stock) -> Self {
+        Self(Arc::new(Inner {
+            stock,
+            now: ArcSwap::from_pointee(Snapshot::default()),
+            writing: Mutex::new(()),
+        }))
+    }
+
+    /// How many links, deleted ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.now.load().links.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The whole catalog: links that are not in it are forgotten (404). Links in the answer were refused.
+    pub fn replace(&self, links: Vec<EdgeLink>) -> Vec<BadLink> {
+        self.write(links, true)
+    }
+
+    /// Links that changed. Links in the answer were refused.
+    pub fn apply(&self, changed: Vec<EdgeLink>) -> Vec<BadLink> {
+        self.write(changed, false)
+    }
+
+    /// Speculative requests per link since the start, for links that had any.
+    #[must_use]
+    pub fn speculative(&self) -> Vec<(SmartLinkId, u64)> {
+        let snapshot = self.0.now.load();
+        let counts = snapshot.links.iter().map(|(id, link)| (*id, link.speculative.load(Ordering::Relaxed)));
+        let mut counts: Vec<_> = counts.filter(|(_, count)| *count > 0).collect();
+        counts.sort_unstable();
+        counts
+    }
+
+    /// A view for one thread.
+    pub(crate) fn cache(&self) -> LinkCache {
+        Cache::new(LinkSource(self.clone()))
+    }
+
+    fn write(&self, changed: Vec<EdgeLink>, whole: bool) -> Vec<BadLink> {
+        let _one_writer = self.0.writing.lock();
+        let old = self.0.now.load();
+        let mut links = if whole { HashMap::with_capacity(changed.len()) } else { old.links.clone() };
+        let mut bad = Vec::new();
+        for link in changed {
+            let before = old.links.get(&link.id);
+            match self.prepare(link, before) {
+                Ok(prepared) => {
+                    links.insert(prepared.link.id, Arc::new(prepared));
+                }
+                Err(refused) => {
+                    if let Some(before) = before {
+                        links.insert(refused.id, Arc::clone(before));
+                    }
+                    bad.push(refused);
+                }
+            }
+        }
+        self.0.now.store(Arc::new(Snapshot { loaded: true, links }));
+        bad
+    }
+
+    fn prepare(&self, link: EdgeLink, before: Option<&Arc<Prepared>>) -> Result<Prepared, BadLink> {
+        let Some(profile) = location(&link.profile_url) else {
+            return Err(BadLink { id: link.id, url: link.profile_url });
+        };
+        let overflow = link.overflow.as_ref().and_then(|over| Some((over.id, location(&over.url)?)));
+        let speculative = before.map(|before| Arc::clone(&before.speculative)).unwrap_or_default();
+        Ok(Prepared { overflow, profile, shelf: self.0.stock.shelf(&link.stock), speculative, link })
+    }
+}
+
+/// A URL as the `Location` of an answer: absolute, `http` or `https`, and fit for a header. Never from a request.
+pub(crate) fn location(url: &str) -> Option<HeaderValue> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    if rest.is_empty() || rest.starts_with('/') || !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
+    HeaderValue::from_str(url).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sl_core::{
+        catalog::OverflowLink,
+        ids::{LinkKind, TeamId},
+        pool::StockKey,
+    };
+
+    use super::*;
+
+    fn link(number: u8, profile: &str) -> EdgeLink {
+        EdgeLink {
+            id: SmartLinkId::from_bytes([number; 16]),
+            team: TeamId(1),
+            stock: StockKey { account: "acct_1".into(), kind: LinkKind::TrackingLink, trial_days: None },
+            window: Duration::from_secs(21_600),
+            deleted: false,
+            paused: false,
+            overflow: None,
+            profile_url: profile.to_owned(),
+        }
+    }
+
+    #[test]
+    fn changes_add_and_replacing_forgets() {
+        let table = LinkTable::new(Stock::default());
+        assert!(!table.0.now.load().loaded);
+        assert_eq!(table.replace(vec![link(1, "https://onlyfans.com/a")]), vec![]);
+        assert_eq!(table.apply(vec![link(2, "https://onlyfans.com/b")]), vec![]);
+        assert_eq!(table.len(), 2);
+        table.replace(vec![link(2, "https://onlyfans.com/b")]);
+        assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn a_link_without_a_usable_page_stays_as_it_was_and_is_named() {
+        let table = LinkTable::new(Stock::default());
+        table.replace(vec![link(1, "https://onlyfans.com/a")]);
+        let bad = table.apply(vec![link(1, "javascript:alert(1)"), link(2, "")]);
+        assert_eq!(bad.len(), 2);
+        let snapshot = table.0.now.load();
+        let kept = snapshot.get(SmartLinkId::from_bytes([1; 16])).unwrap();
+        assert_eq!(kept.profile, "https://onlyfans.com/a");
+        assert!(snapshot.get(SmartLinkId::from_bytes([2; 16])).is_none());
+    }
+
+    #[test]
+    fn an_unusable_overflow_link_is_none() {
+        let table = LinkTable::new(Stock::default());
+        let id: PoolLinkId = "c9".parse().unwrap();
+        let overflow = Some(OverflowLink { id, url: "https://x/\r\nSet-Cookie: a=b".to_owned() });
+        table.replace(vec![EdgeLink { overflow, ..link(1, "https://onlyfans.com/a") }]);
+        assert!(table.0.now.load().get(SmartLinkId::from_bytes([1; 16])).unwrap().overflow.is_none());
+    }
+}

@@ -1,0 +1,77 @@
+//! Metrics of the edge (surface 4), as handles that are looked up once per thread.
+
+use metrics::{Counter, Histogram, counter, histogram};
+use sl_core::click::{Class, Rung};
+use sl_journal::LostReason;
+
+/// The handles of one thread.
+pub(crate) struct Meters {
+    clicks: [[Counter; 5]; 4],
+    lost: Vec<(LostReason, Counter)>,
+    /// Answered before the disk had it.
+    pub(crate) late: Counter,
+    /// From the parsed request to the answer.
+    pub(crate) redirect_seconds: Histogram,
+    /// Connections refused because there were too many.
+    pub(crate) refused: Counter,
+    /// Requests whose header took too long.
+    pub(crate) slow: Counter,
+    /// Accepting failed; usually there are no more file descriptors.
+    pub(crate) accept_errors: Counter,
+}
+
+const CLASSES: [Class; 4] = [Class::Person, Class::Repeat, Class::Bot, Class::Speculative];
+const RUNGS: [Rung; 4] = [Rung::Fresh, Rung::Recycled, Rung::Overflow, Rung::Profile];
+const REASONS: [LostReason; 6] = [
+    LostReason::DiskFull,
+    LostReason::MaxDisk,
+    LostReason::DiskError,
+    LostReason::QueueFull,
+    LostReason::TooLarge,
+    LostReason::Closed,
+];
+/// Rung label of a refused prefetch: it was sent nowhere.
+const NOWHERE: &str = "none";
+
+impl Meters {
+    pub(crate) fn new() -> Self {
+        let clicks = |class: Class, rung: &'static str| counter!("smartlinks_clicks_total", "class" => class.as_str(), "rung" => rung);
+        let rungs = [RUNGS[0].as_str(), RUNGS[1].as_str(), RUNGS[2].as_str(), RUNGS[3].as_str(), NOWHERE];
+        let unjournaled = |kind: &'static str, reason: &'static str| counter!("smartlinks_clicks_unjournaled_total", "kind" => kind, "reason" => reason);
+        Self {
+            clicks: CLASSES.map(|class| rungs.map(|rung| clicks(class, rung))),
+            lost: REASONS.iter().map(|reason| (*reason, unjournaled("lost", reason.as_str()))).collect(),
+            late: unjournaled("late", "slow_disk"),
+            redirect_seconds: histogram!("smartlinks_redirect_seconds"),
+            refused: counter!("smartlinks_edge_connections_refused_total"),
+            slow: counter!("smartlinks_edge_slow_headers_total"),
+            accept_errors: counter!("smartlinks_edge_accept_errors_total"),
+        }
+    }
+
+    /// One hit of a class that was sent to `rung`; `None` was sent nowhere.
+    pub(crate) fn hit(&self, class: Class, rung: Option<Rung>) {
+        let row = match class {
+            Class::Person => &self.clicks[0],
+            Class::Repeat => &self.clicks[1],
+            Class::Bot => &self.clicks[2],
+            Class::Speculative => &self.clicks[3],
+        };
+        let [fresh, recycled, overflow, profile, nowhere] = row;
+        match rung {
+            Some(Rung::Fresh) => fresh,
+            Some(Rung::Recycled) => recycled,
+            Some(Rung::Overflow) => overflow,
+            Some(Rung::Profile) => profile,
+            None => nowhere,
+        }
+        .increment(1);
+    }
+
+    /// A click, or a repeat, that the journal does not have.
+    pub(crate) fn lost(&self, reason: LostReason) {
+        if let Some((_, counter)) = self.lost.iter().find(|(known, _)| *known == reason) {
+            counter.increment(1);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The accept loop of one thread.
+
+use std::{
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::{Builder, LocalOptions},
+    task::spawn_local,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{connection::Connections, drain};
+use crate::{
+    click::{Shared, Worker},
+    config::{EdgeConfig, EdgeError},
+};
+
+/// What one thread starts with.
+pub(super) struct Lane {
+    pub(super) listener: std::net::TcpListener,
+    pub(super) number: u8,
+    pub(super) config: EdgeConfig,
+    pub(super) shared: Arc<Shared>,
+    pub(super) seed: [u8; 32],
+    /// Open connections of the whole process.
+    pub(super) open: Arc<AtomicUsize>,
+    pub(super) stop: CancellationToken,
+    pub(super) drain_budget: Duration,
+}
+
+/// After a failed accept: without a pause, a process out of file descriptors would spin.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Refused connections that are told so, per thread. Past it they are closed without a word.
+const REFUSALS: usize = 256;
+
+impl Lane {
+    /// Serves until told to stop, then drains.
+    pub(super) fn run(self) -> Result<(), EdgeError> {
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        runtime.map_err(EdgeError::Thread)?.block_on(self.serve())
+    }
+
+    async fn serve(self) -> Result<(), EdgeError> {
+        let listener = TcpListener::from_std(self.listener).map_err(EdgeError::Thread)?;
+        let worker = Rc::new(Worker::new(Arc::clone(&self.shared), self.seed, self.number));
+        let lane = Accepting {
+            connections: Rc::new(Connections::new(&self.config, Rc::clone(&worker), self.stop.clone())),
+            tasks: TaskTracker::new(),
+            refusals: TaskTracker::new(),
+            open: self.open,
+            most: self.config.max_connections,
+            worker,
+        };
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            lane.take(accepted).await;
+        }
+        self.shared.draining.store(true, Ordering::SeqCst);
+        // Whoever the kernel has let in already is answered too; closing the socket would reset them.
+        lane.take_the_rest(&listener).await;
+        drop(listener);
+        drain::drain(&lane.tasks, &lane.worker.late, self.drain_budget).await;
+        lane.worker.over.set(true);
+        Ok(())
+    }
+}
+
+struct Accepting {
+    worker: Rc<Worker>,
+    connections: Rc<Connections>,
+    tasks: TaskTracker,
+    refusals: TaskTracker,
+    open: Arc<AtomicUsize>,
+    most: usize,
+}
+
+impl Accepting {
+    async fn take(&self, accepted: io::Result<(TcpStream, SocketAddr)>) {
+        match accepted {
+            Ok((stream, peer)) => self.start(stream, peer),
+            Err(error) if is_the_clients(&error) => {}
+            Err(error) => {
+                self.worker.meters.accept_errors.increment(1);
+                tracing::warn!(%error, "can't accept connections");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    async fn take_the_rest(&self, listener: &TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                accepted = listener.accept() => accepted,
+                () = tokio::task::yield_now() => return,
+            };
+            let Ok((stream, peer)) = accepted else { return };
+            self.start(stream, peer);
+        }
+    }
+
+    fn start(&self, stream: TcpStream, peer: SocketAddr) {
+        // Answers are one small segment: waiting for more to send only adds delay.
+        let _ = stream.set_nodelay(true);
+        let Some(place) = Place::take(&self.open, self.most) else {
+            self.worker.meters.refused.increment(1);
+            if self.refusals.len() < REFUSALS {
+                spawn_local(self.refusals.track_future(super::connection::refuse(stream)));
+            }
+            return;
+        };
+        let connections = Rc::clone(&self.connections);
+        spawn_local(self.tasks.track_future(async move {
+            connections.serve(stream, peer.ip()).await;
+            drop(place);
+        }));
+    }
+}
+
+/// The client went away between the kernel's accept and ours.
+fn is_the_clients(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}
+
+/// One of `edge.max_connections`.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(open: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        if open.fetch_add(1, Ordering::Relaxed) < most {
+            return Some(Self(Arc::clone(open)));
+        }
+        open.fetch_sub(1, Ordering::Relaxed);
+        None
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,122 @@
+//! One connection: hyper in the middle, and around it what hyper leaves to others: the answer to a slow header, the way
+//! to close, the drain.
+
+use std::{cell::Cell, future::poll_fn, net::IpAddr, pin::Pin, rc::Rc, time::Duration};
+
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    click::{self, HEADER_TOO_SLOW, TOO_MANY_CONNECTIONS, Worker},
+    config::EdgeConfig,
+};
+
+/// How connections of one thread are served.
+pub(super) struct Connections {
+    http: http1::Builder,
+    /// ... that came in after the stop: one answer each.
+    last: http1::Builder,
+    worker: Rc<Worker>,
+    stop: CancellationToken,
+}
+
+/// At the stop, how long a connection that has not asked for anything yet may still do so.
+const GRACE: Duration = Duration::from_millis(100);
+/// hyper's smallest read buffer.
+const LEAST_BUFFER: usize = 8192;
+/// After an error answer, how long and how much we still read: closing with unread bytes would reset the connection, and
+/// the answer might never be seen.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 * 1024;
+
+impl Connections {
+    pub(super) fn new(config: &EdgeConfig, worker: Rc<Worker>, stop: CancellationToken) -> Self {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(config.header_timeout)
+            .max_header_size(config.max_header_bytes)
+            .max_buf_size(config.max_header_bytes.max(LEAST_BUFFER))
+            // Without it, hyper drops the handler of a client that closes its sending side after the request.
+            .half_close(true)
+            .pipeline_flush(true);
+        let mut last = http.clone();
+        last.keep_alive(false);
+        Self { http, last, worker, stop }
+    }
+
+    /// Serves one connection to its end. One that came in after the stop gets one answer.
+    pub(super) async fn serve(&self, stream: TcpStream, peer: IpAddr) {
+        let (worker, asked) = (&self.worker, Cell::new(false));
+        let service = service_fn(|request: Request<Incoming>| {
+            asked.set(true);
+            click::respond(worker, peer, &request)
+        });
+        let stopped = self.stop.is_cancelled();
+        let http = if stopped { &self.last } else { &self.http };
+        let mut connection = http.serve_connection(TokioIo::new(stream), service);
+        let mut outcome = None;
+        if !stopped {
+            tokio::select! {
+                biased;
+                ended = poll_fn(|context| connection.poll_without_shutdown(context)) => outcome = Some(ended),
+                () = self.stop.cancelled() => {}
+            }
+            // hyper would close a connection it has read nothing from, although its first request may be in the kernel.
+            if outcome.is_none() && !asked.get() {
+                tokio::select! {
+                    ended = poll_fn(|context| connection.poll_without_shutdown(context)) => outcome = Some(ended),
+                    () = tokio::time::sleep(GRACE) => {}
+                }
+            }
+            if outcome.is_none() {
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+        let outcome = match outcome {
+            Some(ended) => ended,
+            None => poll_fn(|context| connection.poll_without_shutdown(context)).await,
+        };
+        let parts = connection.into_parts();
+        let mut stream = parts.io.into_inner();
+        let mut linger = false;
+        if let Err(error) = outcome {
+            linger = error.is_parse();
+            // A connection that idles between requests is closed without a word; one that began a request is told.
+            if error.is_timeout() && !parts.read_buf.is_empty() {
+                self.worker.meters.slow.increment(1);
+                let _ = stream.write_all(HEADER_TOO_SLOW).await;
+                linger = true;
+            }
+        }
+        close(stream, linger).await;
+    }
+}
+
+/// Tells a connection that there are too many.
+pub(super) async fn refuse(mut stream: TcpStream) {
+    if stream.write_all(TOO_MANY_CONNECTIONS).await.is_ok() {
+        close(stream, true).await;
+    }
+}
+
+async fn close(mut stream: TcpStream, linger: bool) {
+    if stream.shutdown().await.is_err() || !linger {
+        return;
+    }
+    let rest = async {
+        let (mut scrap, mut left) = ([0; 4096], LINGER_BYTES);
+        while left > 0 {
+            match stream.read(&mut scrap).await {
+                Ok(0) | Err(_) => break,
+                Ok(read) => left = left.saturating_sub(read),
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, rest).await;
+}

@@ -1,0 +1,341 @@
+//! Pool links this process may hand out: blocks leased outside, pushed in here, taken one by one by clicks.
+//!
+//! The lessee keeps the leases; the edge only knows when to stop using one: a minute before it ends, by a monotonic
+//! clock (decisions 50). What was certainly never handed out is given back.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::HeaderValue;
+use parking_lot::{Mutex, RwLock};
+use sl_core::{
+    ids::PoolLinkId,
+    pool::{PoolLink, StockKey},
+};
+use tokio::sync::Notify;
+
+/// A lease is not used in its last minute: a click in flight, a stalled thread and a clock that runs slow all fit in.
+const MARGIN: Duration = Duration::from_secs(60);
+/// Demand is counted in slices this long: blocks cover at least 10 minutes (decisions 50).
+const SLICE: Duration = Duration::from_secs(600);
+/// Kept for a stock that nobody asked for yet, so that its first visitors don't find it empty.
+const STARTER: usize = 16;
+/// Links per block at most (decisions 50).
+const BLOCK: usize = 256;
+
+/// A leased block, as it comes from outside.
+#[derive(Debug, Clone)]
+pub struct StockBlock {
+    /// Names the lease.
+    pub fence: u64,
+    /// Which stock the links are of.
+    pub stock: StockKey,
+    /// In hand-out order, each with whether it was recycled.
+    pub links: Vec<(PoolLink, bool)>,
+    /// How long the lease still lasts, counted from when it was asked for.
+    pub good_for: Duration,
+}
+
+/// A block that is over: used up, about to expire, or drained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Returned {
+    /// Names the lease.
+    pub fence: u64,
+    /// Which stock it was of.
+    pub stock: StockKey,
+    /// Links that certainly nobody was sent to, in hand-out order. Others of the block are given, or their click was
+    /// lost.
+    pub unused: Vec<PoolLinkId>,
+}
+
+/// How much of one stock is here, and how much should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// Which stock.
+    pub stock: StockKey,
+    /// Links at hand.
+    pub on_hand: usize,
+    /// Links to lease now, 0 to 256.
+    pub want: usize,
+    /// Hits that wanted a link, since the start.
+    pub asked: u64,
+    /// ... and found none.
+    pub missed: u64,
+}
+
+/// All stocks of this process. Clones share them.
+#[derive(Clone, Default)]
+pub struct Stock(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    shelves: RwLock<HashMap<StockKey, Arc<Shelf>>>,
+    low: Arc<Notify>,
+}
+
+impl fmt::Debug for Stock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stock({} shelves)", self.0.shelves.read().len())
+    }
+}
+
+/// One stock. Its lock is held for a few loads and stores.
+pub struct Shelf {
+    key: StockKey,
+    low: Arc<Notify>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    blocks: VecDeque<OnHand>,
+    over: Vec<Returned>,
+    on_hand: usize,
+    asked: u64,
+    missed: u64,
+    slice: Option<Slice>,
+}
+
+/// Demand of the running and of the last full slice.
+#[derive(Clone, Copy)]
+struct Slice {
+    began: Instant,
+    asked: usize,
+    before: usize,
+}
+
+struct OnHand {
+    fence: u64,
+    use_until: Instant,
+    links: VecDeque<Ready>,
+}
+
+#[derive(Clone)]
+struct Ready {
+    id: PoolLinkId,
+    recycled: bool,
+    location: HeaderValue,
+}
+
+/// A link taken for one visitor.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// The platform's number.
+    pub id: PoolLinkId,
+    /// Somebody held it before.
+    pub recycled: bool,
+    /// Where it leads.
+    pub location: HeaderValue,
+    fence: u64,
+}
+
+// === impl Stock ===
+
+impl Stock {
+    /// The shelf of one stock, made if need be.
+    #[must_use]
+    pub fn shelf(&self, key: &StockKey) -> Arc<Shelf> {
+        if let Some(shelf) = self.0.shelves.read().get(key) {
+            return Arc::clone(shelf);
+        }
+        let mut shelves = self.0.shelves.write();
+        let shelf = shelves.entry(key.clone()).or_insert_with(|| {
+            let low = Arc::clone(&self.0.low);
+            Arc::new(Shelf { key: key.clone(), low, state: Mutex::default() })
+        });
+        Arc::clone(shelf)
+    }
+
+    /// Adds a block whose lease was asked for at `asked_at`. A link whose URL can't stand in a header is left out and
+    /// named in the answer: nobody is sent there.
+    pub fn put_block(&self, block: StockBlock, asked_at: Instant) -> Vec<PoolLinkId> {
+        let mut refused = Vec::new();
+        let mut links = VecDeque::with_capacity(block.links.len());
+        for (link, recycled) in block.links {
+            match crate::links::location(&link.url) {
+                Some(location) => links.push_back(Ready { id: link.id, recycled, location }),
+                None => refused.push(link.id),
+            }
+        }
+        let use_until = asked_at + block.good_for.saturating_sub(MARGIN);
+        let shelf = self.shelf(&block.stock);
+        let mut state = shelf.state.lock();
+        state.on_hand += links.len();
+        state.blocks.push_back(OnHand { fence: block.fence, use_until, links });
+        refused
+    }
+
+    /// A lease was prolonged: it lasts `good_for` from `asked_at` on. `false` when the block is no longer here.
+    pub fn renewed(&self, stock: &StockKey, fence: u64, good_for: Duration, asked_at: Instant) -> bool {
+        let shelf = self.shelf(stock);
+        let mut state = shelf.state.lock();
+        let block = state.blocks.iter_mut().find(|block| block.fence == fence);
+        block.is_some_and(|block| {
+            block.use_until = asked_at + good_for.saturating_sub(MARGIN);
+            true
+        })
+    }
+
+    /// What is at hand and what should be leased, for every stock that a Smart Link draws from.
+    #[must_use]
+    pub fn wanted(&self, now: Instant) -> Vec<Want> {
+        let shelves = self.0.shelves.read();
+        let mut wants: Vec<Want> = shelves.values().map(|shelf| shelf.wanted(now)).collect();
+        wants.sort_by(|a, b| a.stock.cmp(&b.stock));
+        wants
+    }
+
+    /// Resolves when a stock runs low or a visitor found it empty; one call hears of everything since the last.
+    pub async fn low(&self) {
+        self.0.low.notified().await;
+    }
+
+    /// Blocks that are over at `now`: used up, or a minute before the end of their lease. Each is reported once; give
+    /// back what it holds, then end the lease.
+    #[must_use]
+    pub fn expire(&self, now: Instant) -> Vec<Returned> {
+        self.collect(|state, key| state.expire(key, now))
+    }
+
+    /// Takes everything away: what is left is given back at shutdown.
+    #[must_use]
+    pub fn drain_unused(&self) -> Vec<Returned> {
+        self.collect(State::drain)
+    }
+
+    fn collect(&self, end: impl Fn(&mut State, &StockKey)) -> Vec<Returned> {
+        let shelves: Vec<_> = self.0.shelves.read().values().cloned().collect();
+        let mut all = Vec::new();
+        for shelf in shelves {
+            let mut state = shelf.state.lock();
+            end(&mut state, &shelf.key);
+            all.append(&mut state.over);
+        }
+        all.sort_by_key(|returned| returned.fence);
+        all
+    }
+}
+
+// === impl Shelf ===
+
+impl Shelf {
+    /// The next link, if there is one whose lease may still be used.
+    pub fn take(&self, now: Instant) -> Option<Taken> {
+        let mut state = self.state.lock();
+        state.count(now);
+        let taken = state.take(&self.key, now);
+        if taken.is_none() {
+            state.missed += 1;
+        }
+        if state.on_hand < state.target(now) / 2 {
+            self.low.notify_one();
+        }
+        taken
+    }
+
+    /// Puts back a link that certainly nobody was sent to: it is the next one again.
+    pub fn put_back(&self, taken: Taken) {
+        let mut state = self.state.lock();
+        let Taken { id, recycled, location, fence } = taken;
+        if let Some(block) = state.blocks.iter_mut().find(|block| block.fence == fence) {
+            block.links.push_front(Ready { id, recycled, location });
+            state.on_hand += 1;
+        } else if let Some(over) = state.over.iter_mut().find(|over| over.fence == fence) {
+            over.unused.insert(0, id);
+        }
+        // Otherwise its lease has been ended: it passes quarantine as an orphan.
+    }
+
+    fn wanted(&self, now: Instant) -> Want {
+        let mut state = self.state.lock();
+        state.turn(now);
+        let want = state.target(now).saturating_sub(state.on_hand).min(BLOCK);
+        Want {
+            stock: self.key.clone(),
+            on_hand: state.on_hand,
+            want,
+            asked: state.asked,
+            missed: state.missed,
+        }
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn take(&mut self, key: &StockKey, now: Instant) -> Option<Taken> {
+        loop {
+            let block = self.blocks.front_mut()?;
+            if now < block.use_until
+                && let Some(Ready { id, recycled, location }) = block.links.pop_front()
+            {
+                self.on_hand -= 1;
+                return Some(Taken { id, recycled, location, fence: block.fence });
+            }
+            self.end_front(key);
+        }
+    }
+
+    fn end_front(&mut self, key: &StockKey) {
+        if let Some(block) = self.blocks.pop_front() {
+            self.on_hand -= block.links.len();
+            let unused = block.links.iter().map(|link| link.id).collect();
+            self.over.push(Returned { fence: block.fence, stock: key.clone(), unused });
+        }
+    }
+
+    fn expire(&mut self, key: &StockKey, now: Instant) {
+        let blocks = std::mem::take(&mut self.blocks);
+        for block in blocks {
+            if now < block.use_until && !block.links.is_empty() {
+                self.blocks.push_back(block);
+            } else {
+                self.on_hand -= block.links.len();
+                let unused = block.links.iter().map(|link| link.id).collect();
+                self.over.push(Returned { fence: block.fence, stock: key.clone(), unused });
+            }
+        }
+    }
+
+    fn drain(&mut self, key: &StockKey) {
+        while !self.blocks.is_empty() {
+            self.end_front(key);
+        }
+    }
+
+    fn count(&mut self, now: Instant) {
+        self.asked += 1;
+        self.turn(now);
+        if let Some(slice) = &mut self.slice {
+            slice.asked += 1;
+        }
+    }
+
+    /// Starts the next slice when the running one is full; an idle one is forgotten after two.
+    fn turn(&mut self, now: Instant) {
+        let slice = self.slice.get_or_insert(Slice { began: now, asked: 0, before: 0 });
+        let age = now.saturating_duration_since(slice.began);
+        if age >= SLICE {
+            let before = if age < 2 * SLICE { slice.asked } else { 0 };
+            *slice = Slice { began: now, asked: 0, before };
+        }
+    }
+
+    /// Links to have at hand: half as much again as ten minutes asked for, by the busier of the last two slices. The
+    /// running one is read as if it went on as it began, once a tenth of it has passed.
+    fn target(&self, now: Instant) -> usize {
+        let Some(slice) = self.slice else { return STARTER };
+        let age = now.saturating_duration_since(slice.began).max(SLICE / 10).min(SLICE);
+        let running = slice.asked as f64 * SLICE.as_secs_f64() / age.as_secs_f64();
+        let busy = running.max(slice.before as f64);
+        // A float of a count of clicks in ten minutes is exact, and saturates where it is not.
+        STARTER + (busy * 1.5) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests;

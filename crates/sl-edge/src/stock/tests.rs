@@ -1,0 +1,140 @@
+use sl_core::{
+    ids::{LinkKind, TeamId},
+    time::Timestamp,
+};
+
+use super::*;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn key() -> StockKey {
+    StockKey { account: "acct_1".into(), kind: LinkKind::TrackingLink, trial_days: None }
+}
+
+fn id(number: u64) -> PoolLinkId {
+    PoolLinkId { kind: LinkKind::TrackingLink, number }
+}
+
+fn link(number: u64) -> PoolLink {
+    PoolLink {
+        id: id(number),
+        team: TeamId(1),
+        stock: key(),
+        url: format!("https://onlyfans.com/nova/c{number}"),
+        ordinal: number,
+        created_at: Timestamp(0),
+    }
+}
+
+fn block(fence: u64, numbers: impl IntoIterator<Item = u64>) -> StockBlock {
+    let links = numbers.into_iter().map(|number| (link(number), number % 2 == 0)).collect();
+    StockBlock { fence, stock: key(), links, good_for: HOUR }
+}
+
+fn taken(stock: &Stock, now: Instant) -> Option<u64> {
+    stock.shelf(&key()).take(now).map(|taken| taken.id.number)
+}
+
+#[test]
+fn links_leave_in_order_and_each_once() {
+    let (stock, now) = (Stock::default(), Instant::now());
+    assert_eq!(stock.put_block(block(1, 1..3), now), vec![]);
+    stock.put_block(block(2, 3..5), now);
+    let first = stock.shelf(&key()).take(now).unwrap();
+    assert_eq!((first.id.number, first.recycled), (1, false));
+    assert_eq!(first.location, "https://onlyfans.com/nova/c1");
+    assert_eq!([2, 3, 4].map(Some), [(); 3].map(|()| taken(&stock, now)));
+    assert_eq!(taken(&stock, now), None);
+    let spent: Vec<_> = stock.expire(now).into_iter().map(|over| (over.fence, over.unused)).collect();
+    assert_eq!(spent, vec![(1, vec![]), (2, vec![])]);
+    assert_eq!(stock.expire(now), vec![], "each block is reported once");
+}
+
+#[test]
+fn a_lease_is_not_used_in_its_last_minute_unless_renewed() {
+    let (stock, start) = (Stock::default(), Instant::now());
+    stock.put_block(block(1, 1..4), start);
+    let late = start + HOUR - MARGIN;
+    assert_eq!(taken(&stock, late - Duration::from_millis(1)), Some(1));
+    assert!(stock.renewed(&key(), 1, HOUR, start + HOUR / 2));
+    assert_eq!(taken(&stock, late), Some(2));
+    assert_eq!(taken(&stock, late + HOUR / 2), None);
+    assert_eq!(stock.expire(late + HOUR / 2), vec![Returned { fence: 1, stock: key(), unused: vec![id(3)] }]);
+    assert!(!stock.renewed(&key(), 1, HOUR, late), "it is gone");
+}
+
+#[test]
+fn a_link_put_back_is_the_next_one_again_wherever_its_block_went() {
+    let (stock, now) = (Stock::default(), Instant::now());
+    stock.put_block(block(1, 1..3), now);
+    let shelf = stock.shelf(&key());
+    let first = shelf.take(now).unwrap();
+    shelf.put_back(first);
+    let (first, second) = (shelf.take(now).unwrap(), shelf.take(now).unwrap());
+    assert_eq!(first.id, id(1));
+    assert!(shelf.take(now).is_none(), "which ends the block");
+    shelf.put_back(second);
+    assert_eq!(stock.expire(now), vec![Returned { fence: 1, stock: key(), unused: vec![id(2)] }]);
+    shelf.put_back(first);
+    assert_eq!(stock.drain_unused(), vec![], "its lease is over: it passes quarantine");
+}
+
+#[test]
+fn what_is_left_is_given_back_at_shutdown() {
+    let (stock, now) = (Stock::default(), Instant::now());
+    stock.put_block(block(7, 1..4), now);
+    taken(&stock, now);
+    assert_eq!(stock.drain_unused(), vec![Returned { fence: 7, stock: key(), unused: vec![id(2), id(3)] }]);
+    assert_eq!(taken(&stock, now), None);
+}
+
+#[test]
+fn demand_decides_how_much_is_wanted_within_a_block() {
+    let (stock, start) = (Stock::default(), Instant::now());
+    let _shelf = stock.shelf(&key());
+    assert_eq!(stock.wanted(start)[0].want, STARTER, "the first visitors find something");
+    stock.put_block(block(1, 0..16), start);
+    assert_eq!(stock.wanted(start)[0].want, 0);
+    for _ in 0..16 {
+        taken(&stock, start);
+    }
+    // 16 in the first moments: read as 160 in ten minutes, and half as much again.
+    assert_eq!(stock.wanted(start)[0], Want { stock: key(), on_hand: 0, want: 256, asked: 16, missed: 0 });
+    assert_eq!(stock.wanted(start + SLICE)[0].want, STARTER + 24, "the slice turned: 16 in ten minutes");
+    assert_eq!(stock.wanted(start + 3 * SLICE)[0].want, STARTER, "and was forgotten");
+}
+
+#[test]
+fn a_link_that_is_no_web_address_is_refused_and_named() {
+    let stock = Stock::default();
+    let mut bad = block(1, 1..3);
+    bad.links[0].0.url = "https://x/\r\nSet-Cookie: a=b".to_owned();
+    assert_eq!(stock.put_block(bad, Instant::now()), vec![id(1)]);
+    assert_eq!(taken(&stock, Instant::now()), Some(2));
+}
+
+#[test]
+fn an_empty_stock_wakes_the_lessee() {
+    let stock = Stock::default();
+    taken(&stock, Instant::now());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(stock.low());
+    assert_eq!(stock.wanted(Instant::now())[0].missed, 1);
+}
+
+#[test]
+fn two_threads_never_get_the_same_link() {
+    let (stock, now) = (Stock::default(), Instant::now());
+    for fence in 0..8 {
+        stock.put_block(block(fence, fence * 256..(fence + 1) * 256), now);
+    }
+    let takers: Vec<_> = (0..4)
+        .map(|_| {
+            let stock = stock.clone();
+            std::thread::spawn(move || std::iter::from_fn(|| taken(&stock, now)).collect::<Vec<_>>())
+        })
+        .collect();
+    let mut all: Vec<_> = takers.into_iter().flat_map(|taker| taker.join().unwrap()).collect();
+    all.sort_unstable();
+    assert_eq!(all, (0..8 * 256).collect::<Vec<_>>());
+}

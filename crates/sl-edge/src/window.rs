@@ -1,0 +1,313 @@
+//! The visitor window: the same visitor, Smart Link and `ecid` within `edge.visitor_window` is the same click with the
+//! same pool link (promise 3).
+//!
+//! One for the process, because a repeat may land on another thread; in shards by visitor, so that threads rarely meet. A
+//! new click is minted, given a link and handed to the journal under its visitor's lock: of two taps at once the second
+//! finds the first, and its record follows in the journal.
+//!
+//! It holds `edge.window_entries` visitors; past that the oldest leave first, counted (decisions 6). After a start it is
+//! rebuilt from the journal before the edge listens. Full, it takes about 350 bytes per visitor: a record shared by two
+//! keys (fingerprint and cookie) of 32 bytes each, and their places in the order of age.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use http::HeaderValue;
+use parking_lot::Mutex;
+use sl_core::{
+    click::{Click, Rung, VisitorId},
+    ids::{ClickId, PoolLinkId, SmartLinkId},
+    time::Timestamp,
+    visitor::Target,
+};
+
+mod rebuild;
+#[cfg(test)]
+mod tests;
+
+pub use rebuild::Rebuild;
+
+/// What is remembered of a click.
+pub(crate) struct Remembered {
+    pub(crate) click: ClickId,
+    pub(crate) at: Timestamp,
+    pub(crate) target: Target,
+    /// The visitor's fingerprint when it clicked.
+    pub(crate) daily: VisitorId,
+    /// The cookie it was given.
+    pub(crate) given: Option<VisitorId>,
+    pub(crate) rung: Rung,
+    pub(crate) pool_link: Option<PoolLinkId>,
+    /// Where its own link leads; `None` for overflow and profile, which follow the Smart Link.
+    pub(crate) own: Option<HeaderValue>,
+    /// The journal has it for certain.
+    pub(crate) stored: AtomicBool,
+}
+
+impl Remembered {
+    /// Of a click just minted; `own` is where its own link leads.
+    pub(crate) fn of(click: &Click, target: Target, own: Option<HeaderValue>) -> Self {
+        Self {
+            click: click.id,
+            at: click.at,
+            target,
+            daily: click.visitor.daily,
+            given: click.visitor.given,
+            rung: click.rung,
+            pool_link: click.pool_link,
+            own,
+            stored: AtomicBool::new(false),
+        }
+    }
+}
+
+/// By what a visitor shows itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen {
+    /// Cookie the browser returned.
+    pub(crate) came_with: Option<VisitorId>,
+    /// Fingerprint under the day's salt.
+    pub(crate) daily: VisitorId,
+    /// ... and under yesterday's, while a click of yesterday may still count.
+    pub(crate) yesterday: Option<VisitorId>,
+}
+
+/// How a hit met the window.
+pub(crate) enum Meeting<R> {
+    /// The visitor clicked before.
+    Again(Arc<Remembered>),
+    /// It didn't; what the caller made of it.
+    New(R),
+}
+
+/// The window of this process. Clones share it.
+#[derive(Clone)]
+pub struct Window(Arc<Inner>);
+
+struct Inner {
+    span: Duration,
+    /// Keys per shard.
+    bound: usize,
+    shards: Box<[Mutex<Shard>]>,
+    hasher: RandomState,
+    evicted: AtomicU64,
+}
+
+#[derive(Default)]
+struct Shard {
+    found: HashMap<u64, (VisitorId, Arc<Remembered>), BuildHasherDefault<AlreadyHashed>>,
+    /// Keys by age.
+    order: VecDeque<(u64, Timestamp)>,
+}
+
+/// Fingerprint and cookie.
+const KEYS_PER_VISITOR: usize = 2;
+/// 64 locks: with 32 threads, two of them want the same one about half the time only when all are inside at once.
+const MOST_SHARDS: usize = 64;
+/// A small window stays in few shards, so that "oldest first" means the oldest.
+const LEAST_KEYS_PER_SHARD: usize = 8192;
+
+impl fmt::Debug for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Window({} keys)", self.keys())
+    }
+}
+
+impl Window {
+    /// Remembers clicks for `span` (`edge.visitor_window`, at most 24 h), at most `entries` visitors
+    /// (`edge.window_entries`).
+    #[must_use]
+    pub fn new(span: Duration, entries: usize) -> Self {
+        let keys = entries.max(1).saturating_mul(KEYS_PER_VISITOR);
+        let shards = (keys / LEAST_KEYS_PER_SHARD).clamp(1, MOST_SHARDS).next_power_of_two();
+        Self(Arc::new(Inner {
+            span,
+            bound: (keys / shards).max(1),
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            evicted: AtomicU64::new(0),
+        }))
+    }
+
+    /// How long a click is remembered.
+    #[must_use]
+    pub fn span(&self) -> Duration {
+        self.0.span
+    }
+
+    /// Keys held, up to two per visitor.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.0.shards.iter().map(|shard| shard.lock().found.len()).sum()
+    }
+
+    /// Keys that left before their time because the window was full.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.0.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Finds the visitor's click, or has `new` make one under the visitor's lock.
+    pub(crate) fn meet<R>(
+        &self,
+        seen: &Seen,
+        target: Target,
+        now: Timestamp,
+        new: impl FnOnce() -> (R, Option<Arc<Remembered>>),
+    ) -> Meeting<R> {
+        for visitor in [seen.came_with, seen.yesterday].into_iter().flatten() {
+            if let Some(found) = self.find(visitor, target, now).filter(|found| same(seen, found)) {
+                self.put_if_absent(seen.daily, &found, now);
+                return Meeting::Again(found);
+            }
+        }
+        let key = self.key(seen.daily, target);
+        let made = {
+            let mut shard = self.shard(key).lock();
+            let found = shard.get(key, seen.daily, target, now, self.0.span);
+            if let Some(found) = found.filter(|found| same(seen, found)) {
+                return Meeting::Again(Arc::clone(found));
+            }
+            let (made, entry) = new();
+            if let Some(entry) = &entry {
+                shard.put(key, seen.daily, entry, &self.0, now);
+            }
+            (made, entry)
+        };
+        if let (_, Some(entry)) = &made
+            && let Some(cookie) = entry.given
+        {
+            let key = self.key(cookie, target);
+            self.shard(key).lock().put(key, cookie, entry, &self.0, now);
+        }
+        Meeting::New(made.0)
+    }
+
+    /// One visit of a made-up visitor, for benches: `true` when it was known.
+    pub fn probe(&self, visitor: u128, now: Timestamp) -> bool {
+        let target = Target::new(SmartLinkId::from_bytes([1; 16]), None);
+        let daily = VisitorId(visitor);
+        let seen = Seen { came_with: None, daily, yesterday: None };
+        let meeting = self.meet(&seen, target, now, || {
+            let entry = Remembered {
+                click: ClickId::from_bytes(visitor.to_be_bytes()),
+                at: now,
+                target,
+                daily,
+                given: Some(VisitorId(!visitor)),
+                rung: Rung::Profile,
+                pool_link: None,
+                own: None,
+                stored: AtomicBool::new(true),
+            };
+            ((), Some(Arc::new(entry)))
+        });
+        matches!(meeting, Meeting::Again(_))
+    }
+
+    /// Forgets a click that the journal lost: the visitor's next tap is a new one.
+    pub(crate) fn withdraw(&self, entry: &Arc<Remembered>) {
+        for visitor in [Some(entry.daily), entry.given].into_iter().flatten() {
+            let key = self.key(visitor, entry.target);
+            let mut shard = self.shard(key).lock();
+            if shard.found.get(&key).is_some_and(|(_, found)| Arc::ptr_eq(found, entry)) {
+                shard.found.remove(&key);
+            }
+        }
+    }
+
+    fn find(&self, visitor: VisitorId, target: Target, now: Timestamp) -> Option<Arc<Remembered>> {
+        let key = self.key(visitor, target);
+        self.shard(key).lock().get(key, visitor, target, now, self.0.span).cloned()
+    }
+
+    /// Another way to find a click: the visitor moved to another network, or midnight changed the salt.
+    fn put_if_absent(&self, visitor: VisitorId, entry: &Arc<Remembered>, now: Timestamp) {
+        let key = self.key(visitor, entry.target);
+        let mut shard = self.shard(key).lock();
+        if shard.get(key, visitor, entry.target, now, self.0.span).is_none() {
+            shard.put(key, visitor, entry, &self.0, now);
+        }
+    }
+
+    fn key(&self, visitor: VisitorId, target: Target) -> u64 {
+        self.0.hasher.hash_one((visitor, target))
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the number of shards is a power of two, at least 1")]
+    fn shard(&self, key: u64) -> &Mutex<Shard> {
+        // The low bits choose the bucket inside the map.
+        let high = usize::try_from(key >> 48).unwrap_or(0);
+        &self.0.shards[high & (self.0.shards.len() - 1)]
+    }
+}
+
+/// A cookie tells visitors apart that look the same: behind one address, with the same phone.
+fn same(seen: &Seen, found: &Remembered) -> bool {
+    match (seen.came_with, found.given) {
+        (Some(came_with), Some(given)) => came_with == given,
+        _ => true,
+    }
+}
+
+impl Shard {
+    fn get(
+        &self,
+        key: u64,
+        visitor: VisitorId,
+        target: Target,
+        now: Timestamp,
+        span: Duration,
+    ) -> Option<&Arc<Remembered>> {
+        let (whose, found) = self.found.get(&key)?;
+        let fresh = now.since(found.at) < span;
+        (fresh && *whose == visitor && found.target == target).then_some(found)
+    }
+
+    fn put(&mut self, key: u64, visitor: VisitorId, entry: &Arc<Remembered>, window: &Inner, now: Timestamp) {
+        self.found.insert(key, (visitor, Arc::clone(entry)));
+        self.order.push_back((key, entry.at));
+        while let Some(&(oldest, at)) = self.order.front() {
+            let over = now.since(at) >= window.span;
+            if !over && self.order.len() <= window.bound {
+                break;
+            }
+            self.order.pop_front();
+            // A newer click may have taken its place under the same key.
+            if self.found.get(&oldest).is_some_and(|(_, found)| found.at == at) {
+                self.found.remove(&oldest);
+                if !over {
+                    window.evicted.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+}
+
+/// Keys come out of a keyed hash already.
+#[derive(Default)]
+struct AlreadyHashed(u64);
+
+impl Hasher for AlreadyHashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+}

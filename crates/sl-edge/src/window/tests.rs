@@ -1,0 +1,198 @@
+use sl_core::{click::VisitorKeys, ids::SmartLinkId};
+
+use super::*;
+
+const SPAN: Duration = Duration::from_secs(6 * 3600);
+const NOON: Timestamp = Timestamp(1_700_000_000_000);
+
+fn target(number: u8, ecid: Option<&str>) -> Target {
+    Target::new(SmartLinkId::from_bytes([number; 16]), ecid)
+}
+
+fn seen(came_with: Option<u128>, daily: u128) -> Seen {
+    Seen { came_with: came_with.map(VisitorId), daily: VisitorId(daily), yesterday: None }
+}
+
+fn entry(click: u8, target: Target, seen: &Seen, given: Option<u128>, at: Timestamp) -> Arc<Remembered> {
+    Arc::new(Remembered {
+        click: ClickId::from_bytes([click; 16]),
+        at,
+        target,
+        daily: seen.daily,
+        given: given.map(VisitorId),
+        rung: Rung::Fresh,
+        pool_link: None,
+        own: None,
+        stored: AtomicBool::new(true),
+    })
+}
+
+/// The click that answers a visit: an earlier one, or `click`.
+fn visit(window: &Window, click: u8, target: Target, seen: Seen, at: Timestamp) -> u8 {
+    // The cookie is the one it came with, or stands for its first click.
+    let given = seen.came_with.map_or(1000 + u128::from(click), |came| came.0);
+    let meeting = window.meet(&seen, target, at, || {
+        let entry = entry(click, target, &seen, Some(given), at);
+        (click, Some(entry))
+    });
+    match meeting {
+        Meeting::New(click) => click,
+        Meeting::Again(found) => found.click.to_bytes()[0],
+    }
+}
+
+#[test]
+fn the_same_visitor_link_and_ecid_is_the_same_click() {
+    let window = Window::new(SPAN, 100);
+    assert_eq!(visit(&window, 1, target(1, Some("a")), seen(None, 7), NOON), 1);
+    assert_eq!(visit(&window, 2, target(1, Some("a")), seen(None, 7), NOON), 1);
+    assert_eq!(visit(&window, 3, target(1, Some("b")), seen(None, 7), NOON), 3, "another ecid");
+    assert_eq!(visit(&window, 4, target(2, Some("a")), seen(None, 7), NOON), 4, "another link");
+    assert_eq!(visit(&window, 5, target(1, Some("a")), seen(None, 8), NOON), 5, "another visitor");
+}
+
+#[test]
+fn the_window_ends_and_does_not_slide() {
+    let window = Window::new(SPAN, 100);
+    let last = NOON.plus(SPAN - Duration::from_millis(1));
+    visit(&window, 1, target(1, None), seen(None, 7), NOON);
+    assert_eq!(visit(&window, 2, target(1, None), seen(None, 7), last), 1);
+    assert_eq!(visit(&window, 3, target(1, None), seen(None, 7), NOON.plus(SPAN)), 3);
+}
+
+#[test]
+fn a_cookie_finds_its_click_from_another_network_and_then_the_fingerprint_does() {
+    let window = Window::new(SPAN, 100);
+    visit(&window, 1, target(1, None), seen(None, 7), NOON);
+    assert_eq!(visit(&window, 2, target(1, None), seen(Some(1001), 99), NOON), 1);
+    assert_eq!(visit(&window, 3, target(1, None), seen(None, 99), NOON), 1, "now known by that network too");
+}
+
+#[test]
+fn a_cookie_tells_two_visitors_behind_one_address_apart() {
+    let window = Window::new(SPAN, 100);
+    assert_eq!(visit(&window, 1, target(1, None), seen(Some(55), 7), NOON), 1);
+    assert_eq!(visit(&window, 2, target(1, None), seen(Some(66), 7), NOON), 2);
+    assert_eq!(visit(&window, 3, target(1, None), seen(Some(55), 7), NOON), 1);
+    assert_eq!(visit(&window, 4, target(1, None), seen(Some(66), 7), NOON), 2);
+}
+
+#[test]
+fn yesterdays_fingerprint_finds_a_click_across_the_rotation() {
+    let window = Window::new(SPAN, 100);
+    visit(&window, 1, target(1, None), seen(None, 7), NOON);
+    let after = Seen { yesterday: Some(VisitorId(7)), ..seen(None, 8) };
+    assert_eq!(visit(&window, 2, target(1, None), after, NOON), 1);
+    assert_eq!(visit(&window, 3, target(1, None), seen(None, 8), NOON), 1);
+}
+
+#[test]
+fn the_oldest_leave_first_and_are_counted() {
+    let window = Window::new(SPAN, 3);
+    for number in 1..=4 {
+        visit(&window, number, target(1, None), seen(None, u128::from(number)), NOON);
+    }
+    assert_eq!((window.keys(), window.evicted()), (6, 2));
+    assert_eq!(visit(&window, 9, target(1, None), seen(None, 4), NOON), 4, "the newest stays");
+    assert_eq!(visit(&window, 8, target(1, None), seen(None, 1), NOON), 8, "the oldest left");
+}
+
+#[test]
+fn what_is_over_leaves_without_being_counted() {
+    let window = Window::new(SPAN, 100);
+    visit(&window, 1, target(1, None), seen(None, 1), NOON);
+    visit(&window, 2, target(1, None), seen(None, 2), NOON.plus(SPAN));
+    assert_eq!((window.keys(), window.evicted()), (2, 0));
+}
+
+#[test]
+fn a_click_that_was_lost_is_forgotten() {
+    let window = Window::new(SPAN, 100);
+    let (who, what) = (seen(None, 7), target(1, None));
+    let lost = entry(1, what, &who, Some(1001), NOON);
+    let _ = window.meet(&who, what, NOON, || ((), Some(Arc::clone(&lost))));
+    window.withdraw(&lost);
+    assert_eq!((window.keys(), visit(&window, 2, what, who, NOON)), (0, 2));
+    window.withdraw(&lost);
+    assert_eq!(visit(&window, 3, what, who, NOON), 2, "a newer click under the same key stays");
+}
+
+#[test]
+fn a_refused_click_is_not_remembered() {
+    let window = Window::new(SPAN, 100);
+    let _ = window.meet(&seen(None, 7), target(1, None), NOON, || ((), None));
+    assert_eq!(window.keys(), 0);
+}
+
+#[test]
+fn two_taps_at_once_are_one_click() {
+    let window = Window::new(SPAN, 100);
+    let gate = Arc::new(std::sync::Barrier::new(4));
+    let taps: Vec<_> = (1..=4)
+        .map(|number| {
+            let (window, gate) = (window.clone(), Arc::clone(&gate));
+            std::thread::spawn(move || {
+                gate.wait();
+                visit(&window, number, target(1, None), seen(None, 7), NOON)
+            })
+        })
+        .collect();
+    let answers: Vec<_> = taps.into_iter().map(|tap| tap.join().unwrap()).collect();
+    assert!(answers.iter().all(|click| *click == answers[0]), "{answers:?}");
+}
+
+fn journaled(number: u8, rung: Rung, class: Class, at: Timestamp) -> Click {
+    Click {
+        id: ClickId::from_bytes([number; 16]),
+        team: sl_core::ids::TeamId(1),
+        account: "acct_1".into(),
+        link: SmartLinkId::from_bytes([1; 16]),
+        at,
+        window: SPAN,
+        class,
+        rung,
+        pool_link: "c5".parse().ok(),
+        visitor: VisitorKeys {
+            came_with: None,
+            given: Some(VisitorId(1000 + u128::from(number))),
+            daily: VisitorId(u128::from(number)),
+            lasting: None,
+        },
+        request: sl_core::click::RequestFacts::default(),
+        device: sl_core::click::Device::default(),
+        place: sl_core::click::Place::default(),
+        params: sl_core::click::Params::default(),
+        cookies: sl_core::click::AdCookies::default(),
+    }
+}
+
+use sl_core::click::{Class, Repeat};
+
+#[test]
+fn the_window_is_rebuilt_from_clicks_and_repeats() {
+    let window = Window::new(SPAN, 100);
+    let mut rebuild = window.rebuild(NOON.plus(SPAN / 2));
+    assert!(
+        rebuild.click(&journaled(1, Rung::Fresh, Class::Person, NOON), Some("https://onlyfans.com/n/c5"))
+    );
+    assert!(rebuild.click(&journaled(2, Rung::Overflow, Class::Person, NOON), None));
+    assert!(
+        !rebuild.click(&journaled(3, Rung::Fresh, Class::Person, NOON), None),
+        "nobody knows where it leads"
+    );
+    assert!(!rebuild.click(&journaled(4, Rung::Overflow, Class::Bot, NOON), None));
+    let old = NOON.minus(SPAN);
+    assert!(!rebuild.click(&journaled(5, Rung::Overflow, Class::Person, old), None));
+    let mut keys = journaled(1, Rung::Fresh, Class::Person, NOON).visitor;
+    keys.daily = VisitorId(77);
+    let link = SmartLinkId::from_bytes([1; 16]);
+    let click = ClickId::from_bytes([1; 16]);
+    rebuild.repeat(&Repeat { click, link, at: NOON, pool_link: None, visitor: keys });
+    drop(rebuild);
+    let at = NOON.plus(SPAN / 2);
+    assert_eq!(visit(&window, 9, target(1, None), seen(None, 1), at), 1);
+    assert_eq!(visit(&window, 9, target(1, None), seen(Some(1001), 50), at), 1);
+    assert_eq!(visit(&window, 9, target(1, None), seen(None, 77), at), 1, "as the repeat came");
+    assert_eq!(visit(&window, 9, target(1, None), seen(None, 2), at), 2);
+    assert_eq!(visit(&window, 9, target(1, None), seen(None, 3), at), 9);
+}

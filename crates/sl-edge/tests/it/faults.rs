@@ -1,0 +1,147 @@
+//! A journal that fails as it is told, and what visitors and books see of it.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use parking_lot::Mutex;
+use sl_core::event::Event;
+use sl_journal::{ClickLog, Fate, LostReason, Ticket};
+use tokio::sync::watch;
+
+/// How records fare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Kept at once.
+    Keep,
+    /// Their fate is open until the mode changes.
+    Stall,
+    /// Refused at the door.
+    Refuse(LostReason),
+    /// Taken in, then lost.
+    Lose(LostReason),
+}
+
+pub struct TestLog {
+    mode: watch::Sender<Mode>,
+    events: Mutex<Vec<Event>>,
+    next: AtomicU64,
+}
+
+impl Default for TestLog {
+    fn default() -> Self {
+        Self { mode: watch::channel(Mode::Keep).0, events: Mutex::default(), next: AtomicU64::new(0) }
+    }
+}
+
+impl TestLog {
+    pub fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        self.events.lock().clone()
+    }
+}
+
+impl ClickLog for TestLog {
+    fn append(&self, event: Event) -> Result<Ticket, LostReason> {
+        if let Mode::Refuse(reason) = *self.mode.borrow() {
+            return Err(reason);
+        }
+        self.events.lock().push(event);
+        Ok(Ticket(self.next.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    fn fate(&self, _ticket: Ticket) -> Pin<Box<dyn Future<Output = Fate> + Send>> {
+        let mut mode = self.mode.subscribe();
+        Box::pin(async move {
+            let decided = mode.wait_for(|mode| *mode != Mode::Stall).await;
+            match decided.map(|mode| *mode) {
+                Ok(Mode::Lose(reason)) => Fate::Lost(reason),
+                Ok(_) => Fate::Stored,
+                Err(_) => Fate::Lost(LostReason::Closed),
+            }
+        })
+    }
+}
+
+use std::time::Duration;
+
+use sl_core::click::Rung;
+
+use crate::rig::{OVERFLOW, Rig, go};
+
+#[test]
+fn a_click_the_journal_refuses_gets_the_shared_link_and_its_own_stays_in_stock() {
+    let rig = Rig::start();
+    for reason in [LostReason::MaxDisk, LostReason::QueueFull, LostReason::Closed] {
+        rig.log.set(Mode::Refuse(reason));
+        let answer = rig.visit(&go(""), &[]);
+        assert_eq!((answer.status, answer.location(), answer.cookie()), (302, OVERFLOW, None));
+    }
+    rig.log.set(Mode::Keep);
+    let answer = rig.visit(&go(""), &[]);
+    assert!(answer.location().ends_with("/c1"), "nothing was remembered, nothing was used up: {answer:?}");
+    assert_eq!((rig.clicks().len(), rig.repeats().len()), (1, 0));
+}
+
+#[test]
+fn a_click_lost_on_its_way_gets_the_shared_link_and_its_own_is_never_handed_out() {
+    let rig = Rig::start();
+    rig.log.set(Mode::Lose(LostReason::DiskError));
+    assert_eq!(rig.visit(&go(""), &[]).location(), OVERFLOW);
+    rig.log.set(Mode::Keep);
+    let answer = rig.visit(&go(""), &[]);
+    assert!(answer.location().ends_with("/c2"), "a new click with the next link: {answer:?}");
+    let left = rig.stock.drain_unused();
+    assert!(
+        !left[0].unused.contains(&crate::rig::number(1)),
+        "the lost click's link is not given back as unused"
+    );
+}
+
+#[test]
+fn a_late_click_keeps_its_link_and_a_repeat_finds_it() {
+    let rig = Rig::with(|config| config.durable_wait = Duration::from_millis(5));
+    rig.log.set(Mode::Stall);
+    let late = rig.visit(&go(""), &[]);
+    assert!(late.location().ends_with("/c1"), "{late:?}");
+    rig.log.set(Mode::Keep);
+    assert_eq!(rig.visit(&go(""), &[]).location(), late.location());
+    assert_eq!((rig.clicks()[0].rung, rig.repeats().len()), (Rung::Fresh, 1));
+}
+
+#[test]
+fn a_late_click_whose_write_fails_is_forgotten_and_its_link_goes_to_quarantine() {
+    let rig = Rig::with(|config| config.durable_wait = Duration::from_millis(5));
+    rig.log.set(Mode::Stall);
+    assert!(rig.visit(&go(""), &[]).location().ends_with("/c1"));
+    rig.log.set(Mode::Lose(LostReason::DiskFull));
+    // The loss is noticed by a task of its own.
+    while rig.window.keys() > 0 {
+        std::thread::yield_now();
+    }
+    rig.log.set(Mode::Keep);
+    assert!(rig.visit(&go(""), &[]).location().ends_with("/c2"));
+    assert!(!rig.stock.drain_unused()[0].unused.contains(&crate::rig::number(1)));
+}
+
+#[test]
+fn a_lost_repeat_keeps_the_link_of_its_click() {
+    let rig = Rig::start();
+    let first = rig.visit(&go(""), &[]);
+    for mode in [Mode::Refuse(LostReason::QueueFull), Mode::Lose(LostReason::DiskError)] {
+        rig.log.set(mode);
+        assert_eq!(rig.visit(&go(""), &[]).location(), first.location(), "{mode:?}");
+    }
+}
+
+#[test]
+fn a_lost_bot_ends_where_bots_end() {
+    let rig = Rig::start();
+    rig.log.set(Mode::Refuse(LostReason::DiskFull));
+    assert_eq!(rig.ask("GET", &go(""), &[("User-Agent", crate::rig::BOT)]).location(), OVERFLOW);
+}

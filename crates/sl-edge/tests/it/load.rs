@@ -1,0 +1,84 @@
+//! Many connections at once, and many threads on one visitor.
+
+use std::{
+    collections::HashSet,
+    io::Write,
+    sync::{Arc, Barrier},
+};
+
+use crate::rig::{Answer, IPHONE, Rig, block, go, read_answers};
+
+/// Both ends of a connection are ours, so each takes two descriptors; the rest is for the process itself.
+fn connections_we_can_hold(wanted: usize) -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let most = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
+    most.map_or(wanted, |most| (most.saturating_sub(500) / 2).min(wanted))
+}
+
+#[test]
+fn ten_thousand_slow_connections_do_not_keep_a_visitor_waiting() {
+    let count = connections_we_can_hold(10_000);
+    assert!(count >= 100, "no file descriptors to test with");
+    let rig = Rig::with(|config| config.header_timeout = std::time::Duration::from_secs(60));
+    let mut slow = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut stream = rig.connect();
+        stream.write_all(b"GET /go/").unwrap();
+        slow.push(stream);
+    }
+    for number in 0..20 {
+        assert_eq!(rig.visit(&go(&format!("?ecid={number}")), &[]).status, 302);
+    }
+    let last = slow.last_mut().unwrap();
+    let rest = go("").trim_start_matches("/go/").to_owned();
+    last.write_all(format!("{rest} HTTP/1.1\r\nHost: x\r\nUser-Agent: {IPHONE}\r\n\r\n").as_bytes()).unwrap();
+    assert_eq!(
+        Answer::read(&read_answers(last, 1)).status,
+        302,
+        "and a slow one is answered when it is done"
+    );
+}
+
+#[test]
+fn no_two_visitors_hold_the_same_link_and_no_visitor_two() {
+    let rig = Rig::with(|config| config.threads = 4);
+    rig.stock.put_block(block(2, 100..700), std::time::Instant::now());
+    let (threads, visitors) = (8, 60);
+    let gate = Barrier::new(threads);
+    let all: Vec<Vec<String>> = std::thread::scope(|scope| {
+        let taps: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    gate.wait();
+                    // Every thread taps for every visitor, all at about the same time.
+                    let visits = (0..visitors).map(|visitor| {
+                        let language = format!("x-{visitor}");
+                        rig.visit(&go(""), &[("Accept-Language", &language)]).location().to_owned()
+                    });
+                    visits.collect()
+                })
+            })
+            .collect();
+        taps.into_iter().map(|tap| tap.join().unwrap()).collect()
+    });
+    let first = &all[0];
+    assert!(all.iter().all(|places| places == first), "a visitor got two links");
+    assert_eq!(first.iter().collect::<HashSet<_>>().len(), visitors, "two visitors got the same link");
+    let (clicks, repeats) = (rig.clicks().len(), rig.repeats().len());
+    assert_eq!((clicks, repeats), (visitors, (threads - 1) * visitors));
+    let order = Arc::new(rig.log.events());
+    let mut known = HashSet::new();
+    for event in order.iter() {
+        match &event.body {
+            sl_core::event::EventBody::Click(click) => {
+                known.insert(click.id);
+            }
+            sl_core::event::EventBody::Repeat(repeat) => {
+                assert!(known.contains(&repeat.click), "a repeat before its click");
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The end: unready, no new connections, what is under way is finished.
+
+use std::{io::Write, net::TcpStream};
+
+use crate::{
+    faults::Mode,
+    rig::{Answer, IPHONE, Rig, go, read_all, read_answers},
+};
+
+#[test]
+fn a_click_under_way_is_answered_before_the_edge_stops() {
+    let mut rig = Rig::start();
+    rig.log.set(Mode::Stall);
+    let mut stream = rig.connect();
+    stream
+        .write_all(format!("GET {} HTTP/1.1\r\nHost: x\r\nUser-Agent: {IPHONE}\r\n\r\n", go("")).as_bytes())
+        .unwrap();
+    while rig.clicks().is_empty() {
+        std::thread::yield_now();
+    }
+    rig.stop.cancel();
+    // It has stopped accepting when a new connection is refused.
+    while TcpStream::connect(rig.address).is_ok() {
+        std::thread::yield_now();
+    }
+    rig.log.set(Mode::Keep);
+    let answer = Answer::read(&read_all(&mut stream));
+    assert_eq!((answer.status, answer.header("connection")), (302, Some("close")), "{answer:?}");
+    rig.finish().unwrap();
+}
+
+#[test]
+fn an_idle_connection_does_not_hold_the_end_up() {
+    let mut rig = Rig::start();
+    let mut idle = rig.connect();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    assert!(read_answers(&mut idle, 1).starts_with("HTTP/1.1 200"));
+    rig.finish().unwrap();
+    let _ = read_all(&mut idle);
+}
+
+#[test]
+fn what_nobody_got_is_given_back_after_the_end() {
+    let mut rig = Rig::start();
+    rig.visit(&go(""), &[]);
+    rig.finish().unwrap();
+    let left = rig.stock.drain_unused();
+    assert_eq!((left.len(), left[0].fence, left[0].unused.len()), (1, 1, 98));
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    // Threads of one edge share their port; another program's port is not shared.
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let config =
+        sl_edge::EdgeConfig { listen: other.local_addr().unwrap(), ..sl_edge::EdgeConfig::default() };
+    let stock = sl_edge::Stock::default();
+    let parts = sl_edge::EdgeParts {
+        log: std::sync::Arc::new(crate::faults::TestLog::default()),
+        links: sl_edge::LinkTable::new(stock),
+        geo: sl_edge::Geo::shipped(),
+        window: sl_edge::Window::new(std::time::Duration::from_secs(1), 1),
+        clock: std::sync::Arc::new(sl_core::time::ManualClock::at(crate::rig::NOON)),
+        secret: sl_edge::InstallationSecret::new(&[1; 32]),
+        seed: [0; 32],
+    };
+    let error = sl_edge::Edge::bind(config, parts).err().unwrap().to_string();
+    assert!(
+        error.contains("edge.listen") && error.contains(&other.local_addr().unwrap().to_string()),
+        "{error}"
+    );
+}
