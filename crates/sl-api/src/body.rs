@@ -1,9 +1,13 @@
 //! JSON bodies, read field by field so that every problem is told at once.
 
+use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::error::{ApiError, Problems, Result, shown};
+use crate::{
+    error::{ApiError, Problems, Result, shown},
+    parts::App,
+};
 
 /// Management bodies are small; a postback template is the largest (contract A.9.1).
 pub(crate) const BODY_LIMIT: usize = 1 << 20;
@@ -45,12 +49,25 @@ impl<T> Given<T> {
     }
 }
 
+impl FromRequest<App> for Body {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        Self::read(&raw(request, app).await?)
+    }
+}
+
+/// The bytes of a body within [`BODY_LIMIT`].
+pub(crate) async fn raw(request: Request, app: &App) -> Result<Bytes> {
+    Bytes::from_request(request, app).await.map_err(|_| ApiError::TooLarge(BODY_LIMIT))
+}
+
 impl Body {
     /// An empty body is an empty object (contract A.4.3).
     ///
     /// # Errors
     /// 400 when it is no JSON object.
-    pub(crate) fn read(bytes: &Bytes) -> Result<Self> {
+    fn read(bytes: &Bytes) -> Result<Self> {
         let fields = if bytes.iter().all(u8::is_ascii_whitespace) {
             Map::new()
         } else {

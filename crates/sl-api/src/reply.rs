@@ -22,7 +22,8 @@ pub(crate) struct Reply {
 impl Reply {
     /// `{"data": …, "_meta": …}`.
     pub(crate) fn data(data: impl Into<Value>) -> Self {
-        Self { status: StatusCode::OK, body: json!({ "data": data.into(), "_meta": meta() }) }
+        let data: Value = data.into();
+        Self { status: StatusCode::OK, body: json!({ "data": data, "_meta": meta() }) }
     }
 
     /// The exceptions of contract A.2: the value alone.

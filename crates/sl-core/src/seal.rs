@@ -134,8 +134,8 @@ impl SealKeys {
         if *version != VERSION {
             return Err(SealError::Malformed);
         }
-        let known = std::iter::once(&self.current).chain(&self.older);
-        let key = known.into_iter().find(|key| key.id == *id).ok_or(SealError::UnknownKey)?;
+        let mut known = std::iter::once(&self.current).chain(&self.older);
+        let key = known.find(|key| key.id == *id).ok_or(SealError::UnknownKey)?;
         let cipher = XChaCha20Poly1305::new(&key.key.into());
         let payload = Payload { msg: text, aad: context };
         let plain = cipher.decrypt(&(*nonce).into(), payload).map_err(|_| SealError::Forged)?;

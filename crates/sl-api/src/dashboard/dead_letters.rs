@@ -4,7 +4,6 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
 };
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::{
@@ -45,10 +44,10 @@ pub(crate) async fn retry(
     State(app): State<App>,
     session: Session,
     Path(id): Path<String>,
-    bytes: Bytes,
+    form: Form,
 ) -> Response {
     let done = async {
-        session.check_form(&Form::read(&bytes))?;
+        session.check_form(&form)?;
         session.must("webhooks.manage")?;
         retried(&app, session.caller.team(), &id).await
     };

@@ -45,7 +45,12 @@ impl Pages {
         Self(pages)
     }
 
-    fn render(&self, name: &str, session: Option<&Session>, page: &Value) -> minijinja::Result<String> {
+    fn render(
+        &self,
+        name: &str,
+        session: Option<&Session>,
+        page: &Value,
+    ) -> Result<String, minijinja::Error> {
         let signed_in = session.map(|session| json!({ "name": session.caller.0.name, "csrf": session.csrf }));
         self.0.get_template(name)?.render(context! { page => page, session => signed_in })
     }

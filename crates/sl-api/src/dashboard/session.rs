@@ -2,10 +2,9 @@
 //! revoked key ends it at once, and every process that has `secrets.key` understands it.
 
 use axum::{
-    extract::{FromRequestParts, State},
+    extract::{FromRequest, FromRequestParts, Request, State},
     response::{IntoResponse, Redirect, Response},
 };
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -18,6 +17,7 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     access::{Caller, caller},
+    body::raw,
     dashboard::{failed, render},
     error::{ApiError, Result},
     parts::App,
@@ -92,11 +92,16 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 /// A form as browsers send it.
 pub(crate) struct Form(Vec<(String, String)>);
 
-impl Form {
-    pub(crate) fn read(bytes: &Bytes) -> Self {
-        Self(form_urlencoded::parse(bytes).into_owned().collect())
-    }
+impl FromRequest<App> for Form {
+    type Rejection = Response;
 
+    async fn from_request(request: Request, app: &App) -> std::result::Result<Self, Response> {
+        let bytes = raw(request, app).await.map_err(|error| failed(app, None, &error))?;
+        Ok(Self(form_urlencoded::parse(&bytes).into_owned().collect()))
+    }
+}
+
+impl Form {
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
@@ -106,8 +111,7 @@ pub(crate) async fn form(State(app): State<App>) -> Response {
     render(&app, StatusCode::OK, "login.html", None, &json!({ "title": "Sign in" }))
 }
 
-pub(crate) async fn login(State(app): State<App>, headers: HeaderMap, bytes: Bytes) -> Response {
-    let form = Form::read(&bytes);
+pub(crate) async fn login(State(app): State<App>, headers: HeaderMap, form: Form) -> Response {
     let secret = form.get("key").and_then(|text| KeySecret::parse(text.trim()).ok());
     let known = match secret {
         Some(secret) => caller(&app, secret.hash()).await,
@@ -136,9 +140,9 @@ pub(crate) async fn logout(
     State(app): State<App>,
     session: Session,
     headers: HeaderMap,
-    bytes: Bytes,
+    form: Form,
 ) -> Response {
-    if let Err(error) = session.check_form(&Form::read(&bytes)) {
+    if let Err(error) = session.check_form(&form) {
         return failed(&app, Some(&session), &error);
     }
     with_cookie(Redirect::to("/login"), "", 0, is_https(&headers))

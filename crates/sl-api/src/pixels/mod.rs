@@ -4,7 +4,6 @@ pub(crate) mod fields;
 pub(crate) mod test;
 
 use axum::extract::{Path, State};
-use bytes::Bytes;
 use serde_json::{Value, json};
 use sl_core::{
     catalog::{EventMap, Pixel, PlatformKind, SmartLink, ValueBasis},
@@ -29,9 +28,8 @@ pub(crate) async fn list(State(app): State<App>, OwnLink(link): OwnLink) -> Resu
 pub(crate) async fn create(
     State(app): State<App>,
     OwnLink(mut link): OwnLink,
-    bytes: Bytes,
+    mut body: Body,
 ) -> Result<Reply> {
-    let mut body = Body::read(&bytes)?;
     let words = "meta, tiktok, snapchat, creatortraffic";
     let platform = body.choice("platform", words, PlatformKind::from_word);
     let pixel_id = fields::pixel_id(&mut body, platform);
@@ -67,10 +65,9 @@ pub(crate) async fn update(
     State(app): State<App>,
     OwnLink(link): OwnLink,
     Path(path): Path<Vec<(String, String)>>,
-    bytes: Bytes,
+    mut body: Body,
 ) -> Result<Reply> {
     let mut pixel = attached(&app, &link, &path).await?;
-    let mut body = Body::read(&bytes)?;
     if body.raw("platform").is_some_and(|value| value.as_str() != Some(pixel.platform.as_str())) {
         body.wrong("platform", "cannot be changed; create another pixel instead.");
     }

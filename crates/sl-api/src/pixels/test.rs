@@ -1,7 +1,6 @@
 //! Test events (contract A.8.3).
 
 use axum::extract::{Path, State};
-use bytes::Bytes;
 use serde_json::json;
 use sl_core::catalog::PlatformKind;
 
@@ -30,10 +29,9 @@ pub(crate) async fn test_event(
     State(app): State<App>,
     OwnLink(link): OwnLink,
     Path(path): Path<Vec<(String, String)>>,
-    bytes: Bytes,
+    mut body: Body,
 ) -> Result<Reply> {
     let pixel = attached(&app, &link, &path).await?;
-    let mut body = Body::read(&bytes)?;
     let known = TYPES.join(", ");
     let event_type = body.choice("event_type", &known, |word| TYPES.contains(&word).then(|| word.to_owned()));
     let test_event_code = match pixel.platform {

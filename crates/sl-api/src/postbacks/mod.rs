@@ -5,7 +5,6 @@ mod fields;
 use std::collections::HashMap;
 
 use axum::extract::{Path, State};
-use bytes::Bytes;
 use serde_json::{Value, json};
 use sl_core::{
     catalog::{Account, Postback, PostbackMethod, PostbackScope, SmartLink},
@@ -23,8 +22,7 @@ use crate::{
     smart_links::fans::short,
 };
 
-pub(crate) async fn create(State(app): State<App>, caller: Caller, bytes: Bytes) -> Result<Reply> {
-    let mut body = Body::read(&bytes)?;
+pub(crate) async fn create(State(app): State<App>, caller: Caller, mut body: Body) -> Result<Reply> {
     let now = app.now();
     let mut postback = Postback {
         id: PostbackId(0),
@@ -49,10 +47,9 @@ pub(crate) async fn update(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-    bytes: Bytes,
+    mut body: Body,
 ) -> Result<Reply> {
     let mut postback = own(&app, caller.team(), &id).await?;
-    let mut body = Body::read(&bytes)?;
     fields::read(&app, &mut body, &mut postback).await?;
     body.finish()?;
     postback.updated_at = app.now();

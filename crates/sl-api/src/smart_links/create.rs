@@ -1,7 +1,6 @@
 //! Create (contract A.6.1).
 
 use axum::extract::State;
-use bytes::Bytes;
 use serde_json::Value;
 use sl_core::{
     catalog::{Account, SmartLink},
@@ -20,8 +19,7 @@ use crate::{
 /// What the creator platform can make (contract E.2).
 const TRIAL_DAYS: [u16; 8] = [1, 3, 7, 14, 30, 90, 180, 360];
 
-pub(crate) async fn create(State(app): State<App>, caller: Caller, bytes: Bytes) -> Result<Reply> {
-    let mut body = Body::read(&bytes)?;
+pub(crate) async fn create(State(app): State<App>, caller: Caller, mut body: Body) -> Result<Reply> {
     let account = account(&app, caller.team(), &mut body).await?;
     let name = body.required("name", 255);
     let kind = body.choice("link_type", "free_trial, tracking_link", |word| {

@@ -1,7 +1,6 @@
 //! Tags (contract A.7, A.10): plain strings; the answer carries the list at the root and in `data`.
 
 use axum::extract::State;
-use bytes::Bytes;
 use serde_json::json;
 use sl_core::catalog::SmartLink;
 
@@ -21,8 +20,7 @@ pub(crate) async fn show(OwnLink(link): OwnLink) -> Reply {
     reply(&link)
 }
 
-pub(crate) async fn add(State(app): State<App>, OwnLink(mut link): OwnLink, bytes: Bytes) -> Result<Reply> {
-    let mut body = Body::read(&bytes)?;
+pub(crate) async fn add(State(app): State<App>, OwnLink(mut link): OwnLink, mut body: Body) -> Result<Reply> {
     let tags = body.strings("tags", TAG_LIMIT);
     if tags.is_none() {
         body.missing::<()>("tags");
@@ -41,9 +39,8 @@ pub(crate) async fn remove(
     State(app): State<App>,
     OwnLink(mut link): OwnLink,
     query: Query,
-    bytes: Bytes,
+    mut body: Body,
 ) -> Result<Reply> {
-    let mut body = Body::read(&bytes)?;
     let asked = query.list("tags");
     let tags = if asked.is_empty() { body.strings("tags", TAG_LIMIT) } else { Some(asked) };
     if tags.is_none() {

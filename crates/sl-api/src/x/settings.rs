@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use bytes::Bytes;
 use serde_json::Value;
 use sl_core::catalog::ValueBasis;
 
@@ -24,9 +23,8 @@ const WINDOW_LIMIT: Duration = Duration::from_secs(30 * 24 * 3600);
 pub(crate) async fn smart_link(
     State(app): State<App>,
     OwnLink(mut link): OwnLink,
-    bytes: Bytes,
+    mut body: Body,
 ) -> Result<Reply> {
-    let mut body = Body::read(&bytes)?;
     match body.text("name", 255) {
         Given::Absent => {}
         Given::Null => body.wrong("name", "must not be empty."),
@@ -71,10 +69,9 @@ pub(crate) async fn pixel(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-    bytes: Bytes,
+    mut body: Body,
 ) -> Result<Reply> {
     let mut pixel = pixels::own_pixel(&app, caller.team(), &id).await?;
-    let mut body = Body::read(&bytes)?;
     if body.raw("value_basis").is_some() {
         let basis = body.choice("value_basis", "gross, net", |word| match word {
             "gross" => Some(ValueBasis::Gross),
