@@ -144,12 +144,19 @@ pub(crate) struct App(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) parts: ApiParts,
     pub(crate) recent: Recent,
+    /// Management calls that change something go one at a time: rows are read, changed and written whole.
+    pub(crate) writes: tokio::sync::Mutex<()>,
     pub(crate) pages: Pages,
 }
 
 impl App {
     pub(crate) fn new(parts: ApiParts) -> Self {
-        Self(Arc::new(Inner { parts, recent: Recent::default(), pages: Pages::compile() }))
+        Self(Arc::new(Inner {
+            parts,
+            recent: Recent::default(),
+            writes: tokio::sync::Mutex::new(()),
+            pages: Pages::compile(),
+        }))
     }
 
     pub(crate) fn now(&self) -> Timestamp {

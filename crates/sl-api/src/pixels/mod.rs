@@ -13,7 +13,7 @@ use sl_core::{
 
 use crate::{
     access::OwnLink,
-    body::Body,
+    body::{Body, TOKEN_FIELD},
     error::{ApiError, Result},
     parts::App,
     reply::Reply,
@@ -33,7 +33,7 @@ pub(crate) async fn create(
     let words = "meta, tiktok, snapchat, creatortraffic";
     let platform = body.choice("platform", words, PlatformKind::from_word);
     let pixel_id = fields::pixel_id(&mut body, platform);
-    let token = body.required("pixel_access_token", fields::TOKEN_LIMIT);
+    let token = body.required(TOKEN_FIELD, fields::TOKEN_LIMIT);
     let now = app.now();
     let mut pixel = Pixel {
         id: PixelId(0),
@@ -76,7 +76,7 @@ pub(crate) async fn update(
     {
         pixel.pixel_id = id;
     }
-    let token = body.text("pixel_access_token", fields::TOKEN_LIMIT).value();
+    let token = body.text(TOKEN_FIELD, fields::TOKEN_LIMIT).value();
     fields::optional(&mut body, &mut pixel);
     body.finish()?;
     if token.is_some() {

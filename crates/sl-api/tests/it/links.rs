@@ -152,6 +152,15 @@ async fn tags_are_at_the_root_and_in_data() {
 }
 
 #[tokio::test]
+async fn changes_made_at_the_same_moment_all_stay() {
+    let world = World::start().await;
+    let path = format!("/api/smart-links/{}/tags", create(&world, "t").await);
+    let add = async |n: usize| world.send("POST", &path, json!({ "tags": [format!("tag{n}")] })).await;
+    tokio::join!(add(0), add(1), add(2), add(3), add(4), add(5));
+    assert_eq!(world.get(&path).await["tags"].as_array().unwrap().len(), 6);
+}
+
+#[tokio::test]
 async fn our_own_settings_of_a_link_can_be_changed() {
     let world = World::start().await;
     let path = format!("/api/x/smart-links/{}", create(&world, "t").await);

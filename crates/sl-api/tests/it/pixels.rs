@@ -85,6 +85,9 @@ async fn an_update_changes_only_what_is_sent_and_no_error_repeats_a_token() {
         .await;
     assert!(body["errors"]["platform"].is_array());
     assert!(!body.to_string().contains("EAAB"));
+    let nested = json!({ "pixel_access_token": { "token": "EAAB-nested" } });
+    let (_, body) = world.call("PATCH", &path, Some(&nested)).await;
+    assert!(body["errors"]["pixel_access_token"].is_array() && !body.to_string().contains("EAAB"));
     let body = world
         .send(
             "PATCH",
