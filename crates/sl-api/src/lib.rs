@@ -1,1 +1,33 @@
-//! sl-api
+//! The management API (contract A), the webhook intake (contract D) and the dashboard: what people and other programs
+//! talk to, on the private listener.
+//!
+//! [`router`] serves all of it, [`intake_router`] the intake alone. Everything outside comes in through [`ApiParts`].
+//! Answers come from stored data; what is asked of other roles is written to the catalog, the journal or the outbox.
+//!
+//! This crate never calls the creator platform or an ad platform, and never reads a clock or draws a random number of
+//! its own.
+
+mod access;
+mod body;
+mod dashboard;
+mod error;
+mod intake;
+mod keys;
+mod operations;
+mod parts;
+mod people;
+mod pixels;
+mod postbacks;
+mod query;
+mod reply;
+mod routes;
+mod signature;
+mod smart_links;
+mod x;
+
+pub use keys::{KeyError, NewKey, create_key, ensure_team_and_owner_key, list_keys, revoke_key};
+pub use parts::{
+    ApiParts, ApiSettings, PixelTester, PoolStatus, ProgressFacts, ProgressSource, Random, StockStatus,
+    TestEvent, TestRefused,
+};
+pub use routes::{intake_router, router};

@@ -197,6 +197,20 @@ impl Progress {
             updated_at: created_at,
         }
     }
+
+    /// Due now, with the whole retry schedule before it; somebody asked for it. What was learnt stays: the warnings, the
+    /// last answer, and since when a receiver may have it without our knowing (the 47 hours go on from there).
+    #[must_use]
+    pub fn replayed(&self, now: Timestamp) -> Self {
+        Self {
+            state: DeliveryState::Waiting,
+            attempts: 0,
+            next_attempt_at: Some(now),
+            reason: None,
+            updated_at: now,
+            ..self.clone()
+        }
+    }
 }
 
 /// A job with its progress.

@@ -1,0 +1,163 @@
+//! Who asks, and may they (contract A.1, F; decisions 13).
+
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, header, request::Parts};
+use sl_core::{
+    apikey::KeySecret,
+    catalog::{ApiKey, SmartLink},
+    ids::TeamId,
+    time::Timestamp,
+};
+
+use crate::{
+    body::BODY_LIMIT,
+    error::{ApiError, Result},
+    parts::App,
+};
+
+/// What an endpoint demands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Nothing, or it looks itself.
+    Open,
+    /// Any valid key.
+    AnyKey,
+    /// A key with this permission of contract F.
+    Needs(&'static str),
+}
+
+/// The key behind a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller(pub(crate) ApiKey);
+
+impl Caller {
+    pub(crate) fn team(&self) -> TeamId {
+        self.0.team
+    }
+
+    /// # Errors
+    /// 403 naming the permission.
+    pub(crate) fn must(&self, permission: &'static str) -> Result<()> {
+        if self.may(permission) { Ok(()) } else { Err(ApiError::Forbidden(permission)) }
+    }
+
+    pub(crate) fn may(&self, permission: &str) -> bool {
+        self.0.permissions.iter().any(|own| own == permission)
+    }
+}
+
+/// Layer of every route: checks the key, then hands the [`Caller`] on.
+pub(crate) async fn guard(
+    State((app, access)): State<(App, Access)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if access == Access::Open {
+        return next.run(request).await;
+    }
+    match admitted(&app, access, request.headers()).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            if request.method().is_safe() || request.uri().path().ends_with(SENDS_FIRST) {
+                next.run(request).await
+            } else {
+                run_alone(&app, request, next).await
+            }
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+/// A test event waits for an ad platform and changes nothing here.
+const SENDS_FIRST: &str = "/test-event";
+
+/// Runs a call that changes something while no other does. The body is read before, so that a slow client keeps nobody
+/// waiting.
+async fn run_alone(app: &App, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, BODY_LIMIT).await else {
+        return ApiError::TooLarge(BODY_LIMIT).into_response();
+    };
+    let _alone = app.writes.lock().await;
+    next.run(Request::from_parts(parts, body.into())).await
+}
+
+async fn admitted(app: &App, access: Access, headers: &HeaderMap) -> Result<Caller> {
+    let secret =
+        bearer(headers).and_then(|text| KeySecret::parse(text).ok()).ok_or(ApiError::Unauthorized)?;
+    let caller = caller(app, secret.hash()).await?;
+    if let Access::Needs(permission) = access {
+        caller.must(permission)?;
+    }
+    Ok(caller)
+}
+
+/// The caller of a key that is known and not revoked. Notes its use, to the minute.
+pub(crate) async fn caller(app: &App, hash: [u8; 32]) -> Result<Caller> {
+    let key = app.store.catalog.key_by_hash(hash).await?.ok_or(ApiError::Unauthorized)?;
+    if key.revoked_at.is_some() {
+        return Err(ApiError::Unauthorized);
+    }
+    let minute = Timestamp(app.now().0.div_euclid(60_000) * 60_000);
+    if key.last_used_at.is_none_or(|last| last < minute) {
+        app.store.catalog.touch_key(key.id, minute).await?;
+    }
+    Ok(Caller(key))
+}
+
+/// The token of `Authorization: Bearer …`.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
+        parts.extensions.get::<Self>().cloned().ok_or(ApiError::Unauthorized)
+    }
+}
+
+/// The live Smart Link of the path, of the caller's own team; anything else is 404 (contract A.3).
+#[derive(Debug)]
+pub(crate) struct OwnLink(pub(crate) SmartLink);
+
+impl FromRequestParts<App> for OwnLink {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let id = path_part(parts, app, "smart_link_id").await?;
+        own_link(app, caller.team(), &id).await.map(Self)
+    }
+}
+
+/// A part of the path by its name.
+async fn path_part(parts: &mut Parts, app: &App, name: &str) -> Result<String> {
+    let params = axum::extract::RawPathParams::from_request_parts(parts, app)
+        .await
+        .map_err(|_| ApiError::NotFound("path"))?;
+    params
+        .iter()
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value.to_owned())
+        .ok_or(ApiError::NotFound("path"))
+}
+
+/// A live link of `team`.
+pub(crate) async fn own_link(app: &App, team: TeamId, id: &str) -> Result<SmartLink> {
+    let missing = || ApiError::NotFound("smart link");
+    let id = id.parse().map_err(|_| missing())?;
+    app.store
+        .catalog
+        .link(id)
+        .await?
+        .filter(|link| link.team == team && link.deleted_at.is_none())
+        .ok_or_else(missing)
+}

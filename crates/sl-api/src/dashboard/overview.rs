@@ -1,0 +1,52 @@
+//! All links with what they brought.
+
+use axum::{extract::State, response::Response};
+use serde_json::{Value, json};
+use sl_core::{money::Cents, step::LinkTotals};
+
+use crate::{
+    dashboard::{dollars, failed, page, session::Session},
+    error::Result,
+    parts::App,
+    smart_links::list::rows,
+};
+
+/// Newest ones shown; the API pages through all of them.
+const SHOWN: usize = 200;
+
+pub(crate) async fn overview(State(app): State<App>, session: Session) -> Response {
+    match content(&app, &session).await {
+        Ok(content) => page(&app, "overview.html", &session, content),
+        Err(error) => failed(&app, Some(&session), &error),
+    }
+}
+
+async fn content(app: &App, session: &Session) -> Result<Value> {
+    session.must("smart-links.view")?;
+    let mut links = app.store.catalog.links(session.caller.team()).await?;
+    let count = links.len();
+    links.truncate(SHOWN);
+    let rows = rows(app, session.caller.team(), &links).await?;
+    let sum = |of: fn(&LinkTotals) -> u64| rows.iter().map(|(_, totals)| of(totals)).sum::<u64>();
+    let revenue: Cents = rows.iter().filter_map(|(_, totals)| totals.revenue).sum();
+    let outbox = app.store.outbox.counts(app.now()).await?;
+    let dead_letters = app.store.reports.dead_letter_count().await?;
+    let shown = rows.iter().map(|(row, totals)| {
+        let mut row = row.clone();
+        if let Some(row) = row.as_object_mut() {
+            row.insert("dollars".to_owned(), json!(dollars(totals.revenue.unwrap_or_default())));
+        }
+        row
+    });
+    Ok(json!({
+        "title": "Smart Links",
+        "count": count,
+        "links": shown.collect::<Vec<_>>(),
+        "clicks": sum(|totals| totals.clicks),
+        "subscribers": sum(|totals| totals.subscribers),
+        "revenue": dollars(revenue),
+        "parked": outbox.parked,
+        "waiting": outbox.waiting,
+        "dead_letters": dead_letters,
+    }))
+}

@@ -1,0 +1,80 @@
+//! The fields of a pixel and their rules (contract A.8.1, G.2).
+
+use sl_core::{
+    catalog::{EventMap, Pixel, PlatformKind},
+    delivery::EventName,
+};
+
+use crate::body::{Body, Given};
+
+/// Access tokens of today have up to some 500 characters.
+pub(crate) const TOKEN_LIMIT: usize = 4000;
+
+/// Required, but for CreatorTraffic, which has none (contract G.1).
+pub(crate) fn pixel_id(body: &mut Body, platform: Option<PlatformKind>) -> Option<String> {
+    if platform == Some(PlatformKind::Creatortraffic) {
+        return Some(body.text("pixel_id", 255).value().unwrap_or_default());
+    }
+    body.required("pixel_id", 255)
+}
+
+/// What a new pixel sends unless told otherwise (contract G.2).
+pub(crate) fn default_events(platform: PlatformKind) -> EventMap {
+    let name = |name: &str| Some(EventName(name.to_owned()));
+    match platform {
+        PlatformKind::Meta => EventMap {
+            event_click: name("ViewContent"),
+            event_new_subscriber: name("Subscribe"),
+            event_first_transaction: name("Purchase"),
+            event_new_transaction: name("Purchase"),
+            event_fan_sent_3_messages: name("Lead"),
+            ..EventMap::default()
+        },
+        PlatformKind::Tiktok => EventMap {
+            event_click: name("ViewContent"),
+            event_new_subscriber: name("Subscribe"),
+            event_first_transaction: name("CompletePayment"),
+            event_new_transaction: name("CompletePayment"),
+            ..EventMap::default()
+        },
+        PlatformKind::Snapchat => EventMap {
+            event_click: name("VIEW_CONTENT"),
+            event_new_subscriber: name("SIGN_UP"),
+            event_first_transaction: name("PURCHASE"),
+            event_new_transaction: name("PURCHASE"),
+            event_fan_sent_3_messages: name("LEVEL_COMPLETE"),
+            ..EventMap::default()
+        },
+        // No mapping: new subscribers only, and this says so in the same words.
+        PlatformKind::Creatortraffic => {
+            EventMap { event_new_subscriber: name("new_subscriber"), ..EventMap::default() }
+        }
+    }
+}
+
+/// Label, URL and the seven events: omitted keeps, `null` clears.
+pub(crate) fn optional(body: &mut Body, pixel: &mut Pixel) {
+    body.text("label", 100).apply(&mut pixel.label);
+    if let Given::Value(text) = body.text("event_source_url", 2048)
+        && !url::Url::parse(&text).is_ok_and(|url| ["http", "https"].contains(&url.scheme()))
+    {
+        body.wrong("event_source_url", "must be an absolute http or https URL.");
+    }
+    body.text("event_source_url", 2048).apply(&mut pixel.event_source_url);
+    let events = &mut pixel.events;
+    for (key, slot) in [
+        ("event_click", &mut events.event_click),
+        ("event_new_subscriber", &mut events.event_new_subscriber),
+        ("event_first_transaction", &mut events.event_first_transaction),
+        ("event_new_transaction", &mut events.event_new_transaction),
+        ("event_message_received_from_fan", &mut events.event_message_received_from_fan),
+        ("event_fan_sent_1_message", &mut events.event_fan_sent_1_message),
+        ("event_fan_sent_3_messages", &mut events.event_fan_sent_3_messages),
+    ] {
+        match body.text(key, 100) {
+            Given::Absent => {}
+            Given::Null => *slot = None,
+            Given::Value(name) => *slot = Some(EventName(name)),
+        }
+    }
+}

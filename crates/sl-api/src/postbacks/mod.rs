@@ -1,0 +1,163 @@
+//! Postbacks: a buyer's own URLs (contract A.9).
+
+mod fields;
+
+use std::collections::HashMap;
+
+use axum::extract::{Path, State};
+use serde_json::{Value, json};
+use sl_core::{
+    catalog::{Account, Postback, PostbackMethod, PostbackScope, SmartLink},
+    conversion::ConversionKind,
+    delivery::{Delivery, DeliveryState, Destination, RenderedRequest},
+    ids::{AccountId, PostbackId, SmartLinkId, TeamId},
+};
+
+use crate::{
+    access::Caller,
+    body::Body,
+    error::{ApiError, Result},
+    parts::App,
+    reply::Reply,
+    smart_links::fans::short,
+};
+
+pub(crate) async fn create(State(app): State<App>, caller: Caller, mut body: Body) -> Result<Reply> {
+    let now = app.now();
+    let mut postback = Postback {
+        id: PostbackId(0),
+        team: caller.team(),
+        url: String::new(),
+        method: PostbackMethod::Get,
+        body: None,
+        headers: Vec::new(),
+        scope: PostbackScope::Global,
+        conversion_types: Vec::new(),
+        created_at: now,
+        updated_at: now,
+    };
+    fields::read(&app, &mut body, &mut postback).await?;
+    body.finish()?;
+    postback.id = app.store.catalog.next_postback_id().await?;
+    save(&app, postback).await
+}
+
+/// Not partial for `url`, `smart_link_scope` and `conversion_types` (contract A.9.1).
+pub(crate) async fn update(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    mut body: Body,
+) -> Result<Reply> {
+    let mut postback = own(&app, caller.team(), &id).await?;
+    fields::read(&app, &mut body, &mut postback).await?;
+    body.finish()?;
+    postback.updated_at = app.now();
+    save(&app, postback).await
+}
+
+async fn save(app: &App, postback: Postback) -> Result<Reply> {
+    app.store.catalog.put_postback(postback.clone()).await?;
+    let links = Links::read(app, postback.team).await?;
+    Ok(Reply::data(object(app, &postback, &links).await?))
+}
+
+pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Result<Reply> {
+    let links = Links::read(&app, caller.team()).await?;
+    let mut rows = Vec::new();
+    for postback in app.store.catalog.postbacks(caller.team()).await? {
+        rows.push(object(&app, &postback, &links).await?);
+    }
+    Ok(Reply::data(rows))
+}
+
+pub(crate) async fn show(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
+    let postback = own(&app, caller.team(), &id).await?;
+    let links = Links::read(&app, caller.team()).await?;
+    Ok(Reply::data(object(&app, &postback, &links).await?))
+}
+
+/// Answers `{}`: it parses everywhere (contract A.9.2).
+pub(crate) async fn delete(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
+    let postback = own(&app, caller.team(), &id).await?;
+    app.store.catalog.delete_postback(postback.id).await?;
+    Ok(Reply::bare(json!({})))
+}
+
+async fn own(app: &App, team: TeamId, id: &str) -> Result<Postback> {
+    let id = id.parse().map(PostbackId).map_err(|_| ApiError::NotFound("postback"))?;
+    let postback = app.store.catalog.postback(id).await?;
+    postback.filter(|postback| postback.team == team).ok_or(ApiError::NotFound("postback"))
+}
+
+/// The team's live links, for `smart_links`.
+struct Links {
+    links: HashMap<SmartLinkId, SmartLink>,
+    accounts: HashMap<AccountId, Account>,
+}
+
+impl Links {
+    async fn read(app: &App, team: TeamId) -> Result<Self> {
+        let links = app.store.catalog.links(team).await?;
+        let accounts = app.store.catalog.accounts(team).await?;
+        Ok(Self {
+            links: links.into_iter().map(|link| (link.id, link)).collect(),
+            accounts: accounts.into_iter().map(|account| (account.id.clone(), account)).collect(),
+        })
+    }
+
+    /// `None` for a link that was deleted since.
+    fn object(&self, id: SmartLinkId) -> Option<Value> {
+        let link = self.links.get(&id)?;
+        let account = self.accounts.get(&link.account);
+        Some(json!({
+            "link_ulid": link.id.to_string(),
+            "name": link.name,
+            "account_display_name": account.map(|account| account.display_name.as_str()).unwrap_or_default(),
+            "account_prefixed_id": link.account.as_str(),
+        }))
+    }
+}
+
+async fn object(app: &App, postback: &Postback, links: &Links) -> Result<Value> {
+    let (scope, ids) = match &postback.scope {
+        PostbackScope::Global => ("global", &[][..]),
+        PostbackScope::Links(ids) => ("campaign_specific", ids.as_slice()),
+    };
+    let latest = app.store.outbox.latest(Destination::Postback(postback.id)).await?;
+    let headers = postback.headers.iter().map(|header| json!({ "name": header.name, "value": header.value }));
+    let types = postback.conversion_types.iter().copied().map(ConversionKind::as_str);
+    Ok(json!({
+        "id": postback.id.0,
+        "url": postback.url,
+        "http_method": match postback.method { PostbackMethod::Get => "GET", PostbackMethod::Post => "POST" },
+        "body": postback.body,
+        "headers": headers.collect::<Vec<_>>(),
+        "smart_link_scope": scope,
+        "conversion_types": types.collect::<Vec<_>>(),
+        "smart_link_ids": ids.iter().map(SmartLinkId::to_string).collect::<Vec<_>>(),
+        "smart_links": ids.iter().filter_map(|id| links.object(*id)).collect::<Vec<_>>(),
+        "traffic_source_ids": [],
+        "traffic_sources": [],
+        "latest_response": latest.as_ref().map(|(delivery, request)| latest_response(delivery, request)),
+        "created_at": postback.created_at.iso(),
+        "updated_at": postback.updated_at.iso(),
+    }))
+}
+
+/// The last attempt (decisions 17).
+fn latest_response(delivery: &Delivery, request: &RenderedRequest) -> Value {
+    let last = delivery.progress.last.as_ref();
+    json!({
+        "id": short(delivery.job.id.to_bytes()),
+        "conversion_type": delivery.job.kind.as_str(),
+        "postback_url": request.url,
+        "succeeded": delivery.progress.state == DeliveryState::Delivered,
+        "status_code": last.and_then(|last| last.status),
+        "error_type": last.and_then(|last| last.error_type.as_deref()),
+        "error_message": last
+            .filter(|_| delivery.progress.state != DeliveryState::Delivered)
+            .and_then(|last| last.message.as_deref()),
+        "created_at": last.map_or(delivery.job.created_at, |last| last.at).iso(),
+    })
+}

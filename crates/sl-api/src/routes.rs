@@ -1,0 +1,212 @@
+//! Every route with the permission it demands, in one table: the router is built from it and the OpenAPI document is
+//! tested against it.
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::from_fn_with_state,
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, delete, get, patch, post},
+};
+use http::Uri;
+
+use crate::{
+    access::{Access, guard},
+    body::BODY_LIMIT,
+    dashboard,
+    error::ApiError,
+    intake, operations,
+    parts::{ApiParts, App},
+    people, pixels, postbacks, smart_links, x,
+};
+
+use Access::{AnyKey, Needs, Open};
+
+const LINKS: Access = Needs("smart-links.view");
+const LINKS_MANAGE: Access = Needs("smart-links.manage");
+const PIXELS: Access = Needs("meta-pixels.view");
+const PIXELS_MANAGE: Access = Needs("meta-pixels.manage");
+const POSTBACKS: Access = Needs("postbacks.view");
+const POSTBACKS_MANAGE: Access = Needs("postbacks.manage");
+
+/// One method of one path.
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    access: Access,
+    handler: MethodRouter<App>,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $access:expr => $handler:expr;)*) => {
+        vec![$(Route { method: stringify!($method), path: $path, access: $access, handler: $method($handler) },)*]
+    };
+}
+
+/// Contract A.
+#[rustfmt::skip]
+fn contract() -> Vec<Route> {
+    routes! {
+        get    "/api/whoami" AnyKey => people::whoami;
+        get    "/api/accounts" Needs("accounts.view") => people::accounts;
+        post   "/api/smart-links" LINKS_MANAGE => smart_links::create::create;
+        get    "/api/smart-links" LINKS => smart_links::list::list;
+        get    "/api/smart-links/{smart_link_id}" LINKS => smart_links::show;
+        delete "/api/smart-links/{smart_link_id}" LINKS_MANAGE => smart_links::delete;
+        get    "/api/smart-links/{smart_link_id}/stats" LINKS => smart_links::stats::stats;
+        get    "/api/smart-links/{smart_link_id}/cohort-arps" LINKS => smart_links::cohort::arps;
+        get    "/api/smart-links/{smart_link_id}/fans" LINKS => smart_links::fans::fans;
+        get    "/api/smart-links/{smart_link_id}/spenders" LINKS => smart_links::fans::spenders;
+        get    "/api/smart-links/{smart_link_id}/clicks" LINKS => smart_links::clicks::clicks;
+        get    "/api/smart-links/{smart_link_id}/conversions" LINKS => smart_links::conversions::conversions;
+        get    "/api/smart-links/{smart_link_id}/tags" LINKS => smart_links::tags::show;
+        post   "/api/smart-links/{smart_link_id}/tags" LINKS_MANAGE => smart_links::tags::add;
+        delete "/api/smart-links/{smart_link_id}/tags" LINKS_MANAGE => smart_links::tags::remove;
+        get    "/api/link-tags" LINKS => smart_links::tags::in_use;
+        get    "/api/{account}/smart-links/{smart_link_id}/stats" LINKS => smart_links::stats::stats;
+        get    "/api/{account}/smart-links/{smart_link_id}/clicks" LINKS => smart_links::clicks::clicks;
+        get    "/api/{account}/smart-links/{smart_link_id}/conversions" LINKS => smart_links::conversions::conversions;
+        get    "/api/smart-links/{smart_link_id}/pixels" PIXELS => pixels::list;
+        post   "/api/smart-links/{smart_link_id}/pixels" PIXELS_MANAGE => pixels::create;
+        patch  "/api/smart-links/{smart_link_id}/pixels/{pixel_id}" PIXELS_MANAGE => pixels::update;
+        delete "/api/smart-links/{smart_link_id}/pixels/{pixel_id}" PIXELS_MANAGE => pixels::disconnect;
+        post   "/api/smart-links/{smart_link_id}/pixels/{pixel_id}/test-event" PIXELS_MANAGE => pixels::test::test_event;
+        post   "/api/smart-link-postbacks" POSTBACKS_MANAGE => postbacks::create;
+        get    "/api/smart-link-postbacks" POSTBACKS => postbacks::list;
+        get    "/api/smart-link-postbacks/{postback_id}" POSTBACKS => postbacks::show;
+        patch  "/api/smart-link-postbacks/{postback_id}" POSTBACKS_MANAGE => postbacks::update;
+        delete "/api/smart-link-postbacks/{postback_id}" POSTBACKS_MANAGE => postbacks::delete;
+    }
+}
+
+/// Ours (surface 2).
+#[rustfmt::skip]
+fn extensions() -> Vec<Route> {
+    routes! {
+        get   "/api/x/progress" Needs("logs.view") => x::progress::progress;
+        get   "/api/x/clicks/{click_id}" LINKS => x::clicks::show;
+        get   "/api/x/deliveries" POSTBACKS => x::deliveries::list;
+        get   "/api/x/deliveries/{delivery_id}" POSTBACKS => x::deliveries::show;
+        post  "/api/x/deliveries/{delivery_id}/replay" POSTBACKS_MANAGE => x::deliveries::replay;
+        get   "/api/x/dead-letters" Needs("webhooks.view") => x::dead_letters::list;
+        post  "/api/x/dead-letters/{dead_letter_id}/retry" Needs("webhooks.manage") => x::dead_letters::retry;
+        get   "/api/x/pool" Needs("tracking-links.view") => x::pool::pool;
+        patch "/api/x/smart-links/{smart_link_id}" LINKS_MANAGE => x::settings::smart_link;
+        patch "/api/x/pixels/{pixel_id}" PIXELS_MANAGE => x::settings::pixel;
+    }
+}
+
+/// Health, metrics, the document, the dashboard; they look for a key or session themselves where one is needed.
+#[rustfmt::skip]
+fn open() -> Vec<Route> {
+    routes! {
+        get  "/healthz" Open => operations::healthz;
+        get  "/readyz" Open => operations::readyz;
+        get  "/metrics" Open => operations::metrics;
+        get  "/openapi.json" Open => operations::openapi;
+        get  "/" Open => dashboard::overview::overview;
+        get  "/assets/style.css" Open => dashboard::style;
+        get  "/login" Open => dashboard::session::form;
+        post "/login" Open => dashboard::session::login;
+        post "/logout" Open => dashboard::session::logout;
+        get  "/links/{smart_link_id}" Open => dashboard::link::link;
+        get  "/deliveries" Open => dashboard::deliveries::list;
+        post "/deliveries/{delivery_id}/replay" Open => dashboard::deliveries::replay;
+        get  "/pool" Open => dashboard::pool::pool;
+        get  "/dead-letters" Open => dashboard::dead_letters::list;
+        post "/dead-letters/{dead_letter_id}/retry" Open => dashboard::dead_letters::retry;
+    }
+}
+
+#[rustfmt::skip]
+fn webhooks() -> Vec<Route> {
+    routes! {
+        post "/webhooks/onlyfansapi" Open => intake::webhook;
+    }
+}
+
+/// Everything of the admin listener (surface 2): API, intake, operations and dashboard.
+#[must_use]
+pub fn router(parts: ApiParts) -> Router {
+    build(parts, contract().into_iter().chain(extensions()).chain(open()).chain(webhooks()))
+}
+
+/// The webhook intake alone, with health and metrics: the role `intake`.
+#[must_use]
+pub fn intake_router(parts: ApiParts) -> Router {
+    let operations =
+        open().into_iter().filter(|route| ["/healthz", "/readyz", "/metrics"].contains(&route.path));
+    build(parts, webhooks().into_iter().chain(operations))
+}
+
+fn build(parts: ApiParts, routes: impl Iterator<Item = Route>) -> Router {
+    let app = App::new(parts);
+    let mut router = Router::new();
+    for route in routes {
+        let layer = from_fn_with_state((app.clone(), route.access), guard);
+        router = router.route(route.path, route.handler.route_layer(layer));
+    }
+    router
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(app)
+}
+
+async fn unknown_path(uri: Uri) -> Response {
+    tracing::debug!(path = uri.path(), "unknown path");
+    ApiError::NotFound("path").into_response()
+}
+
+async fn wrong_method() -> Response {
+    ApiError::WrongMethod.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    fn served() -> BTreeSet<(String, String)> {
+        let routes = contract().into_iter().chain(extensions()).chain(open()).chain(webhooks());
+        routes.map(|route| (route.path.to_owned(), route.method.to_owned())).collect()
+    }
+
+    fn documented() -> BTreeSet<(String, String)> {
+        let document: Value = serde_json::from_str(operations::OPENAPI).unwrap();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+        let mut operations = BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for method in item.as_object().unwrap().keys().filter(|key| *key != "parameters") {
+                operations.insert((path.clone(), method.clone()));
+            }
+        }
+        operations
+    }
+
+    #[test]
+    fn the_openapi_document_names_every_route_and_nothing_else() {
+        let (served, documented) = (served(), documented());
+        assert_eq!(served.difference(&documented).collect::<Vec<_>>(), Vec::<&(String, String)>::new());
+        assert_eq!(documented.difference(&served).collect::<Vec<_>>(), Vec::<&(String, String)>::new());
+    }
+
+    #[test]
+    fn everything_under_api_needs_a_key() {
+        for route in contract().into_iter().chain(extensions()) {
+            assert!(route.path.starts_with("/api/"));
+            assert_ne!(route.access, Open, "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn what_changes_something_needs_a_manage_permission() {
+        for route in contract().into_iter().chain(extensions()).filter(|route| route.method != "get") {
+            let Needs(permission) = route.access else { panic!("{} needs no permission", route.path) };
+            assert!(permission.ends_with(".manage"), "{}", route.path);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Raw conversions (contract A.6.10).
+
+use std::collections::{BTreeSet, HashMap};
+
+use axum::extract::State;
+use serde_json::{Value, json};
+use sl_core::{
+    click::ClickRow,
+    conversion::{Conversion, ConversionKind, FanProfile, is_reversal},
+    ids::{ClickId, FanId},
+    money::Cents,
+};
+use sl_store::reports::ConversionFilter;
+
+use crate::{
+    access::OwnLink,
+    error::{Result, shown},
+    parts::App,
+    query::Query,
+    reply::Reply,
+    smart_links::clicks::{self, Asked, chart, points},
+};
+
+pub(crate) async fn conversions(
+    State(app): State<App>,
+    OwnLink(link): OwnLink,
+    mut query: Query,
+) -> Result<Reply> {
+    let asked = Asked::read(&mut query);
+    let kind = kind(&mut query);
+    let fan = query.text("onlyfans_user_id", 64).map(FanId::from);
+    query.finish()?;
+    let range = asked.dates.range();
+    let filter = ConversionFilter {
+        range,
+        bots: asked.bots,
+        duplicates: asked.duplicates,
+        kind,
+        fan,
+        limit: usize::MAX,
+        offset: 0,
+    };
+    let is_whole = asked.bots && asked.duplicates && filter.fan.is_none();
+    let all = app.store.reports.conversions(link.id, filter).await?;
+    let revenue = if is_whole && kind.is_none_or(|kind| kind == ConversionKind::NewTransaction) {
+        // Reversals subtract on their own day (decisions 19), which only the rollups know.
+        let hours = app.store.reports.hours(link.id, range).await?;
+        hours.iter().map(|(_, rollup)| rollup.gross).sum()
+    } else {
+        credited(&all)
+    };
+    let subscribed = all.iter().filter(|row| row.kind == ConversionKind::NewSubscriber);
+    let subscribers: BTreeSet<&FanId> = subscribed.map(|row| &row.fan).collect();
+    let page: Vec<&Conversion> = all.iter().skip(asked.offset).take(asked.limit).collect();
+    let mut filters = asked.echo(&link, app.now());
+    if let Some(filters) = filters.as_object_mut() {
+        filters.insert("conversion_type".to_owned(), json!(kind.map(ConversionKind::as_str)));
+    }
+    Ok(Reply::data(json!({
+        "summary": {
+            "conversions_total": all.len(),
+            "subscribers_total": subscribers.len(),
+            "revenue_total": revenue.to_json(),
+        },
+        "chart": points(chart(all.iter().map(|row| (row.at, 1))), "conversions"),
+        "rows": rows(&app, page).await?,
+        "filters": filters,
+    })))
+}
+
+fn kind(query: &mut Query) -> Option<ConversionKind> {
+    let word = query.raw("conversion_type")?.to_owned();
+    let kind = ConversionKind::from_slug(&word);
+    if kind.is_none() {
+        let known = ConversionKind::ALL.map(ConversionKind::as_str).join(", ");
+        query.wrong("conversion_type", format!("must be one of {known}, not {}.", shown(&word)));
+    }
+    kind
+}
+
+/// Gross of transactions that stand; a subscriber row repeats money that its transaction carries (contract B.5).
+pub(crate) fn credited<'a>(rows: impl IntoIterator<Item = &'a Conversion>) -> Cents {
+    rows.into_iter().filter(|row| stands(row)).map(|row| row.gross).sum()
+}
+
+/// A transaction that was not taken back.
+pub(crate) fn stands(row: &Conversion) -> bool {
+    row.kind == ConversionKind::NewTransaction
+        && !row.transaction.as_ref().is_some_and(|transaction| is_reversal(&transaction.status))
+}
+
+/// Rows with their click and fan; each is read once.
+pub(crate) async fn rows(app: &App, page: Vec<&Conversion>) -> Result<Vec<Value>> {
+    let mut clicks: HashMap<ClickId, Option<ClickRow>> = HashMap::new();
+    let mut fans: HashMap<&FanId, FanProfile> = HashMap::new();
+    let mut rows = Vec::with_capacity(page.len());
+    for conversion in page {
+        if let Some(id) = conversion.click
+            && !clicks.contains_key(&id)
+        {
+            clicks.insert(id, app.store.reports.click(conversion.team, id).await?);
+        }
+        if !fans.contains_key(&conversion.fan) {
+            let known = app.store.reports.fan(&conversion.account, &conversion.fan).await?;
+            fans.insert(&conversion.fan, known.unwrap_or_default());
+        }
+        let click = conversion.click.and_then(|id| clicks.get(&id)).and_then(Option::as_ref);
+        rows.push(row(conversion, fans.get(&conversion.fan), click));
+    }
+    Ok(rows)
+}
+
+fn row(conversion: &Conversion, fan: Option<&FanProfile>, click: Option<&ClickRow>) -> Value {
+    let fan_id = conversion.fan.as_str();
+    let handle = fan.and_then(|fan| fan.username.clone()).unwrap_or_else(|| format!("u{fan_id}"));
+    json!({
+        "id": conversion.id.to_string(),
+        "conversion_type": conversion.kind.as_str(),
+        "amount_gross": conversion.gross.to_json(),
+        "amount_net": conversion.net.to_json(),
+        "conversion_at": conversion.at.iso(),
+        "fan_onlyfans_id": fan_id,
+        "fan": {
+            "onlyfans_id": fan_id,
+            "username": handle,
+            "name": fan.and_then(|fan| fan.name.as_deref()),
+            "avatar_url": fan.and_then(|fan| fan.avatar.as_deref()),
+            "onlyfans_url": format!("https://onlyfans.com/{handle}"),
+        },
+        // Decisions 40: shown beside the amounts, which a reversal leaves alone.
+        "status": conversion.transaction.as_ref().map(|transaction| transaction.status.as_str()),
+        "transaction_type": conversion.transaction.as_ref().map(|transaction| transaction.kind.as_str()),
+        "click": click.map(clicks::row),
+    })
+}

@@ -1,0 +1,181 @@
+//! The outbox: states, attempts, replay (decisions 24, 34, 43).
+
+use std::collections::HashMap;
+
+use axum::extract::{Path, State};
+use serde_json::{Value, json};
+use sl_core::{
+    catalog::{Pixel, Postback},
+    delivery::{Attempt, Delivery, DeliveryState, Destination},
+    ids::{DeliveryId, PixelId, PostbackId, TeamId},
+};
+use sl_store::outbox::DeliveryFilter;
+
+use crate::{
+    access::Caller,
+    error::{ApiError, Result, shown},
+    parts::App,
+    query::Query,
+    reply::Reply,
+    x::paging,
+};
+
+pub(crate) async fn list(State(app): State<App>, caller: Caller, mut query: Query) -> Result<Reply> {
+    let filter = filter(&mut query);
+    query.finish()?;
+    let (rows, next) = page(&app, caller.team(), filter).await?;
+    let objects = objects(&app, caller.team(), &rows).await?;
+    Ok(Reply::page(objects, next.map(|id| id.to_string())))
+}
+
+pub(crate) fn filter(query: &mut Query) -> DeliveryFilter {
+    let (limit, after) = paging(query);
+    DeliveryFilter { state: state(query), destination: destination(query), limit, after }
+}
+
+/// One page, and the cursor of the next when there is more.
+pub(crate) async fn page(
+    app: &App,
+    team: TeamId,
+    mut filter: DeliveryFilter,
+) -> Result<(Vec<Delivery>, Option<DeliveryId>)> {
+    let limit = filter.limit;
+    filter.limit += 1;
+    let mut rows = app.store.outbox.list(team, filter).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = if more { rows.last().map(|row| row.job.id) } else { None };
+    Ok((rows, next))
+}
+
+fn state(query: &mut Query) -> Option<DeliveryState> {
+    let word = query.raw("state")?.to_owned();
+    let state = DeliveryState::ALL.into_iter().find(|state| state.as_str() == word);
+    if state.is_none() {
+        let known = DeliveryState::ALL.map(DeliveryState::as_str).join(", ");
+        query.wrong("state", format!("must be one of {known}, not {}.", shown(&word)));
+    }
+    state
+}
+
+/// `pixel:9` or `postback:14`.
+fn destination(query: &mut Query) -> Option<Destination> {
+    let word = query.raw("destination")?.to_owned();
+    let destination = word.split_once(':').and_then(|(kind, id)| match (kind, id.parse()) {
+        ("pixel", Ok(id)) => Some(Destination::Pixel(PixelId(id))),
+        ("postback", Ok(id)) => Some(Destination::Postback(PostbackId(id))),
+        _ => None,
+    });
+    if destination.is_none() {
+        query.wrong("destination", format!("must be written pixel:9 or postback:14, not {}.", shown(&word)));
+    }
+    destination
+}
+
+/// With all attempts.
+pub(crate) async fn show(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
+    let delivery = own(&app, caller.team(), &id).await?;
+    with_attempts(&app, &delivery).await
+}
+
+/// Makes it due now, with its whole schedule again. Body and event id stay what they were (promise 7), so a receiver that
+/// has it already recognises it.
+pub(crate) async fn replay(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
+    let delivery = replayed(&app, caller.team(), &id).await?;
+    with_attempts(&app, &delivery).await
+}
+
+/// Replays and gives back the delivery as it is now.
+pub(crate) async fn replayed(app: &App, team: TeamId, id: &str) -> Result<Delivery> {
+    let mut delivery = own(app, team, id).await?;
+    delivery.progress = delivery.progress.replayed(app.now());
+    app.store.outbox.record(delivery.job.id, None, delivery.progress.clone()).await?;
+    Ok(delivery)
+}
+
+async fn with_attempts(app: &App, delivery: &Delivery) -> Result<Reply> {
+    let attempts = app.store.outbox.attempts(delivery.job.id).await?;
+    let mut row =
+        objects(app, delivery.job.team, std::slice::from_ref(delivery)).await?.pop().unwrap_or_default();
+    if let Some(row) = row.as_object_mut() {
+        row.insert("attempt_log".to_owned(), attempts.iter().map(attempt).collect());
+    }
+    Ok(Reply::data(row))
+}
+
+async fn own(app: &App, team: TeamId, id: &str) -> Result<Delivery> {
+    let missing = || ApiError::NotFound("delivery");
+    let id = id.parse().map_err(|_| missing())?;
+    app.store.outbox.delivery(team, id).await?.ok_or_else(missing)
+}
+
+/// Rows with the names of their destinations; each is read once.
+pub(crate) async fn objects(app: &App, team: TeamId, rows: &[Delivery]) -> Result<Vec<Value>> {
+    let mut known: HashMap<Destination, Value> = HashMap::new();
+    let mut objects = Vec::with_capacity(rows.len());
+    for row in rows {
+        let to = row.job.destination;
+        if !known.contains_key(&to) {
+            known.insert(to, named(app, team, to).await?);
+        }
+        objects.push(object(row, known.get(&to).cloned().unwrap_or_default()));
+    }
+    Ok(objects)
+}
+
+fn object(row: &Delivery, destination: Value) -> Value {
+    let (job, progress) = (&row.job, &row.progress);
+    let last = progress.last.as_ref();
+    json!({
+        "id": job.id.to_string(),
+        "event_id": job.event_id,
+        "kind": job.kind.as_str(),
+        "smart_link_id": job.link.to_string(),
+        "conversion_id": job.conversion.map(|id| id.to_string()),
+        "click_id": job.click.map(|id| id.to_string()),
+        "destination": destination,
+        "state": progress.state.as_str(),
+        "reason": progress.reason,
+        "attempts": progress.attempts,
+        "next_attempt_at": progress.next_attempt_at.map(|at| at.iso()),
+        "created_at": job.created_at.iso(),
+        "last": last.map(|last| json!({
+            "status_code": last.status, "error_type": last.error_type, "message": last.message,
+        })),
+        "warnings": progress.warnings,
+    })
+}
+
+fn attempt(attempt: &Attempt) -> Value {
+    json!({
+        "at": attempt.at.iso(),
+        "milliseconds": attempt.millis,
+        "status_code": attempt.status,
+        "error_type": attempt.error_type,
+        "message": attempt.message,
+    })
+}
+
+/// A destination that is gone keeps its number.
+async fn named(app: &App, team: TeamId, destination: Destination) -> Result<Value> {
+    Ok(match destination {
+        Destination::Pixel(id) => {
+            let pixel = app.store.catalog.pixel(id).await?.filter(|pixel| pixel.team == team);
+            let platform = pixel.as_ref().map(|pixel| pixel.platform.as_str());
+            json!({ "kind": "pixel", "id": id.0, "platform": platform, "label": pixel.and_then(pixel_label) })
+        }
+        Destination::Postback(id) => {
+            let postback = app.store.catalog.postback(id).await?.filter(|postback| postback.team == team);
+            json!({ "kind": "postback", "id": id.0, "platform": null, "label": postback.and_then(host) })
+        }
+    })
+}
+
+fn pixel_label(pixel: Pixel) -> Option<String> {
+    pixel.label.or_else(|| (!pixel.pixel_id.is_empty()).then_some(pixel.pixel_id))
+}
+
+/// The host only: the rest of a postback's URL may hold a token.
+fn host(postback: Postback) -> Option<String> {
+    url::Url::parse(&postback.url).ok()?.host_str().map(str::to_owned)
+}

@@ -1,0 +1,94 @@
+//! What the contract has no endpoint for: settings of links and pixels (surface 2, decisions 39, 43).
+
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use serde_json::Value;
+use sl_core::catalog::ValueBasis;
+
+use crate::{
+    access::{Caller, OwnLink},
+    body::{Body, Given},
+    error::{Result, shown},
+    parts::App,
+    pixels,
+    reply::Reply,
+    smart_links::object,
+};
+
+/// Longest attribution window (decisions 52).
+const WINDOW_LIMIT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// `name`, `window`, `user_list_id`, `paused`; only the keys that are sent.
+pub(crate) async fn smart_link(
+    State(app): State<App>,
+    OwnLink(mut link): OwnLink,
+    mut body: Body,
+) -> Result<Reply> {
+    match body.text("name", 255) {
+        Given::Absent => {}
+        Given::Null => body.wrong("name", "must not be empty."),
+        Given::Value(name) => link.name = name,
+    }
+    window(&mut body).apply(&mut link.window);
+    body.text("user_list_id", 64).apply(&mut link.user_list_id);
+    link.paused = body.flag("paused").unwrap_or(link.paused);
+    body.finish()?;
+    link.updated_at = app.now();
+    app.store.catalog.put_link(link.clone()).await?;
+    let window = link.window.unwrap_or(app.settings.attribution_window);
+    let reply = object::reply(&app, &link).await?;
+    Ok(reply
+        .with_data("window", Value::from(format!("{}s", window.as_secs())))
+        .with_data("user_list_id", Value::from(link.user_list_id))
+        .with_data("paused", Value::from(link.paused)))
+}
+
+/// `"6h"`, or seconds; `null` goes back to the configured one.
+fn window(body: &mut Body) -> Given<Duration> {
+    let (text, window) = match body.raw("window") {
+        None => return Given::Absent,
+        Some(Value::Null) => return Given::Null,
+        Some(Value::String(text)) => (text.clone(), humantime::parse_duration(text).ok()),
+        Some(other) => (other.to_string(), other.as_u64().map(Duration::from_secs)),
+    };
+    match window {
+        Some(window) if window >= Duration::from_secs(60) && window <= WINDOW_LIMIT => Given::Value(window),
+        _ => {
+            body.wrong(
+                "window",
+                format!("must be a duration from 1m to 30d, such as \"6h\", not {}.", shown(&text)),
+            );
+            Given::Absent
+        }
+    }
+}
+
+/// `value_basis`, `limited_data_use`, `api_version`.
+pub(crate) async fn pixel(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    mut body: Body,
+) -> Result<Reply> {
+    let mut pixel = pixels::own_pixel(&app, caller.team(), &id).await?;
+    if body.raw("value_basis").is_some() {
+        let basis = body.choice("value_basis", "gross, net", |word| match word {
+            "gross" => Some(ValueBasis::Gross),
+            "net" => Some(ValueBasis::Net),
+            _ => None,
+        });
+        pixel.value_basis = basis.unwrap_or_default();
+    }
+    pixel.limited_data_use = body.flag("limited_data_use").unwrap_or(pixel.limited_data_use);
+    body.text("api_version", 16).apply(&mut pixel.api_version);
+    if let Some(version) = &pixel.api_version
+        && !version.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
+    {
+        body.wrong("api_version", format!("must be a version such as v21.0, not {}.", shown(version)));
+    }
+    body.finish()?;
+    pixel.updated_at = app.now();
+    app.store.catalog.put_pixel(pixel.clone()).await?;
+    Ok(Reply::data(pixels::object(&pixel)))
+}

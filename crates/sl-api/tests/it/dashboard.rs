@@ -1,0 +1,114 @@
+//! The dashboard: signing in, pages, buttons.
+
+use reqwest::{Method, Response, StatusCode, header};
+use sl_core::{
+    delivery::{DeliveryState, Destination, Progress},
+    ids::PixelId,
+    step::Step,
+};
+use sl_store::suite::sample::{self, HOUR, TEAM};
+
+use crate::world::World;
+
+async fn sign_in(world: &World, key: &str) -> Response {
+    world.client.post(format!("{}/login", world.base)).body(format!("key={key}")).send().await.unwrap()
+}
+
+fn cookie(response: &Response) -> String {
+    let header = response.headers()[header::SET_COOKIE].to_str().unwrap();
+    assert!(header.contains("HttpOnly") && header.contains("SameSite=Strict"), "{header}");
+    header.split(';').next().unwrap().to_owned()
+}
+
+async fn page(world: &World, path: &str, cookie: &str) -> (StatusCode, String) {
+    let request = world.client.get(format!("{}{path}", world.base)).header(header::COOKIE, cookie);
+    let response = request.send().await.unwrap();
+    assert!(
+        response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().contains("default-src 'none'")
+    );
+    (response.status(), response.text().await.unwrap())
+}
+
+async fn post(world: &World, path: &str, cookie: &str, form: String) -> StatusCode {
+    let request = world.client.request(Method::POST, format!("{}{path}", world.base));
+    request.header(header::COOKIE, cookie).body(form).send().await.unwrap().status()
+}
+
+fn csrf(html: &str) -> String {
+    html.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn pages_send_strangers_to_the_sign_in_form() {
+    let world = World::start().await;
+    for path in ["/", "/deliveries", "/pool", "/dead-letters", "/links/01KZ4M8Q2T7V9W3X5Y6B1C0DEF"] {
+        let response = world.client.get(format!("{}{path}", world.base)).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::SEE_OTHER, "{path}");
+        assert_eq!(response.headers()[header::LOCATION], "/login");
+    }
+    assert_eq!(sign_in(&world, "slk_wrong").await.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn every_page_opens_with_an_api_key() {
+    let world = World::start().await;
+    let mut link = sample::smart_link(1, TEAM);
+    link.name = "<b>bold</b>".to_owned();
+    world.store.catalog.put_link(link).await.unwrap();
+    let click = sample::click(1, sample::link_id(1), HOUR);
+    world.store.ledger.open(0).await.unwrap();
+    let step =
+        Step { clicks: vec![click], dead_letters: vec![sample::dead_letter(1, HOUR)], ..sample::step(1) };
+    world.store.ledger.apply(step).await.unwrap();
+    let cookie = cookie(&sign_in(&world, &world.key).await);
+    assert!(!cookie.contains("slk_"));
+    for (path, expected) in [
+        ("/".to_owned(), "&lt;b&gt;bold"),
+        (format!("/links/{}", sample::link_id(1)), "l.instagram.com"),
+        ("/deliveries".to_owned(), "Nothing here"),
+        ("/pool".to_owned(), "acct_sample"),
+        ("/dead-letters".to_owned(), "payload.amount: missing"),
+    ] {
+        let (status, html) = page(&world, &path, &cookie).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {html}");
+        let expected = if expected == "l.instagram.com" { "Instagram" } else { expected };
+        assert!(html.contains(expected), "{path}: {html}");
+        assert!(!html.contains("<b>bold"), "{path}");
+    }
+    let style = world.client.get(format!("{}/assets/style.css", world.base)).send().await.unwrap();
+    assert_eq!(style.headers()[header::CONTENT_TYPE], "text/css; charset=utf-8");
+}
+
+#[tokio::test]
+async fn a_button_works_only_with_the_forms_own_token() {
+    let world = World::start().await;
+    let job = sample::job(1, Destination::Pixel(PixelId(1)), HOUR);
+    let id = job.id;
+    world.store.ledger.open(0).await.unwrap();
+    world.store.ledger.apply(Step { jobs: vec![job], ..sample::step(1) }).await.unwrap();
+    let parked = Progress { state: DeliveryState::Parked, next_attempt_at: None, ..Progress::fresh(HOUR) };
+    world.store.outbox.record(id, None, parked).await.unwrap();
+    let cookie = cookie(&sign_in(&world, &world.key).await);
+    let (_, html) = page(&world, "/deliveries?state=parked", &cookie).await;
+    let path = format!("/deliveries/{id}/replay");
+    let state = async || world.store.outbox.delivery(TEAM, id).await.unwrap().unwrap().progress.state;
+    assert_eq!(post(&world, &path, &cookie, String::new()).await, StatusCode::BAD_REQUEST);
+    assert_eq!(post(&world, &path, &cookie, "csrf=guess".to_owned()).await, StatusCode::BAD_REQUEST);
+    assert_eq!(state().await, DeliveryState::Parked);
+    assert_eq!(post(&world, &path, &cookie, format!("csrf={}", csrf(&html))).await, StatusCode::SEE_OTHER);
+    assert_eq!(state().await, DeliveryState::Waiting);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_day_and_a_viewer_gets_no_buttons() {
+    let world = World::start().await;
+    let viewer = world.key_with(&["smart-links.view"]).await;
+    let viewer = cookie(&sign_in(&world, &viewer).await);
+    assert_eq!(page(&world, "/", &viewer).await.0, StatusCode::OK);
+    let (status, html) = page(&world, "/deliveries", &viewer).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(html.contains("postbacks.view"));
+    world.clock.advance(std::time::Duration::from_secs(12 * 3600));
+    let request = world.client.get(format!("{}/", world.base)).header(header::COOKIE, &viewer);
+    assert_eq!(request.send().await.unwrap().status(), StatusCode::SEE_OTHER);
+}

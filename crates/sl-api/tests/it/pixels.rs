@@ -1,0 +1,137 @@
+//! Pixels: defaults, partial updates, tokens that never come back.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use sl_core::{
+    ids::PixelId,
+    seal::{PIXEL_TOKEN, SealKeys},
+};
+use sl_store::suite::sample::{self, TEAM};
+
+use crate::world::World;
+
+async fn with_links() -> (World, [String; 2]) {
+    let world = World::start().await;
+    for number in [1, 2] {
+        world.store.catalog.put_link(sample::smart_link(number, TEAM)).await.unwrap();
+    }
+    (world, [1, 2].map(|number| format!("/api/smart-links/{}/pixels", sample::link_id(number))))
+}
+
+fn meta() -> Value {
+    json!({ "platform": "meta", "pixel_id": "820000000000001", "pixel_access_token": "EAAB-very-secret", "label": "House pixel" })
+}
+
+#[tokio::test]
+async fn a_new_pixel_has_the_defaults_of_its_platform_and_hides_its_token() {
+    let (world, [pixels, _]) = with_links().await;
+    let created = world.send("POST", &pixels, meta()).await;
+    assert_eq!(
+        created["data"],
+        json!({
+            "id": 1, "platform": "meta", "pixel_id": "820000000000001", "label": "House pixel",
+            "event_source_url": null, "event_click": "ViewContent", "event_new_subscriber": "Subscribe",
+            "event_first_transaction": "Purchase", "event_new_transaction": "Purchase",
+            "event_message_received_from_fan": null, "event_fan_sent_1_message": null,
+            "event_fan_sent_3_messages": "Lead", "has_access_token": true,
+            "value_basis": "gross", "limited_data_use": false, "api_version": null,
+            "created_at": "2026-03-04T20:00:00+00:00", "updated_at": "2026-03-04T20:00:00+00:00",
+        })
+    );
+    let row = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
+    assert!(!String::from_utf8_lossy(&row.sealed_token).contains("EAAB"));
+    let token = SealKeys::new([7; 32]).open(PIXEL_TOKEN, &row.sealed_token).unwrap();
+    assert_eq!(token.expose(), "EAAB-very-secret");
+    assert_eq!(world.get(&pixels).await["data"].as_array().unwrap().len(), 1);
+    let listed = world.get("/api/smart-links?pixel_ids=820000000000001").await;
+    assert_eq!(listed["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_missing_or_wrong_is_named() {
+    let (world, [pixels, _]) = with_links().await;
+    assert_eq!(
+        world.refused("POST", &pixels, json!({})).await,
+        ["pixel_access_token", "pixel_id", "platform"]
+    );
+    let wrong = json!({ "platform": "myspace", "pixel_id": "x".repeat(256), "pixel_access_token": "t", "label": "l".repeat(101),
+                        "event_source_url": "ftp://x", "event_click": 5 });
+    let fields = world.refused("POST", &pixels, wrong).await;
+    assert_eq!(fields, ["event_click", "event_source_url", "label", "pixel_id", "platform"]);
+    let creatortraffic = json!({ "platform": "creatortraffic", "pixel_id": "", "pixel_access_token": "t" });
+    assert_eq!(world.send("POST", &pixels, creatortraffic).await["data"]["pixel_id"], "");
+}
+
+#[tokio::test]
+async fn an_update_changes_only_what_is_sent_and_no_error_repeats_a_token() {
+    let (world, [pixels, _]) = with_links().await;
+    world.send("POST", &pixels, meta()).await;
+    let path = format!("{pixels}/1");
+    let body = world
+        .send(
+            "PATCH",
+            &path,
+            json!({ "event_click": null, "event_new_subscriber": "StartTrial", "label": null }),
+        )
+        .await;
+    let data = &body["data"];
+    assert_eq!(
+        (&data["event_click"], &data["event_new_subscriber"], &data["label"]),
+        (&Value::Null, &json!("StartTrial"), &Value::Null)
+    );
+    assert_eq!(data["event_first_transaction"], "Purchase");
+    let (_, body) = world
+        .call("PATCH", &path, Some(&json!({ "platform": "tiktok", "pixel_access_token": "EAAB-other" })))
+        .await;
+    assert!(body["errors"]["platform"].is_array());
+    assert!(!body.to_string().contains("EAAB"));
+    let nested = json!({ "pixel_access_token": { "token": "EAAB-nested" } });
+    let (_, body) = world.call("PATCH", &path, Some(&nested)).await;
+    assert!(body["errors"]["pixel_access_token"].is_array() && !body.to_string().contains("EAAB"));
+    let body = world
+        .send(
+            "PATCH",
+            "/api/x/pixels/1",
+            json!({ "value_basis": "net", "limited_data_use": true, "api_version": "v21.0" }),
+        )
+        .await;
+    assert_eq!(
+        (&body["data"]["value_basis"], &body["data"]["api_version"]),
+        (&json!("net"), &json!("v21.0"))
+    );
+    assert_eq!(
+        world
+            .refused("PATCH", "/api/x/pixels/1", json!({ "value_basis": "both", "api_version": "../v1" }))
+            .await,
+        ["api_version", "value_basis"]
+    );
+}
+
+#[tokio::test]
+async fn disconnecting_leaves_the_pixel_with_the_team() {
+    let (world, [first, second]) = with_links().await;
+    world.send("POST", &first, meta()).await;
+    let (status, _) = world.call("DELETE", &format!("{second}/1"), None).await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "it does not hang on that link");
+    let (status, _) = world.call("DELETE", &format!("{first}/1"), None).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(world.get(&first).await["data"], json!([]));
+    assert!(world.store.catalog.pixel(PixelId(1)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_test_event_needs_its_code_and_shows_the_platforms_words() {
+    let (world, [pixels, _]) = with_links().await;
+    world.send("POST", &pixels, meta()).await;
+    let path = format!("{pixels}/1/test-event");
+    let good = json!({ "event_type": "event_new_subscriber_paid", "test_event_code": "TEST123" });
+    assert_eq!(world.send("POST", &path, good).await["data"], json!({ "success": true }));
+    assert_eq!(
+        world.refused("POST", &path, json!({ "event_type": "event_new_subscriber" })).await,
+        ["event_type", "test_event_code"]
+    );
+    let refused = json!({ "event_type": "event_click", "test_event_code": "TEST-BAD" });
+    let (status, body) = world.call("POST", &path, Some(&refused)).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(body["message"].as_str().unwrap().contains("Invalid parameter (100)"));
+}

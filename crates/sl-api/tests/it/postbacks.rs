@@ -1,0 +1,144 @@
+//! Postbacks: the five calls and every rule of their bodies.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use sl_core::{
+    delivery::{Attempt, DeliveryKind, DeliveryState, Destination, Progress, RenderedRequest},
+    ids::PostbackId,
+};
+use sl_store::suite::sample::{self, HOUR, TEAM, after};
+
+use crate::world::World;
+
+const PATH: &str = "/api/smart-link-postbacks";
+
+fn global() -> Value {
+    json!({ "url": "https://t.example.org/pb?cid={external_click_id}&e={conversion_type}",
+            "smart_link_scope": "global", "conversion_types": ["new_subscriber", "fan_sent_1_message"] })
+}
+
+#[tokio::test]
+async fn a_postback_goes_through_create_show_list_update_delete() {
+    let world = World::start().await;
+    world.store.catalog.put_link(sample::smart_link(1, TEAM)).await.unwrap();
+    let link = sample::link_id(1).to_string();
+    let created = world.send("POST", PATH, global()).await;
+    assert_eq!(
+        created["data"],
+        json!({
+            "id": 1, "url": "https://t.example.org/pb?cid={external_click_id}&e={conversion_type}",
+            "http_method": "GET", "body": null, "headers": [], "smart_link_scope": "global",
+            "conversion_types": ["new_subscriber", "fan_sent_1_message"],
+            "smart_link_ids": [], "smart_links": [], "traffic_source_ids": [], "traffic_sources": [],
+            "latest_response": null,
+            "created_at": "2026-03-04T20:00:00+00:00", "updated_at": "2026-03-04T20:00:00+00:00",
+        })
+    );
+    let mut change = global();
+    change["smart_link_scope"] = json!("campaign_specific");
+    change["smart_link_ids"] = json!([link]);
+    change["http_method"] = json!("POST");
+    change["body"] = json!(" {\"c\":\"{click_id}\"}");
+    change["headers"] = json!([{ "name": "X-Key", "value": "{click_id}" }, { "name": null, "value": null }]);
+    let updated = world.send("PATCH", &format!("{PATH}/1"), change).await["data"].take();
+    assert_eq!(updated["headers"], json!([{ "name": "X-Key", "value": "{click_id}" }]));
+    assert_eq!(updated["body"], " {\"c\":\"{click_id}\"}");
+    assert_eq!(
+        updated["smart_links"],
+        json!([{ "link_ulid": link, "name": "link 1",
+        "account_display_name": "acct_sample", "account_prefixed_id": "acct_sample" }])
+    );
+    // What is not sent stays; an empty list of headers clears.
+    let mut again = global();
+    again["headers"] = json!([]);
+    let again = world.send("PATCH", &format!("{PATH}/1"), again).await["data"].take();
+    assert_eq!(
+        (&again["http_method"], &again["headers"], &again["smart_link_ids"]),
+        (&json!("POST"), &json!([]), &json!([]))
+    );
+    assert_eq!(world.get(PATH).await["data"][0], world.get(&format!("{PATH}/1")).await["data"]);
+    assert_eq!(world.call("DELETE", &format!("{PATH}/1"), None).await, (StatusCode::OK, json!({})));
+    assert_eq!(world.call("GET", &format!("{PATH}/1"), None).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(world.call("GET", &format!("{PATH}/x"), None).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn every_rule_of_the_body_names_its_field() {
+    let world = World::start().await;
+    assert_eq!(world.refused("POST", PATH, json!({})).await, ["conversion_types", "smart_link_scope", "url"]);
+    let wrong = json!({ "url": "https://t.example/", "smart_link_scope": "campaign_specific", "conversion_types": [],
+        "smart_link_ids": [], "http_method": "PUT", "body": 5,
+        "headers": [{ "name": "bad name", "value": "x" }, { "value": "x" }, { "name": "ok", "value": "v".repeat(2001) }] });
+    assert_eq!(
+        world.refused("POST", PATH, wrong).await,
+        [
+            "body",
+            "conversion_types",
+            "headers.0.name",
+            "headers.1.name",
+            "headers.2.value",
+            "http_method",
+            "smart_link_ids"
+        ]
+    );
+    let stranger = json!({ "url": "https://t.example/", "smart_link_scope": "campaign_specific",
+        "conversion_types": ["sale"], "smart_link_ids": [sample::link_id(99).to_string()] });
+    assert_eq!(world.refused("POST", PATH, stranger).await, ["conversion_types.0", "smart_link_ids.0"]);
+}
+
+#[tokio::test]
+async fn a_destination_that_may_never_be_reached_is_refused_when_it_is_entered() {
+    let world = World::start().await;
+    for url in [
+        "ftp://t.example/x",
+        "/relative",
+        "https://user:pw@t.example/",
+        "http://127.0.0.1/x",
+        "http://2130706433/x",
+        "x".repeat(4001).as_str(),
+    ] {
+        let mut body = global();
+        body["url"] = json!(url);
+        assert_eq!(world.refused("POST", PATH, body).await, ["url"], "{url}");
+    }
+}
+
+#[tokio::test]
+async fn the_latest_response_is_that_of_the_last_attempt() {
+    let world = World::start().await;
+    world.send("POST", PATH, global()).await;
+    let mut job = sample::job(5, Destination::Postback(PostbackId(1)), HOUR);
+    job.kind = DeliveryKind::NewSubscriber;
+    let id = job.id;
+    world.store.ledger.open(0).await.unwrap();
+    world.store.ledger.apply(sl_core::step::Step { jobs: vec![job], ..sample::step(1) }).await.unwrap();
+    let request = RenderedRequest {
+        method: "GET".into(),
+        url: "https://t.example.org/pb?cid=ad".into(),
+        headers: vec![],
+        body: vec![],
+    };
+    world.store.outbox.store_body(id, request).await.unwrap();
+    let attempt = Attempt {
+        at: after(3),
+        millis: 10_000,
+        status: None,
+        error_type: Some("timeout".into()),
+        message: Some("no answer in time".into()),
+    };
+    let progress = Progress {
+        state: DeliveryState::Waiting,
+        attempts: 1,
+        last: Some(attempt.clone()),
+        ..Progress::fresh(HOUR)
+    };
+    world.store.outbox.record(id, Some(attempt), progress).await.unwrap();
+    let mut latest = world.get(&format!("{PATH}/1")).await["data"]["latest_response"].take();
+    assert!(latest["id"].take().as_u64().unwrap() < 1 << 53);
+    assert_eq!(
+        latest,
+        json!({ "id": null, "conversion_type": "new_subscriber", "postback_url": "https://t.example.org/pb?cid=ad",
+        "succeeded": false, "status_code": null, "error_type": "timeout", "error_message": "no answer in time",
+        "created_at": "2026-03-04T20:00:03+00:00" })
+    );
+}

@@ -1,0 +1,228 @@
+//! Sums and lists agree, whatever is asked for.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use sl_core::{
+    click::Class,
+    conversion::ConversionKind,
+    ids::SmartLinkId,
+    money::Cents,
+    step::{FanDay, LinkTotals, Rollup, RollupKey, Step},
+    time::Timestamp,
+};
+use sl_store::suite::sample::{self, HOUR, TEAM, after};
+
+use crate::world::World;
+
+const DAY: u64 = 24 * 3600;
+
+/// A link with two people's clicks today, one tomorrow, a bot and a duplicate; fan 1 subscribes and tips 10.01 today,
+/// fan 2 pays 10.02 tomorrow and gets it back.
+async fn filled() -> (World, String) {
+    let world = World::start().await;
+    world.store.catalog.put_link(sample::smart_link(1, TEAM)).await.unwrap();
+    let link = sample::link_id(1);
+    world.store.ledger.open(0).await.unwrap();
+    world.store.ledger.apply(history(link)).await.unwrap();
+    world.clock.set(after(2 * DAY));
+    (world, format!("/api/smart-links/{link}"))
+}
+
+fn history(link: SmartLinkId) -> Step {
+    let mut bot = sample::click(4, link, after(40));
+    bot.click.class = Class::Bot;
+    let mut duplicate = sample::click(5, link, after(50));
+    duplicate.is_duplicate = true;
+    let first = sample::click(1, link, after(10));
+    let id = first.click.id;
+    let conversion = |number, kind, at| sample::conversion(number, link, Some(id), kind, at);
+    let mut reversed = conversion(2, ConversionKind::NewTransaction, after(DAY + 60));
+    reversed.transaction.as_mut().unwrap().status = "undo".to_owned();
+    let hour = |hour, rollup| (RollupKey { link, hour }, rollup);
+    let day = |fan, day: Timestamp, cents: i64| FanDay {
+        link,
+        fan: sample::fan(fan),
+        day: day.day(),
+        net: Cents(cents).net_of_platform_fee(),
+        gross: Cents(cents),
+    };
+    Step {
+        clicks: vec![
+            first,
+            sample::click(2, link, after(20)),
+            sample::click(3, link, after(DAY + 30)),
+            bot,
+            duplicate,
+        ],
+        conversions: vec![
+            conversion(8, ConversionKind::NewSubscriber, after(100)),
+            conversion(1, ConversionKind::NewTransaction, after(200)),
+            reversed,
+        ],
+        fans: vec![sample::fan_under(link, 1, 1001), sample::fan_under(link, 2, 0)],
+        rollups: vec![
+            hour(
+                HOUR,
+                Rollup {
+                    clicks: 2,
+                    bots: 1,
+                    duplicates: 1,
+                    subscribers: 1,
+                    conversions: 2,
+                    gross: Cents(1001),
+                    net: Cents(801),
+                },
+            ),
+            hour(after(DAY), Rollup { clicks: 1, conversions: 1, ..Rollup::default() }),
+        ],
+        fan_days: vec![day(1, HOUR, 1001), day(2, after(DAY), 0)],
+        totals: vec![(
+            link,
+            LinkTotals { clicks: 3, conversions: 3, subscribers: 1, spenders: 1, revenue: Some(Cents(1001)) },
+        )],
+        ..sample::step(9)
+    }
+}
+
+#[tokio::test]
+async fn stats_are_increments_per_day_and_their_sum() {
+    let (world, link) = filled().await;
+    let body = world.get(&format!("{link}/stats")).await;
+    assert_eq!(
+        body["data"],
+        json!({
+            "summary": { "clicks_total": 3, "subs_total": 1, "revenue_total": 10.01, "spenders_total": 1 },
+            "daily_metrics": [
+                { "timestamp": "2026-03-04", "clicks": 2, "subs": 1, "revenue": 10.01, "spenders": 1 },
+                { "timestamp": "2026-03-05", "clicks": 1, "subs": 0, "revenue": 0, "spenders": 0 },
+            ],
+            "monthly_metrics": [
+                { "timestamp": "2026-03-01", "clicks": 3, "subs": 1, "revenue": 10.01, "spenders": 1 },
+            ],
+        })
+    );
+}
+
+#[tokio::test]
+async fn stats_of_a_range_hold_only_that_range() {
+    let (world, link) = filled().await;
+    let body = world.get(&format!("{link}/stats?date_start=2026-03-05&date_end=2026-03-05")).await;
+    assert_eq!(
+        body["data"]["summary"],
+        json!({ "clicks_total": 1, "subs_total": 0, "revenue_total": 0, "spenders_total": 0 })
+    );
+    // 30 minutes into the hour: the bucket is cut and counted from rows.
+    let body = world
+        .get(&format!("{link}/stats?date_start=2026-03-04T20:00:15Z&date_end=2026-03-04%2020:30:00"))
+        .await;
+    assert_eq!(body["data"]["summary"]["clicks_total"], 1);
+    let (status, _) =
+        world.call("GET", &format!("{link}/stats?date_start=2026-03-06&date_end=2026-03-05"), None).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let older = link.replacen("/api/", "/api/acct_sample/", 1);
+    assert_eq!(world.get(&format!("{older}/stats")).await["data"]["summary"]["clicks_total"], 3);
+}
+
+#[tokio::test]
+async fn the_clicks_total_is_the_number_of_rows_for_every_choice_of_flags() {
+    let (world, link) = filled().await;
+    for (bots, duplicates, want) in [(true, true, 5), (true, false, 4), (false, true, 4), (false, false, 3)] {
+        let query = format!("include_bots={bots}&include_duplicates={}", u8::from(duplicates));
+        let data = world.get(&format!("{link}/clicks?{query}")).await["data"].take();
+        assert_eq!(data["summary"]["clicks_total"], want, "{query}");
+        assert_eq!(data["rows"].as_array().unwrap().len(), want, "{query}");
+        let charted: u64 =
+            data["chart"].as_array().unwrap().iter().map(|day| day["clicks"].as_u64().unwrap()).sum();
+        assert_eq!(charted, want as u64, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_click_row_has_the_thirty_fields_and_the_range_is_echoed() {
+    let (world, link) = filled().await;
+    let data = world.get(&format!("{link}/clicks?limit=1")).await["data"].take();
+    let row = data["rows"][0].as_object().unwrap();
+    assert_eq!(row.len(), 30);
+    assert_eq!(row["external_click_id"], "3");
+    assert_eq!(row["utm_source"], "ig");
+    assert_eq!(row["browser_platform"], "iOS");
+    assert_eq!(row["ip_address"], "203.0.113.7");
+    assert_eq!(
+        data["filters"],
+        json!({
+            "date_start": "2026-03-04T20:00:01+00:00", "date_end": "2026-03-06T20:00:00+00:00",
+            "include_bots": true, "include_duplicates": true, "limit": 1, "offset": 0,
+        })
+    );
+}
+
+#[tokio::test]
+async fn conversions_sum_to_their_rows_and_reversed_money_is_not_revenue() {
+    let (world, link) = filled().await;
+    let data = world.get(&format!("{link}/conversions")).await["data"].take();
+    assert_eq!(
+        data["summary"],
+        json!({ "conversions_total": 3, "subscribers_total": 1, "revenue_total": 10.01 })
+    );
+    assert_eq!(data["rows"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        data["chart"],
+        json!([
+            { "timestamp": "2026-03-04", "conversions": 2 }, { "timestamp": "2026-03-05", "conversions": 1 },
+        ])
+    );
+    assert_eq!(data["filters"]["conversion_type"], Value::Null);
+    let newest = &data["rows"][0];
+    assert_eq!((&newest["status"], &newest["amount_gross"]), (&json!("undo"), &json!(10.02)));
+    assert_eq!(newest["click"].as_object().unwrap().len(), 30);
+    assert_eq!(newest["fan"]["onlyfans_id"], newest["fan_onlyfans_id"]);
+    let one =
+        world.get(&format!("{link}/conversions?onlyfans_user_id=7001&conversion_type=new_transaction")).await;
+    assert_eq!(
+        one["data"]["summary"],
+        json!({ "conversions_total": 1, "subscribers_total": 0, "revenue_total": 10.01 })
+    );
+    let (status, body) = world.call("GET", &format!("{link}/conversions?conversion_type=sale"), None).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(body["errors"]["conversion_type"][0].as_str().unwrap().contains("new_subscriber"));
+}
+
+#[tokio::test]
+async fn fans_and_spenders_are_net() {
+    let (world, link) = filled().await;
+    let data = world.get(&format!("{link}/fans")).await["data"].take();
+    assert_eq!(data["summary"]["fans_total"], 2);
+    assert_eq!(data["summary"]["revenue_net_total"], 8.01);
+    assert_eq!(data["rows"][0]["onlyfans_id"], "7001");
+    assert_eq!(data["rows"][0]["fan_id"], 7001);
+    assert!(data["rows"][0]["conversion_id"].as_u64().unwrap() < 1 << 53);
+    assert_eq!(data["filters"]["sort"], "-revenue_net");
+    assert_eq!(data["filters"]["min_revenue_net"], Value::Null);
+    let data = world
+        .get(&format!("{link}/fans?min_revenue_net=5&has_messages=false&sort=converted_at"))
+        .await["data"]
+        .take();
+    assert_eq!(
+        (&data["summary"]["fans_total"], &data["filters"]["has_messages"]),
+        (&json!(1), &json!("false"))
+    );
+    let spenders = world.get(&format!("{link}/spenders")).await["data"].take();
+    assert_eq!(spenders.as_array().unwrap().len(), 1);
+    assert_eq!(spenders[0]["revenue"]["total"], 8.01);
+    assert_eq!(world.get(&format!("{link}/spenders?minSpend=9")).await["data"], json!([]));
+}
+
+#[tokio::test]
+async fn a_cohort_counts_what_its_subscribers_spent() {
+    let (world, link) = filled().await;
+    let data = world.get(&format!("{link}/cohort-arps?revenue_basis=gross")).await["data"].take();
+    assert_eq!(
+        (&data["subscribers_count"], &data["revenue_48h_total"], &data["arps_48h"]),
+        (&json!(1), &json!(10.01), &json!(10.01))
+    );
+    let data = world.get(&format!("{link}/cohort-arps?acquisition_start=2026-03-05")).await["data"].take();
+    assert_eq!(
+        (&data["subscribers_count"], &data["arps_all_time"], &data["coverage_percent"]),
+        (&json!(0), &json!(0), &json!(0))
+    );
+}
