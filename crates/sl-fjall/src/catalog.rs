@@ -187,7 +187,13 @@ impl Catalog for FjallCatalog {
 
     async fn accounts(&self, team: TeamId) -> Result<Vec<Account>> {
         let rows = self.rows.lock();
-        Ok(rows.accounts.values().map(|account| &account.row).filter(|row| row.team == team).cloned().collect())
+        Ok(rows
+            .accounts
+            .values()
+            .map(|account| &account.row)
+            .filter(|row| row.team == team)
+            .cloned()
+            .collect())
     }
 
     async fn signal(&self, signal: AccountSignal) -> Result<bool> {

@@ -111,7 +111,10 @@ impl LedgerCore {
         let mut books = self.books.lock();
         let entry = books.partition(&self.db, step.partition)?;
         if entry.owner.is_some_and(|present| present != owner) {
-            return Err(StoreError::Fenced(format!("partition {} was opened by another owner", step.partition)));
+            return Err(StoreError::Fenced(format!(
+                "partition {} was opened by another owner",
+                step.partition
+            )));
         }
         if step.position < entry.row.position {
             // Applied before, by this very stream: a replay changes nothing (promise 5).

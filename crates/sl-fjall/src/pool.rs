@@ -116,8 +116,7 @@ impl Pool for FjallPool {
     }
 
     async fn unmatched(&self) -> Result<Vec<Unmatched>> {
-        let mut all: Vec<Unmatched> =
-            scan(&self.db.snapshot(), &self.db.reports, &Key::table(UNMATCHED))?;
+        let mut all: Vec<Unmatched> = scan(&self.db.snapshot(), &self.db.reports, &Key::table(UNMATCHED))?;
         all.sort_by(|a, b| (&a.account, a.subscribed_at, &a.fan).cmp(&(&b.account, b.subscribed_at, &b.fan)));
         Ok(all)
     }
@@ -148,9 +147,5 @@ pub(crate) fn unmatched_key(account: &AccountId, fan: &FanId) -> Key {
 
 /// Where a fan waits to be added to a list.
 pub(crate) fn list_add_key(add: &ListAdd) -> Key {
-    Key::table(LIST_ADD)
-        .at(add.created_at)
-        .text(add.account.as_str())
-        .text(&add.list)
-        .text(add.fan.as_str())
+    Key::table(LIST_ADD).at(add.created_at).text(add.account.as_str()).text(&add.list).text(add.fan.as_str())
 }

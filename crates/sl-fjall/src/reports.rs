@@ -92,7 +92,8 @@ impl Reports for FjallReports {
     }
 
     async fn fans(&self, link: SmartLinkId) -> Result<Vec<FanUnderLink>> {
-        self.reading(move |db| scan(&db.snapshot(), &db.reports, &Key::table(LINK_FAN).id(link.to_bytes()))).await
+        self.reading(move |db| scan(&db.snapshot(), &db.reports, &Key::table(LINK_FAN).id(link.to_bytes())))
+            .await
     }
 
     async fn click(&self, team: TeamId, id: ClickId) -> Result<Option<ClickRow>> {
@@ -145,12 +146,7 @@ fn dead_letter(db: &Db, team: TeamId, id: DeadLetterId) -> Result<Option<DeadLet
     read_at(&snapshot, &db.reports, &Key::table(DEAD_LETTER).u64(owner).at(at).id(id.to_bytes()))
 }
 
-fn dead_letters(
-    db: &Db,
-    team: TeamId,
-    limit: usize,
-    after: Option<DeadLetterId>,
-) -> Result<Vec<DeadLetter>> {
+fn dead_letters(db: &Db, team: TeamId, limit: usize, after: Option<DeadLetterId>) -> Result<Vec<DeadLetter>> {
     let all = Key::table(DEAD_LETTER).u64(team.0);
     let end = match after {
         None => all.clone().raw(&[0xff; 25]),

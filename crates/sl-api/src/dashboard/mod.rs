@@ -51,8 +51,10 @@ impl Pages {
         session: Option<&Session>,
         page: &Value,
     ) -> Result<String, minijinja::Error> {
-        let signed_in = session.map(|session| json!({ "name": session.caller.0.name, "csrf": session.csrf }));
-        self.0.get_template(name)?.render(context! { page => page, session => signed_in })
+        let session = session.map(|session| json!({ "name": session.caller.0.name, "csrf": session.csrf }));
+        self.0.get_template(name)?.render(
+            context! { page => minijinja::value::Serde(page), session => minijinja::value::Serde(session) },
+        )
     }
 }
 

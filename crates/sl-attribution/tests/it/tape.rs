@@ -28,7 +28,7 @@ pub(crate) const START: Timestamp = Timestamp(1_772_625_600_000);
 /// Records in order; appending is what the loop does with its ticks.
 #[derive(Clone, Default)]
 pub(crate) struct Tape {
-    records: Arc<Mutex<Vec<Recorded>>>,
+    pub(crate) records: Arc<Mutex<Vec<Recorded>>>,
     /// A record that can't be decoded.
     pub(crate) broken: Option<u64>,
 }

@@ -209,7 +209,8 @@ impl Decider<'_> {
     /// The fan is bound: what waited for it is credited, in order of arrival.
     pub(super) fn release(&mut self, id: &FanId, fan: &mut FanRecord) {
         let held = std::mem::take(&mut fan.held);
-        for held in held.into_iter().filter(|held| held.until() > self.now) {
+        let now = self.now;
+        for held in held.into_iter().filter(|held| held.until() > now) {
             match &held {
                 Held::Message { id: message, at, .. } => match binding(&fan.touches, *at) {
                     Some(bound) => self.credit_message(id, fan, message, *at, bound),
@@ -220,6 +221,7 @@ impl Decider<'_> {
                     let mut record: Box<TransactionRecord> = self.memory.take(&key);
                     let Some(bound) = binding(&fan.touches, record.transaction.at) else {
                         fan.held.push(held);
+                        self.memory.put(&key, record);
                         continue;
                     };
                     self.credit(fan, &mut record, bound);

@@ -53,14 +53,17 @@ impl Books {
         for row in snapshot.prefix(&db.outbox, Key::table(DUE_SECOND)) {
             let (key, value) = row.into_inner().map_err(failed)?;
             let mut fields = Reader(&key);
-            let second = fields.skip(1).and_then(|()| fields.at()).ok_or_else(|| damaged("outbox counter"))?;
+            let second =
+                fields.skip(1).and_then(|()| fields.at()).ok_or_else(|| damaged("outbox counter"))?;
             books.seconds.insert(second.0, decode(&value)?);
         }
         for row in snapshot.prefix(&db.outbox, Key::table(WAITING_AT)) {
             let (key, value) = row.into_inner().map_err(failed)?;
             let mut fields = Reader(&key);
-            let destination =
-                fields.skip(1).and_then(|()| fields.destination()).ok_or_else(|| damaged("outbox counter"))?;
+            let destination = fields
+                .skip(1)
+                .and_then(|()| fields.destination())
+                .ok_or_else(|| damaged("outbox counter"))?;
             let queue = Queue { waiting: decode(&value)?, floor: Timestamp(i64::MIN), exact: false };
             books.queues.insert(destination, queue);
         }
@@ -149,7 +152,8 @@ impl Books {
             let from = all.clone().at(queue.floor);
             let first = db.outbox.range(from.bytes().to_vec()..).next();
             let key = first.map(|row| row.key().map_err(failed)).transpose()?;
-            let Some(mut fields) = key.as_ref().and_then(|key| key.strip_prefix(all.bytes())).map(Reader) else {
+            let Some(mut fields) = key.as_ref().and_then(|key| key.strip_prefix(all.bytes())).map(Reader)
+            else {
                 return Err(damaged("outbox index `due`"));
             };
             queue.floor = fields.at().ok_or_else(|| damaged("outbox index `due`"))?;

@@ -41,7 +41,11 @@ pub async fn rows_survive_a_restart(backend: &dyn Backend) {
     assert_eq!(catalog.keys(TEAM).await.unwrap(), [touched.clone(), sample::api_key(2, TEAM)]);
     assert_eq!(catalog.key_by_hash([1; 32]).await.unwrap(), Some(touched));
     assert_eq!(catalog.key_by_hash([9; 32]).await.unwrap(), None);
-    assert_eq!(catalog.links(TEAM).await.unwrap(), [smart_link(2, TEAM), smart_link(1, TEAM)], "newest first");
+    assert_eq!(
+        catalog.links(TEAM).await.unwrap(),
+        [smart_link(2, TEAM), smart_link(1, TEAM)],
+        "newest first"
+    );
     assert_eq!(catalog.links(STRANGER).await.unwrap(), [smart_link(3, STRANGER)]);
     assert_eq!(catalog.pixels(TEAM).await.unwrap(), [sample::pixel(1, TEAM), sample::pixel(2, TEAM)]);
     let accounts = catalog.accounts(TEAM).await.unwrap();

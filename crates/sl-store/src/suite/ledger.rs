@@ -5,14 +5,21 @@ use sl_core::{
     event::JournalId,
     ids::PixelId,
     pool::PoolState,
-    step::{AccountSignal, ClickMark, FanDay, LinkTotals, ListAdd, Rollup, RollupKey, StateBytes, StateKey, Step, Unmatched},
+    step::{
+        AccountSignal, ClickMark, FanDay, LinkTotals, ListAdd, Rollup, RollupKey, StateBytes, StateKey, Step,
+        Unmatched,
+    },
 };
 
 use super::{
     Backend,
     sample::{self, HOUR, RULES, TEAM, account, after, fan, link_id, position},
 };
-use crate::{Store, StoreError, ledger::Opened, reports::{ClickFilter, ConversionFilter, Range}};
+use crate::{
+    Store, StoreError,
+    ledger::Opened,
+    reports::{ClickFilter, ConversionFilter, Range},
+};
 
 /// A step with something of everything.
 #[must_use]

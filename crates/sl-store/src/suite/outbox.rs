@@ -91,7 +91,8 @@ pub async fn counts_follow_every_change(backend: &dyn Backend) {
     let nearly = after(5).minus(Duration::from_millis(1));
     assert_eq!(outbox.counts(nearly).await.unwrap(), Counts { due_now: 5, ..waiting });
     assert_eq!(outbox.counts(after(5)).await.unwrap(), Counts { due_now: 6, ..waiting });
-    let ends = [DeliveryState::Delivered, DeliveryState::Parked, DeliveryState::Expired, DeliveryState::Skipped];
+    let ends =
+        [DeliveryState::Delivered, DeliveryState::Parked, DeliveryState::Expired, DeliveryState::Skipped];
     for (number, state) in (0..).zip(ends) {
         outbox.record(id(number, number), None, progress(state, None)).await.unwrap();
     }
@@ -125,7 +126,8 @@ pub async fn the_first_body_stays(backend: &dyn Backend) {
     let mut callers = tokio::task::JoinSet::new();
     for number in 0..20 {
         let outbox = store.outbox.clone();
-        callers.spawn(async move { outbox.store_body(id(1, 1), request(&number.to_string())).await.unwrap() });
+        callers
+            .spawn(async move { outbox.store_body(id(1, 1), request(&number.to_string())).await.unwrap() });
     }
     let stored = callers.join_all().await;
     assert!(stored.iter().all(|body| *body == stored[0]), "everybody sends the same bytes");
@@ -187,7 +189,8 @@ pub async fn pages_cover_every_delivery_once(backend: &dyn Backend) {
         store.outbox.record(id(number, seconds), None, progress(DeliveryState::Parked, None)).await.unwrap();
     }
     let parked = Some(DeliveryState::Parked);
-    for (state, destination) in [(None, None), (parked, None), (None, Some(PIXEL)), (parked, Some(POSTBACK))] {
+    for (state, destination) in [(None, None), (parked, None), (None, Some(PIXEL)), (parked, Some(POSTBACK))]
+    {
         let mut filter = DeliveryFilter { state, destination, limit: 7, after: None };
         let mut all = Vec::new();
         loop {

@@ -11,7 +11,9 @@ use sl_core::{
 
 use super::{
     Backend,
-    sample::{self, HOUR, RULES, TEAM, account, after, fan, new_links, pool_id, pool_ref, stock, trial_stock},
+    sample::{
+        self, HOUR, RULES, TEAM, account, after, fan, new_links, pool_id, pool_ref, stock, trial_stock,
+    },
 };
 use crate::{
     Store, StoreError,
@@ -102,7 +104,8 @@ pub async fn no_link_is_in_two_blocks(backend: &dyn Backend) {
         });
     }
     let blocks: Vec<Block> = owners.join_all().await.into_iter().flatten().collect();
-    let fences: BTreeSet<_> = blocks.iter().filter(|block| !block.links.is_empty()).map(|block| block.fence).collect();
+    let fences: BTreeSet<_> =
+        blocks.iter().filter(|block| !block.links.is_empty()).map(|block| block.fence).collect();
     let links: Vec<_> = blocks.iter().flat_map(numbers).collect();
     assert_eq!(links.len(), 500);
     assert_eq!(links.iter().collect::<BTreeSet<_>>().len(), 500);
@@ -153,7 +156,10 @@ pub async fn an_expired_block_passes_quarantine(backend: &dyn Backend) {
     look(&store, &[0], after(31 * HOURS), 0).await;
     look(&store, &[1], after(31 * HOURS).minus(Duration::from_secs(1)), 0).await;
     let again = store.pool.lease(request(9, 31 * HOURS)).await.unwrap();
-    assert_eq!(again.links.iter().map(|(link, recycled)| (link.id.number, *recycled)).collect::<Vec<_>>(), [(0, true)]);
+    assert_eq!(
+        again.links.iter().map(|(link, recycled)| (link.id.number, *recycled)).collect::<Vec<_>>(),
+        [(0, true)]
+    );
 }
 
 /// A link is recycled only after a look that began when its quarantine had ended and found nobody (decisions 50).
@@ -175,7 +181,11 @@ pub async fn only_a_qualifying_look_recycles(backend: &dyn Backend) {
     assert_eq!(count(&store, &stock(), free, PoolState::Recycled).await, 2);
     assert_eq!(count(&store, &stock(), free, PoolState::Used).await, 1);
     assert_eq!(count(&store, &stock(), free, PoolState::Quarantined).await, 3);
-    let block = store.pool.lease(LeaseRequest { now: free, until: free.plus(Duration::from_secs(60)), ..request(9, 0) });
+    let block = store.pool.lease(LeaseRequest {
+        now: free,
+        until: free.plus(Duration::from_secs(60)),
+        ..request(9, 0)
+    });
     let block = block.await.unwrap();
     assert_eq!(numbers(&block), [2, 3], "neighbours, by ordinal");
     assert!(block.links.iter().all(|(_, recycled)| *recycled));

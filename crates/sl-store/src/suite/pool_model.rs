@@ -24,7 +24,8 @@ use crate::{
 };
 
 /// Short ones, so that a history of a few hours sees every state.
-const RULES: PoolRules = PoolRules { window: Duration::from_secs(3_600), quarantine: Duration::from_secs(7_200) };
+const RULES: PoolRules =
+    PoolRules { window: Duration::from_secs(3_600), quarantine: Duration::from_secs(7_200) };
 
 /// Something that happens to the pool.
 #[derive(Debug, Clone)]
@@ -102,8 +103,12 @@ impl Model {
 
     fn expire(&mut self) {
         let now = self.now;
-        let expired: Vec<_> =
-            self.blocks.iter().filter(|(_, (until, _))| *until <= now).map(|(f, (until, _))| (*f, *until)).collect();
+        let expired: Vec<_> = self
+            .blocks
+            .iter()
+            .filter(|(_, (until, _))| *until <= now)
+            .map(|(f, (until, _))| (*f, *until))
+            .collect();
         for (fence, until) in expired {
             self.orphan(fence, until);
         }
@@ -182,10 +187,12 @@ impl Model {
         };
         let block = store.pool.lease(request).await.unwrap();
         self.expire();
-        let of = |state| (0..self.links.len()).filter(move |&link| self.state(link) == state);
-        let expected: Vec<_> = of(PoolState::Fresh)
-            .map(|link| (link as u64, false))
-            .chain(of(PoolState::Recycled).map(|link| (link as u64, true)))
+        let fresh_first = [PoolState::Fresh, PoolState::Recycled];
+        let expected: Vec<_> = fresh_first
+            .iter()
+            .flat_map(|state| (0..self.links.len()).map(move |link| (state, link)))
+            .filter(|(state, link)| self.state(*link) == **state)
+            .map(|(state, link)| (link as u64, *state == PoolState::Recycled))
             .take(want)
             .collect();
         let got: Vec<_> = block.links.iter().map(|(link, recycled)| (link.ordinal, *recycled)).collect();
@@ -204,10 +211,8 @@ impl Model {
         let Some((_, (_, links))) = self.blocks.last_key_value() else { return };
         let Some(&link) = links.get(nth) else { return };
         self.clicks += 1;
-        self.links[link].given = Some(sl_core::pool::Given {
-            window: RULES.window,
-            ..sample::given(self.clicks, self.now)
-        });
+        self.links[link].given =
+            Some(sl_core::pool::Given { window: RULES.window, ..sample::given(self.clicks, self.now) });
         self.given_total += 1;
         self.leaves_block(link);
         self.step(store, link).await;
@@ -257,7 +262,8 @@ impl Model {
         }
         let blocks = store.pool.blocks().await.unwrap();
         let blocks: BTreeMap<_, _> = blocks.into_iter().map(|block| (block.fence, block.until)).collect();
-        let expected: BTreeMap<_, _> = self.blocks.iter().map(|(fence, (until, _))| (*fence, *until)).collect();
+        let expected: BTreeMap<_, _> =
+            self.blocks.iter().map(|(fence, (until, _))| (*fence, *until)).collect();
         assert_eq!(blocks, expected);
     }
 }

@@ -56,7 +56,13 @@ fn history() -> (Vec<ClickRow>, Vec<Conversion>) {
             let kind =
                 if number % 6 == 0 { ConversionKind::NewTransaction } else { ConversionKind::NewSubscriber };
             let click = (number % 5 != 0).then_some(row.click.id);
-            conversions.push(sample::conversion(number, row.click.link, click, kind, after(number * 97 + 40)));
+            conversions.push(sample::conversion(
+                number,
+                row.click.link,
+                click,
+                kind,
+                after(number * 97 + 40),
+            ));
         }
         clicks.push(row);
     }
@@ -149,7 +155,8 @@ pub async fn conversions_come_newest_first_as_filtered(backend: &dyn Backend) {
             .filter(|row| filter.fan.as_ref().is_none_or(|fan| *fan == row.fan))
             .filter(|row| {
                 find(row).is_none_or(|click| {
-                    (filter.bots || click.click.class != Class::Bot) && (filter.duplicates || !click.is_duplicate)
+                    (filter.bots || click.click.class != Class::Bot)
+                        && (filter.duplicates || !click.is_duplicate)
                 })
             })
             .cloned()
@@ -189,11 +196,8 @@ pub async fn a_cut_hour_is_counted_from_raw_rows(backend: &dyn Backend) {
             .filter(|row| row.click.link == link && range.contains(row.click.at))
             .cloned()
             .collect();
-        let conversions: Vec<_> = conversions
-            .iter()
-            .filter(|row| row.link == link && range.contains(row.at))
-            .cloned()
-            .collect();
+        let conversions: Vec<_> =
+            conversions.iter().filter(|row| row.link == link && range.contains(row.at)).cloned().collect();
         let expected: Vec<_> =
             rebuilt(&clicks, &conversions).into_iter().map(|(key, rollup)| (key.hour, rollup)).collect();
         assert_eq!(store.reports.hours(link, range).await.unwrap(), expected, "{from}..{to}");
@@ -230,7 +234,13 @@ pub async fn sums_are_what_the_last_step_said(backend: &dyn Backend) {
     store.ledger.open(0).await.unwrap();
     let link = link_id(1);
     let day = |days: u64| HOUR.day().plus(std::time::Duration::from_secs(days * 86_400));
-    let fan_day = |number, days, net| FanDay { link, fan: fan(number), day: day(days), net: Cents(net), gross: Cents(net) };
+    let fan_day = |number, days, net| FanDay {
+        link,
+        fan: fan(number),
+        day: day(days),
+        net: Cents(net),
+        gross: Cents(net),
+    };
     let totals = LinkTotals { clicks: 3, revenue: Some(Cents(-5)), ..LinkTotals::default() };
     let step = Step {
         fan_days: vec![fan_day(1, 0, 10), fan_day(2, 0, 20), fan_day(1, 1, 30), fan_day(1, 2, 40)],

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use sl_core::{
     catalog::{Account, ApiKey, EventMap, Pixel, PlatformKind, SmartLink, Usable, ValueBasis},
-    click::{AdCookies, Class, Click, ClickRow, Device, Params, Place, RequestFacts, Rung, VisitorId, VisitorKeys},
+    click::{
+        AdCookies, Class, Click, ClickRow, Device, Params, Place, RequestFacts, Rung, VisitorId, VisitorKeys,
+    },
     conversion::{Conversion, ConversionKind, FanProfile, Purchase, TransactionFacts},
     delivery::{DeliveryKind, Destination, Job},
     event::Position,
