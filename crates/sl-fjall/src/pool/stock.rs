@@ -20,6 +20,8 @@ pub(crate) struct Stock {
     pub(crate) fresh: BTreeSet<u32>,
     /// Held tracking links that a look has cleared.
     pub(crate) recycled: BTreeSet<u32>,
+    /// The same by the end of their quarantine: a clock that was set back may be before it.
+    cleared: BTreeSet<(Timestamp, u32)>,
     /// Links to look at.
     pub(crate) watched: BTreeSet<u32>,
     /// Held links with a holder, by the end of its window.
@@ -43,6 +45,7 @@ impl Stock {
             slots: Vec::new(),
             fresh: BTreeSet::new(),
             recycled: BTreeSet::new(),
+            cleared: BTreeSet::new(),
             watched: BTreeSet::new(),
             open: BTreeSet::new(),
             ending: BTreeSet::new(),
@@ -107,7 +110,10 @@ impl Stock {
                 }
                 match (self.key.kind, slot.free_at(rules)) {
                     (LinkKind::FreeTrial, Some(free_at)) => drop(self.ending.insert((free_at, ordinal))),
-                    _ if slot.is_cleared(rules) => drop(self.recycled.insert(ordinal)),
+                    (LinkKind::TrackingLink, Some(free_at)) if slot.is_cleared(rules) => {
+                        self.recycled.insert(ordinal);
+                        self.cleared.insert((free_at, ordinal));
+                    }
                     _ => {}
                 }
             }
@@ -130,6 +136,7 @@ impl Stock {
                 if let Some(free_at) = slot.free_at(rules) {
                     self.ending.remove(&(free_at, ordinal));
                     self.ended.remove(&(free_at, ordinal));
+                    self.cleared.remove(&(free_at, ordinal));
                 }
                 self.recycled.remove(&ordinal);
             }
@@ -138,12 +145,14 @@ impl Stock {
 
     /// Counts at `now`. What it reads is what changed since the last question, and the links whose window is open.
     pub(crate) fn level(&mut self, now: Timestamp) -> Level {
-        let still_ahead = self.ending.split_off(&(Timestamp(now.0.saturating_add(1)), 0));
+        let later = (Timestamp(now.0.saturating_add(1)), 0);
+        let still_ahead = self.ending.split_off(&later);
         self.ended.append(&mut std::mem::replace(&mut self.ending, still_ahead));
-        self.ending.append(&mut self.ended.split_off(&(Timestamp(now.0.saturating_add(1)), 0)));
+        self.ending.append(&mut self.ended.split_off(&later));
 
-        let given = self.open.range((Timestamp(now.0.saturating_add(1)), 0)..).count() as u64;
-        let (recycled, ended) = (self.recycled.len() as u64, self.ended.len() as u64);
+        let given = self.open.range(later..).count() as u64;
+        let recycled = (self.cleared.len() - self.cleared.range(later..).count()) as u64;
+        let ended = self.ended.len() as u64;
         let counts = PoolState::ALL.map(|state| {
             let count = match state {
                 PoolState::Fresh => self.fresh.len() as u64,

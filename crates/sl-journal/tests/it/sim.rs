@@ -46,7 +46,7 @@ struct State {
 
 /// The disk; clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct SimDisk(Shared);
+pub(crate) struct SimDisk(Shared, Arc<Mutex<()>>);
 
 impl SimDisk {
     /// The next fitting operation on a segment fails like this.
@@ -59,6 +59,11 @@ impl SimDisk {
         let mut state = self.0.lock();
         state.faults.clear();
         state.room = None;
+    }
+
+    /// No sync returns until the guard is gone.
+    pub(crate) fn stall(&self) -> parking_lot::MutexGuard<'_, ()> {
+        self.1.lock()
     }
 
     /// Bytes that can still be written to new places.
@@ -83,7 +88,8 @@ impl SimDisk {
             (name.clone(), Arc::new(Mutex::new(content)))
         };
         let names: BTreeMap<_, _> = source.iter().map(copy).collect();
-        Self(Arc::new(Mutex::new(State { durable_names: names.clone(), names, ..State::default() })))
+        let state = State { durable_names: names.clone(), names, ..State::default() };
+        Self(Arc::new(Mutex::new(state)), Arc::default())
     }
 
     /// Changes a file behind the journal's back.
@@ -237,6 +243,7 @@ impl DiskFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let _not_stalled = self.disk.1.lock();
         let mut state = self.disk.0.lock();
         state.alive()?;
         let fault = if self.is_segment(&state) {
