@@ -18,6 +18,7 @@
 //! | | [`LINK_FAN`] link · fan | `FanUnderLink` |
 //! | | [`PROFILE`] account · fan | `FanProfile` |
 //! | | [`ROLLUP`] link · hour | `Rollup` |
+//! | | [`DIMENSION`] link · dimension · day · value | `DimensionRollup` |
 //! | | [`FAN_DAY`] link · day · fan | `FanDay` |
 //! | | [`TOTALS`] link | `LinkTotals` |
 //! | | [`DEAD_LETTER`] team · at · id | `DeadLetter` |
@@ -44,6 +45,7 @@
 use sl_core::{
     delivery::{DeliveryState, Destination},
     ids::{LinkKind, PoolLinkId, SmartLinkId},
+    step::Dimension,
     time::Timestamp,
 };
 
@@ -64,6 +66,7 @@ pub(crate) const DEAD_LETTER: u8 = 0x09;
 pub(crate) const DEAD_LETTER_ID: u8 = 0x0a;
 pub(crate) const UNMATCHED: u8 = 0x0b;
 pub(crate) const LIST_ADD: u8 = 0x0c;
+pub(crate) const DIMENSION: u8 = 0x0d;
 
 pub(crate) const JOB: u8 = 0x01;
 pub(crate) const PROGRESS: u8 = 0x02;
@@ -189,6 +192,21 @@ pub(crate) fn state_byte(state: DeliveryState) -> u8 {
     }
 }
 
+/// One byte per dimension, stable on disk.
+pub(crate) fn dimension_byte(dimension: Dimension) -> u8 {
+    match dimension {
+        Dimension::Country => 0,
+        Dimension::Device => 1,
+        Dimension::Browser => 2,
+        Dimension::UtmSource => 3,
+        Dimension::UtmMedium => 4,
+        Dimension::UtmCampaign => 5,
+        Dimension::UtmContent => 6,
+        Dimension::UtmTerm => 7,
+        Dimension::Ecid => 8,
+    }
+}
+
 /// `link · at`, where an index points.
 pub(crate) fn place(link: SmartLinkId, at: Timestamp) -> [u8; 24] {
     let mut bytes = [0; 24];
@@ -230,6 +248,13 @@ impl Reader<'_> {
         let (bytes, rest) = self.0.split_first_chunk::<16>()?;
         self.0 = rest;
         Some(*bytes)
+    }
+
+    pub(crate) fn text(&mut self) -> Option<String> {
+        let (length, rest) = self.0.split_first_chunk::<2>()?;
+        let (text, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        self.0 = rest;
+        String::from_utf8(text.to_vec()).ok()
     }
 
     pub(crate) fn destination(&mut self) -> Option<Destination> {

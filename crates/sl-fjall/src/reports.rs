@@ -1,6 +1,7 @@
 //! What people read: sums from rollups, lists from raw rows.
 
 mod conversions;
+mod dimensions;
 mod hours;
 
 use std::sync::Arc;
@@ -11,12 +12,12 @@ use sl_core::{
     click::ClickRow,
     conversion::{Conversion, FanProfile},
     ids::{AccountId, ClickId, ConversionId, DeadLetterId, FanId, SmartLinkId, TeamId},
-    step::{DeadLetter, FanDay, FanUnderLink, LinkTotals, Rollup},
+    step::{DeadLetter, Dimension, FanDay, FanUnderLink, LinkTotals, Rollup},
     time::Timestamp,
 };
 use sl_store::{
     Result,
-    reports::{ClickFilter, ConversionFilter, Range, Reports},
+    reports::{ClickFilter, ConversionFilter, DimensionSum, Range, Reports},
 };
 
 use crate::{
@@ -62,6 +63,15 @@ impl Reports for FjallReports {
 
     async fn hours(&self, link: SmartLinkId, range: Range) -> Result<Vec<(Timestamp, Rollup)>> {
         self.reading(move |db| hours::of_link(db, link, range)).await
+    }
+
+    async fn dimensions(
+        &self,
+        link: SmartLinkId,
+        dimension: Dimension,
+        range: Range,
+    ) -> Result<Vec<DimensionSum>> {
+        self.reading(move |db| dimensions::sums(db, link, dimension, range)).await
     }
 
     async fn fan_days(&self, link: SmartLinkId, range: Range) -> Result<Vec<FanDay>> {

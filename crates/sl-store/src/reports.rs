@@ -5,7 +5,7 @@ use sl_core::{
     click::ClickRow,
     conversion::{Conversion, ConversionKind, FanProfile},
     ids::{AccountId, ClickId, ConversionId, DeadLetterId, FanId, SmartLinkId, TeamId},
-    step::{DeadLetter, FanDay, FanUnderLink, LinkTotals, Rollup},
+    step::{DeadLetter, Dimension, FanDay, FanUnderLink, LinkTotals, Rollup},
     time::Timestamp,
 };
 
@@ -37,6 +37,16 @@ pub trait Reports: Send + Sync + 'static {
     /// Rollups of a link by hour, ascending, exact also where the range cuts an hour (decisions 57: that hour's raw rows
     /// are counted).
     async fn hours(&self, link: SmartLinkId, range: Range) -> Result<Vec<(Timestamp, Rollup)>>;
+
+    /// Clicks of a link by the values of one dimension, the largest first, then by value. Days are whole, as in
+    /// [`Reports::fan_days`]. Attribution caps the values of a day, so there are at most 1,001 per day of the range
+    /// (decisions 52).
+    async fn dimensions(
+        &self,
+        link: SmartLinkId,
+        dimension: Dimension,
+        range: Range,
+    ) -> Result<Vec<DimensionSum>>;
 
     /// Money per fan and day of a link, by day. Days are whole: a day is in when its start is.
     async fn fan_days(&self, link: SmartLinkId, range: Range) -> Result<Vec<FanDay>>;
@@ -75,6 +85,15 @@ pub trait Reports: Send + Sync + 'static {
 
     /// How many dead letters there are, of all teams.
     async fn dead_letter_count(&self) -> Result<u64>;
+}
+
+/// One value of a dimension over a range of days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DimensionSum {
+    /// As in the click rows, or `(other)`.
+    pub value: String,
+    /// People's clicks: no bots, no duplicates.
+    pub clicks: u64,
 }
 
 /// Which click rows.

@@ -10,8 +10,8 @@ use crate::{
     codec::encode_into,
     db::{Db, failed, put},
     layout::{
-        CLICK_CONVERSION, CONVERSION, CONVERSION_ID, DEAD_LETTER, DEAD_LETTER_ID, FAN_DAY, Key, LINK_FAN,
-        PROFILE, ROLLUP, Reader, TOTALS, place,
+        CLICK_CONVERSION, CONVERSION, CONVERSION_ID, DEAD_LETTER, DEAD_LETTER_ID, DIMENSION, FAN_DAY, Key,
+        LINK_FAN, PROFILE, ROLLUP, Reader, TOTALS, dimension_byte, place,
     },
     pool::{list_add_key, unmatched_key},
 };
@@ -32,6 +32,11 @@ pub(crate) fn stage_reports(db: &Db, batch: &mut OwnedWriteBatch, step: &Step) -
     let mut buffer = Vec::with_capacity(128);
     for (key, rollup) in &step.rollups {
         let key = Key::table(ROLLUP).id(key.link.to_bytes()).at(key.hour);
+        batch.insert(&db.reports, key, encode_into(rollup, &mut buffer)?);
+    }
+    for (key, rollup) in &step.dimensions {
+        let of_link = Key::table(DIMENSION).id(key.link.to_bytes());
+        let key = of_link.byte(dimension_byte(key.dimension)).at(key.day).text(&key.value);
         batch.insert(&db.reports, key, encode_into(rollup, &mut buffer)?);
     }
     for day in &step.fan_days {

@@ -1,6 +1,6 @@
 //! One test per case of the suite.
 
-use sl_store::suite::{catalog, ledger, outbox, pool, pool_model, reports};
+use sl_store::suite::{catalog, dimensions, ledger, outbox, pool, pool_model, reports};
 
 use crate::backend::Fjall;
 
@@ -23,6 +23,9 @@ cases! {
         fields_with_their_own_writer_are_kept,
         changes_are_told_by_revision,
         a_deleted_postback_is_gone;
+    dimensions:
+        clicks_are_summed_by_dimension,
+        dimension_sums_can_be_rebuilt_from_raw_rows;
     ledger:
         a_step_is_there_at_once_and_after_a_restart,
         a_step_that_comes_again_changes_nothing,

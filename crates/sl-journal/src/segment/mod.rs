@@ -13,7 +13,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use frame::{FRAME_OVERHEAD, FrameSum, frame_len, push_frame, stored_len};
+pub(crate) use frame::{FrameSum, frame_len, push_frame, stored_len};
 pub(crate) use header::{
     HEADER_BYTES, Header, ReadHeader, SegmentName, read_header, seal_small, unseal_small,
 };

@@ -33,7 +33,7 @@ fn a_frame_takes_what_is_said() {
         assert_eq!(bytes.len(), stored_len(length));
         assert_eq!(frame_len(&bytes), Some(bytes.len()));
     }
-    assert_eq!(frame_len(&[0; FRAME_OVERHEAD - 1]), None);
+    assert_eq!(frame_len(&[0; super::frame::FRAME_OVERHEAD - 1]), None);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sl_core::time::ManualClock;
-use sl_journal::{ClickLog, Durability, EventStream, Fate, JournalConfig, LostReason, suite};
+use sl_journal::{ClickLog, Durability, Fate, JournalConfig, LostReason, suite};
 
 use crate::{
     sim::{Fault, SimDisk},

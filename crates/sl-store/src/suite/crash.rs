@@ -1,7 +1,10 @@
 //! `kill -9` in the middle of steps: state, effects and position agree. The backend's test runs [`write_steps`] in a
 //! child process, kills it, and calls [`state_effects_and_position_agree`] on what is left.
 
-use sl_core::{event::JournalId, step::StateKey};
+use sl_core::{
+    event::JournalId,
+    step::{Dimension, StateKey},
+};
 
 use super::{
     ledger::full_step,
@@ -39,6 +42,8 @@ pub async fn state_effects_and_position_agree(store: &Store, at_least: u64) -> u
         ClickFilter { range: Range::default(), bots: true, duplicates: true, limit: usize::MAX, offset: 0 };
     let clicks = store.reports.clicks(link, everything).await.unwrap();
     assert_eq!(clicks.len() as u64, last);
+    let countries = store.reports.dimensions(link, Dimension::Country, Range::default()).await.unwrap();
+    assert_eq!(countries[0].clicks, last);
     assert_eq!(store.reports.totals(&[link]).await.unwrap()[0].clicks, last);
     assert_eq!(store.reports.dead_letter_count().await.unwrap(), last);
     assert_eq!(store.pool.unmatched().await.unwrap().len() as u64, last);

@@ -6,8 +6,8 @@ use sl_core::{
     ids::PixelId,
     pool::PoolState,
     step::{
-        AccountSignal, ClickMark, FanDay, LinkTotals, ListAdd, Rollup, RollupKey, StateBytes, StateKey, Step,
-        Unmatched,
+        AccountSignal, ClickMark, Dimension, DimensionKey, DimensionRollup, FanDay, LinkTotals, ListAdd,
+        Rollup, RollupKey, StateBytes, StateKey, Step, Unmatched,
     },
 };
 
@@ -36,6 +36,10 @@ pub fn full_step(offset: u64) -> Step {
         clicks: vec![row],
         fans: vec![sample::fan_under(link, offset, 1_000)],
         rollups: vec![(RollupKey { link, hour: HOUR }, Rollup { clicks: offset, ..Rollup::default() })],
+        dimensions: vec![(
+            DimensionKey { link, day: HOUR.day(), dimension: Dimension::Country, value: "US".into() },
+            DimensionRollup { clicks: offset },
+        )],
         fan_days: vec![FanDay {
             link,
             fan: fan(offset),
@@ -79,10 +83,11 @@ pub async fn picture(store: &Store) -> String {
     let reports = &store.reports;
     let state = store.ledger.load(0, vec![StateKey(b"visitor".to_vec())]).await.unwrap();
     format!(
-        "{state:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}",
+        "{state:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}",
         reports.clicks(link, clicks).await.unwrap(),
         reports.conversions(link, conversions).await.unwrap(),
         reports.hours(link, Range::default()).await.unwrap(),
+        reports.dimensions(link, Dimension::Country, Range::default()).await.unwrap(),
         reports.fan_days(link, Range::default()).await.unwrap(),
         reports.fans(link).await.unwrap(),
         reports.totals(&[link]).await.unwrap(),

@@ -5,7 +5,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     reason = "the suite is test code: a broken promise panics"
@@ -13,6 +12,7 @@
 
 pub mod catalog;
 pub mod crash;
+pub mod dimensions;
 pub mod ledger;
 pub mod outbox;
 pub mod pool;

@@ -20,7 +20,7 @@ use crate::{
     reports::{ClickFilter, ConversionFilter, Range},
 };
 
-const ALL_CLICKS: ClickFilter = ClickFilter {
+pub(super) const ALL_CLICKS: ClickFilter = ClickFilter {
     range: Range { from: None, to: None },
     bots: true,
     duplicates: true,
@@ -42,7 +42,7 @@ fn all_conversions() -> ConversionFilter {
 
 /// Clicks every 97 s over five hours on two links: each seventh a bot, each eleventh a duplicate; a conversion for
 /// every third, money for every sixth.
-fn history() -> (Vec<ClickRow>, Vec<Conversion>) {
+pub(super) fn history() -> (Vec<ClickRow>, Vec<Conversion>) {
     let mut clicks = Vec::new();
     let mut conversions = Vec::new();
     for number in 0..190_u64 {
