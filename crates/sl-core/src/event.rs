@@ -94,7 +94,8 @@ pub struct JournalId(pub u64);
 pub struct Recorded {
     /// Which journal.
     pub journal: JournalId,
-    /// Its number there, from 0, without gaps.
+    /// Its number there: ascending, never used twice, with gaps where records were lost or a new epoch began
+    /// (decisions 47).
     pub sequence: u64,
     /// The event.
     pub event: Event,

@@ -32,15 +32,15 @@ const KEPT_ATTEMPTS: u32 = 50;
 pub(crate) struct FjallOutbox {
     db: Arc<Db>,
     /// Counters that follow every batch. Held over a commit, so that disk and memory change in the same order.
-    books: Mutex<Books>,
+    books: Arc<Mutex<Books>>,
 }
 
 // === impl FjallOutbox ===
 
 impl FjallOutbox {
     pub(crate) fn open(db: Arc<Db>) -> Result<Self> {
-        let books = Books::load(&db)?;
-        Ok(Self { db, books: Mutex::new(books) })
+        let books = Arc::new(Mutex::new(Books::load(&db)?));
+        Ok(Self { db, books })
     }
 
     /// Locks the counters for a step of the ledger: held until the step is committed.
@@ -48,42 +48,41 @@ impl FjallOutbox {
         self.books.lock()
     }
 
-    fn store_first_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
-        // Under the lock, so that of two callers one is first.
-        let books = self.books.lock();
-        let key = Key::bare().id(id.to_bytes());
-        if let Some(stored) = read(&self.db.bodies, &key)? {
-            return Ok(stored);
-        }
-        let mut batch = self.db.batch();
-        put(&mut batch, &self.db.bodies, key, &request)?;
-        commit(batch)?;
-        drop(books);
-        Ok(request)
+    /// Runs `work` under the lock, on a thread where it may wait for the disk.
+    async fn locked<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Db, &mut Books) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (db, books) = (Arc::clone(&self.db), Arc::clone(&self.books));
+        blocking(move || work(&db, &mut books.lock())).await
     }
 }
 
 #[async_trait]
 impl Outbox for FjallOutbox {
     async fn due_destinations(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
-        let mut books = self.books.lock();
-        let mut due = books.earliest(&self.db)?;
+        let mut due = self.locked(|db, books| books.earliest(db)).await?;
         due.retain(|(_, at)| *at <= now);
         Ok(due)
     }
 
     async fn due(&self, destination: Destination, now: Timestamp, limit: usize) -> Result<Vec<Delivery>> {
-        let from = self.books.lock().floor(destination);
-        lists::due(&self.db, destination, from, now, limit)
+        let (db, books) = (Arc::clone(&self.db), Arc::clone(&self.books));
+        blocking(move || {
+            let from = books.lock().floor(destination);
+            lists::due(&db, destination, from, now, limit)
+        })
+        .await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>> {
-        let mut books = self.books.lock();
-        Ok(books.earliest(&self.db)?.into_iter().map(|(_, at)| at).min())
+        let due = self.locked(|db, books| books.earliest(db)).await?;
+        Ok(due.into_iter().map(|(_, at)| at).min())
     }
 
     async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
-        let stored = self.store_first_body(id, request)?;
+        // Under the lock, so that of two callers one is first.
+        let stored = self.locked(move |db, _| first_body(db, id, request)).await?;
         // Also when it was there already: whoever wrote it may still be waiting for the disk.
         self.db.synced().await?;
         Ok(stored)
@@ -94,10 +93,12 @@ impl Outbox for FjallOutbox {
     }
 
     async fn record(&self, id: DeliveryId, attempt: Option<Attempt>, progress: Progress) -> Result<()> {
-        let mut books = self.books.lock();
-        let mut batch = self.db.batch();
-        write::record(&self.db, &mut books, &mut batch, id, attempt.as_ref(), &progress)?;
-        commit(batch)
+        self.locked(move |db, books| {
+            let mut batch = db.batch();
+            write::record(db, books, &mut batch, id, attempt.as_ref(), &progress)?;
+            commit(batch)
+        })
+        .await
     }
 
     async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>> {
@@ -118,8 +119,7 @@ impl Outbox for FjallOutbox {
     }
 
     async fn counts(&self, now: Timestamp) -> Result<Counts> {
-        let books = self.books.lock();
-        books.counts(&self.db, now)
+        self.locked(move |db, books| books.counts(db, now)).await
     }
 
     async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>> {
@@ -131,6 +131,17 @@ impl Outbox for FjallOutbox {
         let body = crate::db::read_at(&snapshot, &self.db.bodies, &Key::bare().id(id))?;
         Ok(delivery.zip(body))
     }
+}
+
+fn first_body(db: &Db, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
+    let key = Key::bare().id(id.to_bytes());
+    if let Some(stored) = read(&db.bodies, &key)? {
+        return Ok(stored);
+    }
+    let mut batch = db.batch();
+    put(&mut batch, &db.bodies, key, &request)?;
+    commit(batch)?;
+    Ok(request)
 }
 
 /// Sorts newest first.

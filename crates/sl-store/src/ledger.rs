@@ -24,7 +24,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// [`crate::StoreError::Fenced`] when somebody else has opened the partition since.
     async fn apply(&self, step: Step) -> Result<()>;
 
-    /// Everything applied so far survives a power cut from now on; returns the position that is safe.
+    /// Everything applied so far survives a power cut from now on; returns the position that is safe, the only one that
+    /// may be told to `EventStream::passed` (decisions 47). An embedded backend syncs what was written through the
+    /// other seams along with it.
     async fn sync(&self, partition: u32) -> Result<Position>;
 }
 

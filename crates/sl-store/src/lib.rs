@@ -36,6 +36,18 @@ pub struct Store {
     pub outbox: Arc<dyn Outbox>,
 }
 
+impl Store {
+    /// Everything that was written through this store before the call survives a power cut from now on: the last
+    /// thing of an orderly stop. A role that tells a stream how far it has come goes by [`Ledger::sync`], which says
+    /// the position that is safe.
+    ///
+    /// # Errors
+    /// What the backend says; nothing is known to be safe then.
+    pub async fn sync(&self) -> Result<()> {
+        self.ledger.sync(0).await.map(drop)
+    }
+}
+
 /// A backend could not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {

@@ -154,11 +154,8 @@ mod tests {
         let fates = Fates::new(0);
         let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let (first, second) = (runtime(), runtime());
-        let idle = first.block_on(async {
-            let task = tokio::spawn(fates.of(Ticket(0)));
-            tokio::task::yield_now().await;
-            task
-        });
+        let idle = first.spawn(fates.of(Ticket(0)));
+        first.block_on(tokio::task::yield_now());
         second.block_on(async {
             let task = tokio::spawn(fates.of(Ticket(0)));
             tokio::task::yield_now().await;

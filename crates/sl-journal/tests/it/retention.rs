@@ -52,6 +52,20 @@ async fn segments_go_when_they_are_old_and_everybody_has_passed_them() {
 }
 
 #[tokio::test]
+async fn a_segment_is_written_full_of_zeros_and_synced_before_its_first_record() {
+    let disk = SimDisk::default();
+    let journal = world::open(&disk);
+    let first = disk.segments().pop().unwrap();
+    let whole = [16 << 10; 2];
+    assert_eq!(disk.sizes(&first), whole, "nothing was appended yet");
+    world::append_all(&journal, 0..10).await;
+    assert_eq!(disk.sizes(&first), whole, "a commit changes no size, so its sync writes no metadata");
+    assert_eq!(world::numbers(&journal), (0..10).collect::<Vec<_>>(), "zeros are no records");
+    journal.close().unwrap();
+    assert!(disk.sizes(&first)[0] < 16 << 10, "an orderly stop gives the unused end back");
+}
+
+#[tokio::test]
 async fn at_the_cap_needed_segments_stay_and_clicks_are_lost_until_a_consumer_moves_on() {
     let disk = SimDisk::default();
     let journal = world::open_with(&disk, small(), &Arc::new(ManualClock::at(world::START)));

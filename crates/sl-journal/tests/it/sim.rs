@@ -100,6 +100,13 @@ impl SimDisk {
         content.durable = content.cached.clone();
     }
 
+    /// Bytes of a file: as it is, and what of it survives a power cut.
+    pub(crate) fn sizes(&self, name: &str) -> [usize; 2] {
+        let content = Arc::clone(&self.0.lock().names[name]);
+        let content = content.lock();
+        [content.cached.len(), content.durable.len()]
+    }
+
     /// Names of segments, oldest first.
     pub(crate) fn segments(&self) -> Vec<String> {
         self.0.lock().names.keys().filter(|name| name.ends_with(".segment")).cloned().collect()
@@ -267,6 +274,10 @@ impl DiskFile for SimFile {
         state.alive()?;
         let mut content = self.content.lock();
         let length = usize::try_from(bytes).unwrap();
+        assert!(
+            length <= content.cached.len(),
+            "a file grows by written bytes, never by a hole (decisions 60)"
+        );
         let freed = content.cached.len().saturating_sub(length);
         if let Some(room) = &mut state.room {
             *room += freed as u64;

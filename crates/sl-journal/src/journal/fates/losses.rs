@@ -22,6 +22,7 @@ pub(super) struct Losses {
 
 #[derive(Default)]
 struct Ranges {
+    /// Ascending: the writer loses records in their order.
     kept: VecDeque<(Range<u64>, LostReason)>,
     /// Below this, ranges were forgotten: who asks so late hears the worst.
     forgotten: u64,
@@ -56,7 +57,32 @@ impl Losses {
         if sequence < ranges.forgotten {
             return Some(LostReason::DiskError);
         }
-        let found = ranges.kept.iter().rev().find(|(range, _)| range.contains(&sequence));
+        let at = ranges.kept.partition_point(|(range, _)| range.end <= sequence);
+        let found = ranges.kept.get(at).filter(|(range, _)| range.contains(&sequence));
         found.map(|(_, reason)| *reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_is_told_with_its_reason_and_a_forgotten_one_as_the_worst() {
+        let losses = Losses::default();
+        assert_eq!(losses.reason(3), None);
+        let reason = |n: u64| if n.is_multiple_of(2) { LostReason::DiskFull } else { LostReason::MaxDisk };
+        for n in 0..5_000 {
+            losses.add(n * 10..n * 10 + 2, reason(n));
+            losses.add(n * 10 + 2..n * 10 + 3, reason(n));
+        }
+        assert_eq!(losses.count(), 15_000);
+        for n in [1_000, 2_345, 4_999] {
+            for lost in 0..3 {
+                assert_eq!(losses.reason(n * 10 + lost), Some(reason(n)));
+            }
+            assert_eq!(losses.reason(n * 10 + 3), None, "the next one was kept");
+        }
+        assert_eq!(losses.reason(7), Some(LostReason::DiskError), "nobody remembers: it counts as lost");
     }
 }
