@@ -1,1 +1,5 @@
+//! The `smartlinks` binary.
+
+mod config;
+
 fn main() {}

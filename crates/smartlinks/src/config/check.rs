@@ -1,0 +1,241 @@
+//! What types can't say: ranges, contradictions, and settings that work but surprise.
+
+use std::{fmt, time::Duration};
+
+use super::{Backend, Config};
+
+/// One line of `check-config`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) level: Level,
+    /// Such as `edge.listen`.
+    pub(crate) key: String,
+    /// What is wrong, the consequence and the remedy.
+    pub(crate) text: String,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// The service does not start.
+    Error,
+    /// It starts, and does what the line says.
+    Warning,
+}
+
+impl Problem {
+    pub(crate) fn error(key: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { level: Level::Error, key: key.into(), text: text.into() }
+    }
+
+    fn warning(key: &str, text: impl Into<String>) -> Self {
+        Self { level: Level::Warning, key: key.to_owned(), text: text.into() }
+    }
+
+    pub(crate) fn is_error(&self) -> bool {
+        self.level == Level::Error
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let level = match self.level {
+            Level::Error => "error",
+            Level::Warning => "warning",
+        };
+        write!(f, "{level}: {}: {}", self.key, self.text)
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Links that one request of the pace makes.
+const HOUR_MINUTES: u64 = 60;
+
+/// Adds everything that is wrong or surprising.
+pub(crate) fn check(config: &Config, problems: &mut Vec<Problem>) {
+    ranges(config, problems);
+    secrets(config, problems);
+    surprises(config, problems);
+}
+
+fn ranges(config: &Config, problems: &mut Vec<Problem>) {
+    let Config { storage, team, edge, journal, platform, pool, attribution, postback, .. } = config;
+    let mut wrong = |bad: bool, key: &str, text: String| {
+        if bad {
+            problems.push(Problem::error(key, text));
+        }
+    };
+    wrong(
+        storage.backend == Backend::Cluster,
+        "storage.backend",
+        "\"cluster\" is not part of this version; use \"embedded\"".into(),
+    );
+    wrong(team.name.trim().is_empty(), "team.name", "empty; give the team a name".into());
+    wrong(
+        !is_slug(&team.slug),
+        "team.slug",
+        format!("{:?}: use lower-case letters, digits and hyphens", team.slug),
+    );
+    wrong(
+        edge.threads == Some(0),
+        "edge.threads",
+        "0: nobody would accept connections; set at least 1".into(),
+    );
+    wrong(
+        edge.max_connections == 0,
+        "edge.max_connections",
+        "0: every visitor would get 503; set at least 1".into(),
+    );
+    wrong(
+        edge.header_timeout.is_zero(),
+        "edge.header_timeout",
+        "0: every request would be too slow; set about 5s".into(),
+    );
+    wrong(
+        edge.max_header_bytes.as_u64() < 1024,
+        "edge.max_header_bytes",
+        format!("{}: browsers send about 1 KiB; set at least 1KiB", edge.max_header_bytes),
+    );
+    wrong(
+        edge.durable_wait < Duration::from_millis(1),
+        "edge.durable_wait",
+        format!(
+            "{:?}: no disk is that fast and every click would be late; set at least 1ms",
+            edge.durable_wait
+        ),
+    );
+    wrong(
+        edge.durable_wait >= edge.header_timeout,
+        "edge.durable_wait",
+        format!(
+            "{:?}: not below edge.header_timeout, so a stalled disk would hold every visitor; lower it",
+            edge.durable_wait
+        ),
+    );
+    wrong(
+        edge.visitor_window.is_zero() || edge.visitor_window > DAY,
+        "edge.visitor_window",
+        format!("{:?}: it must be above 0 and at most 24h", edge.visitor_window),
+    );
+    wrong(
+        edge.window_entries == 0,
+        "edge.window_entries",
+        "0: no repeat would be recognised; set at least 1".into(),
+    );
+    wrong(
+        !has_host(&edge.public_url),
+        "edge.public_url",
+        format!("{}: it must be an http or https address", edge.public_url),
+    );
+    wrong(
+        !(16 << 10..=1 << 30).contains(&journal.segment.as_u64()),
+        "journal.segment",
+        format!("{}: it must be between 16KiB and 1GiB", journal.segment),
+    );
+    wrong(
+        journal.max_disk.as_u64() < 3 * journal.segment.as_u64(),
+        "journal.max_disk",
+        format!("{}: it must hold three segments; raise it or lower journal.segment", journal.max_disk),
+    );
+    wrong(
+        !has_host(&platform.base_url),
+        "platform.base_url",
+        format!("{}: it must be an http or https address", platform.base_url),
+    );
+    wrong(
+        platform.requests_per_minute == 0,
+        "platform.requests_per_minute",
+        "0: the platform would never be asked; set at least 1".into(),
+    );
+    wrong(
+        platform.poll < Duration::from_secs(1),
+        "platform.poll",
+        format!("{:?}: it must be at least 1s", platform.poll),
+    );
+    wrong(pool.min > pool.max, "pool.min", format!("{} is above pool.max = {}", pool.min, pool.max));
+    wrong(
+        attribution.window.is_zero() || attribution.window > 30 * DAY,
+        "attribution.window",
+        format!("{:?}: it must be above 0 and at most 30d", attribution.window),
+    );
+    wrong(
+        postback.concurrency == 0,
+        "postback.concurrency",
+        "0: nothing would be delivered; set at least 1".into(),
+    );
+    wrong(
+        postback.timeout < Duration::from_millis(100),
+        "postback.timeout",
+        format!("{:?}: no receiver is that fast; set about 10s", postback.timeout),
+    );
+}
+
+fn secrets(config: &Config, problems: &mut Vec<Problem>) {
+    if let Some(key) = &config.secrets.key.0
+        && (key.expose().len() != 64 || !key.expose().bytes().all(|byte| byte.is_ascii_hexdigit()))
+    {
+        problems.push(Problem::error(
+            "secrets.key",
+            "it must be 64 hex digits; `openssl rand -hex 32` makes one",
+        ));
+    }
+    let platform = &config.platform;
+    if platform.api_key.0.is_none() {
+        problems.push(Problem::warning(
+            "platform.api_key",
+            "not set: no links are made and nobody is matched; visitors go to the creator's page",
+        ));
+    }
+    match (platform.webhook_secrets.is_empty(), platform.accept_unsigned) {
+        (true, false) => problems
+            .push(Problem::warning("platform.webhook_secrets", "empty: every webhook is refused with 401")),
+        (_, true) => problems.push(Problem::warning(
+            "platform.accept_unsigned",
+            "true: whoever reaches admin.listen can invent revenue",
+        )),
+        _ => {}
+    }
+}
+
+fn surprises(config: &Config, problems: &mut Vec<Problem>) {
+    let Config { edge, journal, admin, platform, pool, .. } = config;
+    let mut note = |odd: bool, key: &str, text: String| {
+        if odd {
+            problems.push(Problem::warning(key, text));
+        }
+    };
+    let local = edge.public_url.host_str().is_some_and(|host| host == "127.0.0.1" || host == "localhost");
+    note(
+        edge.public_url.scheme() != "https" && !local,
+        "edge.public_url",
+        "not https: browsers drop the visitor cookie, repeats are told by fingerprint only".into(),
+    );
+    note(
+        journal.retention < edge.visitor_window,
+        "journal.retention",
+        "shorter than edge.visitor_window: after a restart earlier visitors are new ones".into(),
+    );
+    note(
+        !admin.listen.ip().is_loopback(),
+        "admin.listen",
+        format!("{} is reachable from outside; put TLS in front, and set admin.metrics_token", admin.listen),
+    );
+    let reach = u64::from(platform.requests_per_minute) * HOUR_MINUTES * pool.cover.as_secs().max(1) / 3600;
+    note(
+        u64::from(pool.max) < reach / 8,
+        "pool.max",
+        format!(
+            "{}: platform.requests_per_minute could fill pool.cover = {:?} with {reach} links; above pool.max visitors get the overflow link",
+            pool.max, pool.cover
+        ),
+    );
+}
+
+fn is_slug(slug: &str) -> bool {
+    !slug.is_empty()
+        && slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+fn has_host(url: &url::Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.has_host()
+}

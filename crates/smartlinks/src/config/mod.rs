@@ -1,0 +1,20 @@
+//! The configuration: one TOML file over the compiled-in default, environment over both (surface 3).
+//!
+//! `default.toml` is the only place where defaults and their documentation live.
+
+mod check;
+mod load;
+mod sections;
+mod values;
+
+pub(crate) use self::{
+    check::{Level, Problem},
+    load::{LoadError, load},
+    sections::{Backend, Config, DurabilityWord, LogFormat},
+};
+
+/// The compiled-in default, as `print-config` shows it.
+pub(crate) const DEFAULT: &str = include_str!("default.toml");
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! The configuration as its users meet it.
+
+use std::io::Write;
+
+use super::*;
+
+fn with(text: &str, environment: &[(&str, &str)]) -> Result<(Config, Vec<Problem>), LoadError> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let environment = environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    load(Some(file.path()), environment)
+}
+
+fn errors(text: &str) -> Vec<(String, String)> {
+    let LoadError(problems) = with(text, &[]).unwrap_err();
+    problems.into_iter().filter(Problem::is_error).map(|problem| (problem.key, problem.text)).collect()
+}
+
+#[test]
+fn the_printed_default_is_a_configuration_that_works() {
+    let (config, problems) = with(DEFAULT, &[]).unwrap();
+    assert_eq!(config.edge.listen.port(), 8080);
+    assert_eq!(config.journal.segment.as_u64(), 64 << 20);
+    assert!(problems.iter().all(|problem| problem.level == Level::Warning));
+}
+
+#[test]
+fn a_file_changes_only_the_keys_it_names() {
+    let (config, _) = with("[edge]\nvisitor_window = \"90m\"\n", &[]).unwrap();
+    assert_eq!(config.edge.visitor_window.as_secs(), 5400);
+    assert_eq!(config.edge.max_connections, 20_000);
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let variables = [
+        ("SMARTLINKS_EDGE__LISTEN", "127.0.0.1:0"),
+        ("SMARTLINKS_EDGE__THREADS", "3"),
+        ("SMARTLINKS_EDGE__TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1/32"),
+        ("SMARTLINKS_PLATFORM__API_KEY", "12345"),
+        ("SMARTLINKS_DATA_DIR", "/tmp/elsewhere"),
+        ("SMARTLINKS_AD_PLATFORMS__META__BASE_URL", "http://127.0.0.1:1"),
+        ("PATH", "/bin"),
+    ];
+    let (config, _) = with("[edge]\nlisten = \"127.0.0.1:9\"\n", &variables).unwrap();
+    assert_eq!(config.edge.listen.port(), 0);
+    assert_eq!(config.edge.threads, Some(3));
+    assert_eq!(config.edge.trusted_proxies.len(), 2);
+    assert_eq!(config.platform.api_key.0.unwrap().expose(), "12345");
+    assert_eq!(config.data_dir.to_str(), Some("/tmp/elsewhere"));
+    assert_eq!(config.ad_platforms.meta.base_url.as_str(), "http://127.0.0.1:1/");
+}
+
+#[test]
+fn every_problem_is_named_with_its_key() {
+    let found = errors(
+        "data_dri = \"x\"\n[edge]\nlistne = \"x\"\nthreads = \"many\"\ndurable_wait = \"0ms\"\n[nonsense]\na = 1\n",
+    );
+    let keys: Vec<_> = found.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(keys, ["data_dri", "edge.listne", "edge.threads", "nonsense.a", "edge.durable_wait"]);
+    assert!(found[1].1.contains("listen"), "{}", found[1].1);
+    assert!(found[2].1.contains("many"), "{}", found[2].1);
+}
+
+#[test]
+fn a_secret_comes_from_a_file_and_never_out_again() {
+    let mut secret = tempfile::NamedTempFile::new().unwrap();
+    secret.write_all(b"hush-hush\n").unwrap();
+    let text = format!("[platform]\napi_key_file = {:?}\n", secret.path());
+    let (config, _) = with(&text, &[]).unwrap();
+    assert_eq!(config.platform.api_key.0.as_ref().unwrap().expose(), "hush-hush");
+    assert!(!format!("{config:?}").contains("hush"));
+    let both = format!("[platform]\napi_key = \"a\"\napi_key_file = {:?}\n", secret.path());
+    assert!(errors(&both)[0].1.contains("keep one"));
+    assert!(!errors("[platform]\napi_key = [\"hush\"]\n")[0].1.contains("hush"));
+}
+
+#[test]
+fn contradictions_are_errors_with_their_consequence() {
+    let found = errors(
+        "[pool]\nmin = 9\nmax = 3\n[journal]\nmax_disk = \"64MiB\"\n[storage]\nbackend = \"cluster\"\n",
+    );
+    let keys: Vec<_> = found.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(keys, ["storage.backend", "journal.max_disk", "pool.min"]);
+}
