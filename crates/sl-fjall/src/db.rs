@@ -18,7 +18,7 @@ use crate::{
 /// Layout version of [`crate::layout`].
 const FORMAT: u64 = 1;
 
-/// Everything the five seams share.
+/// Everything the six seams share.
 pub(crate) struct Db {
     pub(crate) database: Database,
     pub(crate) meta: Keyspace,

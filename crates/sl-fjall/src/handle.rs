@@ -6,7 +6,7 @@ use sl_store::{Result, Store, pool::PoolRules};
 
 use crate::{
     catalog::FjallCatalog, db::Db, ledger::FjallLedger, ledger::LedgerCore, outbox::FjallOutbox,
-    pool::FjallPool, reports::FjallReports,
+    pool::FjallPool, reports::FjallReports, upkeep::FjallUpkeep,
 };
 
 /// How much memory and disk the store may use, and what it assumes until it is told.
@@ -45,6 +45,7 @@ pub struct FjallHandle {
     pool: Arc<FjallPool>,
     outbox: Arc<FjallOutbox>,
     reports: Arc<FjallReports>,
+    upkeep: Arc<FjallUpkeep>,
     ledger: Arc<LedgerCore>,
 }
 
@@ -64,13 +65,14 @@ pub fn open(dir: impl AsRef<Path>, options: FjallOptions) -> Result<FjallHandle>
         Arc::clone(&outbox),
     )?);
     let reports = Arc::new(FjallReports::new(Arc::clone(&db), Arc::clone(&ledger)));
-    Ok(FjallHandle { db, catalog, pool, outbox, reports, ledger })
+    let upkeep = Arc::new(FjallUpkeep::new(Arc::clone(&db), Arc::clone(&ledger), Arc::clone(&outbox)));
+    Ok(FjallHandle { db, catalog, pool, outbox, reports, upkeep, ledger })
 }
 
 // === impl FjallHandle ===
 
 impl FjallHandle {
-    /// The five seams. Each call gives a ledger that is an owner of its own: whoever opens a partition last has it.
+    /// The six seams. Each call gives a ledger that is an owner of its own: whoever opens a partition last has it.
     #[must_use]
     pub fn store(&self) -> Store {
         Store {
@@ -79,6 +81,7 @@ impl FjallHandle {
             ledger: Arc::new(FjallLedger::new(Arc::clone(&self.ledger))),
             reports: Arc::clone(&self.reports) as _,
             outbox: Arc::clone(&self.outbox) as _,
+            upkeep: Arc::clone(&self.upkeep) as _,
         }
     }
 

@@ -88,6 +88,12 @@ impl LedgerCore {
         self.books.lock().dead_letters
     }
 
+    /// Runs `work` while no step is being applied. Waits for the disk.
+    pub(crate) fn between_steps<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let _books = self.books.lock();
+        work()
+    }
+
     fn take_over(&self, owner: u64, partition: u32) -> Result<Opened> {
         let mut books = self.books.lock();
         let entry = books.partition(&self.db, partition)?;

@@ -1,4 +1,4 @@
-//! The embedded store: the five seams of `sl-store` on one fjall database in one directory, for one process.
+//! The embedded store: the six seams of `sl-store` on one fjall database in one directory, for one process.
 //!
 //! Every write is one atomic fjall batch. A write that promises durability waits for an `fdatasync` that it shares with
 //! everybody who waits at that moment ([`sync`]). What the hot calls need (catalog, pool slots, outbox counters) is
@@ -16,5 +16,6 @@ mod outbox;
 mod pool;
 mod reports;
 mod sync;
+mod upkeep;
 
 pub use handle::{FjallHandle, FjallOptions, open};

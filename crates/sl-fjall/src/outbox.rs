@@ -1,6 +1,7 @@
 //! What is told to whom: jobs, progress, bodies, attempts.
 
 mod books;
+mod forget;
 mod lists;
 pub(crate) mod write;
 
@@ -46,6 +47,11 @@ impl FjallOutbox {
     /// Locks the counters for a step of the ledger: held until the step is committed.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Books> {
         self.books.lock()
+    }
+
+    /// Retention: see [`forget::old`]. Waits for the disk.
+    pub(crate) fn forget(&self, before: Timestamp, limit: usize) -> Result<u64> {
+        forget::old(&self.db, &mut self.books.lock(), before, limit)
     }
 
     /// Runs `work` under the lock, on a thread where it may wait for the disk.

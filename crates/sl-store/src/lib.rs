@@ -12,6 +12,7 @@ pub mod pool;
 pub mod reports;
 #[cfg(feature = "suite")]
 pub mod suite;
+pub mod upkeep;
 
 use std::sync::Arc;
 
@@ -20,8 +21,9 @@ pub use ledger::Ledger;
 pub use outbox::Outbox;
 pub use pool::Pool;
 pub use reports::Reports;
+pub use upkeep::Upkeep;
 
-/// One backend, seen through its five seams.
+/// One backend, seen through its six seams.
 #[derive(Clone)]
 pub struct Store {
     /// What people configure.
@@ -34,6 +36,8 @@ pub struct Store {
     pub reports: Arc<dyn Reports>,
     /// What is told to whom.
     pub outbox: Arc<dyn Outbox>,
+    /// What is forgotten.
+    pub upkeep: Arc<dyn Upkeep>,
 }
 
 impl Store {

@@ -53,7 +53,7 @@ fn stage_row(db: &Db, batch: &mut OwnedWriteBatch, row: &ClickRow, buffer: &mut 
     Ok(())
 }
 
-fn row_key(link: SmartLinkId, at: Timestamp, id: ClickId) -> Key {
+pub(crate) fn row_key(link: SmartLinkId, at: Timestamp, id: ClickId) -> Key {
     Key::bare().id(link.to_bytes()).at(at).id(id.to_bytes())
 }
 

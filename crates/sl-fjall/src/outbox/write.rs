@@ -101,7 +101,7 @@ fn enter(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, job: &Job, pro
     batch.insert(&db.outbox, state_key(job, progress.state), destination);
 }
 
-fn leave(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, job: &Job, progress: &Progress) {
+pub(crate) fn leave(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, job: &Job, progress: &Progress) {
     let due = due_at(progress);
     books.leave(job.destination, progress.state, due);
     if let Some(due) = due {

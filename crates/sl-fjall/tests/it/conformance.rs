@@ -1,6 +1,6 @@
 //! One test per case of the suite.
 
-use sl_store::suite::{catalog, dimensions, ledger, outbox, pool, pool_model, reports};
+use sl_store::suite::{catalog, dimensions, ledger, outbox, pool, pool_model, reports, upkeep};
 
 use crate::backend::Fjall;
 
@@ -64,6 +64,10 @@ cases! {
         conversions_of_a_click_come_by_time,
         rows_of_another_team_are_not_there,
         dead_letters_page_and_leave;
+    upkeep:
+        old_click_rows_go_and_sums_stay,
+        old_addresses_are_cut_to_their_network,
+        old_deliveries_go_unless_they_wait;
 }
 
 #[tokio::test]

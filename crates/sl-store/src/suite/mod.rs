@@ -19,6 +19,7 @@ pub mod pool;
 pub mod pool_model;
 pub mod reports;
 pub mod sample;
+pub mod upkeep;
 
 use async_trait::async_trait;
 

@@ -37,11 +37,11 @@ fn progress(state: DeliveryState, next: Option<Timestamp>) -> Progress {
     Progress { state, next_attempt_at: next, attempts: 1, ..Progress::fresh(HOUR) }
 }
 
-fn attempt(status: u16, at: Timestamp) -> Attempt {
+pub(super) fn attempt(status: u16, at: Timestamp) -> Attempt {
     Attempt { at, millis: 12, status: Some(status), error_type: None, message: None }
 }
 
-fn request(text: &str) -> RenderedRequest {
+pub(super) fn request(text: &str) -> RenderedRequest {
     RenderedRequest {
         method: "POST".to_owned(),
         url: "https://graph.example/events".to_owned(),
