@@ -152,7 +152,7 @@ pub(crate) fn histogram() -> io::Result<Histogram<u64>> {
 fn timespec(span: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(span.subsec_nanos()).into(),
+        tv_nsec: i64::from(span.subsec_nanos()),
     }
 }
 
