@@ -9,7 +9,7 @@ mod visit;
 mod waiting;
 mod worker;
 
-pub(crate) use answer::{Answer, HEADER_TOO_SLOW, TOO_MANY_CONNECTIONS};
+pub(crate) use answer::{HEADER_TOO_SLOW, TOO_MANY_CONNECTIONS};
 pub(crate) use client::Proxies;
 pub(crate) use route::respond;
 pub(crate) use waiting::Answering;

@@ -164,10 +164,11 @@ impl Slot {
     }
 }
 
-/// Opens and checks the whole of it: a file cut short would otherwise fail on the address that needs its end.
+/// Opens and checks the whole of it: a file cut short would otherwise fail on the address that needs its end. The
+/// library's own check also refuses files without a description, as public ones are.
 fn open(bytes: Vec<u8>) -> Result<Database, String> {
     let reader = Reader::from_source(Cow::Owned(bytes)).map_err(|error| error.to_string())?;
-    reader.verify().map_err(|error| error.to_string())?;
+    record::check(&reader).map_err(|error| error.to_string())?;
     Ok(reader)
 }
 

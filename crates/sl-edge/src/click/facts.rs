@@ -200,15 +200,15 @@ mod tests {
         let query: Vec<_> =
             names.iter().enumerate().map(|(number, name)| format!("{name}=v{number}")).collect();
         let kept = params(Some(&format!("url=https://evil/&{}", query.join("&"))));
-        let text = serde_json_values(&kept);
+        let text = values_of(&kept);
         assert_eq!(text.len(), names.len());
-        for number in 0..names.len() {
-            assert!(text.contains(&format!("v{number}")), "{}", names[number]);
+        for (number, name) in names.iter().enumerate() {
+            assert!(text.contains(&format!("v{number}")), "{name}");
         }
     }
 
     /// All values, in any order.
-    fn serde_json_values(params: &Params) -> Vec<String> {
+    fn values_of(params: &Params) -> Vec<String> {
         let p = params.clone();
         [
             p.ecid,

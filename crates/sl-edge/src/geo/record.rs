@@ -1,9 +1,22 @@
 //! The layouts of mmdb records: MaxMind's nested one and the flat one of public files.
 
-use std::net::IpAddr;
+use std::{collections::HashSet, net::IpAddr};
 
-use maxminddb::{PathElement, Reader};
+use maxminddb::{MaxMindDbError, PathElement, Reader, WithinOptions};
+use serde::de::IgnoredAny;
 use sl_core::click::Place;
+
+/// Walks every network and reads every record, each once.
+pub(super) fn check<S: AsRef<[u8]>>(database: &Reader<S>) -> Result<(), MaxMindDbError> {
+    let mut read = HashSet::new();
+    for network in database.networks(WithinOptions::default())? {
+        let found = network?;
+        if found.offset().is_some_and(|offset| read.insert(offset)) {
+            found.decode::<IgnoredAny>()?;
+        }
+    }
+    Ok(())
+}
 
 /// A text at a path of the record of `ip`.
 fn text<S: AsRef<[u8]>>(database: &Reader<S>, ip: IpAddr, path: &[PathElement<'_>]) -> Option<String> {

@@ -42,9 +42,9 @@ impl Connections {
             .header_read_timeout(config.header_timeout)
             .max_header_size(config.max_header_bytes)
             .max_buf_size(config.max_header_bytes.max(LEAST_BUFFER))
-            // Without it, hyper drops the handler of a client that closes its sending side after the request.
-            .half_close(true)
-            .pipeline_flush(true);
+            // Without it, hyper drops the handler of a client that closes its sending side after the request. (Its
+            // `pipeline_flush` stays off: with it, the answer to a malformed request is never written.)
+            .half_close(true);
         let mut last = http.clone();
         last.keep_alive(false);
         Self { http, last, worker, stop }

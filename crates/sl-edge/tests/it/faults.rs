@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 /// How records fare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Kept at once.
     Keep,
     /// Their fate is open until the mode changes.
@@ -24,7 +24,7 @@ pub enum Mode {
     Lose(LostReason),
 }
 
-pub struct TestLog {
+pub(crate) struct TestLog {
     mode: watch::Sender<Mode>,
     events: Mutex<Vec<Event>>,
     next: AtomicU64,
@@ -37,11 +37,11 @@ impl Default for TestLog {
 }
 
 impl TestLog {
-    pub fn set(&self, mode: Mode) {
+    pub(crate) fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
     }
 
-    pub fn events(&self) -> Vec<Event> {
+    pub(crate) fn events(&self) -> Vec<Event> {
         self.events.lock().clone()
     }
 }

@@ -23,29 +23,29 @@ use tokio_util::sync::CancellationToken;
 
 use crate::faults::TestLog;
 
-pub const NOON: Timestamp = Timestamp(1_767_268_800_000);
-pub const LINK: &str = "01KZ4M8Q2T7V9W3X5Y6B1C0DEF";
-pub const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1";
-pub const BOT: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
-pub const OVERFLOW: &str = "https://onlyfans.com/nova/c900";
-pub const PROFILE: &str = "https://onlyfans.com/nova";
+pub(crate) const NOON: Timestamp = Timestamp(1_767_268_800_000);
+pub(crate) const LINK: &str = "01KZ4M8Q2T7V9W3X5Y6B1C0DEF";
+pub(crate) const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1";
+pub(crate) const BOT: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
+pub(crate) const OVERFLOW: &str = "https://onlyfans.com/nova/c900";
+pub(crate) const PROFILE: &str = "https://onlyfans.com/nova";
 
-pub struct Rig {
-    pub address: SocketAddr,
-    pub log: Arc<TestLog>,
-    pub stock: Stock,
-    pub links: LinkTable,
-    pub window: Window,
-    pub clock: Arc<ManualClock>,
-    pub stop: CancellationToken,
+pub(crate) struct Rig {
+    pub(crate) address: SocketAddr,
+    pub(crate) log: Arc<TestLog>,
+    pub(crate) stock: Stock,
+    pub(crate) links: LinkTable,
+    pub(crate) window: Window,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) stop: CancellationToken,
     thread: Option<JoinHandle<Result<(), EdgeError>>>,
 }
 
-pub fn key() -> StockKey {
+pub(crate) fn key() -> StockKey {
     StockKey { account: "acct_1".into(), kind: LinkKind::TrackingLink, trial_days: None }
 }
 
-pub fn link() -> EdgeLink {
+pub(crate) fn link() -> EdgeLink {
     EdgeLink {
         id: LINK.parse().unwrap(),
         team: TeamId(1),
@@ -58,18 +58,18 @@ pub fn link() -> EdgeLink {
     }
 }
 
-pub fn other(byte: u8, change: impl FnOnce(&mut EdgeLink)) -> (String, EdgeLink) {
+pub(crate) fn other(byte: u8, change: impl FnOnce(&mut EdgeLink)) -> (String, EdgeLink) {
     let id = SmartLinkId::from_bytes([byte; 16]);
     let mut link = EdgeLink { id, ..link() };
     change(&mut link);
     (id.to_string(), link)
 }
 
-pub fn number(number: u64) -> PoolLinkId {
+pub(crate) fn number(number: u64) -> PoolLinkId {
     PoolLinkId { kind: LinkKind::TrackingLink, number }
 }
 
-pub fn block(fence: u64, numbers: std::ops::Range<u64>) -> StockBlock {
+pub(crate) fn block(fence: u64, numbers: std::ops::Range<u64>) -> StockBlock {
     let links = numbers.map(|ordinal| {
         let url = format!("https://onlyfans.com/nova/c{ordinal}");
         let id = number(ordinal);
@@ -80,11 +80,11 @@ pub fn block(fence: u64, numbers: std::ops::Range<u64>) -> StockBlock {
 
 impl Rig {
     /// One link, links 1 to 99 in stock, noon.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(|_| {})
     }
 
-    pub fn with(change: impl FnOnce(&mut EdgeConfig)) -> Self {
+    pub(crate) fn with(change: impl FnOnce(&mut EdgeConfig)) -> Self {
         let rig = Self::bare(change);
         rig.links.replace(vec![link()]);
         rig.stock.put_block(block(1, 1..100), Instant::now());
@@ -92,7 +92,7 @@ impl Rig {
     }
 
     /// No catalog and no stock yet.
-    pub fn bare(change: impl FnOnce(&mut EdgeConfig)) -> Self {
+    pub(crate) fn bare(change: impl FnOnce(&mut EdgeConfig)) -> Self {
         let mut config = EdgeConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
             threads: 2,
@@ -124,26 +124,26 @@ impl Rig {
     }
 
     /// Stops it and waits until it has drained.
-    pub fn finish(&mut self) -> Result<(), EdgeError> {
+    pub(crate) fn finish(&mut self) -> Result<(), EdgeError> {
         self.stop.cancel();
         self.thread.take().map_or(Ok(()), |thread| thread.join().unwrap())
     }
 
-    pub fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream
     }
 
     /// Sends bytes as they are and reads to the end of the connection.
-    pub fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
+    pub(crate) fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut stream = self.connect();
         stream.write_all(bytes.as_ref()).unwrap();
         read_all(&mut stream)
     }
 
     /// A visit with `Connection: close`.
-    pub fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
         let mut text = format!("{method} {target} HTTP/1.1\r\nHost: go.example\r\nConnection: close\r\n");
         for (name, value) in headers {
             text.push_str(&format!("{name}: {value}\r\n"));
@@ -152,13 +152,13 @@ impl Rig {
     }
 
     /// A person's visit.
-    pub fn visit(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) fn visit(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
         let mut all = vec![("User-Agent", IPHONE), ("Accept", "text/html,*/*;q=0.8")];
         all.extend(headers);
         self.ask("GET", target, &all)
     }
 
-    pub fn clicks(&self) -> Vec<Click> {
+    pub(crate) fn clicks(&self) -> Vec<Click> {
         let events = self.log.events();
         let clicks = events.into_iter().filter_map(|event| match event.body {
             EventBody::Click(click) => Some(*click),
@@ -167,7 +167,7 @@ impl Rig {
         clicks.collect()
     }
 
-    pub fn repeats(&self) -> Vec<Repeat> {
+    pub(crate) fn repeats(&self) -> Vec<Repeat> {
         let events = self.log.events();
         let repeats = events.into_iter().filter_map(|event| match event.body {
             EventBody::Repeat(repeat) => Some(repeat),
@@ -186,11 +186,11 @@ impl Drop for Rig {
     }
 }
 
-pub fn go(query: &str) -> String {
+pub(crate) fn go(query: &str) -> String {
     format!("/go/{LINK}{query}")
 }
 
-pub fn read_all(stream: &mut TcpStream) -> String {
+pub(crate) fn read_all(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     // A reset after the answer is the end as well.
     let _ = stream.read_to_end(&mut bytes);
@@ -198,7 +198,7 @@ pub fn read_all(stream: &mut TcpStream) -> String {
 }
 
 /// Reads until `count` header blocks are complete (answers without a body).
-pub fn read_answers(stream: &mut TcpStream, count: usize) -> String {
+pub(crate) fn read_answers(stream: &mut TcpStream, count: usize) -> String {
     let mut text = String::new();
     let mut buffer = [0; 4096];
     while text.matches("\r\n\r\n").count() < count {
@@ -211,14 +211,14 @@ pub fn read_answers(stream: &mut TcpStream, count: usize) -> String {
 }
 
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
@@ -227,16 +227,16 @@ impl Answer {
         Self { status: status.unwrap_or(0), headers, body: body.to_owned() }
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn location(&self) -> &str {
+    pub(crate) fn location(&self) -> &str {
         self.header("location").unwrap_or("")
     }
 
     /// The visitor cookie as a browser returns it.
-    pub fn cookie(&self) -> Option<String> {
+    pub(crate) fn cookie(&self) -> Option<String> {
         self.header("set-cookie").and_then(|line| line.split(';').next()).map(str::to_owned)
     }
 }

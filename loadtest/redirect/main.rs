@@ -1,0 +1,168 @@
+//! How the edge compares with nginx's `return 302`: same machine, same requests, one core each, in turns. The edge has every
+//! click on disk before it answers; nginx has nothing to remember.
+
+mod client;
+mod served;
+mod servers;
+mod visitors;
+
+use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use hdrhistogram::Histogram;
+
+use crate::{
+    client::Load,
+    servers::{EdgeChild, Nginx, cpu_seconds, pin, resident_mib},
+    visitors::Visitors,
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Compares the edge with `return 302` of nginx.
+#[derive(Parser)]
+struct Options {
+    /// Connections, kept alive; several are measured one after the other.
+    #[arg(long, value_delimiter = ',', default_value = "64,256")]
+    connections: Vec<usize>,
+    /// Rounds per server and number of connections, in turns.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds per round, after half a second of warming up.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Open loop: requests per second. Without it every connection asks again as soon as it is answered.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Core of the server being measured.
+    #[arg(long, default_value_t = 0)]
+    server_core: usize,
+    /// Core of the visitors.
+    #[arg(long, default_value_t = 1)]
+    client_core: usize,
+    /// Where the journal goes: a real disk. The system's directory for temporary files by default.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// The nginx to compare with.
+    #[arg(long, default_value = "nginx")]
+    nginx: PathBuf,
+    /// Measure the edge only.
+    #[arg(long)]
+    alone: bool,
+    /// The child process.
+    #[arg(long, hide = true)]
+    serve: Option<PathBuf>,
+}
+
+const WARM_UP: Duration = Duration::from_millis(500);
+/// Pool links put in stock before a round, per second of it: more than anything here can ask for.
+const LINKS_PER_SECOND: f64 = 250_000.0;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let outcome = match &options.serve {
+        Some(directory) => served::run(directory).map(|()| true),
+        None => compare(&options),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `false` when the edge's books do not balance.
+fn compare(options: &Options) -> Result<bool, Box<dyn Error>> {
+    let scratch = match &options.dir {
+        Some(directory) => tempfile::tempdir_in(directory)?,
+        None => tempfile::tempdir()?,
+    };
+    pin(options.server_core)?;
+    let mut edge = EdgeChild::start(&scratch.path().join("journal"))?;
+    let nginx = if options.alone { None } else { Some(Nginx::start(&options.nginx, scratch.path())?) };
+    pin(options.client_core)?;
+    println!("edge: idle at {} MiB", resident_mib(edge.id()).unwrap_or(0));
+    let mut visitors = Visitors::of(&served::link_id().to_string());
+    let mut answered = 0;
+    println!("connections server   requests/s     p50 µs     p99 µs  CPU s/M  core busy  ratio");
+    for &connections in &options.connections {
+        let (mut ours, mut theirs) = (Total::new()?, Total::new()?);
+        for _ in 0..options.rounds {
+            edge.stock(((options.seconds + WARM_UP.as_secs_f64()) * LINKS_PER_SECOND) as u64)?;
+            let load = Load::connect(edge.address, connections, visitors)?;
+            let load = ours.round(load, edge.id(), options)?;
+            answered += load.answered;
+            visitors = load.into_visitors();
+            if let Some(nginx) = &nginx {
+                let load = Load::connect(nginx.address, connections, visitors)?;
+                visitors = theirs.round(load, nginx.id(), options)?.into_visitors();
+            }
+        }
+        println!("{connections:>11} {} {:>6}", ours.line("edge"), "");
+        if nginx.is_some() {
+            let ratio = ours.rate() / theirs.rate();
+            println!("{connections:>11} {} {ratio:>6.2}", theirs.line("nginx"));
+        }
+    }
+    println!("edge: {} MiB after {answered} visitors", resident_mib(edge.id()).unwrap_or(0));
+    let books = edge.stop()?;
+    println!("answered with 302: {answered}; in the journal afterwards: {books:?}");
+    let balanced = (books.clicks, books.distinct, books.repeats) == (answered, answered, 0);
+    println!(
+        "{}",
+        if balanced { "every answered click is in the journal" } else { "THE BOOKS DO NOT BALANCE" }
+    );
+    Ok(balanced)
+}
+
+/// All rounds of one server.
+struct Total {
+    rates: Vec<f64>,
+    times: Histogram<u64>,
+    count: f64,
+    cpu: f64,
+    wall: f64,
+}
+
+impl Total {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { rates: Vec::new(), times: client::histogram()?, count: 0.0, cpu: 0.0, wall: 0.0 })
+    }
+
+    fn round(&mut self, mut load: Load, server: u32, options: &Options) -> Result<Load, Box<dyn Error>> {
+        load.run(WARM_UP, options.rate)?;
+        let before = cpu_seconds(server)?;
+        let run = load.run(Duration::from_secs_f64(options.seconds), options.rate)?;
+        self.cpu += cpu_seconds(server)? - before;
+        self.times.add(&run.times)?;
+        // Counts of requests are far below 2^53.
+        let (count, wall) = (run.count as f64, run.took.as_secs_f64());
+        self.count += count;
+        self.wall += wall;
+        self.rates.push(count / wall);
+        Ok(load)
+    }
+
+    /// The median of the rounds.
+    fn rate(&self) -> f64 {
+        let mut rates = self.rates.clone();
+        rates.sort_by(f64::total_cmp);
+        rates.get(rates.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
+    fn line(&self, name: &str) -> String {
+        let micros = |quantile| self.times.value_at_quantile(quantile) as f64 / 1000.0;
+        format!(
+            "{name:<6} {:>12.0} {:>10.0} {:>10.0} {:>8.2} {:>9.0}%",
+            self.rate(),
+            micros(0.5),
+            micros(0.99),
+            self.cpu / self.count * 1e6,
+            self.cpu / self.wall * 100.0
+        )
+    }
+}
