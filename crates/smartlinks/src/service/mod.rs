@@ -151,7 +151,7 @@ fn attribution(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Attributi
 /// The edge with everything it answers from: links, visitors of the last hours, places.
 async fn edge(config: &Config, base: &Base, clock: &Arc<dyn Clock>) -> Result<(Edge, Feed, Lessee), Failure> {
     let stock = Stock::default();
-    let lessee = Lessee::new(stock.clone(), Arc::clone(&base.store.pool), Arc::clone(clock), pool_rules(config));
+    let mut lessee = Lessee::new(stock.clone(), Arc::clone(&base.store.pool), Arc::clone(clock), pool_rules(config));
     let addresses = feed::addresses(&base.store).await.map_err(Failure::run)?;
     lessee.settle_earlier().await.map_err(Failure::run)?;
     let window = Window::new(config.edge.visitor_window, config.edge.window_entries);
@@ -162,6 +162,8 @@ async fn edge(config: &Config, base: &Base, clock: &Arc<dyn Clock>) -> Result<(E
     let links = LinkTable::new(stock);
     let feed = Feed::start(Arc::clone(&base.store.catalog), links.clone(), config.attribution.window);
     let feed = feed.await.map_err(Failure::run)?;
+    // The first visitors find links in stock.
+    lessee.look().await.map_err(Failure::run)?;
     let (geo, warnings) = Geo::open(GeoFiles {
         country: config.geo.country_db.clone(),
         city: config.geo.city_db.clone(),
