@@ -17,11 +17,6 @@ impl Failure {
         Self::Run(error.to_string())
     }
 
-    /// Failed while running, with what was being done.
-    pub(crate) fn at(what: impl fmt::Display) -> impl Fn(&dyn fmt::Display) -> Self {
-        move |error| Self::Run(format!("{what}: {error}"))
-    }
-
     /// The exit status.
     pub(crate) fn code(&self) -> ExitCode {
         match self {

@@ -25,7 +25,11 @@ pub(crate) fn run(command: Journal, json: bool) -> Result<(), Failure> {
 fn journal_dir(dir: &Path) -> Result<PathBuf, Failure> {
     let inner = dir.join("journal");
     let found = if inner.is_dir() { inner } else { dir.to_owned() };
-    if found.is_dir() { Ok(found) } else { Err(Failure::Run(format!("DIR = {dir:?}: there is no such directory"))) }
+    if found.is_dir() {
+        Ok(found)
+    } else {
+        Err(Failure::Run(format!("DIR = {dir:?}: there is no such directory")))
+    }
 }
 
 fn verify(dir: &Path, json: bool) -> Result<(), Failure> {
@@ -42,23 +46,34 @@ fn verify(dir: &Path, json: bool) -> Result<(), Failure> {
                 })
             );
         } else {
-            let records = format!("{} records, {} to {}", segment.records, segment.sequences.start, segment.sequences.end);
+            let records = format!(
+                "{} records, {} to {}",
+                segment.records, segment.sequences.start, segment.sequences.end
+            );
             println!("{}  {records}", segment.name);
             for [start, end] in damages {
                 println!("  DAMAGED: bytes {start} to {end}");
             }
             if segment.header_damaged || segment.undecodable > 0 {
-                println!("  DAMAGED: header {}, undecodable records {}", segment.header_damaged, segment.undecodable);
+                println!(
+                    "  DAMAGED: header {}, undecodable records {}",
+                    segment.header_damaged, segment.undecodable
+                );
             }
         }
     }
-    let sum = json!({ "records": report.records(), "segments": report.segments.len(), "sound": report.is_sound() });
+    let sum =
+        json!({ "records": report.records(), "segments": report.segments.len(), "sound": report.is_sound() });
     if json {
         println!("{sum}");
     } else {
         println!("{} records in {} segments", report.records(), report.segments.len());
     }
-    if report.is_sound() { Ok(()) } else { Err(Failure::Run(format!("the journal in {dir:?} is damaged; every other record can be read"))) }
+    if report.is_sound() {
+        Ok(())
+    } else {
+        Err(Failure::Run(format!("the journal in {dir:?} is damaged; every other record can be read")))
+    }
 }
 
 fn dump(dir: &Path, from: u64) -> Result<(), Failure> {

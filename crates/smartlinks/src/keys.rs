@@ -58,10 +58,13 @@ pub(crate) async fn run(config: &Config, command: Keys, json: bool) -> Result<()
         control::ask(dir, &command).await?
     } else {
         let _lock = lock::take(dir)?;
-        let opened = sl_fjall::open(dir.join("store"), sl_fjall::FjallOptions::default()).map_err(Failure::run)?;
+        let opened =
+            sl_fjall::open(dir.join("store"), sl_fjall::FjallOptions::default()).map_err(Failure::run)?;
         let store = opened.store();
         let (team, clock) = (&config.team, SystemClock);
-        let first = sl_api::ensure_team_and_owner_key(&store, &team.name, &team.slug, &clock, &rand::fill::<u8>).await;
+        let first =
+            sl_api::ensure_team_and_owner_key(&store, &team.name, &team.slug, &clock, &rand::fill::<u8>)
+                .await;
         if let Some(secret) = first.map_err(Failure::run)? {
             eprintln!("owner API key (shown once): {}", secret.expose());
         }
@@ -94,8 +97,11 @@ async fn try_execute(store: &Store, command: KeyCommand, clock: &dyn Clock) -> R
     let now = clock.now();
     match command {
         KeyCommand::Create { name, role } => {
-            let role = Role::from_word(&role).ok_or_else(|| format!("role = {role:?}: there is no such role; `owner` is one"))?;
-            let made = create_key(store, team, &name, role.permissions(), now, &rand::fill::<u8>).await.map_err(say)?;
+            let role = Role::from_word(&role)
+                .ok_or_else(|| format!("role = {role:?}: there is no such role; `owner` is one"))?;
+            let made = create_key(store, team, &name, role.permissions(), now, &rand::fill::<u8>)
+                .await
+                .map_err(say)?;
             let mut row = row(&made.key);
             if let Some(fields) = row.as_object_mut() {
                 fields.insert("secret".to_owned(), made.secret.expose().into());
@@ -103,7 +109,9 @@ async fn try_execute(store: &Store, command: KeyCommand, clock: &dyn Clock) -> R
             Ok(vec![row])
         }
         KeyCommand::List => Ok(list_keys(store, team).await.map_err(say)?.iter().map(row).collect()),
-        KeyCommand::Revoke { id } => Ok(vec![row(&revoke_key(store, team, ApiKeyId(id), now).await.map_err(say)?)]),
+        KeyCommand::Revoke { id } => {
+            Ok(vec![row(&revoke_key(store, team, ApiKeyId(id), now).await.map_err(say)?)])
+        }
     }
 }
 
@@ -127,7 +135,12 @@ fn print(keys: &[Value], json: bool) {
         let text = |name: &str| key.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
         let id = key.get("id").and_then(Value::as_u64).unwrap_or_default();
         let state = if key.get("revoked_at").is_some_and(Value::is_string) { "revoked" } else { "active" };
-        println!("{id:>4}  {:<24} {state:<8} created {}  last used {}", text("name"), text("created_at"), text("last_used_at"));
+        println!(
+            "{id:>4}  {:<24} {state:<8} created {}  last used {}",
+            text("name"),
+            text("created_at"),
+            text("last_used_at")
+        );
         if let Some(secret) = key.get("secret").and_then(Value::as_str) {
             println!("      {secret}  (shown once)");
         }

@@ -20,8 +20,13 @@ pub(crate) struct DirLock(#[expect(dead_code, reason = "closing it lets go")] Fi
 /// # Errors
 /// [`Failure::Run`], naming the process that holds it.
 pub(crate) fn take(data_dir: &Path) -> Result<DirLock, Failure> {
-    let failed = |what: &str, error: std::io::Error| Failure::Run(format!("data_dir = {data_dir:?}: {what}: {error}"));
-    DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|error| failed("can't be made", error))?;
+    let failed =
+        |what: &str, error: std::io::Error| Failure::Run(format!("data_dir = {data_dir:?}: {what}: {error}"));
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)
+        .map_err(|error| failed("can't be made", error))?;
     let path = data_dir.join("LOCK");
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     let mut file = file.map_err(|error| failed("LOCK can't be opened", error))?;
@@ -30,7 +35,9 @@ pub(crate) fn take(data_dir: &Path) -> Result<DirLock, Failure> {
         let _ = file.read_to_string(&mut holder);
         let holder = holder.trim();
         let who = if holder.is_empty() { "another process".to_owned() } else { format!("process {holder}") };
-        return Err(Failure::Run(format!("data_dir = {data_dir:?} is in use by {who}; stop it, or choose another data_dir")));
+        return Err(Failure::Run(format!(
+            "data_dir = {data_dir:?} is in use by {who}; stop it, or choose another data_dir"
+        )));
     }
     let mut write = || -> std::io::Result<()> {
         file.set_len(0)?;

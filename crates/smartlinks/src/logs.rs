@@ -15,7 +15,10 @@ use crate::{
 /// [`Failure::Usage`] when `log.level` is no filter.
 pub(crate) fn start(config: &Config) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.log.level).map_err(|error| {
-        Failure::Usage(format!("error: log.level: {:?} is no level: {error}; write info, debug or warn", config.log.level))
+        Failure::Usage(format!(
+            "error: log.level: {:?} is no level: {error}; write info, debug or warn",
+            config.log.level
+        ))
     })?;
     let output = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let _ = match config.log.format {

@@ -63,7 +63,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// The configuration, its warnings on stderr.
 fn load(file: Option<&Path>) -> Result<Config, Failure> {
-    let (config, warnings) = config::load(file, std::env::vars()).map_err(|LoadError(problems)| Failure::Usage(lines(&problems)))?;
+    let (config, warnings) = config::load(file, std::env::vars())
+        .map_err(|LoadError(problems)| Failure::Usage(lines(&problems)))?;
     for warning in warnings {
         eprintln!("{warning}");
     }

@@ -16,27 +16,55 @@ use Kind::{Counter, Gauge, Histogram};
 /// Name, kind, meaning.
 const TABLE: &[(&str, Kind, &str)] = &[
     ("smartlinks_clicks_total", Counter, "Hits of /go/{id} by class and by the rung of the ladder they got"),
-    ("smartlinks_clicks_unjournaled_total", Counter, "Clicks answered before (late) or without (lost) their record on disk"),
+    (
+        "smartlinks_clicks_unjournaled_total",
+        Counter,
+        "Clicks answered before (late) or without (lost) their record on disk",
+    ),
     ("smartlinks_redirect_seconds", Histogram, "From the end of a request's header to its answer"),
-    ("smartlinks_window_evicted_total", Counter, "Visitors forgotten before their time because edge.window_entries was reached"),
+    (
+        "smartlinks_window_evicted_total",
+        Counter,
+        "Visitors forgotten before their time because edge.window_entries was reached",
+    ),
     ("smartlinks_edge_accept_errors_total", Counter, "Connections the system did not hand over"),
-    ("smartlinks_edge_connections_refused_total", Counter, "Connections answered 503 because edge.max_connections was reached"),
+    (
+        "smartlinks_edge_connections_refused_total",
+        Counter,
+        "Connections answered 503 because edge.max_connections was reached",
+    ),
     ("smartlinks_edge_slow_headers_total", Counter, "Connections closed because of edge.header_timeout"),
     ("smartlinks_journal_sync_seconds", Histogram, "One fdatasync of the journal"),
     ("smartlinks_journal_head", Gauge, "Records handed to the journal"),
     ("smartlinks_journal_synced", Gauge, "Records on disk"),
     ("smartlinks_journal_lost_total", Counter, "Records the journal refused or lost, by reason"),
     ("smartlinks_journal_damaged_total", Counter, "Unreadable stretches met in journal files"),
-    ("smartlinks_journal_undecodable_total", Counter, "Records with a good checksum that could not be decoded"),
+    (
+        "smartlinks_journal_undecodable_total",
+        Counter,
+        "Records with a good checksum that could not be decoded",
+    ),
     ("smartlinks_journal_segments_failed_total", Counter, "Segments given up because a write or sync failed"),
-    ("smartlinks_journal_segments_removed_early_total", Counter, "Segments removed inside journal.retention because journal.max_disk was reached"),
+    (
+        "smartlinks_journal_segments_removed_early_total",
+        Counter,
+        "Segments removed inside journal.retention because journal.max_disk was reached",
+    ),
     ("smartlinks_attribution_lag_seconds", Gauge, "Age of the newest applied record when it was applied"),
-    ("smartlinks_attribution_oddities_total", Counter, "Clock jumps, future dates, differing money and dropped holds, by kind"),
+    (
+        "smartlinks_attribution_oddities_total",
+        Counter,
+        "Clock jumps, future dates, differing money and dropped holds, by kind",
+    ),
     ("smartlinks_conversions_total", Counter, "Conversions by type"),
     ("smartlinks_deliveries_total", Counter, "Attempts by destination and outcome"),
     ("smartlinks_outbox", Gauge, "Deliveries by state"),
     ("smartlinks_pool_links", Gauge, "Pool links by account, type and state"),
-    ("smartlinks_pool_time_to_empty_seconds", Gauge, "When a stock is gone at the forecast rate, by account and type"),
+    (
+        "smartlinks_pool_time_to_empty_seconds",
+        Gauge,
+        "When a stock is gone at the forecast rate, by account and type",
+    ),
     ("smartlinks_platform_requests_total", Counter, "Calls of the creator platform by endpoint and status"),
     ("smartlinks_webhooks_total", Counter, "Webhooks by event and outcome"),
 ];
@@ -97,7 +125,11 @@ mod tests {
         for text in &found {
             for macro_name in ["counter!(", "gauge!(", "histogram!("] {
                 for rest in text.split(macro_name).skip(1) {
-                    let Some(name) = rest.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next()) else { continue };
+                    let Some(name) =
+                        rest.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next())
+                    else {
+                        continue;
+                    };
                     if name.starts_with("smartlinks_") {
                         seen += 1;
                         assert!(TABLE.iter().any(|(known, ..)| *known == name), "{name} is not in the table");

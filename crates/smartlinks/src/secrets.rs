@@ -55,7 +55,8 @@ fn kept(path: &Path) -> Result<[u8; 32], Failure> {
     rand::fill(&mut key);
     let unfinished = path.with_extension("new");
     let write = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
         writeln!(file, "{}", hex::encode(key))?;
         file.sync_all()?;
         fs::rename(&unfinished, path)?;
@@ -67,7 +68,8 @@ fn kept(path: &Path) -> Result<[u8; 32], Failure> {
 
 fn decode(name: &str, text: &str) -> Result<[u8; 32], Failure> {
     let mut key = [0; 32];
-    hex::decode_to_slice(text, &mut key).map_err(|_| Failure::Run(format!("{name}: it must be 64 hex digits")))?;
+    hex::decode_to_slice(text, &mut key)
+        .map_err(|_| Failure::Run(format!("{name}: it must be 64 hex digits")))?;
     Ok(key)
 }
 

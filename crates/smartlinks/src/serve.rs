@@ -9,7 +9,8 @@ use crate::{config::Config, failure::Failure, service::Service};
 /// # Errors
 /// [`Failure::Usage`] for every other set.
 pub(crate) fn check_roles(roles: &str) -> Result<(), Failure> {
-    const ROLES: [&str; 8] = ["edge", "intake", "matcher", "attribution", "postback", "pool", "api", "dashboard"];
+    const ROLES: [&str; 8] =
+        ["edge", "intake", "matcher", "attribution", "postback", "pool", "api", "dashboard"];
     let named: Vec<_> = roles.split(',').map(str::trim).collect();
     if named == ["all"] {
         return Ok(());

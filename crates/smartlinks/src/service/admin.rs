@@ -33,7 +33,9 @@ impl Admin {
     /// # Errors
     /// [`Failure::Run`], naming the key.
     pub(crate) async fn bind(address: SocketAddr) -> Result<Self, Failure> {
-        let failed = |error| Failure::Run(format!("admin.listen = {address}: {error}; free the address or choose another"));
+        let failed = |error| {
+            Failure::Run(format!("admin.listen = {address}: {error}; free the address or choose another"))
+        };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self { listener, address })

@@ -106,7 +106,11 @@ pub(crate) async fn ask(data_dir: &Path, command: &KeyCommand) -> Result<KeyAnsw
         Ok::<_, io::Error>(serde_json::from_str(&line)?)
     };
     match tokio::time::timeout(PATIENCE, talk).await {
-        Ok(answer) => answer.map_err(|error| Failure::Run(format!("the running service does not answer at {path:?}: {error}"))),
-        Err(_) => Err(Failure::Run(format!("the running service does not answer at {path:?} within {PATIENCE:?}"))),
+        Ok(answer) => answer.map_err(|error| {
+            Failure::Run(format!("the running service does not answer at {path:?}: {error}"))
+        }),
+        Err(_) => {
+            Err(Failure::Run(format!("the running service does not answer at {path:?} within {PATIENCE:?}")))
+        }
     }
 }

@@ -16,7 +16,12 @@ pub(crate) fn check(url: &Url) -> Result<(), String> {
     match url.host() {
         Some(Host::Domain(_)) => Ok(()),
         Some(Host::Ipv4(ip))
-            if !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast()) =>
+            if !(ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+                || ip.is_multicast()
+                || ip.is_broadcast()) =>
         {
             Ok(())
         }

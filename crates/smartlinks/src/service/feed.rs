@@ -70,7 +70,8 @@ impl Feed {
             let all = self.catalog.links(account.team).await?;
             links.extend(all.into_iter().filter(|link| link.account == account.id));
         }
-        let mut known: HashMap<AccountId, Option<Account>> = accounts.into_iter().map(|row| (row.id.clone(), Some(row))).collect();
+        let mut known: HashMap<AccountId, Option<Account>> =
+            accounts.into_iter().map(|row| (row.id.clone(), Some(row))).collect();
         let mut prepared = Vec::with_capacity(links.len());
         for link in links {
             if !known.contains_key(&link.account) {

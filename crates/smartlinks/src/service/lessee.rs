@@ -94,7 +94,8 @@ impl Lessee {
             return Ok(());
         }
         self.out.insert(block.fence, (block.stock.clone(), asked_at));
-        let block = StockBlock { fence: block.fence, stock: block.stock, links: block.links, good_for: LEASE };
+        let block =
+            StockBlock { fence: block.fence, stock: block.stock, links: block.links, good_for: LEASE };
         for id in self.stock.put_block(block, asked_at) {
             tracing::error!(%id, "a pool link has an address that can't be redirected to; nobody gets it");
         }
@@ -103,7 +104,12 @@ impl Lessee {
 
     async fn renew(&mut self) -> Result<()> {
         let now = Instant::now();
-        let old: Vec<_> = self.out.iter().filter(|(_, (_, asked))| now - *asked >= RENEW).map(|(fence, _)| *fence).collect();
+        let old: Vec<_> = self
+            .out
+            .iter()
+            .filter(|(_, (_, asked))| now - *asked >= RENEW)
+            .map(|(fence, _)| *fence)
+            .collect();
         for fence in old {
             let Some((stock, asked)) = self.out.get_mut(&fence) else { continue };
             let asked_at = Instant::now();

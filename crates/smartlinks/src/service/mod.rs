@@ -31,7 +31,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    admin::Admin, base::Base, control::Control, feed::Feed, gauges::Gauges, lessee::Lessee, progress::Queues, upkeep::Upkeep,
+    admin::Admin, base::Base, control::Control, feed::Feed, gauges::Gauges, lessee::Lessee, progress::Queues,
+    upkeep::Upkeep,
 };
 use crate::{clock::SystemClock, config::Config, failure::Failure, metrics};
 
@@ -80,9 +81,10 @@ impl Service {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let base = Base::open(config, Arc::clone(&clock)).await?;
         let (team, random) = (&config.team, rand::fill::<u8>);
-        let owner_key = sl_api::ensure_team_and_owner_key(&base.store, &team.name, &team.slug, &*clock, &random)
-            .await
-            .map_err(Failure::run)?;
+        let owner_key =
+            sl_api::ensure_team_and_owner_key(&base.store, &team.name, &team.slug, &*clock, &random)
+                .await
+                .map_err(Failure::run)?;
         let stops = Stops::default();
         let (report, failures) = mpsc::channel(4);
 
@@ -105,7 +107,13 @@ impl Service {
         let control = Control::bind(&config.data_dir)?;
         let queues = Arc::new(Queues { journal: Arc::clone(&base.journal), attribution: progress.clone() });
         let router = sl_api::router(api(config, &base, &clock, queues, metrics, stops.unready.clone()));
-        let gauges = Gauges::new(base.store.clone(), Arc::clone(&base.journal), progress.clone(), Arc::clone(&clock), pool_rules(config));
+        let gauges = Gauges::new(
+            base.store.clone(),
+            Arc::clone(&base.journal),
+            progress.clone(),
+            Arc::clone(&clock),
+            pool_rules(config),
+        );
         let upkeep = Upkeep::new(base.store.clone(), Arc::clone(&clock), config.retention.clone());
         let helpers = vec![
             tokio::spawn(feed.run(stops.helpers.clone())),
@@ -115,7 +123,16 @@ impl Service {
             tokio::spawn(upkeep.run(stops.helpers.clone())),
         ];
         let tasks = Tasks { edge, lessee, helpers, attribution };
-        Ok(Self { edge: edge_address, admin: admin_address, owner_key, base, stops, tasks, attribution: progress, failures })
+        Ok(Self {
+            edge: edge_address,
+            admin: admin_address,
+            owner_key,
+            base,
+            stops,
+            tasks,
+            attribution: progress,
+            failures,
+        })
     }
 
     /// Waits until a role ends that must not. Without failure it never returns.
@@ -128,7 +145,10 @@ impl Service {
 }
 
 /// Runs a role whose end is the end of the service.
-async fn watch_over<E: std::fmt::Display>(role: impl Future<Output = Result<(), E>>, report: mpsc::Sender<Failure>) {
+async fn watch_over<E: std::fmt::Display>(
+    role: impl Future<Output = Result<(), E>>,
+    report: mpsc::Sender<Failure>,
+) {
     if let Err(error) = role.await {
         // Past four reports the service is ending already.
         let _ = report.try_send(Failure::run(error));
@@ -151,7 +171,8 @@ fn attribution(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Attributi
 /// The edge with everything it answers from: links, visitors of the last hours, places.
 async fn edge(config: &Config, base: &Base, clock: &Arc<dyn Clock>) -> Result<(Edge, Feed, Lessee), Failure> {
     let stock = Stock::default();
-    let mut lessee = Lessee::new(stock.clone(), Arc::clone(&base.store.pool), Arc::clone(clock), pool_rules(config));
+    let mut lessee =
+        Lessee::new(stock.clone(), Arc::clone(&base.store.pool), Arc::clone(clock), pool_rules(config));
     let addresses = feed::addresses(&base.store).await.map_err(Failure::run)?;
     lessee.settle_earlier().await.map_err(Failure::run)?;
     let window = Window::new(config.edge.visitor_window, config.edge.window_entries);
@@ -214,7 +235,8 @@ fn api(
     metrics: metrics_exporter_prometheus::PrometheusHandle,
     unready: CancellationToken,
 ) -> ApiParts {
-    let ready = move || if unready.is_cancelled() { Err("the service is stopping".to_owned()) } else { Ok(()) };
+    let ready =
+        move || if unready.is_cancelled() { Err("the service is stopping".to_owned()) } else { Ok(()) };
     ApiParts {
         store: base.store.clone(),
         log: Arc::<Journal>::clone(&base.journal),

@@ -34,10 +34,16 @@ impl Service {
         within("attribution's last sync", attribution_task).await;
         let base_store = base.store;
         drop(base_store);
-        base.handle.close().await.map_err(|error| Failure::Run(format!("the store's last sync failed: {error}")))?;
+        base.handle
+            .close()
+            .await
+            .map_err(|error| Failure::Run(format!("the store's last sync failed: {error}")))?;
         let journal = base.journal;
         let closed = tokio::task::spawn_blocking(move || journal.close());
-        closed.await.map_err(Failure::run)?.map_err(|error| Failure::Run(format!("the journal's last sync failed: {error}")))?;
+        closed
+            .await
+            .map_err(Failure::run)?
+            .map_err(|error| Failure::Run(format!("the journal's last sync failed: {error}")))?;
         drop(base.lock);
         Ok(())
     }

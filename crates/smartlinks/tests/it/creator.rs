@@ -26,7 +26,8 @@ pub(crate) fn prepare(dir: &Path, links: u64) {
     let store = handle.store();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let team = Team { id: TEAM, name: "Team".to_owned(), slug: "team".to_owned(), created_at: Timestamp(0) };
+        let team =
+            Team { id: TEAM, name: "Team".to_owned(), slug: "team".to_owned(), created_at: Timestamp(0) };
         store.catalog.put_team(team).await.unwrap();
         store.catalog.put_account(account()).await.unwrap();
         store.catalog.put_link(link()).await.unwrap();
@@ -71,7 +72,8 @@ fn link() -> SmartLink {
     SmartLink {
         id: LINK,
         team: TEAM,
-        account: StockKey { account: "acct_1".into(), kind: LinkKind::TrackingLink, trial_days: None }.account,
+        account: StockKey { account: "acct_1".into(), kind: LinkKind::TrackingLink, trial_days: None }
+            .account,
         name: "Ad".to_owned(),
         kind: LinkKind::TrackingLink,
         trial_days: None,

@@ -49,20 +49,25 @@ impl Service {
             .unwrap();
         let (lines, heard) = mpsc::channel();
         let log = BufReader::new(child.stderr.take().unwrap());
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut service = Self { child, edge: nowhere, admin: nowhere, owner_key: None };
         // Read to its end: a full pipe would stop the service.
         thread::spawn(move || log.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line))));
-        let (mut owner_key, mut said) = (None, Vec::new());
+        let mut said = Vec::new();
         loop {
-            let Ok(line) = heard.recv_timeout(PATIENCE) else { panic!("the service did not start: {said:#?}") };
+            let Ok(line) = heard.recv_timeout(PATIENCE) else {
+                panic!("the service did not start: {said:#?}")
+            };
             if let Some((_, secret)) = line.split_once("shown once): ") {
-                owner_key = Some(secret.to_owned());
+                service.owner_key = Some(secret.to_owned());
             }
             if line.contains("ready edge=") {
                 let address = |name: &str| {
                     let text = line.split(name).nth(1).unwrap();
                     text.split_whitespace().next().unwrap().parse().unwrap()
                 };
-                return Self { edge: address("edge="), admin: address("admin="), owner_key, child };
+                (service.edge, service.admin) = (address("edge="), address("admin="));
+                return service;
             }
             said.push(line);
         }
@@ -88,7 +93,9 @@ impl Service {
 
     /// GET with the bearer key; the body as JSON.
     pub(crate) fn api(&self, key: &str, path: &str) -> serde_json::Value {
-        let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n");
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n"
+        );
         let answer = exchange(self.admin, &head).unwrap();
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         serde_json::from_str(&answer.body).unwrap()
@@ -141,7 +148,8 @@ fn exchange(address: SocketAddr, head: &str) -> io::Result<Answer> {
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
-    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+    let status =
+        head.split(' ').nth(1).and_then(|word| word.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
     let location = head.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
         name.eq_ignore_ascii_case("location").then(|| value.to_owned())
