@@ -95,9 +95,9 @@ impl Keeper {
     /// The role; `seed` gives links their unique names and must differ from start to start.
     #[must_use]
     pub fn new(
+        settings: KeeperSettings,
         platform: Arc<dyn CreatorPlatform>,
         store: Store,
-        settings: KeeperSettings,
         clock: Arc<dyn Clock>,
         seed: [u8; 32],
     ) -> Self {

@@ -3,18 +3,21 @@
 //! * [`platform`]: what the roles ask of a creator platform · [`ofapi`]: the client of contract E · [`pacer`]: one pace per
 //!   upstream key
 //! * [`keeper`]: keeps pool links in stock ahead of need and every Smart Link with its overflow link
+//! * [`matcher`]: finds out who subscribed through which pool link and writes it to the journal
 //!
 //! This crate never decides who is credited, never answers a visitor, and never logs the key or a body of the platform.
 
 pub mod error;
 pub mod keeper;
 mod links;
+pub mod matcher;
 pub mod ofapi;
 pub mod pacer;
 pub mod platform;
 
 pub use error::PlatformError;
 pub use keeper::{Keeper, KeeperSettings, PoolSnapshot, StockReport};
+pub use matcher::{Lag, Matcher, MatcherHandle, MatcherSettings};
 pub use ofapi::{OfApi, OfApiConfig};
 pub use pacer::{Pacer, Priority};
 pub use platform::CreatorPlatform;
