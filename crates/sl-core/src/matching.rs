@@ -6,11 +6,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    ids::LinkKind,
-    pool::PoolFacts,
-    time::Timestamp,
-};
+use crate::{ids::LinkKind, pool::PoolFacts, time::Timestamp};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -135,7 +131,10 @@ mod tests {
 
     fn given(at: Timestamp) -> PoolFacts {
         let click = ClickId::from_bytes([7; 16]);
-        PoolFacts { given: Some(Given { click, at, last_hit_at: at, window: WINDOW }), ..PoolFacts::default() }
+        PoolFacts {
+            given: Some(Given { click, at, last_hit_at: at, window: WINDOW }),
+            ..PoolFacts::default()
+        }
     }
 
     /// Looks as soon as one is wanted.
@@ -192,7 +191,11 @@ mod tests {
         let near = [next(Timestamp(0)), next(Timestamp(30_000)), next(Timestamp(45_000))];
         assert_eq!(page_due(near.into_iter()), Some(Timestamp(105_000)), "all three together");
         let far = [next(minutes(0)), next(minutes(5))];
-        assert_eq!(page_due(far.into_iter()), Some(minutes(1)), "the second would come too late for the first");
+        assert_eq!(
+            page_due(far.into_iter()),
+            Some(minutes(1)),
+            "the second would come too late for the first"
+        );
         assert_eq!(page_due(std::iter::empty()), None);
     }
 

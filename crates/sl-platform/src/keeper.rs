@@ -230,7 +230,9 @@ impl Keeper {
                 let live = self.store.pool.live(&level.stock.account).await?;
                 let own = live.into_iter().filter(|entry| entry.link.stock == level.stock);
                 let from = now.minus(known_for);
-                given.extend(own.filter_map(|entry| entry.facts.given).map(|given| given.at).filter(|at| *at >= from));
+                given.extend(
+                    own.filter_map(|entry| entry.facts.given).map(|given| given.at).filter(|at| *at >= from),
+                );
             }
             let demand = Demand::new(now, level.given_total, &given, known_for);
             self.demand.insert(level.stock.clone(), demand);

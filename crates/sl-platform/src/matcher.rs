@@ -156,7 +156,11 @@ impl Matcher {
         while self.tasks.join_next().await.is_some() {}
     }
 
-    async fn turn(&mut self, revisions: &mut channel::Receiver<u64>, shutdown: &CancellationToken) -> Result<()> {
+    async fn turn(
+        &mut self,
+        revisions: &mut channel::Receiver<u64>,
+        shutdown: &CancellationToken,
+    ) -> Result<()> {
         if revisions.has_changed().unwrap_or(false) {
             revisions.mark_unchanged();
             for team in self.store.catalog.teams().await? {

@@ -142,7 +142,8 @@ impl CreatorPlatform for OfApi {
     ) -> Result<Page<SubscriberRow>> {
         let number = link.number.to_string();
         let path = [account.as_str(), list(link.kind), &number, "subscribers"];
-        let call = Call::get("link_subscribers", &path, priority).query("limit", PAGE).query("offset", offset);
+        let call =
+            Call::get("link_subscribers", &path, priority).query("limit", PAGE).query("offset", offset);
         wire::subscribers(&self.http.send(call).await?)
     }
 

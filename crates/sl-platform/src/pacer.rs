@@ -1,9 +1,6 @@
 //! One pace per upstream key, whoever calls (decisions 15, 48).
 
-use std::{
-    collections::BTreeSet,
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};

@@ -47,7 +47,9 @@ impl Keeper {
         let rate = self.rate(stock);
         let expected = available + self.doubts.count(&place);
         let missing = self.plan.target(rate).saturating_sub(expected);
-        let Some(account) = need.accounts.get(&stock.account).filter(|_| missing > 0) else { return Ok(false) };
+        let Some(account) = need.accounts.get(&stock.account).filter(|_| missing > 0) else {
+            return Ok(false);
+        };
         if let Err(reason) = self.may_make(account).and_then(|()| allows(account, stock)) {
             if let Some(reason) = reason {
                 self.snapshot.failed(stock, reason);
@@ -142,7 +144,12 @@ impl Keeper {
     }
 
     /// Writes links down that the platform has made.
-    pub(super) async fn take_over(&mut self, account: &Account, place: &Place, links: Vec<LinkSeen>) -> Result<()> {
+    pub(super) async fn take_over(
+        &mut self,
+        account: &Account,
+        place: &Place,
+        links: Vec<LinkSeen>,
+    ) -> Result<()> {
         let now = self.clock.now();
         let addressed = |link: LinkSeen| {
             let url = link.address(account.username.as_deref());

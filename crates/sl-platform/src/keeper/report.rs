@@ -44,10 +44,13 @@ impl PoolSnapshot {
         });
         let labels = [
             ("account", stock.account.to_string()),
-            ("type", match stock.trial_days {
-                Some(days) => format!("{}_{days}d", stock.kind.as_str()),
-                None => stock.kind.as_str().to_owned(),
-            }),
+            (
+                "type",
+                match stock.trial_days {
+                    Some(days) => format!("{}_{days}d", stock.kind.as_str()),
+                    None => stock.kind.as_str().to_owned(),
+                },
+            ),
         ];
         gauge!("smartlinks_pool_time_to_empty_seconds", &labels)
             .set(left.map_or(f64::INFINITY, |left| left.as_secs_f64()));

@@ -169,7 +169,9 @@ impl AccountMatcher {
         while read.len() < PLACE_READS {
             match self.watch.find(id) {
                 Whereabouts::On(page) => return Ok(Some((id.kind, page))),
-                Whereabouts::Unknown(page) if read.insert(page) => self.look((id.kind, page), priority).await?,
+                Whereabouts::Unknown(page) if read.insert(page) => {
+                    self.look((id.kind, page), priority).await?
+                }
                 Whereabouts::Unknown(_) | Whereabouts::Missing => break,
             }
         }

@@ -190,9 +190,16 @@ impl AccountMatcher {
     }
 
     /// Appends a subscriber; `false` when that was done before.
-    async fn tell(&mut self, listed: &Listed, row: SubscriberRow, seen_at: Timestamp) -> Result<bool, LookError> {
+    async fn tell(
+        &mut self,
+        listed: &Listed,
+        row: SubscriberRow,
+        seen_at: Timestamp,
+    ) -> Result<bool, LookError> {
         let fan = row.fan.clone();
-        if listed.overflow_of.is_some() && self.told.get(&listed.id).is_some_and(|told| told.fans.contains(&fan)) {
+        if listed.overflow_of.is_some()
+            && self.told.get(&listed.id).is_some_and(|told| told.fans.contains(&fan))
+        {
             return Ok(false);
         }
         let event = Event {

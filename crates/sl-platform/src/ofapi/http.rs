@@ -109,8 +109,10 @@ impl Http {
         if config.base_url.cannot_be_a_base() || !config.base_url.has_host() {
             return Err(ConfigError::BaseUrl);
         }
-        let headers =
-            HeaderMap::from_iter([(AUTHORIZATION, key), (ACCEPT, HeaderValue::from_static("application/json"))]);
+        let headers = HeaderMap::from_iter([
+            (AUTHORIZATION, key),
+            (ACCEPT, HeaderValue::from_static("application/json")),
+        ]);
         let client = Client::builder()
             .default_headers(headers)
             .user_agent(concat!("smartlinks/", env!("CARGO_PKG_VERSION")))
@@ -191,7 +193,8 @@ impl Http {
         }
         let answer = request.send().await;
         let status = answer.as_ref().map(Response::status);
-        let label = status.as_ref().map_or_else(|error| failure(error).to_owned(), |code| code.as_u16().to_string());
+        let label =
+            status.as_ref().map_or_else(|error| failure(error).to_owned(), |code| code.as_u16().to_string());
         metrics::counter!("smartlinks_platform_requests_total", "endpoint" => call.endpoint, "status" => label)
             .increment(1);
         match answer {
