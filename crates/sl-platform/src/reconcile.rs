@@ -12,6 +12,7 @@ mod money;
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use sl_core::{ids::TeamId, time::Clock};
 use sl_journal::ClickLog;
 use sl_store::Store;
@@ -114,16 +115,11 @@ impl Reconcile {
 
     /// Works until `shutdown`. The accounts are read at once.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { accounts, mut money, lists, handle, settings } = self;
-        let accounts = repeat("accounts", Duration::ZERO, settings.every, &handle.accounts, async || {
-            accounts.read().await
-        });
-        let money = repeat("transactions", settings.first_after, settings.every, &handle.money, async || {
-            money.read().await
-        });
+        let Self { mut accounts, mut money, mut lists, handle, settings } = self;
         let never = Notify::new();
-        let lists =
-            repeat("lists", settings.lists_every, settings.lists_every, &never, async || lists.add().await);
+        let accounts = repeat(&mut accounts, Duration::ZERO, settings.every, &handle.accounts);
+        let money = repeat(&mut money, settings.first_after, settings.every, &handle.money);
+        let lists = repeat(&mut lists, settings.lists_every, settings.lists_every, &never);
         tokio::select! {
             _ = futures_util::future::join3(accounts, money, lists) => {}
             () = shutdown.cancelled() => {}
@@ -142,13 +138,22 @@ pub(crate) enum RoundError {
     Journal(#[from] sl_journal::LostReason),
 }
 
+/// One of the three works.
+#[async_trait]
+trait Round: Send {
+    /// Its word in the log.
+    const WHAT: &'static str;
+
+    /// Does everything that is to be done now.
+    async fn round(&mut self) -> Result<(), RoundError>;
+}
+
 /// Rounds for ever: after `first`, then every `every`, at once when told, sooner while they fail.
-async fn repeat(
-    what: &'static str,
+async fn repeat<R: Round>(
+    round: &mut R,
     first: Duration,
     every: Duration,
     told: &Notify,
-    mut round: impl AsyncFnMut() -> Result<(), RoundError>,
 ) -> std::convert::Infallible {
     let (mut pause, mut wait) = (first, WAIT.0.min(every));
     loop {
@@ -156,10 +161,10 @@ async fn repeat(
             () = tokio::time::sleep(pause) => {}
             () = told.notified() => {}
         }
-        match round().await {
+        match round.round().await {
             Ok(()) => (pause, wait) = (every, WAIT.0.min(every)),
             Err(error) => {
-                tracing::warn!(what, %error, again_in = ?wait, "the platform could not be read");
+                tracing::warn!(what = R::WHAT, %error, again_in = ?wait, "the platform could not be read");
                 pause = wait;
                 wait = (wait * 2).min(WAIT.1);
             }
