@@ -117,7 +117,7 @@ async fn an_account_that_is_logged_out_is_left_alone_until_it_is_back() {
     world.clock.advance(Duration::from_secs(1));
     world.store.catalog.signal(signal(true)).await.unwrap();
     until("refill goes on", async || world.count(&[PoolState::Fresh]).await == 20).await;
-    assert_eq!(snapshot.status(&stock).last_error, None);
+    until("the reason is gone", async || snapshot.status(&stock).last_error.is_none()).await;
     world.stop.cancel();
     role.await.unwrap();
 }
