@@ -27,7 +27,12 @@ pub(crate) struct Facts<'a> {
 
 /// The request of a postback for a conversion.
 pub(crate) fn request(postback: &Postback, facts: &Facts<'_>) -> RenderedRequest {
-    let value = |name: &str| facts.value(name);
+    fill(postback, |name| facts.value(name))
+}
+
+/// Fills the templates of a postback. `value` answers `None` for a name that is no variable.
+#[must_use]
+pub fn fill<'v>(postback: &Postback, value: impl Fn(&str) -> Option<Cow<'v, str>> + Copy) -> RenderedRequest {
     let mut headers: Vec<(String, String)> = postback
         .headers
         .iter()
@@ -66,9 +71,9 @@ impl Facts<'_> {
         let borrowed = |text: Option<&'_ str>| Cow::Owned(text.unwrap_or_default().to_owned());
         let value = match name {
             "ofapi_account_id" => Cow::Owned(self.link.account.to_string()),
-            "creator_onlyfans_id" => {
-                Cow::Owned(account.and_then(|account| account.onlyfans_id).map_or_else(String::new, |id| id.to_string()))
-            }
+            "creator_onlyfans_id" => Cow::Owned(
+                account.and_then(|account| account.onlyfans_id).map_or_else(String::new, |id| id.to_string()),
+            ),
             "creator_onlyfans_username" => borrowed(account.and_then(|account| account.username.as_deref())),
             "creator_onlyfans_name" => borrowed(account.and_then(|account| account.name.as_deref())),
             "smart_link_id" => Cow::Owned(self.link.id.to_string()),
@@ -80,7 +85,8 @@ impl Facts<'_> {
 
     fn conversion_value(&self, name: &str) -> Option<Cow<'_, str>> {
         let conversion = self.conversion;
-        let transaction = conversion.transaction.as_ref().filter(|_| conversion.kind == ConversionKind::NewTransaction);
+        let transaction =
+            conversion.transaction.as_ref().filter(|_| conversion.kind == ConversionKind::NewTransaction);
         let value = match name {
             "conversion_type" => Cow::Borrowed(self.kind.as_str()),
             "event_id" => Cow::Owned(conversion.id.to_string()),
@@ -103,7 +109,9 @@ impl Facts<'_> {
         let click = self.click;
         let params = click.map(|click| &click.params);
         let param = match name {
-            "click_id" => return Some(Cow::Owned(click.map_or_else(String::new, |click| click.id.to_string()))),
+            "click_id" => {
+                return Some(Cow::Owned(click.map_or_else(String::new, |click| click.id.to_string())));
+            }
             "ip" => {
                 let ip = click.and_then(|click| click.request.ip);
                 return Some(Cow::Owned(ip.map_or_else(String::new, |ip| ip.to_string())));

@@ -85,9 +85,7 @@ async fn send_all(
     shutdown: &CancellationToken,
 ) -> sl_store::Result<()> {
     let due = stream::iter(due).take_until(Box::pin(shutdown.cancelled()));
-    let mut done = due
-        .map(|delivery| deliver(shared, target, delivery))
-        .buffer_unordered(width);
+    let mut done = due.map(|delivery| deliver(shared, target, delivery)).buffer_unordered(width);
     let mut result = Ok(());
     while let Some(one) = done.next().await {
         result = result.and(one);
@@ -98,6 +96,10 @@ async fn send_all(
 /// One attempt of one delivery, with everything before and after it.
 async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_store::Result<()> {
     let Delivery { job, progress } = delivery;
+    if !matches!(shared.breakers.gate(job.destination, shared.clock.now(), 1), Gate::Open(_)) {
+        // Answers to earlier ones of this batch closed the way; the next look decides what becomes of the rest.
+        return Ok(());
+    }
     let limits = target.limits();
     if retry::too_old(job.occurred_at, shared.clock.now(), limits) {
         // Never sent: our own rule; sent before: the receiver's.
@@ -113,7 +115,8 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
             }
             Rendered::Gone(what) => {
                 tracing::warn!(delivery = %job.id, what, "outbox: a row that this delivery tells of is gone");
-                return finish(shared, target.label(), &job.id, progress, DeliveryState::Expired, "row_gone").await;
+                return finish(shared, target.label(), &job.id, progress, DeliveryState::Expired, "row_gone")
+                    .await;
             }
         },
     };
@@ -121,8 +124,7 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
     shared.breakers.record(job.destination, outcome, shared.clock.now());
     metrics::counter!("smartlinks_deliveries_total", "destination" => target.label(), "outcome" => outcome.as_str())
         .increment(1);
-    let next =
-        retry::after(&progress, attempt.clone(), outcome, job.occurred_at, limits, (shared.chance)());
+    let next = retry::after(&progress, attempt.clone(), outcome, job.occurred_at, limits, (shared.chance)());
     shared.store.outbox.record(job.id, Some(attempt), next).await
 }
 
@@ -148,7 +150,12 @@ async fn attempt(shared: &Shared, target: &Target, request: RenderedRequest) -> 
     }
 }
 
-async fn end_all(shared: &Shared, due: Vec<Delivery>, state: DeliveryState, why: &str) -> sl_store::Result<()> {
+async fn end_all(
+    shared: &Shared,
+    due: Vec<Delivery>,
+    state: DeliveryState,
+    why: &str,
+) -> sl_store::Result<()> {
     for Delivery { job, progress } in due {
         finish(shared, "held", &job.id, progress, state, why).await?;
     }
@@ -164,7 +171,8 @@ async fn finish(
     state: DeliveryState,
     why: &str,
 ) -> sl_store::Result<()> {
-    metrics::counter!("smartlinks_deliveries_total", "destination" => label, "outcome" => state.as_str()).increment(1);
+    metrics::counter!("smartlinks_deliveries_total", "destination" => label, "outcome" => state.as_str())
+        .increment(1);
     progress.updated_at = shared.clock.now();
     shared.store.outbox.record(*id, None, retry::ended(progress, state, Some(why))).await
 }

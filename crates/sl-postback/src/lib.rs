@@ -1,7 +1,7 @@
 //! Deliveries: what happened is told to ad platforms and to buyers' own URLs, once, well formed, and again while the
 //! receiver would still take it (architecture 6).
 //!
-//! * [`platform`], [`platforms`]: an ad platform is one file · `generic`: postback templates · `render`: from a job to the
+//! * [`platform`], [`platforms`]: an ad platform is one file · [`generic`]: postback templates · `render`: from a job to the
 //!   request that is stored
 //! * [`worker`]: lanes over the outbox · `lane`: one destination · `mending`: changed destinations go on · `tester`: test events
 //! * [`egress`]: where deliveries never go · [`sender`]: one request
@@ -9,7 +9,7 @@
 //! This crate never decides what is told to whom: that is chosen in attribution's step.
 
 pub mod egress;
-mod generic;
+pub mod generic;
 mod lane;
 mod mending;
 pub mod platform;

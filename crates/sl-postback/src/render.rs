@@ -59,7 +59,11 @@ pub(crate) async fn pixel_event(
     let Some(click) = click else {
         // Subscribers of the overflow link have no click to tell of (decisions 55).
         let overflow = job.click.is_none();
-        return Ok(if overflow { Rendered::Skip(Skip::INSUFFICIENT_USER_DATA) } else { Rendered::Gone("click") });
+        return Ok(if overflow {
+            Rendered::Skip(Skip::INSUFFICIENT_USER_DATA)
+        } else {
+            Rendered::Gone("click")
+        });
     };
     if job.conversion.is_some() && conversion.is_none() {
         return Ok(Rendered::Gone("conversion"));

@@ -76,7 +76,8 @@ impl Sender {
 
     /// Sends it once.
     pub(crate) async fn send(&self, request: &RenderedRequest, origin: Origin) -> Result<Answer, NoAnswer> {
-        let url = Url::parse(&request.url).map_err(|error| refused(format!("the rendered address is unusable: {error}")))?;
+        let url = Url::parse(&request.url)
+            .map_err(|error| refused(format!("the rendered address is unusable: {error}")))?;
         let client = match origin {
             Origin::Operator => &self.trusted,
             Origin::User => {
@@ -88,7 +89,8 @@ impl Sender {
                 if self.egress.names(&url) { &self.trusted } else { &self.guarded }
             }
         };
-        let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| refused(error.to_string()))?;
+        let method =
+            Method::from_bytes(request.method.as_bytes()).map_err(|error| refused(error.to_string()))?;
         let mut builder = client.request(method, url).headers(headers(&request.headers)?);
         if !request.body.is_empty() {
             builder = builder.body(request.body.clone());

@@ -6,7 +6,7 @@ use sl_core::{
     catalog::{Pixel, Postback},
     delivery::{Destination, Job, RenderedRequest},
     retry::{Limits, Outcome},
-    seal::{PIXEL_TOKEN, Secret, SealKeys},
+    seal::{PIXEL_TOKEN, SealKeys, Secret},
 };
 use sl_store::Store;
 
@@ -41,11 +41,15 @@ impl Target {
         let id = match destination {
             Destination::Postback(id) => {
                 let postback = store.catalog.postback(id).await?;
-                return Ok(postback.map(|row| Self::Postback(Box::new(row))).ok_or(Unusable("destination_deleted")));
+                return Ok(postback
+                    .map(|row| Self::Postback(Box::new(row)))
+                    .ok_or(Unusable("destination_deleted")));
             }
             Destination::Pixel(id) => id,
         };
-        let Some(pixel) = store.catalog.pixel(id).await? else { return Ok(Err(Unusable("destination_deleted"))) };
+        let Some(pixel) = store.catalog.pixel(id).await? else {
+            return Ok(Err(Unusable("destination_deleted")));
+        };
         let Some(platform) = platforms.get(pixel.platform) else {
             return Ok(Err(Unusable("platform_not_supported_yet")));
         };
@@ -78,7 +82,12 @@ impl Target {
     }
 
     /// Writes the request of a job, without any token.
-    pub(crate) async fn render(&self, store: &Store, job: &Job, public_url: &str) -> sl_store::Result<Rendered> {
+    pub(crate) async fn render(
+        &self,
+        store: &Store,
+        job: &Job,
+        public_url: &str,
+    ) -> sl_store::Result<Rendered> {
         match self {
             Self::Pixel { pixel, platform, .. } => {
                 render::pixel_event(store, job, pixel, &**platform, public_url).await
@@ -115,9 +124,16 @@ impl Target {
             Self::Postback(postback) => {
                 let secret = |name: &str| {
                     let name = name.to_ascii_lowercase();
-                    ["authorization", "token", "key", "secret", "cookie"].iter().any(|word| name.contains(word))
+                    ["authorization", "token", "key", "secret", "cookie"]
+                        .iter()
+                        .any(|word| name.contains(word))
                 };
-                postback.headers.iter().filter(|header| secret(&header.name)).map(|header| &*header.value).collect()
+                postback
+                    .headers
+                    .iter()
+                    .filter(|header| secret(&header.name))
+                    .map(|header| &*header.value)
+                    .collect()
             }
         };
         for secret in secrets.into_iter().filter(|secret| secret.len() >= 4) {

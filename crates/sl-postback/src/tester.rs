@@ -33,7 +33,8 @@ impl Tester {
     /// Why not, in words for the caller: ours or the platform's, without the token.
     pub async fn test(&self, pixel: &Pixel, event_type: &str, test_code: Option<&str>) -> Result<(), String> {
         let shared = &*self.0;
-        let (kind, amount) = kind(event_type).ok_or_else(|| format!("event_type {event_type:?} is unknown"))?;
+        let (kind, amount) =
+            kind(event_type).ok_or_else(|| format!("event_type {event_type:?} is unknown"))?;
         let platform = shared
             .platforms
             .get(pixel.platform)

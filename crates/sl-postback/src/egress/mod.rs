@@ -23,7 +23,9 @@ pub struct Egress {
 
 /// An entry of `egress.allow` that is neither a CIDR nor `host:port`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is neither a network such as \"10.1.0.0/16\" nor \"host:port\" such as \"collector.internal:8080\"")]
+#[error(
+    "{0:?} is neither a network such as \"10.1.0.0/16\" nor \"host:port\" such as \"collector.internal:8080\""
+)]
 pub struct BadException(pub String);
 
 /// Why a destination is not delivered to, in words for the person who entered it.
@@ -116,11 +118,26 @@ mod tests {
     #[test]
     fn every_spelling_of_a_private_address_is_refused() {
         for url in [
-            "http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://0177.0.0.1/",
-            "http://0x7f.1/", "http://127.0.0.1./", "http://0/", "http://[::1]/", "http://[::ffff:127.0.0.1]/",
-            "http://[::ffff:7f00:1]/", "http://[0:0:0:0:0:0:0:1]/", "http://[64:ff9b::7f00:1]/", "http://[fd00::1]/",
-            "http://169.254.169.254/latest/meta-data", "http://[fe80::1]/", "https://10.0.0.1:8443/x",
-            "http://①②⑦.0.0.1/", "http://127。0。0。1/", "http://%31%32%37.0.0.1/",
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://2130706433/",
+            "http://0x7f000001/",
+            "http://0177.0.0.1/",
+            "http://0x7f.1/",
+            "http://127.0.0.1./",
+            "http://0/",
+            "http://[::1]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://[::ffff:7f00:1]/",
+            "http://[0:0:0:0:0:0:0:1]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://[fd00::1]/",
+            "http://169.254.169.254/latest/meta-data",
+            "http://[fe80::1]/",
+            "https://10.0.0.1:8443/x",
+            "http://①②⑦.0.0.1/",
+            "http://127。0。0。1/",
+            "http://%31%32%37.0.0.1/",
         ] {
             assert!(matches!(check(&Egress::default(), url), Err(Forbidden::Private(_))), "{url}");
         }
@@ -128,7 +145,8 @@ mod tests {
 
     #[test]
     fn other_schemes_and_userinfo_are_refused() {
-        for url in ["file:///etc/passwd", "ftp://example.com/", "gopher://example.com/", "data:text/plain,x"] {
+        for url in ["file:///etc/passwd", "ftp://example.com/", "gopher://example.com/", "data:text/plain,x"]
+        {
             assert!(matches!(check(&Egress::default(), url), Err(Forbidden::Scheme(_))), "{url}");
         }
         for url in ["http://user@example.com/", "https://user:pw@example.com/", "http://:pw@example.com/"] {
@@ -145,9 +163,12 @@ mod tests {
 
     #[test]
     fn an_exception_opens_what_it_names_and_nothing_else() {
-        let entries = ["10.1.0.0/16", "127.0.0.1:9000", "collector.internal:8080", "[::1]:9001"].map(str::to_owned);
+        let entries =
+            ["10.1.0.0/16", "127.0.0.1:9000", "collector.internal:8080", "[::1]:9001"].map(str::to_owned);
         let egress = Egress::new(&entries).unwrap();
-        for url in ["http://10.1.2.3:81/", "http://127.0.0.1:9000/", "http://2130706433:9000/", "http://[::1]:9001/"] {
+        for url in
+            ["http://10.1.2.3:81/", "http://127.0.0.1:9000/", "http://2130706433:9000/", "http://[::1]:9001/"]
+        {
             assert_eq!(check(&egress, url), Ok(()), "{url}");
         }
         for url in ["http://10.2.2.3/", "http://127.0.0.1:9001/", "http://127.0.0.1/", "http://[::1]:9000/"] {

@@ -23,7 +23,8 @@ impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
         let egress = Arc::clone(&self.0);
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| ResolveError::Unknown)?;
+            let found =
+                tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| ResolveError::Unknown)?;
             let all: Vec<SocketAddr> = found.collect();
             if all.is_empty() {
                 return Err(ResolveError::Unknown.into());

@@ -21,10 +21,8 @@ use crate::{
 
 const HOUR: u64 = 3600;
 /// Seven days less an hour: one event that is older refuses the whole call (ad-platforms 2.2).
-const LIMITS: Limits = Limits {
-    age: Duration::from_secs((7 * 24 - 1) * HOUR),
-    ambiguous: Some(Duration::from_secs(47 * HOUR)),
-};
+const LIMITS: Limits =
+    Limits { age: Duration::from_secs((7 * 24 - 1) * HOUR), ambiguous: Some(Duration::from_secs(47 * HOUR)) };
 
 /// The platform at its address.
 #[derive(Debug, Clone)]
@@ -108,7 +106,10 @@ impl AdPlatform for Meta {
         let success = (200..300).contains(&answer.status);
         if success && body.get("events_received").and_then(Value::as_u64).is_some_and(|count| count >= 1) {
             let trace = body.get("fbtrace_id").and_then(Value::as_str);
-            return Verdict { outcome: Outcome::Delivered, words: trace.map(|id| format!("fbtrace_id {id}")) };
+            return Verdict {
+                outcome: Outcome::Delivered,
+                words: trace.map(|id| format!("fbtrace_id {id}")),
+            };
         }
         let Some(error) = body.get("error") else {
             // An answer of something in between, or a success that confirms nothing.
@@ -146,7 +147,9 @@ fn regain(answer: &Answer) -> Option<Duration> {
 }
 
 fn words(error: &Value) -> String {
-    let text = |key: &str| error.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    let text = |key: &str| {
+        error.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    };
     let parts = ["code", "error_subcode", "message", "error_user_msg", "fbtrace_id"];
     let told = parts.iter().filter_map(|key| text(key).map(|value| format!("{key} {value}")));
     told.collect::<Vec<_>>().join("; ")
@@ -155,7 +158,8 @@ fn words(error: &Value) -> String {
 /// Members by which Meta may recognise the person; `None` when it would refuse them as too little (ad-platforms 1.7).
 fn user_data(click: &Click) -> Option<Value> {
     let mut user = Map::new();
-    let mut put = |key: &str, value: Option<Value>| value.map(|value| user.insert(key.to_owned(), value)).is_some();
+    let mut put =
+        |key: &str, value: Option<Value>| value.map(|value| user.insert(key.to_owned(), value)).is_some();
     let strong = [
         put("client_ip_address", click.request.ip.and_then(places::address).map(Value::from)),
         put("fbc", fbc(click).map(Value::from)),
