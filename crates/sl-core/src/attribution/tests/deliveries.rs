@@ -1,7 +1,8 @@
 //! Jobs: one per event and destination, chosen in the step (contract C.3, G.2, decisions 28, 34).
 
 use super::super::Destinations;
-use super::world::{A, B, World, at, pixel, postback, seen, smart_link};
+use super::samples::{A, B, at, pixel, postback, seen, smart_link};
+use super::world::World;
 use crate::{
     catalog::{PlatformKind, PostbackScope},
     conversion::ConversionKind::{MessageReceived, NewSubscriber, NewTransaction},
