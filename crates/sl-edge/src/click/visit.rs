@@ -116,7 +116,9 @@ impl<'a, B> Visit<'a, B> {
     fn append(&self, body: EventBody) -> Result<Ticket, LostReason> {
         let link = &self.link.link;
         let event = Event { team: link.team, account: link.stock.account.clone(), at: self.now, body };
-        self.worker.shared.log.append(event)
+        let ticket = self.worker.shared.log.append_held(event)?;
+        self.worker.commits.hold();
+        Ok(ticket)
     }
 
     /// The cookie this visit is answered with.
