@@ -5,13 +5,14 @@ use std::{cell::Cell, future::poll_fn, net::IpAddr, pin::Pin, rc::Rc, time::Dura
 
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 use tokio_util::sync::CancellationToken;
 
+use super::patience::Patience;
 use crate::{
     click::{self, HEADER_TOO_SLOW, TOO_MANY_CONNECTIONS, Worker},
     config::EdgeConfig,
@@ -38,8 +39,7 @@ const LINGER_BYTES: usize = 256 * 1024;
 impl Connections {
     pub(super) fn new(config: &EdgeConfig, worker: Rc<Worker>, stop: CancellationToken) -> Self {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            .header_read_timeout(config.header_timeout)
+        http.header_read_timeout(config.header_timeout)
             .max_header_size(config.max_header_bytes)
             .max_buf_size(config.max_header_bytes.max(LEAST_BUFFER))
             // Without it, hyper drops the handler of a client that closes its sending side after the request. (Its
@@ -58,7 +58,8 @@ impl Connections {
             click::respond(worker, peer, &request)
         });
         let stopped = self.stop.is_cancelled();
-        let http = if stopped { &self.last } else { &self.http };
+        let mut http = if stopped { self.last.clone() } else { self.http.clone() };
+        http.timer(Patience::default());
         let mut connection = http.serve_connection(TokioIo::new(stream), service);
         let mut outcome = None;
         if !stopped {
