@@ -16,6 +16,7 @@ use serde_json::json;
 use sl_core::{
     event::{Event, EventBody, WebhookReceived},
     ids::{AccountId, TeamId},
+    webhook::{self, Envelope},
 };
 use sl_journal::{LostReason, log::append_synced};
 
@@ -23,7 +24,6 @@ use crate::{
     error::{ApiError, Result},
     parts::App,
     reply::Reply,
-    signature::{self as webhook, Envelope},
 };
 
 /// Largest body of a webhook (decisions 23).

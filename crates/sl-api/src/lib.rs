@@ -21,13 +21,12 @@ mod postbacks;
 mod query;
 mod reply;
 mod routes;
-mod signature;
 mod smart_links;
 mod x;
 
 pub use keys::{KeyError, NewKey, create_key, ensure_team_and_owner_key, list_keys, revoke_key};
 pub use parts::{
-    ApiParts, ApiSettings, PixelTester, PoolStatus, ProgressFacts, ProgressSource, Random, StockStatus,
-    TestEvent, TestRefused,
+    ApiParts, ApiSettings, EgressCheck, PixelTester, PoolStatus, ProgressFacts, ProgressSource, Random,
+    StockStatus, TestEvent, TestRefused,
 };
 pub use routes::{intake_router, router};

@@ -18,6 +18,9 @@ use crate::{dashboard::Pages, intake::Recent};
 /// Fills a slice with random bytes fit for secrets.
 pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 
+/// Says why a destination may not be used, in words for the person who entered it.
+pub type EgressCheck = Arc<dyn Fn(&url::Url) -> Result<(), String> + Send + Sync>;
+
 /// Everything the API works with.
 #[derive(Clone)]
 pub struct ApiParts {
@@ -61,7 +64,7 @@ pub struct ApiSettings {
     /// `attribution.window`: shown for links without a window of their own.
     pub attribution_window: Duration,
     /// Refuses URLs of destinations whose literal address is private (decisions 18, 44); says why.
-    pub egress_check: Arc<dyn Fn(&url::Url) -> Result<(), String> + Send + Sync>,
+    pub egress_check: EgressCheck,
 }
 
 /// Where every queue stands, as far as the store does not know it (decisions 24).

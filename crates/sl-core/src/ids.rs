@@ -59,7 +59,7 @@ macro_rules! ulid_id {
 
             /// Reads what [`Self::to_bytes`] wrote.
             #[must_use]
-            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Ulid::from_bytes(bytes))
             }
         }

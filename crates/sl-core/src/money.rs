@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn json_numbers_keep_their_cents() {
-        for cents in [0, 1, 10, 99, 100, 402_50, 123_456_789_01, -350] {
+        for cents in [0, 1, 10, 99, 100, 40_250, 12_345_678_901, -350] {
             let json = Cents(cents).to_json();
             assert_eq!(Cents::from_json(&json), Ok(Cents(cents)));
         }

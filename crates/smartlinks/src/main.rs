@@ -1,5 +1,85 @@
-//! The `smartlinks` binary.
+//! `smartlinks`: configuration, wiring, commands, ordered shutdown. Nothing here decides anything about clicks or money.
 
+mod cli;
+mod clock;
 mod config;
+mod failure;
+mod inspect;
+mod keys;
+mod lock;
+mod logs;
+mod metrics;
+mod secrets;
+mod serve;
+mod service;
 
-fn main() {}
+use std::{path::Path, process::ExitCode};
+
+use clap::Parser;
+
+use crate::{
+    cli::{Cli, Command},
+    config::{Config, LoadError, Problem},
+    failure::Failure,
+};
+
+/// Small allocations by the thousand on many threads: chosen by the redirect profile.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.code()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let Cli { command, config, json } = cli;
+    let file = config.as_deref();
+    match command {
+        Command::PrintConfig => {
+            print!("{}", config::DEFAULT);
+            Ok(())
+        }
+        Command::CheckConfig => check_config(file),
+        Command::Journal(command) => inspect::run(command, json),
+        Command::Keys(command) => runtime()?.block_on(keys::run(&load(file)?, command, json)),
+        Command::Serve { roles } => {
+            let config = load(file)?;
+            serve::check_roles(&roles)?;
+            logs::start(&config)?;
+            runtime()?.block_on(serve::run(&config))
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::run)
+}
+
+/// The configuration, its warnings on stderr.
+fn load(file: Option<&Path>) -> Result<Config, Failure> {
+    let (config, warnings) = config::load(file, std::env::vars())
+        .map_err(|LoadError(problems)| Failure::Usage(lines(&problems)))?;
+    for warning in warnings {
+        eprintln!("{warning}");
+    }
+    Ok(config)
+}
+
+fn check_config(file: Option<&Path>) -> Result<(), Failure> {
+    match config::load(file, std::env::vars()) {
+        Ok((_, warnings)) if warnings.is_empty() => println!("no problems"),
+        Ok((_, warnings)) => println!("{}", lines(&warnings)),
+        Err(LoadError(problems)) => return Err(Failure::Usage(lines(&problems))),
+    }
+    Ok(())
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}

@@ -115,10 +115,11 @@ pub(crate) async fn objects(app: &App, team: TeamId, rows: &[Delivery]) -> Resul
     let mut objects = Vec::with_capacity(rows.len());
     for row in rows {
         let to = row.job.destination;
-        if !known.contains_key(&to) {
-            known.insert(to, named(app, team, to).await?);
-        }
-        objects.push(object(row, known.get(&to).cloned().unwrap_or_default()));
+        let name = match known.get(&to) {
+            Some(name) => name.clone(),
+            None => known.entry(to).or_insert(named(app, team, to).await?).clone(),
+        };
+        objects.push(object(row, name));
     }
     Ok(objects)
 }

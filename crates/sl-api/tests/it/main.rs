@@ -1,12 +1,22 @@
 //! The API through real sockets, on the embedded store and a real journal.
 
+#[cfg(test)]
 mod dashboard;
+#[cfg(test)]
 mod extensions;
+#[cfg(test)]
 mod intake;
+#[cfg(test)]
 mod keys;
+#[cfg(test)]
 mod links;
+#[cfg(test)]
 mod pixels;
+#[cfg(test)]
 mod postbacks;
+#[cfg(test)]
 mod reports;
+#[cfg(test)]
 mod routes;
+#[cfg(test)]
 mod world;

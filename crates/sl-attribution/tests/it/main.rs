@@ -1,5 +1,8 @@
 //! The loop on the real embedded store: crashes, batch sizes, faults, ticks.
 
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod replay;
+#[cfg(test)]
 mod tape;

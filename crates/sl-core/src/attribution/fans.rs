@@ -133,12 +133,12 @@ impl Decider<'_> {
     }
 
     /// The fan's standing under a link, made when it is not listed there yet.
-    pub(super) fn standing<'f>(
-        fan: &'f mut FanRecord,
+    pub(super) fn standing(
+        fan: &mut FanRecord,
         link: SmartLinkId,
         click: Option<ClickId>,
         at: Timestamp,
-    ) -> Option<&'f mut Standing> {
+    ) -> Option<&mut Standing> {
         if !fan.standings.iter().any(|(other, _)| *other == link) {
             let fresh = Standing {
                 click,

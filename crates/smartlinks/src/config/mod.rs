@@ -8,9 +8,9 @@ mod sections;
 mod values;
 
 pub(crate) use self::{
-    check::{Level, Problem},
+    check::Problem,
     load::{LoadError, load},
-    sections::{Backend, Config, DurabilityWord, LogFormat},
+    sections::{Backend, Config, DurabilityWord, LogFormat, Retention},
 };
 
 /// The compiled-in default, as `print-config` shows it.

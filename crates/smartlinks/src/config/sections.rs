@@ -33,7 +33,9 @@ sections! {
         pool: Pool,
         attribution: Attribution,
         postback: Postback,
+        #[expect(dead_code, reason = "read once the deliveries run")]
         egress: Egress,
+        #[cfg_attr(not(test), expect(dead_code, reason = "read once the deliveries run"))]
         ad_platforms: AdPlatforms,
         retention: Retention,
         secrets: Secrets,
@@ -75,6 +77,7 @@ sections! {
         webhook_secrets_file: Option<PathBuf>,
         accept_unsigned: bool,
         #[serde(deserialize_with = "duration")] poll: Duration,
+        #[expect(dead_code, reason = "read once the matcher runs")]
         #[serde(deserialize_with = "duration")] debounce: Duration,
         requests_per_minute: u32,
     }
@@ -86,9 +89,13 @@ sections! {
     }
     Attribution { #[serde(deserialize_with = "duration")] window: Duration, }
     Postback { concurrency: usize, #[serde(deserialize_with = "duration")] timeout: Duration, }
+    #[expect(dead_code, reason = "read once the deliveries run")]
     Egress { allow: Vec<String>, }
+    #[expect(dead_code, reason = "read once the deliveries run")]
     AdPlatforms { meta: Meta, tiktok: Origin, snapchat: Origin, creatortraffic: Origin, }
+    #[expect(dead_code, reason = "read once the deliveries run")]
     Meta { base_url: Url, version: String, }
+    #[expect(dead_code, reason = "read once the deliveries run")]
     Origin { base_url: String, }
     Retention {
         #[serde(deserialize_with = "duration")] clicks: Duration,

@@ -21,7 +21,7 @@ fn the_printed_default_is_a_configuration_that_works() {
     let (config, problems) = with(DEFAULT, &[]).unwrap();
     assert_eq!(config.edge.listen.port(), 8080);
     assert_eq!(config.journal.segment.as_u64(), 64 << 20);
-    assert!(problems.iter().all(|problem| problem.level == Level::Warning));
+    assert!(problems.iter().all(|problem| problem.level == super::check::Level::Warning));
 }
 
 #[test]

@@ -1,0 +1,95 @@
+//! `smartlinks journal`: looks at the files, also while the service runs.
+
+use std::{
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use serde_json::json;
+use sl_core::event::Position;
+
+use crate::{cli::Journal, failure::Failure};
+
+/// Runs the command and prints.
+///
+/// # Errors
+/// [`Failure::Run`] when the directory can't be read or, for `verify`, when something is damaged.
+pub(crate) fn run(command: Journal, json: bool) -> Result<(), Failure> {
+    match command {
+        Journal::Verify { dir } => verify(&dir, json),
+        Journal::Dump { dir, from } => dump(&dir, from),
+    }
+}
+
+/// `DIR` is the data directory; its journal directory is understood, too.
+fn journal_dir(dir: &Path) -> Result<PathBuf, Failure> {
+    let inner = dir.join("journal");
+    let found = if inner.is_dir() { inner } else { dir.to_owned() };
+    if found.is_dir() {
+        Ok(found)
+    } else {
+        Err(Failure::Run(format!("DIR = {dir:?}: there is no such directory")))
+    }
+}
+
+fn verify(dir: &Path, json: bool) -> Result<(), Failure> {
+    let report = sl_journal::verify(&journal_dir(dir)?).map_err(Failure::run)?;
+    for segment in &report.segments {
+        let damages: Vec<_> = segment.damages.iter().map(|bytes| [bytes.start, bytes.end]).collect();
+        if json {
+            println!(
+                "{}",
+                json!({
+                    "segment": segment.name, "bytes": segment.bytes, "epoch": segment.epoch,
+                    "first": segment.sequences.start, "next": segment.sequences.end, "records": segment.records,
+                    "undecodable": segment.undecodable, "damaged_bytes": damages, "header_damaged": segment.header_damaged,
+                })
+            );
+        } else {
+            let records = format!(
+                "{} records, {} to {}",
+                segment.records, segment.sequences.start, segment.sequences.end
+            );
+            println!("{}  {records}", segment.name);
+            for [start, end] in damages {
+                println!("  DAMAGED: bytes {start} to {end}");
+            }
+            if segment.header_damaged || segment.undecodable > 0 {
+                println!(
+                    "  DAMAGED: header {}, undecodable records {}",
+                    segment.header_damaged, segment.undecodable
+                );
+            }
+        }
+    }
+    let sum =
+        json!({ "records": report.records(), "segments": report.segments.len(), "sound": report.is_sound() });
+    if json {
+        println!("{sum}");
+    } else {
+        println!("{} records in {} segments", report.records(), report.segments.len());
+    }
+    if report.is_sound() {
+        Ok(())
+    } else {
+        Err(Failure::Run(format!("the journal in {dir:?} is damaged; every other record can be read")))
+    }
+}
+
+fn dump(dir: &Path, from: u64) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut failed = None;
+    let from = Position { epoch: 0, offset: from };
+    sl_journal::dump(&journal_dir(dir)?, from, |position, event| {
+        if failed.is_none() {
+            let line = json!({ "position": position, "event": event });
+            failed = writeln!(out, "{line}").err();
+        }
+    })
+    .map_err(Failure::run)?;
+    match failed.or_else(|| out.flush().err()) {
+        // `| head` is no failure.
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::run(error)),
+        _ => Ok(()),
+    }
+}

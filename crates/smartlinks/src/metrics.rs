@@ -1,0 +1,142 @@
+//! The metrics of surface 4: one table with every name, its kind and its meaning.
+
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::failure::Failure;
+
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+use Kind::{Counter, Gauge, Histogram};
+
+/// Name, kind, meaning.
+const TABLE: &[(&str, Kind, &str)] = &[
+    ("smartlinks_clicks_total", Counter, "Hits of /go/{id} by class and by the rung of the ladder they got"),
+    (
+        "smartlinks_clicks_unjournaled_total",
+        Counter,
+        "Clicks answered before (late) or without (lost) their record on disk",
+    ),
+    ("smartlinks_redirect_seconds", Histogram, "From the end of a request's header to its answer"),
+    (
+        "smartlinks_window_evicted_total",
+        Counter,
+        "Visitors forgotten before their time because edge.window_entries was reached",
+    ),
+    ("smartlinks_edge_accept_errors_total", Counter, "Connections the system did not hand over"),
+    (
+        "smartlinks_edge_connections_refused_total",
+        Counter,
+        "Connections answered 503 because edge.max_connections was reached",
+    ),
+    ("smartlinks_edge_slow_headers_total", Counter, "Connections closed because of edge.header_timeout"),
+    ("smartlinks_journal_sync_seconds", Histogram, "One fdatasync of the journal"),
+    ("smartlinks_journal_head", Gauge, "Records handed to the journal"),
+    ("smartlinks_journal_synced", Gauge, "Records on disk"),
+    ("smartlinks_journal_lost_total", Counter, "Records the journal refused or lost, by reason"),
+    ("smartlinks_journal_damaged_total", Counter, "Unreadable stretches met in journal files"),
+    (
+        "smartlinks_journal_undecodable_total",
+        Counter,
+        "Records with a good checksum that could not be decoded",
+    ),
+    ("smartlinks_journal_segments_failed_total", Counter, "Segments given up because a write or sync failed"),
+    (
+        "smartlinks_journal_segments_removed_early_total",
+        Counter,
+        "Segments removed inside journal.retention because journal.max_disk was reached",
+    ),
+    ("smartlinks_attribution_lag_seconds", Gauge, "Age of the newest applied record when it was applied"),
+    (
+        "smartlinks_attribution_oddities_total",
+        Counter,
+        "Clock jumps, future dates, differing money and dropped holds, by kind",
+    ),
+    ("smartlinks_conversions_total", Counter, "Conversions by type"),
+    ("smartlinks_deliveries_total", Counter, "Attempts by destination and outcome"),
+    ("smartlinks_outbox", Gauge, "Deliveries by state"),
+    ("smartlinks_pool_links", Gauge, "Pool links by account, type and state"),
+    (
+        "smartlinks_pool_time_to_empty_seconds",
+        Gauge,
+        "When a stock is gone at the forecast rate, by account and type",
+    ),
+    ("smartlinks_platform_requests_total", Counter, "Calls of the creator platform by endpoint and status"),
+    ("smartlinks_webhooks_total", Counter, "Webhooks by event and outcome"),
+];
+
+/// Buckets of both histograms, seconds.
+const SECONDS: &[f64] =
+    &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0];
+
+/// The process's recorder, started on the first call.
+///
+/// # Errors
+/// [`Failure::Run`] when another recorder is installed.
+pub(crate) fn recorder() -> Result<PrometheusHandle, Failure> {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = RECORDER.get() {
+        return Ok(handle.clone());
+    }
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
+        .map_err(Failure::run)?;
+    let handle = builder.install_recorder().map_err(Failure::run)?;
+    for (name, kind, help) in TABLE {
+        match kind {
+            Counter => metrics::describe_counter!(*name, *help),
+            Gauge => metrics::describe_gauge!(*name, *help),
+            Histogram => metrics::describe_histogram!(*name, *help),
+        }
+    }
+    Ok(RECORDER.get_or_init(|| handle).clone())
+}
+
+/// What the project's sources record, so that the table is complete.
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    fn sources(dir: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                found.push(fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn every_recorded_metric_is_in_the_table() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut found = Vec::new();
+        for entry in fs::read_dir(crates).unwrap().map(Result::unwrap) {
+            sources(&entry.path().join("src"), &mut found);
+        }
+        let mut seen = 0;
+        for text in &found {
+            for macro_name in ["counter!(", "gauge!(", "histogram!("] {
+                for rest in text.split(macro_name).skip(1) {
+                    let Some(name) =
+                        rest.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next())
+                    else {
+                        continue;
+                    };
+                    if name.starts_with("smartlinks_") {
+                        seen += 1;
+                        assert!(TABLE.iter().any(|(known, ..)| *known == name), "{name} is not in the table");
+                    }
+                }
+            }
+        }
+        assert!(seen > 15, "the sources were not found");
+    }
+}

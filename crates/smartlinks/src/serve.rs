@@ -1,0 +1,83 @@
+//! `smartlinks serve`: the service until a signal.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{config::Config, failure::Failure, service::Service};
+
+/// Embedded storage knows one set of roles (decisions 10).
+///
+/// # Errors
+/// [`Failure::Usage`] for every other set.
+pub(crate) fn check_roles(roles: &str) -> Result<(), Failure> {
+    const ROLES: [&str; 8] =
+        ["edge", "intake", "matcher", "attribution", "postback", "pool", "api", "dashboard"];
+    let named: Vec<_> = roles.split(',').map(str::trim).collect();
+    if named == ["all"] {
+        return Ok(());
+    }
+    let text = match named.iter().find(|role| **role != "all" && !ROLES.contains(role)) {
+        Some(unknown) => format!("error: --roles {unknown:?}: there is no such role; use all, or some of {}", ROLES.join(", ")),
+        None => "error: --roles: embedded storage runs every role in one process; use --roles all, or storage.backend = \"cluster\" for roles on several machines".to_owned(),
+    };
+    Err(Failure::Usage(text))
+}
+
+/// Runs until SIGTERM or SIGINT, then stops in order. A second signal ends the process at once with 1 (decisions 14).
+///
+/// # Errors
+/// [`Failure::Run`] when it can't start, a role fails, or the last sync does.
+pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    let mut service = tokio::select! {
+        started = Service::start(config) => started?,
+        () = signals.next() => return Ok(()),
+    };
+    if let Some(secret) = &service.owner_key {
+        eprintln!("owner API key (shown once): {}", secret.expose());
+    }
+    tracing::info!(edge = %service.edge, admin = %service.admin, "ready");
+    let failure = tokio::select! {
+        () = signals.next() => None,
+        failure = service.failed() => Some(failure),
+    };
+    tracing::info!("stopping; a second signal ends at once");
+    let stopped = tokio::select! {
+        stopped = service.shutdown() => stopped,
+        () = signals.next() => Err(Failure::Run("ended at once by a second signal".to_owned())),
+    };
+    failure.map_or(stopped, Err)
+}
+
+/// What asks the process to end.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let take = |kind| signal(kind).map_err(Failure::run);
+        Ok(Self { terminate: take(SignalKind::terminate())?, interrupt: take(SignalKind::interrupt())? })
+    }
+
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn embedded_storage_knows_all_roles_only() {
+        assert!(check_roles("all").is_ok());
+        let one = check_roles("edge,api").unwrap_err().to_string();
+        assert!(one.contains("cluster"), "{one}");
+        let unknown = check_roles("edge,mailer").unwrap_err().to_string();
+        assert!(unknown.contains("mailer"), "{unknown}");
+    }
+}

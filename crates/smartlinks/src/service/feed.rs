@@ -1,0 +1,145 @@
+//! Keeps what the edge answers from: the links of the catalog, and before the start the visitors of the last hours.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use sl_core::{
+    catalog::{Account, EdgeLink, SmartLink},
+    event::EventBody,
+    ids::{AccountId, PoolLinkId},
+    time::Timestamp,
+};
+use sl_edge::{LinkTable, Window};
+use sl_journal::{Journal, JournalError};
+use sl_store::{Catalog, Result, Store, catalog::Changes};
+use tokio_util::sync::CancellationToken;
+
+/// Where people are sent when the creator's handle is not known yet.
+const PLATFORM_PAGE: &str = "https://onlyfans.com/";
+/// Pause after the catalog could not be read.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Brings catalog changes to the edge's table.
+pub(crate) struct Feed {
+    catalog: Arc<dyn Catalog>,
+    table: LinkTable,
+    /// Attribution window of links without their own.
+    window: Duration,
+    revision: u64,
+}
+
+impl Feed {
+    /// Fills the table for the first time.
+    pub(crate) async fn start(catalog: Arc<dyn Catalog>, table: LinkTable, window: Duration) -> Result<Self> {
+        let mut feed = Self { catalog, table, window, revision: 0 };
+        let Changes { links, revision, .. } = feed.catalog.changes_since(0).await?;
+        let links = feed.prepare(links, Vec::new()).await?;
+        complain(feed.table.replace(links));
+        feed.revision = revision;
+        Ok(feed)
+    }
+
+    /// Follows until `stop`.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut revisions = self.catalog.revisions();
+        loop {
+            if *revisions.borrow_and_update() > self.revision
+                && let Err(error) = self.follow().await
+            {
+                tracing::warn!(%error, "changed links can't be read; trying again");
+                tokio::time::sleep(AGAIN).await;
+                revisions.mark_changed();
+            }
+            tokio::select! {
+                changed = revisions.changed() => if changed.is_err() { return },
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    async fn follow(&mut self) -> Result<()> {
+        let Changes { links, accounts, revision } = self.catalog.changes_since(self.revision).await?;
+        let links = self.prepare(links, accounts).await?;
+        complain(self.table.apply(links));
+        self.revision = revision;
+        Ok(())
+    }
+
+    /// Changed links, and those of changed accounts: their page may have another address.
+    async fn prepare(&self, mut links: Vec<SmartLink>, accounts: Vec<Account>) -> Result<Vec<EdgeLink>> {
+        for account in &accounts {
+            let all = self.catalog.links(account.team).await?;
+            links.extend(all.into_iter().filter(|link| link.account == account.id));
+        }
+        let mut known: HashMap<AccountId, Option<Account>> =
+            accounts.into_iter().map(|row| (row.id.clone(), Some(row))).collect();
+        let mut prepared = Vec::with_capacity(links.len());
+        for link in links {
+            if !known.contains_key(&link.account) {
+                known.insert(link.account.clone(), self.catalog.account(&link.account).await?);
+            }
+            let username = known.get(&link.account).and_then(|row| row.as_ref()?.username.clone());
+            prepared.push(EdgeLink {
+                id: link.id,
+                team: link.team,
+                stock: link.stock(),
+                window: link.window.unwrap_or(self.window),
+                deleted: link.deleted_at.is_some(),
+                paused: link.paused,
+                overflow: link.overflow,
+                profile_url: format!("{PLATFORM_PAGE}{}", username.unwrap_or_default()),
+            });
+        }
+        Ok(prepared)
+    }
+}
+
+fn complain(bad: Vec<sl_edge::BadLink>) {
+    for link in bad {
+        tracing::error!("{link}");
+    }
+}
+
+/// Addresses of pool links that visitors may hold.
+pub(crate) type Addresses = HashMap<(AccountId, PoolLinkId), String>;
+
+/// Reads them: links in visitors' hands, and links of blocks that were out.
+pub(crate) async fn addresses(store: &Store) -> Result<Addresses> {
+    let mut found = Addresses::new();
+    for block in store.pool.blocks().await? {
+        for (link, _) in block.links {
+            found.insert((link.stock.account.clone(), link.id), link.url);
+        }
+    }
+    for team in store.catalog.teams().await? {
+        for account in store.catalog.accounts(team.id).await? {
+            for entry in store.pool.live(&account.id).await? {
+                found.insert((account.id.clone(), entry.link.id), entry.link.url);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Fills the window from the journal; blocks while it reads. Returns how many clicks are remembered.
+///
+/// # Errors
+/// The disk's.
+pub(crate) fn rebuild(
+    window: &Window,
+    journal: &Journal,
+    addresses: &Addresses,
+    now: Timestamp,
+) -> std::result::Result<usize, JournalError> {
+    let mut rebuild = window.rebuild(now);
+    let mut remembered = 0;
+    journal.recent(now.minus(window.span()), |record| match record.event.body {
+        EventBody::Click(click) => {
+            let link = click.pool_link;
+            let url = link.and_then(|link| addresses.get(&(record.event.account, link)));
+            remembered += usize::from(rebuild.click(&click, url.map(String::as_str)));
+        }
+        EventBody::Repeat(repeat) => rebuild.repeat(&repeat),
+        _ => {}
+    })?;
+    Ok(remembered)
+}

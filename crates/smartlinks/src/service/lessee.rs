@@ -1,0 +1,136 @@
+//! Leases blocks of pool links for the edge ahead of need, prolongs them, and gives back what is left (decisions 5, 50).
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sl_core::{pool::StockKey, time::Clock};
+use sl_edge::{Returned, Stock, StockBlock};
+use sl_store::{
+    Pool, Result,
+    pool::{LeaseRequest, PoolLinkRef, PoolRules},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How long a lease lasts (decisions 50).
+const LEASE: Duration = Duration::from_secs(3600);
+/// When it is prolonged.
+const RENEW: Duration = Duration::from_secs(1800);
+/// Longest time until a new stock, a refilled one or an old lease is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// Shortest pause between two looks: an empty stock under load asks with every click.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The lessee of one process.
+pub(crate) struct Lessee {
+    stock: Stock,
+    pool: Arc<dyn Pool>,
+    clock: Arc<dyn Clock>,
+    rules: PoolRules,
+    owner: String,
+    /// Blocks that are out, and when their lease was last asked for.
+    out: HashMap<u64, (StockKey, Instant)>,
+}
+
+impl Lessee {
+    pub(crate) fn new(stock: Stock, pool: Arc<dyn Pool>, clock: Arc<dyn Clock>, rules: PoolRules) -> Self {
+        let owner = format!("edge-{}", std::process::id());
+        Self { stock, pool, clock, rules, owner, out: HashMap::new() }
+    }
+
+    /// Ends leases that an earlier process left: what nobody has passes quarantine, never back to fresh.
+    pub(crate) async fn settle_earlier(&self) -> Result<()> {
+        for block in self.pool.blocks().await? {
+            self.pool.orphan(block.fence, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// Works until `stop`; then gives back everything that is left.
+    pub(crate) async fn run(mut self, stop: CancellationToken, edge_ended: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.look().await {
+                tracing::warn!(%error, "pool links can't be leased; visitors get shared links until they can");
+            }
+            tokio::time::sleep(PAUSE).await;
+            tokio::select! {
+                () = self.stock.low() => {}
+                () = tokio::time::sleep(LOOK) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        edge_ended.cancelled().await;
+        let left = self.stock.drain_unused();
+        if let Err(error) = self.end(left).await {
+            tracing::warn!(%error, "leases could not be ended; their links pass quarantine");
+        }
+    }
+
+    /// One look: end what is over, prolong what ages, lease what is wanted.
+    pub(crate) async fn look(&mut self) -> Result<()> {
+        let over = self.stock.expire(Instant::now());
+        self.end(over).await?;
+        self.renew().await?;
+        for want in self.stock.wanted(Instant::now()).into_iter().filter(|want| want.want > 0) {
+            self.lease(want.stock, want.want).await?;
+        }
+        Ok(())
+    }
+
+    async fn lease(&mut self, stock: StockKey, want: usize) -> Result<()> {
+        let (asked_at, now) = (Instant::now(), self.clock.now());
+        let request = LeaseRequest {
+            stock,
+            want,
+            owner: self.owner.clone(),
+            now,
+            until: now.plus(LEASE),
+            rules: self.rules,
+        };
+        let block = self.pool.lease(request).await?;
+        if block.links.is_empty() {
+            return Ok(());
+        }
+        self.out.insert(block.fence, (block.stock.clone(), asked_at));
+        let block =
+            StockBlock { fence: block.fence, stock: block.stock, links: block.links, good_for: LEASE };
+        for id in self.stock.put_block(block, asked_at) {
+            tracing::error!(%id, "a pool link has an address that can't be redirected to; nobody gets it");
+        }
+        Ok(())
+    }
+
+    async fn renew(&mut self) -> Result<()> {
+        let now = Instant::now();
+        let old: Vec<_> = self
+            .out
+            .iter()
+            .filter(|(_, (_, asked))| now - *asked >= RENEW)
+            .map(|(fence, _)| *fence)
+            .collect();
+        for fence in old {
+            let Some((stock, asked)) = self.out.get_mut(&fence) else { continue };
+            let asked_at = Instant::now();
+            let kept = self.pool.renew(fence, self.clock.now().plus(LEASE)).await?;
+            if kept && self.stock.renewed(stock, fence, LEASE, asked_at) {
+                *asked = asked_at;
+            } else {
+                // Used up meanwhile, or fenced: `expire` reports it.
+                self.out.remove(&fence);
+            }
+        }
+        Ok(())
+    }
+
+    async fn end(&mut self, over: Vec<Returned>) -> Result<()> {
+        for Returned { fence, stock, unused } in over {
+            let unused = unused.into_iter().map(|id| PoolLinkRef { account: stock.account.clone(), id });
+            self.pool.give_back(fence, unused.collect()).await?;
+            self.pool.orphan(fence, self.clock.now()).await?;
+            self.out.remove(&fence);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,261 @@
+//! The service: every role of one process, wired in the order in which they need each other, and stopped in the reverse
+//! order.
+//!
+//! * [`base`]: what is opened before anything runs · [`feed`]: what the edge answers from · [`lessee`]: pool links in blocks
+//! * [`admin`]: the private listener · [`control`]: commands of this machine · [`progress`], [`gauges`]: where the queues stand
+//! * [`upkeep`]: retention · [`stop`]: the way down
+
+pub(crate) mod admin;
+pub(crate) mod base;
+pub(crate) mod control;
+pub(crate) mod destinations;
+pub(crate) mod feed;
+pub(crate) mod gauges;
+pub(crate) mod lessee;
+pub(crate) mod progress;
+mod stop;
+pub(crate) mod upkeep;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use sl_api::{ApiParts, ApiSettings};
+use sl_attribution::{Attribution, AttributionSettings, Progress};
+use sl_core::{apikey::KeySecret, attribution::Rules, time::Clock};
+use sl_edge::{Edge, EdgeConfig, EdgeParts, Geo, GeoFiles, LinkTable, Stock, Window};
+use sl_journal::Journal;
+use sl_store::pool::PoolRules;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    admin::Admin, base::Base, control::Control, feed::Feed, gauges::Gauges, lessee::Lessee, progress::Queues,
+    upkeep::Upkeep,
+};
+use crate::{clock::SystemClock, config::Config, failure::Failure, metrics};
+
+/// Longest time for requests that are under way when the service stops.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// The running service.
+pub(crate) struct Service {
+    /// Where visitors are redirected.
+    pub(crate) edge: SocketAddr,
+    /// API, webhooks, metrics.
+    pub(crate) admin: SocketAddr,
+    /// Secret of the first API key; only at the first start.
+    pub(crate) owner_key: Option<KeySecret>,
+    base: Base,
+    stops: Stops,
+    tasks: Tasks,
+    attribution: watch::Receiver<Progress>,
+    failures: mpsc::Receiver<Failure>,
+}
+
+/// One token per stage of the way down.
+#[derive(Default)]
+struct Stops {
+    unready: CancellationToken,
+    edge: CancellationToken,
+    edge_ended: CancellationToken,
+    helpers: CancellationToken,
+    attribution: CancellationToken,
+}
+
+struct Tasks {
+    edge: JoinHandle<()>,
+    lessee: JoinHandle<()>,
+    helpers: Vec<JoinHandle<()>>,
+    attribution: JoinHandle<()>,
+}
+
+impl Service {
+    /// Starts every role. When it returns, both listeners answer.
+    ///
+    /// # Errors
+    /// [`Failure`], naming what can't start and the remedy.
+    pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
+        let metrics = metrics::recorder()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let base = Base::open(config, Arc::clone(&clock)).await?;
+        let (team, random) = (&config.team, rand::fill::<u8>);
+        let owner_key =
+            sl_api::ensure_team_and_owner_key(&base.store, &team.name, &team.slug, &*clock, &random)
+                .await
+                .map_err(Failure::run)?;
+        let stops = Stops::default();
+        let (report, failures) = mpsc::channel(4);
+
+        let loop_ = attribution(config, &base, Arc::clone(&clock));
+        let progress = loop_.progress();
+        let attribution = tokio::spawn(watch_over(loop_.run(stops.attribution.clone()), report.clone()));
+
+        let (edge, feed, lessee) = edge(config, &base, &clock).await?;
+        let edge_address = edge.local_addr();
+        let edge_run = edge.run(stops.edge.clone(), DRAIN);
+        let edge_ended = stops.edge_ended.clone().drop_guard();
+        let edge = tokio::spawn(async move {
+            watch_over(edge_run, report).await;
+            drop(edge_ended);
+        });
+        let lessee = tokio::spawn(lessee.run(stops.edge.clone(), stops.edge_ended.clone()));
+
+        let admin = Admin::bind(config.admin.listen).await?;
+        let admin_address = admin.local_addr();
+        let control = Control::bind(&config.data_dir)?;
+        let queues = Arc::new(Queues { journal: Arc::clone(&base.journal), attribution: progress.clone() });
+        let router = sl_api::router(api(config, &base, &clock, queues, metrics, stops.unready.clone()));
+        let gauges = Gauges::new(
+            base.store.clone(),
+            Arc::clone(&base.journal),
+            progress.clone(),
+            Arc::clone(&clock),
+            pool_rules(config),
+        );
+        let upkeep = Upkeep::new(base.store.clone(), Arc::clone(&clock), config.retention.clone());
+        let helpers = vec![
+            tokio::spawn(feed.run(stops.helpers.clone())),
+            tokio::spawn(admin.run(router, stops.helpers.clone(), DRAIN)),
+            tokio::spawn(control.run(base.store.clone(), clock, stops.helpers.clone())),
+            tokio::spawn(gauges.run(stops.helpers.clone())),
+            tokio::spawn(upkeep.run(stops.helpers.clone())),
+        ];
+        let tasks = Tasks { edge, lessee, helpers, attribution };
+        Ok(Self {
+            edge: edge_address,
+            admin: admin_address,
+            owner_key,
+            base,
+            stops,
+            tasks,
+            attribution: progress,
+            failures,
+        })
+    }
+
+    /// Waits until a role ends that must not. Without failure it never returns.
+    pub(crate) async fn failed(&mut self) -> Failure {
+        match self.failures.recv().await {
+            Some(failure) => failure,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Runs a role whose end is the end of the service.
+async fn watch_over<E: std::fmt::Display>(
+    role: impl Future<Output = Result<(), E>>,
+    report: mpsc::Sender<Failure>,
+) {
+    if let Err(error) = role.await {
+        // Past four reports the service is ending already.
+        let _ = report.try_send(Failure::run(error));
+    }
+}
+
+fn attribution(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Attribution {
+    let settings = AttributionSettings {
+        rules: Rules {
+            visitor_window: config.edge.visitor_window,
+            erase_prints_after: config.retention.truncate_ip_after,
+            ..Rules::default()
+        },
+        ..AttributionSettings::default()
+    };
+    let stream = Box::new(base.journal.stream("attribution"));
+    Attribution::new(stream, base.store.clone(), Arc::<Journal>::clone(&base.journal), settings, clock)
+}
+
+/// The edge with everything it answers from: links, visitors of the last hours, places.
+async fn edge(config: &Config, base: &Base, clock: &Arc<dyn Clock>) -> Result<(Edge, Feed, Lessee), Failure> {
+    let stock = Stock::default();
+    let mut lessee =
+        Lessee::new(stock.clone(), Arc::clone(&base.store.pool), Arc::clone(clock), pool_rules(config));
+    let addresses = feed::addresses(&base.store).await.map_err(Failure::run)?;
+    lessee.settle_earlier().await.map_err(Failure::run)?;
+    let window = Window::new(config.edge.visitor_window, config.edge.window_entries);
+    let (filled, journal, now) = (window.clone(), Arc::clone(&base.journal), clock.now());
+    let remembered = tokio::task::spawn_blocking(move || feed::rebuild(&filled, &journal, &addresses, now));
+    let remembered = remembered.await.map_err(Failure::run)?.map_err(Failure::run)?;
+    tracing::info!(remembered, "visitors of the last hours are known again");
+    let links = LinkTable::new(stock);
+    let feed = Feed::start(Arc::clone(&base.store.catalog), links.clone(), config.attribution.window);
+    let feed = feed.await.map_err(Failure::run)?;
+    // The first visitors find links in stock.
+    lessee.look().await.map_err(Failure::run)?;
+    let (geo, warnings) = Geo::open(GeoFiles {
+        country: config.geo.country_db.clone(),
+        city: config.geo.city_db.clone(),
+        asn: config.geo.asn_db.clone(),
+    });
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut seed = [0; 32];
+    rand::fill(&mut seed);
+    let parts = EdgeParts {
+        log: Arc::<Journal>::clone(&base.journal),
+        links,
+        geo,
+        window,
+        clock: Arc::clone(clock),
+        secret: base.secrets.visitors.clone(),
+        seed,
+    };
+    let edge = Edge::bind(edge_config(config), parts).map_err(Failure::run)?;
+    Ok((edge, feed, lessee))
+}
+
+fn edge_config(config: &Config) -> EdgeConfig {
+    let (edge, default) = (&config.edge, EdgeConfig::default());
+    EdgeConfig {
+        listen: edge.listen,
+        threads: edge.threads.unwrap_or(default.threads),
+        max_connections: edge.max_connections,
+        header_timeout: edge.header_timeout,
+        max_header_bytes: usize::try_from(edge.max_header_bytes.as_u64()).unwrap_or(usize::MAX),
+        durable_wait: edge.durable_wait,
+        trusted_proxies: edge.trusted_proxies.clone(),
+        client_ip_header: edge.client_ip_header.clone(),
+        cookie: edge.cookie,
+    }
+}
+
+fn pool_rules(config: &Config) -> PoolRules {
+    PoolRules { window: config.attribution.window, quarantine: config.pool.quarantine }
+}
+
+fn api(
+    config: &Config,
+    base: &Base,
+    clock: &Arc<dyn Clock>,
+    queues: Arc<Queues>,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+    unready: CancellationToken,
+) -> ApiParts {
+    let ready =
+        move || if unready.is_cancelled() { Err("the service is stopping".to_owned()) } else { Ok(()) };
+    ApiParts {
+        store: base.store.clone(),
+        log: Arc::<Journal>::clone(&base.journal),
+        clock: Arc::clone(clock),
+        progress: queues,
+        pool_status: Arc::new(progress::NoKeeper),
+        pixel_tester: None,
+        seal_keys: base.secrets.seal.clone(),
+        random: Arc::new(|bytes: &mut [u8]| rand::fill(bytes)),
+        settings: ApiSettings {
+            edge_public_url: config.edge.public_url.as_str().trim_end_matches('/').to_owned(),
+            webhook_secrets: config.platform.webhook_secrets.clone(),
+            accept_unsigned: config.platform.accept_unsigned,
+            metrics_token: config.admin.metrics_token.0.clone(),
+            pool_rules: pool_rules(config),
+            attribution_window: config.attribution.window,
+            egress_check: Arc::new(destinations::check),
+        },
+        metrics_text: Arc::new(move || metrics.render()),
+        ready: Arc::new(ready),
+    }
+}

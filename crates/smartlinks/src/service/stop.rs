@@ -1,0 +1,57 @@
+//! The way down, at most 15 s (decisions 14): unready, no new visitors, what is under way is finished, unused pool links
+//! go back, attribution catches up with the journal, everything is synced.
+
+use std::{future::Future, time::Duration};
+
+use super::{Service, Tasks};
+use crate::failure::Failure;
+
+/// Longest time for each stage beyond the edge's own drain.
+const STAGE: Duration = Duration::from_secs(4);
+
+impl Service {
+    /// Stops every role in order. What a stage does not manage in its time is found again at the next start.
+    ///
+    /// # Errors
+    /// [`Failure::Run`] when the last sync fails.
+    pub(crate) async fn shutdown(self) -> Result<(), Failure> {
+        let Self { base, stops, tasks, mut attribution, .. } = self;
+        let Tasks { edge, lessee, helpers, attribution: attribution_task } = tasks;
+        stops.unready.cancel();
+        stops.edge.cancel();
+        within("redirects", edge).await;
+        within("returning pool links", lessee).await;
+        stops.helpers.cancel();
+        within("API", async {
+            for helper in helpers {
+                let _ = helper.await;
+            }
+        })
+        .await;
+        let head = base.journal.status().head;
+        within("attribution", attribution.wait_for(|progress| progress.position >= head)).await;
+        stops.attribution.cancel();
+        within("attribution's last sync", attribution_task).await;
+        let base_store = base.store;
+        drop(base_store);
+        base.handle
+            .close()
+            .await
+            .map_err(|error| Failure::Run(format!("the store's last sync failed: {error}")))?;
+        let journal = base.journal;
+        let closed = tokio::task::spawn_blocking(move || journal.close());
+        closed
+            .await
+            .map_err(Failure::run)?
+            .map_err(|error| Failure::Run(format!("the journal's last sync failed: {error}")))?;
+        drop(base.lock);
+        Ok(())
+    }
+}
+
+/// Waits for a stage, but not for ever.
+async fn within<T>(what: &str, stage: impl Future<Output = T>) {
+    if tokio::time::timeout(STAGE, stage).await.is_err() {
+        tracing::warn!("{what}: not done within {STAGE:?}; the next start goes on from what is on disk");
+    }
+}

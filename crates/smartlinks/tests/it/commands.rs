@@ -1,0 +1,73 @@
+//! Commands and their exit status.
+
+use std::process::Output;
+
+use crate::process::{Service, command};
+
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    command().args(arguments).envs(environment.iter().copied()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn a_second_process_on_a_directory_ends_with_1_and_names_the_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let _first = Service::start(dir.path());
+    let second = run(&["serve"], &[("SMARTLINKS_DATA_DIR", dir.path().to_str().unwrap())]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second.stderr).contains("in use by process"), "{}", text(&second.stderr));
+}
+
+#[test]
+fn keys_are_made_listed_and_revoked_on_a_running_service() {
+    let dir = tempfile::tempdir().unwrap();
+    let service = Service::start(dir.path());
+    let environment = [("SMARTLINKS_DATA_DIR", dir.path().to_str().unwrap())];
+    let made = run(&["keys", "create", "--name", "buyer", "--json"], &environment);
+    let made: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
+    let secret = made[0]["secret"].as_str().unwrap();
+    assert_eq!(service.api(secret, "/api/whoami")["api_key"]["name"], "buyer");
+    let id = made[0]["id"].to_string();
+    assert!(run(&["keys", "revoke", &id], &environment).status.success());
+    let listed = run(&["keys", "list"], &environment);
+    assert!(text(&listed.stdout).contains("revoked"));
+}
+
+#[test]
+fn keys_work_on_the_directory_of_a_stopped_service() {
+    let dir = tempfile::tempdir().unwrap();
+    let environment = [("SMARTLINKS_DATA_DIR", dir.path().to_str().unwrap())];
+    let first = run(&["keys", "list", "--json"], &environment);
+    let listed: serde_json::Value = serde_json::from_slice(&first.stdout).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert!(text(&first.stderr).contains("owner API key (shown once): slk_"));
+}
+
+#[test]
+fn check_config_names_every_problem_and_exits_2() {
+    let broken = [("SMARTLINKS_EDGE__DURABLE_WAIT", "0ms"), ("SMARTLINKS_EDGE__COLOUR", "red")];
+    let checked = run(&["check-config"], &broken);
+    assert_eq!(checked.status.code(), Some(2));
+    let said = text(&checked.stderr);
+    assert!(said.contains("edge.durable_wait") && said.contains("edge.colour"), "{said}");
+    assert_eq!(run(&["check-config"], &[]).status.code(), Some(0));
+}
+
+#[test]
+fn the_printed_default_is_a_configuration() {
+    let printed = run(&["print-config"], &[]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &printed.stdout).unwrap();
+    let checked = run(&["check-config", "--config", file.path().to_str().unwrap()], &[]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+}
+
+#[test]
+fn other_roles_on_embedded_storage_are_wrong_usage() {
+    let output = run(&["serve", "--roles", "edge"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("storage.backend"), "{}", text(&output.stderr));
+}

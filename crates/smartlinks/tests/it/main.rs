@@ -1,0 +1,12 @@
+//! The binary as its users meet it: real processes, sockets and files.
+
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod creator;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod spine;

@@ -1,0 +1,163 @@
+//! The service as a child process, and visitors as raw sockets.
+
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+/// Nothing here takes so long unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The command with nothing of the test's own environment that could configure it.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smartlinks"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SMARTLINKS_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A running service; killed when it is dropped.
+pub(crate) struct Service {
+    child: Child,
+    pub(crate) edge: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) owner_key: Option<String>,
+}
+
+impl Service {
+    /// Starts on ports of the system's choice and waits until it is ready. A click waits for the disk as long as it
+    /// takes, so that none is late.
+    pub(crate) fn start(dir: &Path) -> Self {
+        let mut child = command()
+            .arg("serve")
+            .env("SMARTLINKS_DATA_DIR", dir)
+            .env("SMARTLINKS_EDGE__LISTEN", "127.0.0.1:0")
+            .env("SMARTLINKS_EDGE__TRUSTED_PROXIES", "127.0.0.0/8")
+            .env("SMARTLINKS_EDGE__HEADER_TIMEOUT", "40s")
+            .env("SMARTLINKS_EDGE__DURABLE_WAIT", "30s")
+            .env("SMARTLINKS_ADMIN__LISTEN", "127.0.0.1:0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (lines, heard) = mpsc::channel();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut service = Self { child, edge: nowhere, admin: nowhere, owner_key: None };
+        // Read to its end: a full pipe would stop the service.
+        thread::spawn(move || log.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line))));
+        let mut said = Vec::new();
+        loop {
+            let Ok(line) = heard.recv_timeout(PATIENCE) else {
+                panic!("the service did not start: {said:#?}")
+            };
+            if let Some((_, secret)) = line.split_once("shown once): ") {
+                service.owner_key = Some(secret.to_owned());
+            }
+            if line.contains("ready edge=") {
+                let address = |name: &str| {
+                    let text = line.split(name).nth(1).unwrap();
+                    text.split_whitespace().next().unwrap().parse().unwrap()
+                };
+                (service.edge, service.admin) = (address("edge="), address("admin="));
+                return service;
+            }
+            said.push(line);
+        }
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and the exit status.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+
+    /// A visitor of its own for every number.
+    pub(crate) fn visit(&self, link: &str, visitor: u32) -> io::Result<Answer> {
+        visit(self.edge, link, visitor)
+    }
+
+    /// GET with the bearer key; the body as JSON.
+    pub(crate) fn api(&self, key: &str, path: &str) -> serde_json::Value {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n"
+        );
+        let answer = exchange(self.admin, &head).unwrap();
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// Waits until every queue of the service is empty.
+    pub(crate) fn settle(&self, key: &str) {
+        for _ in 0..600 {
+            let progress = self.api(key, "/api/x/progress");
+            if progress["data"]["settled"] == true {
+                return;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("the service does not settle: {}", self.api(key, "/api/x/progress"));
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A whole answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) location: Option<String>,
+    pub(crate) body: String,
+}
+
+/// One visit by the browser `visitor`; an error when no whole answer came.
+pub(crate) fn visit(edge: SocketAddr, link: &str, visitor: u32) -> io::Result<Answer> {
+    let [_, a, b, c] = visitor.to_be_bytes();
+    let head = format!(
+        "GET /go/{link}?utm_source=test HTTP/1.1\r\nHost: go.example\r\nX-Forwarded-For: 23.{a}.{b}.{c}\r\n\
+         User-Agent: Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) \
+         Chrome/126.0.0.0 Mobile Safari/537.36\r\nAccept: text/html\r\nAccept-Language: en-US,en;q=0.9\r\n\
+         Connection: close\r\n\r\n"
+    );
+    exchange(edge, &head)
+}
+
+fn exchange(address: SocketAddr, head: &str) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(head.as_bytes())?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    let status =
+        head.split(' ').nth(1).and_then(|word| word.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+    let location = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("location").then(|| value.to_owned())
+    });
+    let body = if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        body.lines().skip(1).step_by(2).collect()
+    } else {
+        body.to_owned()
+    };
+    Ok(Answer { status, location, body })
+}
