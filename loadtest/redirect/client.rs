@@ -48,7 +48,12 @@ struct Connection {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Load {
-    pub(crate) fn connect(server: SocketAddr, count: usize, visitors: Visitors, sleepy: bool) -> io::Result<Self> {
+    pub(crate) fn connect(
+        server: SocketAddr,
+        count: usize,
+        visitors: Visitors,
+        sleepy: bool,
+    ) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut connections = Vec::with_capacity(count);
         for number in 0..count {

@@ -107,7 +107,8 @@ fn compare(options: &Options) -> Result<bool, Box<dyn Error>> {
     let nginx = if options.alone { None } else { Some(Nginx::start(&options.nginx, scratch.path())?) };
     pin(options.client_core)?;
     println!("edge: idle at {} MiB", resident_mib(edge.id()).unwrap_or(0));
-    let mut visitors = Visitors::of(if options.head { "HEAD" } else { "GET" }, &served::link_id().to_string());
+    let mut visitors =
+        Visitors::of(if options.head { "HEAD" } else { "GET" }, &served::link_id().to_string());
     let mut answered = 0;
     println!("connections server   requests/s     p50 µs     p99 µs  CPU s/M  core busy  ratio");
     for &connections in &options.connections {

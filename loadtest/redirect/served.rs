@@ -101,7 +101,11 @@ pub(crate) fn run(directory: &Path, log: Log) -> Result<(), Box<dyn Error>> {
             ..EdgeConfig::default()
         },
         EdgeParts {
-            log: if log == Log::None { Arc::new(Nowhere) } else { Arc::<Journal>::clone(&journal) as Arc<dyn ClickLog> },
+            log: if log == Log::None {
+                Arc::new(Nowhere)
+            } else {
+                Arc::<Journal>::clone(&journal) as Arc<dyn ClickLog>
+            },
             links,
             geo: Geo::shipped(),
             window,

@@ -293,7 +293,10 @@ impl Shard {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "half of it, beside 64 bits of a keyed hash of all of it")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "half of it, beside 64 bits of a keyed hash of all of it"
+)]
 fn half(visitor: VisitorId) -> u64 {
     visitor.0 as u64
 }

@@ -82,9 +82,7 @@ impl Hit {
     /// Waits for the fate of what was handed over.
     pub(super) fn wait(self, handed: Result<Ticket, LostReason>) -> Answering {
         match handed {
-            Ok(ticket) => {
-                Answering(State::Waiting(Waiting { ticket, parked: None, hit: Some(self) }))
-            }
+            Ok(ticket) => Answering(State::Waiting(Waiting { ticket, parked: None, hit: Some(self) })),
             Err(reason) => Answering::ready(self.lost(reason)),
         }
     }

@@ -65,8 +65,9 @@ impl Connections {
         if !stopped {
             tokio::select! {
                 biased;
-                ended = poll_fn(|context| connection.poll_without_shutdown(context)) => outcome = Some(ended),
+                // First, so that an answer that becomes ready together with the stop still says that it is the last.
                 () = self.stop.cancelled() => {}
+                ended = poll_fn(|context| connection.poll_without_shutdown(context)) => outcome = Some(ended),
             }
             // hyper would close a connection it has read nothing from, although its first request may be in the kernel.
             if outcome.is_none() && !asked.get() {

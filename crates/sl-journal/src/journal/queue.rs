@@ -95,7 +95,8 @@ impl Queue {
         state.next += 1;
         state.bytes += stored;
         // Nothing is held behind a record the writer may have.
-        let held = urgency == Urgency::Held && (state.held > 0 || state.runs.is_empty()) && state.held < ENOUGH;
+        let held =
+            urgency == Urgency::Held && (state.held > 0 || state.runs.is_empty()) && state.held < ENOUGH;
         state.held = if held { state.held + 1 } else { 0 };
         if state.runs.back().is_none_or(|run| run.epoch != epoch) {
             let bytes = std::mem::take(&mut state.spare);
