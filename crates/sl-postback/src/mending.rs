@@ -19,17 +19,12 @@ const PAGE: usize = 200;
 /// When each destination was last changed, as far as has been acted on.
 #[derive(Default)]
 pub(crate) struct Mending {
-    revision: Option<u64>,
     changed: HashMap<Destination, Timestamp>,
 }
 
 impl Mending {
-    /// Looks for changed destinations, when the catalog has changed at all.
+    /// Looks for changed destinations. They are few, and the catalog has them in memory.
     pub(crate) async fn look(&mut self, shared: &Shared) -> sl_store::Result<()> {
-        let revision = *shared.store.catalog.revisions().borrow();
-        if self.revision == Some(revision) {
-            return Ok(());
-        }
         for team in shared.store.catalog.teams().await? {
             for pixel in shared.store.catalog.pixels(team.id).await? {
                 self.mend(shared, team.id, Destination::Pixel(pixel.id), pixel.updated_at).await?;
@@ -38,7 +33,6 @@ impl Mending {
                 self.mend(shared, team.id, Destination::Postback(postback.id), postback.updated_at).await?;
             }
         }
-        self.revision = Some(revision);
         Ok(())
     }
 

@@ -18,6 +18,9 @@ use crate::{
 /// How soon a new job is seen.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// How soon a changed destination is seen.
+const MEND: Duration = Duration::from_secs(1);
+
 /// Bounds of the worker.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
@@ -83,7 +86,7 @@ impl Worker {
         let shared = self.0;
         let (mut lanes, mut busy) = (JoinSet::new(), HashSet::new());
         let mut mending = Mending::default();
-        let mut look = tokio::time::interval(LOOK);
+        let (mut look, mut mend) = (tokio::time::interval(LOOK), tokio::time::interval(MEND));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -95,10 +98,12 @@ impl Worker {
                         Err(_) => { busy.clear(); continue }
                     };
                 }
-                _ = look.tick() => {
+                _ = mend.tick() => {
                     if let Err(error) = mending.look(&shared).await {
                         tracing::error!(%error, "outbox: changed destinations could not be read; trying again");
                     }
+                }
+                _ = look.tick() => {
                     let due = match shared.store.outbox.due_destinations(shared.clock.now()).await {
                         Ok(due) => due,
                         Err(error) => {
