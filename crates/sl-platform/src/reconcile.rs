@@ -12,6 +12,7 @@ mod money;
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use sl_core::{ids::TeamId, time::Clock};
 use sl_journal::ClickLog;
 use sl_store::Store;
@@ -114,16 +115,11 @@ impl Reconcile {
 
     /// Works until `shutdown`. The accounts are read at once.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { accounts, mut money, lists, handle, settings } = self;
-        let accounts = repeat("accounts", Duration::ZERO, settings.every, &handle.accounts, async || {
-            accounts.read().await
-        });
-        let money = repeat("transactions", settings.first_after, settings.every, &handle.money, async || {
-            money.read().await
-        });
-        let never = Notify::new();
-        let lists =
-            repeat("lists", settings.lists_every, settings.lists_every, &never, async || lists.add().await);
+        let Self { accounts, money, lists, handle, settings } = self;
+        let (every, never) = (settings.every, Notify::new());
+        let accounts = repeat("accounts", accounts, Duration::ZERO, every, &handle.accounts);
+        let money = repeat("transactions", money, settings.first_after, every, &handle.money);
+        let lists = repeat("lists", lists, settings.lists_every, settings.lists_every, &never);
         tokio::select! {
             _ = futures_util::future::join3(accounts, money, lists) => {}
             () = shutdown.cancelled() => {}
@@ -142,13 +138,41 @@ pub(crate) enum RoundError {
     Journal(#[from] sl_journal::LostReason),
 }
 
+/// One of the three kinds of work.
+#[async_trait]
+trait Rounds: Send {
+    /// One round; what fails is tried again.
+    async fn round(&mut self) -> Result<(), RoundError>;
+}
+
+#[async_trait]
+impl Rounds for Accounts {
+    async fn round(&mut self) -> Result<(), RoundError> {
+        self.read().await
+    }
+}
+
+#[async_trait]
+impl Rounds for Money {
+    async fn round(&mut self) -> Result<(), RoundError> {
+        self.read().await
+    }
+}
+
+#[async_trait]
+impl Rounds for Lists {
+    async fn round(&mut self) -> Result<(), RoundError> {
+        self.add().await
+    }
+}
+
 /// Rounds for ever: after `first`, then every `every`, at once when told, sooner while they fail.
 async fn repeat(
     what: &'static str,
+    mut rounds: impl Rounds,
     first: Duration,
     every: Duration,
     told: &Notify,
-    mut round: impl AsyncFnMut() -> Result<(), RoundError>,
 ) -> std::convert::Infallible {
     let (mut pause, mut wait) = (first, WAIT.0.min(every));
     loop {
@@ -156,7 +180,7 @@ async fn repeat(
             () = tokio::time::sleep(pause) => {}
             () = told.notified() => {}
         }
-        match round().await {
+        match rounds.round().await {
             Ok(()) => (pause, wait) = (every, WAIT.0.min(every)),
             Err(error) => {
                 tracing::warn!(what, %error, again_in = ?wait, "the platform could not be read");
