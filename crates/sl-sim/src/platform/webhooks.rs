@@ -27,8 +27,6 @@ const AT_ONCE: usize = 16;
 /// Contract D.2: 5 s to connect, 10 s in all.
 const CONNECT: Duration = Duration::from_secs(5);
 const TOTAL: Duration = Duration::from_secs(10);
-/// A manual redelivery comes this much later.
-const BY_HAND: Duration = Duration::from_secs(3);
 /// The second status of a transaction comes this much later.
 const SETTLES: Duration = Duration::from_secs(1);
 
@@ -159,6 +157,7 @@ async fn send(shared: &Shared, item: Item) {
     };
     shared.outbox.taken(&item);
     if let Some(again) = again {
-        shared.outbox.push(again, Instant::now() + BY_HAND, None);
+        // By the time somebody presses the button, nothing of it is under way any more.
+        shared.outbox.push(again, Instant::now() + 2 * shared.config.faults.longest_delay, None);
     }
 }
