@@ -103,7 +103,8 @@ struct Inner {
 
 #[derive(Default)]
 struct Shard {
-    found: HashMap<u64, (VisitorId, Arc<Remembered>), BuildHasherDefault<AlreadyHashed>>,
+    /// By keyed hash of visitor and target; with half of the visitor's id, so that no other visitor is ever met.
+    found: HashMap<u64, (u64, Arc<Remembered>), BuildHasherDefault<AlreadyHashed>>,
     /// Keys by age.
     order: VecDeque<(u64, Timestamp)>,
 }
@@ -269,11 +270,11 @@ impl Shard {
     ) -> Option<&Arc<Remembered>> {
         let (whose, found) = self.found.get(&key)?;
         let fresh = now.since(found.at) < span;
-        (fresh && *whose == visitor && found.target == target).then_some(found)
+        (fresh && *whose == half(visitor) && found.target == target).then_some(found)
     }
 
     fn put(&mut self, key: u64, visitor: VisitorId, entry: &Arc<Remembered>, window: &Inner, now: Timestamp) {
-        self.found.insert(key, (visitor, Arc::clone(entry)));
+        self.found.insert(key, (half(visitor), Arc::clone(entry)));
         self.order.push_back((key, entry.at));
         while let Some(&(oldest, at)) = self.order.front() {
             let over = now.since(at) >= window.span;
@@ -290,6 +291,14 @@ impl Shard {
             }
         }
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "half of it, beside 64 bits of a keyed hash of all of it"
+)]
+fn half(visitor: VisitorId) -> u64 {
+    visitor.0 as u64
 }
 
 /// Keys come out of a keyed hash already.

@@ -20,10 +20,15 @@ const HELD: usize = 256;
 impl Decider<'_> {
     pub(super) fn transaction(&mut self, new: &Transaction) {
         let key = Key::Transaction(self.account.clone(), new.id.clone());
-        let fan_key = Key::Fan(self.account.clone(), new.fan.clone());
+        let known = self.memory.read::<Box<TransactionRecord>>(&key).cloned();
+        // A transaction stays with the fan it first named.
+        let id = known.as_ref().map_or(&new.fan, |known| &known.transaction.fan);
+        let fan_key = Key::Fan(self.account.clone(), id.clone());
         let mut fan: Box<FanRecord> = self.memory.take(&fan_key);
-        self.profile(&new.fan, &mut fan, &new.profile);
-        match self.memory.read::<Box<TransactionRecord>>(&key).cloned() {
+        if *id == new.fan {
+            self.profile(&new.fan, &mut fan, &new.profile);
+        }
+        match known {
             None => self.first_time(&mut fan, new),
             Some(mut known) => {
                 self.again(&mut fan, &mut known, new);
@@ -75,12 +80,14 @@ impl Decider<'_> {
         self.status(fan, known, new.status.clone());
     }
 
-    /// The webhook's type wins over the reconciliation's; other differences are only counted (decisions 54).
+    /// The webhook's type wins over the reconciliation's. Other differences change nothing: the row keeps its amounts
+    /// (decisions 31), and they are counted, once per transaction (decisions 54).
     fn compare(&mut self, known: &mut TransactionRecord, new: &Transaction) {
         let amounts = (known.transaction.gross, known.transaction.net) != (new.gross, new.net);
+        // A reversal may carry amounts of its own: negative, or of a part.
         let both = is_reversal(&known.transaction.status) == is_reversal(&new.status);
-        let disagree = known.transaction.kind != new.kind || (amounts && both);
-        if !known.differs && known.transaction.reconciled != new.reconciled && disagree {
+        let others = known.transaction.kind != new.kind || known.transaction.fan != new.fan;
+        if !known.differs && (others || (amounts && both)) {
             known.differs = true;
             self.state.differences += 1;
             self.effects.counts.differences += 1;

@@ -115,7 +115,7 @@ pub(super) struct AccountRecord {
     pub(super) jumps: u64,
     /// `subscribed_at` from the future, so far.
     pub(super) future_dates: u64,
-    /// Transactions whose webhook and reconciliation disagree, so far.
+    /// Transactions about which two words disagree, so far.
     pub(super) differences: u64,
     /// Held things given up because there were too many, so far.
     pub(super) dropped: u64,
@@ -296,7 +296,7 @@ pub(super) struct TransactionRecord {
     pub(super) credit: Option<Credit>,
     /// Its money is in the sums now.
     pub(super) counted: bool,
-    /// Webhook and reconciliation disagreed about it, and that was counted.
+    /// Two words about it disagreed (webhook and reconciliation, or an earlier and a later one), and that was counted.
     pub(super) differs: bool,
     /// A reversal came first: waits for the transaction until then.
     pub(super) early_reversal: Option<Timestamp>,

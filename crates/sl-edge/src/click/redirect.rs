@@ -36,7 +36,7 @@ pub(super) fn redirect<B>(
         Verdict::Speculative(how) => return speculative(worker, link, how),
     };
     // 4. The visitor's keys: the cookie it came with, and fingerprints.
-    let visit = Visit::new(worker, link, request, ip, &agent, now);
+    let mut visit = Visit::new(worker, link, request, ip, &agent, now);
     let paused = link.link.paused;
     let shared = ladder::rung(paused, None, link.overflow.is_some());
     if class == Class::Bot {
@@ -46,7 +46,8 @@ pub(super) fn redirect<B>(
     }
     // 5. The window: this visitor, link and `ecid`, lately?
     let target = Target::new(link.link.id, visit.params.ecid.as_deref());
-    let meeting = worker.shared.window.meet(&visit.seen, target, now, || {
+    let seen = visit.seen;
+    let meeting = worker.shared.window.meet(&seen, target, now, || {
         // 6. Otherwise the next pool link, by the ladder.
         let own = ladder::wants_own(class, paused).then(|| link.shelf.take(began)).flatten();
         let rung = own.as_ref().map_or(shared, |own| ladder::rung(paused, Some(own.recycled), true));

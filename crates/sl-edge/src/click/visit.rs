@@ -64,8 +64,8 @@ impl<'a, B> Visit<'a, B> {
         Self { worker, link, params, seen, request, ip, agent, now, id, keys, cookies }
     }
 
-    /// The row of this visit. Bots get no cookie.
-    pub(super) fn click(&self, class: Class, rung: Rung, own: Option<&Taken>) -> Click {
+    /// The row of this visit, which takes its parameters and cookies along. Bots get no cookie.
+    pub(super) fn click(&mut self, class: Class, rung: Rung, own: Option<&Taken>) -> Click {
         let headers = self.request.headers();
         let target = self.request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         let pool_link = match rung {
@@ -93,8 +93,8 @@ impl<'a, B> Visit<'a, B> {
             },
             device: self.agent.device.clone(),
             place: self.worker.shared.geo.place(self.ip),
-            params: self.params.clone(),
-            cookies: self.cookies.clone(),
+            params: std::mem::take(&mut self.params),
+            cookies: std::mem::take(&mut self.cookies),
         }
     }
 
@@ -116,7 +116,9 @@ impl<'a, B> Visit<'a, B> {
     fn append(&self, body: EventBody) -> Result<Ticket, LostReason> {
         let link = &self.link.link;
         let event = Event { team: link.team, account: link.stock.account.clone(), at: self.now, body };
-        self.worker.shared.log.append(event)
+        let ticket = self.worker.shared.log.append_held(event)?;
+        self.worker.commits.hold();
+        Ok(ticket)
     }
 
     /// The cookie this visit is answered with.

@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{connection::Connections, drain};
 use crate::{
-    click::{Shared, Worker},
+    click::{Shared, Watch, Worker},
     config::{EdgeConfig, EdgeError},
 };
 
@@ -52,6 +52,7 @@ impl Lane {
     async fn serve(self) -> Result<(), EdgeError> {
         let listener = TcpListener::from_std(self.listener).map_err(EdgeError::Thread)?;
         let worker = Rc::new(Worker::new(Arc::clone(&self.shared), self.seed, self.number));
+        spawn_local(Watch::over(Rc::clone(&worker)));
         let lane = Accepting {
             connections: Rc::new(Connections::new(&self.config, Rc::clone(&worker), self.stop.clone())),
             tasks: TaskTracker::new(),

@@ -5,13 +5,14 @@ use std::{cell::Cell, future::poll_fn, net::IpAddr, pin::Pin, rc::Rc, time::Dura
 
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 use tokio_util::sync::CancellationToken;
 
+use super::patience::Patience;
 use crate::{
     click::{self, HEADER_TOO_SLOW, TOO_MANY_CONNECTIONS, Worker},
     config::EdgeConfig,
@@ -38,8 +39,7 @@ const LINGER_BYTES: usize = 256 * 1024;
 impl Connections {
     pub(super) fn new(config: &EdgeConfig, worker: Rc<Worker>, stop: CancellationToken) -> Self {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            .header_read_timeout(config.header_timeout)
+        http.header_read_timeout(config.header_timeout)
             .max_header_size(config.max_header_bytes)
             .max_buf_size(config.max_header_bytes.max(LEAST_BUFFER))
             // Without it, hyper drops the handler of a client that closes its sending side after the request. (Its
@@ -58,14 +58,16 @@ impl Connections {
             click::respond(worker, peer, &request)
         });
         let stopped = self.stop.is_cancelled();
-        let http = if stopped { &self.last } else { &self.http };
+        let mut http = if stopped { self.last.clone() } else { self.http.clone() };
+        http.timer(Patience::default());
         let mut connection = http.serve_connection(TokioIo::new(stream), service);
         let mut outcome = None;
         if !stopped {
             tokio::select! {
                 biased;
-                ended = poll_fn(|context| connection.poll_without_shutdown(context)) => outcome = Some(ended),
+                // First, so that an answer that becomes ready together with the stop still says that it is the last.
                 () = self.stop.cancelled() => {}
+                ended = poll_fn(|context| connection.poll_without_shutdown(context)) => outcome = Some(ended),
             }
             // hyper would close a connection it has read nothing from, although its first request may be in the kernel.
             if outcome.is_none() && !asked.get() {

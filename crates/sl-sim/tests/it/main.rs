@@ -1,0 +1,8 @@
+//! The simulators through real sockets.
+
+#[cfg(test)]
+mod people;
+#[cfg(test)]
+mod platform;
+#[cfg(test)]
+mod webhooks;
