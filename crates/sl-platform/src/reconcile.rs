@@ -98,11 +98,19 @@ impl Reconcile {
         log: Arc<dyn ClickLog>,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let handle = ReconcileHandle::default();
+        let back = Arc::clone(&handle.money);
         Self {
-            accounts: Accounts::new(settings.team, Arc::clone(&platform), store.clone(), Arc::clone(&clock)),
+            accounts: Accounts::new(
+                settings.team,
+                Arc::clone(&platform),
+                store.clone(),
+                Arc::clone(&clock),
+                back,
+            ),
             money: Money::new(settings, Arc::clone(&platform), store.clone(), log, clock),
             lists: Lists { platform, store },
-            handle: ReconcileHandle::default(),
+            handle,
             settings,
         }
     }

@@ -8,7 +8,7 @@ use sl_core::{
 };
 use sl_store::Result;
 
-use super::{Keeper, Need, refill::Place};
+use super::{Keeper, levels::Need, refill::Place};
 use crate::{links, pacer::Priority, platform::LinkWish};
 
 /// After that a link that never turned up was not made: the platform answers in seconds.

@@ -1,6 +1,9 @@
 //! Making what is missing.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use futures_util::{StreamExt, stream};
 use sl_core::{
@@ -12,7 +15,7 @@ use sl_core::{
 use sl_store::{Result, StoreError, pool::NewPoolLink};
 use tokio_util::sync::CancellationToken;
 
-use super::{Keeper, Need, WAIT, Wait};
+use super::{Keeper, WAIT, Wait, levels::Need};
 use crate::{
     error::PlatformError,
     links::{self, Making},
@@ -88,46 +91,44 @@ impl Keeper {
         let priority = self.urgency(&place);
         let platform = &*self.platform;
         let wanted = wishes.len();
+        // After a failure what is under way ends, and nothing new begins.
+        let failed = AtomicBool::new(false);
+        let goes_on = || !stop.is_cancelled() && !failed.load(Ordering::Relaxed);
         let mut under_way = stream::iter(wishes)
-            .take_while(|_| std::future::ready(!stop.is_cancelled()))
+            .take_while(|_| std::future::ready(goes_on()))
             .map(|wish| async move { (links::make(platform, &account.id, &wish, priority).await, wish) })
             .buffered(AT_ONCE);
-        let (mut made, mut doubtful, mut error) = (Vec::new(), Vec::new(), None);
+        let (mut made, mut names, mut doubtful, mut error) = (Vec::new(), Vec::new(), Vec::new(), None);
         while let Some((making, wish)) = under_way.next().await {
             match making {
-                Making::Made(link) => made.push(link),
-                Making::Failed(why) => error = Some(why),
+                Making::Made(link) => {
+                    made.push(link);
+                    names.push(wish);
+                    continue;
+                }
+                Making::Failed(why) => error = error.or(Some(why)),
                 Making::Doubtful(why) => {
                     doubtful.push(wish);
-                    error = Some(why);
+                    error = error.or(Some(why));
                 }
             }
-            // What is under way ends; nothing new begins.
-            if error.is_some() {
-                break;
-            }
+            failed.store(true, Ordering::Relaxed);
         }
-        if error.is_some() {
-            let rest = under_way.take(AT_ONCE).collect::<Vec<_>>().await;
-            for (making, wish) in rest {
-                match making {
-                    Making::Made(link) => made.push(link),
-                    Making::Doubtful(_) => doubtful.push(wish),
-                    Making::Failed(_) => {}
-                }
-            }
-        } else {
-            drop(under_way);
+        drop(under_way);
+        let count = made.len();
+        if count > 0 {
+            self.waits.remove(&account.id);
+        }
+        let written = self.take_over(account, &place, made).await;
+        if written.is_err() {
+            // They are found by their names once the store is back.
+            doubtful.append(&mut names);
         }
         let now = self.clock.now();
         for wish in doubtful {
             self.doubts.add(account.id.clone(), place.clone(), wish, now);
         }
-        let count = made.len();
-        if count > 0 {
-            self.waits.remove(&account.id);
-        }
-        self.take_over(account, &place, made).await?;
+        written?;
         if let Some(error) = error {
             self.put_off(account, &place, &error);
         }

@@ -82,6 +82,7 @@ impl Watch {
     /// The platform does not list it: nobody looks for a while.
     pub(super) fn lose(&mut self, id: PoolLinkId, now: Timestamp) {
         if let Some(link) = self.links.get_mut(&id) {
+            tracing::warn!(link = %id, "the platform does not list a link it has made; until it does nobody gets it again");
             link.lost_until = Some(now.plus(LOST));
         }
     }
@@ -115,8 +116,10 @@ impl Watch {
         let held: BTreeSet<PoolLinkId> = held.collect();
         if let (Some(first), Some(last)) = (held.first(), held.last()) {
             for (id, link) in self.links.range_mut(first..=last) {
-                if !held.contains(id) && link.lost_until.is_none_or(|until| until <= now) {
-                    tracing::warn!(link = %id, "the platform does not list a link it has made; nobody gets it again");
+                if held.contains(id) {
+                    link.lost_until = None;
+                } else if link.lost_until.is_none_or(|until| until <= now) {
+                    tracing::debug!(link = %id, "a link is not where its neighbours are");
                     link.lost_until = Some(now.plus(LOST));
                 }
             }

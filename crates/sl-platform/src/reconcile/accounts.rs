@@ -10,6 +10,7 @@ use sl_core::{
     time::Clock,
 };
 use sl_store::Store;
+use tokio::sync::Notify;
 
 use super::{Round, RoundError};
 use crate::{
@@ -23,6 +24,8 @@ pub(super) struct Accounts {
     platform: Arc<dyn CreatorPlatform>,
     store: Store,
     clock: Arc<dyn Clock>,
+    /// Told when an account can be read again: what it earned meanwhile came by no webhook.
+    back: Arc<Notify>,
 }
 
 #[async_trait]
@@ -42,8 +45,9 @@ impl Accounts {
         platform: Arc<dyn CreatorPlatform>,
         store: Store,
         clock: Arc<dyn Clock>,
+        back: Arc<Notify>,
     ) -> Self {
-        Self { team, platform, store, clock }
+        Self { team, platform, store, clock, back }
     }
 
     /// One round. An account that the list no longer has stays, unusable: clicks and money hang on it.
@@ -58,12 +62,16 @@ impl Accounts {
             let usable = Usable { yes: seen.is_authenticated, as_of };
             let row = merge(known, seen, profile, self.team, usable);
             let is_usable = row.usable.yes;
+            let was_usable = before.as_ref().is_some_and(|before| before.usable.yes);
             if before.as_ref().is_none_or(|before| *before != row) {
                 let row = Account { updated_at: as_of, ..row };
                 self.store.catalog.put_account(row).await?;
             }
             if is_usable != seen.is_authenticated {
                 self.signal(&seen.id, seen.is_authenticated, as_of).await?;
+            }
+            if seen.is_authenticated && !was_usable {
+                self.back.notify_one();
             }
         }
         for account in self.store.catalog.accounts(self.team).await? {

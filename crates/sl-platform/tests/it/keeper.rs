@@ -148,3 +148,28 @@ async fn a_link_nobody_used_comes_back_and_a_trial_link_does_not() {
     let made = world.upstream.count("POST") - before;
     assert_eq!(made, 3, "the recycled ones count as stock, the trial links are replaced");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failure_what_is_under_way_is_kept_and_nothing_new_begins() {
+    let world = World::start().await;
+    world.link(1, |_| {}).await;
+    let mut keeper = world.keeper();
+    let stop = CancellationToken::new();
+    // The first call makes the overflow link; the next one of the stock is refused.
+    keeper.turn(&stop).await.unwrap();
+    let block = world.store.pool.lease(crate::matcher::request(&world, 20)).await.unwrap();
+    crate::matcher::give(&world, 1, &block.links.iter().map(|(link, _)| link.id).collect::<Vec<_>>()).await;
+    world.clock.advance(Duration::from_secs(60));
+    let before = world.upstream.count("POST");
+    world.upstream.fault("POST", Fault::Status(402));
+    assert!(keeper.turn(&stop).await.unwrap());
+    let calls = world.upstream.count("POST") - before;
+    assert!(calls < 20, "{calls} calls: those under way, not the whole round");
+    let made = world.upstream.links("tracking-links").len() as u64;
+    assert_eq!(world.count(&[PoolState::Fresh]).await, made - 21, "each link the platform made is in stock");
+    assert!(keeper.turn(&stop).await.unwrap(), "it waits");
+    assert_eq!(world.upstream.count("POST") - before, calls);
+    world.clock.advance(Duration::from_secs(1));
+    keeper.turn(&stop).await.unwrap();
+    assert!(world.upstream.count("POST") - before > calls, "and goes on");
+}

@@ -1,6 +1,12 @@
 //! The matcher: who subscribed through which link, told once, before the counter is stored.
 
-use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::json;
 use sl_core::{
@@ -9,11 +15,11 @@ use sl_core::{
     event::{EventBody, Position, WebhookReceived},
     ids::{ClickId, LinkKind, PoolLinkId},
     matching::Looks,
-    pool::{Given, StockKey},
+    pool::{Given, PoolState, StockKey},
     step::{Step, Unmatched},
     time::{Clock, Timestamp},
 };
-use sl_platform::{Matcher, MatcherHandle, MatcherSettings};
+use sl_platform::{Lag, Matcher, MatcherHandle, MatcherSettings};
 use sl_store::pool::{LeaseRequest, NewPoolLink, PoolLinkRef};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -84,9 +90,9 @@ pub(crate) fn settings() -> MatcherSettings {
     }
 }
 
-fn matcher(world: &World) -> Matcher {
+fn matcher(world: &World, lag: Lag) -> Matcher {
     let (log, clock): (Arc<_>, Arc<dyn Clock>) = (Arc::new(world.tape.clone()), world.clock.clone());
-    Matcher::new(settings(), world.client(), world.store.clone(), log, Arc::new(|| Duration::ZERO), clock)
+    Matcher::new(settings(), world.client(), world.store.clone(), log, lag, clock)
 }
 
 pub(crate) fn start(world: &World) -> JoinHandle<()> {
@@ -94,7 +100,7 @@ pub(crate) fn start(world: &World) -> JoinHandle<()> {
 }
 
 fn started(world: &World) -> (JoinHandle<()>, MatcherHandle) {
-    let matcher = matcher(world);
+    let matcher = matcher(world, Arc::new(|| Duration::ZERO));
     let handle = matcher.handle();
     (tokio::spawn(matcher.run(world.stop.clone())), handle)
 }
@@ -304,4 +310,42 @@ async fn wait_for(world: &World, step: u64, fan: u64) {
     let position = Position { epoch: 0, offset: step };
     world.store.ledger.apply(Step { position, unmatched: vec![row], ..Step::default() }).await.unwrap();
     world.clock.advance(settings().debounce);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_that_attribution_has_not_passed_recycles_nothing() {
+    let mut world = World::start().await;
+    let links = stocked(&world, 2).await;
+    give(&world, 1, &links).await;
+    world.clock.advance(RULES.window + RULES.quarantine + Duration::from_secs(60));
+    let role = tokio::spawn(matcher(&world, Arc::new(|| Duration::from_secs(3600))).run(world.stop.clone()));
+    until("a look", async || looked(&world, links[1]).await).await;
+    world.stop.cancel();
+    role.await.unwrap();
+    assert_eq!(world.count(&[PoolState::Recycled]).await, 0, "clicks of the last hour are not applied yet");
+    world.stop = CancellationToken::new();
+    let role = start(&world);
+    until("a look without lag", async || world.count(&[PoolState::Recycled]).await == 2).await;
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_backlog_is_never_empty_between_attribution_and_the_next_tick() {
+    let world = World::start().await;
+    let applied = Arc::new(AtomicU64::new(0));
+    let source = Arc::clone(&applied);
+    let position = move || Position { epoch: 0, offset: source.load(Ordering::SeqCst) };
+    let role = matcher(&world, Arc::new(|| Duration::ZERO)).following(Arc::new(position));
+    let handle = role.handle();
+    applied.store(1, Ordering::SeqCst);
+    assert_eq!(handle.backlog(), 1, "nobody has looked since");
+    let role = tokio::spawn(role.run(world.stop.clone()));
+    until("the tick", async || handle.backlog() == 0).await;
+    applied.store(2, Ordering::SeqCst);
+    assert_eq!(handle.backlog(), 1);
+    handle.wake();
+    until("the next tick", async || handle.backlog() == 0).await;
+    world.stop.cancel();
+    role.await.unwrap();
 }
