@@ -2,7 +2,7 @@
 //!
 //! A look reads one page of the platform's link list, about a hundred links that were handed out one after the other. Each
 //! link wants a look at certain ages; a page waits for the links that become due together, as long as none of them waits
-//! longer than until its next age.
+//! longer than until its next age but one. A link that has no neighbours in the same state waits for nobody.
 
 use std::time::Duration;
 
@@ -55,12 +55,10 @@ impl Looks {
         let ends = given.max(orphaned)?;
         if let Some(given) = facts.given {
             let from = given.last_hit_at;
-            let mut ages = self.ages.iter().copied().filter(|age| *age < given.window).peekable();
-            while let Some(age) = ages.next() {
-                if wanted(from.plus(age)) {
-                    let next = ages.peek().copied().unwrap_or(given.window).max(age);
-                    return Some(Due { at: from.plus(age), latest: from.plus(next) });
-                }
+            let mut ages = self.ages.iter().copied().filter(|age| *age < given.window);
+            if let Some(age) = ages.find(|age| wanted(from.plus(*age))) {
+                let next_but_one = ages.nth(1).unwrap_or(given.window).max(age);
+                return Some(Due { at: from.plus(age), latest: from.plus(next_but_one) });
             }
         }
         if wanted(ends) {
@@ -180,7 +178,7 @@ mod tests {
         let facts = PoolFacts { last_look_at: Some(minutes(11)), ..given(minutes(0)) };
         assert_eq!(
             looks().next(LinkKind::TrackingLink, &facts),
-            Some(Due { at: minutes(20), latest: minutes(40) })
+            Some(Due { at: minutes(20), latest: minutes(80) })
         );
     }
 

@@ -160,8 +160,10 @@ impl Keeper {
     /// # Errors
     /// The store's. What the platform refuses is reported per stock and tried again later.
     pub async fn turn(&mut self, stop: &CancellationToken) -> Result<bool> {
-        let need = self.need().await?;
-        self.settle_doubts(&need).await?;
+        let mut need = self.need().await?;
+        if self.settle_doubts(&need).await? {
+            need = self.need().await?;
+        }
         let mut missing = self.overflow(&need, stop).await?;
         let mut levels = self.levels(&need).await?;
         // The stock that will be empty first goes first.

@@ -115,11 +115,11 @@ impl Reconcile {
 
     /// Works until `shutdown`. The accounts are read at once.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { accounts, money, lists, handle, settings } = self;
-        let (every, never) = (settings.every, Notify::new());
-        let accounts = repeat("accounts", accounts, Duration::ZERO, every, &handle.accounts);
-        let money = repeat("transactions", money, settings.first_after, every, &handle.money);
-        let lists = repeat("lists", lists, settings.lists_every, settings.lists_every, &never);
+        let Self { mut accounts, mut money, mut lists, handle, settings } = self;
+        let never = Notify::new();
+        let accounts = repeat(&mut accounts, Duration::ZERO, settings.every, &handle.accounts);
+        let money = repeat(&mut money, settings.first_after, settings.every, &handle.money);
+        let lists = repeat(&mut lists, settings.lists_every, settings.lists_every, &never);
         tokio::select! {
             _ = futures_util::future::join3(accounts, money, lists) => {}
             () = shutdown.cancelled() => {}
@@ -138,38 +138,19 @@ pub(crate) enum RoundError {
     Journal(#[from] sl_journal::LostReason),
 }
 
-/// One of the three kinds of work.
+/// One of the three works.
 #[async_trait]
-trait Rounds: Send {
-    /// One round; what fails is tried again.
+trait Round: Send {
+    /// Its word in the log.
+    const WHAT: &'static str;
+
+    /// Does everything that is to be done now.
     async fn round(&mut self) -> Result<(), RoundError>;
 }
 
-#[async_trait]
-impl Rounds for Accounts {
-    async fn round(&mut self) -> Result<(), RoundError> {
-        self.read().await
-    }
-}
-
-#[async_trait]
-impl Rounds for Money {
-    async fn round(&mut self) -> Result<(), RoundError> {
-        self.read().await
-    }
-}
-
-#[async_trait]
-impl Rounds for Lists {
-    async fn round(&mut self) -> Result<(), RoundError> {
-        self.add().await
-    }
-}
-
 /// Rounds for ever: after `first`, then every `every`, at once when told, sooner while they fail.
-async fn repeat(
-    what: &'static str,
-    mut rounds: impl Rounds,
+async fn repeat<R: Round>(
+    round: &mut R,
     first: Duration,
     every: Duration,
     told: &Notify,
@@ -180,10 +161,10 @@ async fn repeat(
             () = tokio::time::sleep(pause) => {}
             () = told.notified() => {}
         }
-        match rounds.round().await {
+        match round.round().await {
             Ok(()) => (pause, wait) = (every, WAIT.0.min(every)),
             Err(error) => {
-                tracing::warn!(what, %error, again_in = ?wait, "the platform could not be read");
+                tracing::warn!(what = R::WHAT, %error, again_in = ?wait, "the platform could not be read");
                 pause = wait;
                 wait = (wait * 2).min(WAIT.1);
             }

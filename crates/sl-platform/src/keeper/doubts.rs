@@ -49,13 +49,14 @@ impl Doubts {
 }
 
 impl Keeper {
-    /// Looks for links that may have been made.
-    pub(super) async fn settle_doubts(&mut self, need: &Need) -> Result<()> {
+    /// Looks for links that may have been made; `true` when one was and is taken over.
+    pub(super) async fn settle_doubts(&mut self, need: &Need) -> Result<bool> {
         let now = self.clock.now();
         if self.doubts.open.is_empty() || self.doubts.looked_at.is_some_and(|at| now.since(at) < LOOK) {
-            return Ok(());
+            return Ok(false);
         }
         self.doubts.looked_at = Some(now);
+        let mut taken = false;
         let mut lists: BTreeMap<(AccountId, LinkKind), Vec<Doubt>> = BTreeMap::new();
         for doubt in self.doubts.open.drain(..) {
             lists.entry((doubt.account.clone(), doubt.wish.kind)).or_default().push(doubt);
@@ -70,12 +71,13 @@ impl Keeper {
                 match (link, need.accounts.get(&account)) {
                     (Some(link), Some(row)) => {
                         self.take_over(row, &doubt.place, vec![link.clone()]).await?;
+                        taken = true;
                     }
                     _ if answered && now.since(doubt.since) >= SETTLED => {}
                     _ => self.doubts.open.push(doubt),
                 }
             }
         }
-        Ok(())
+        Ok(taken)
     }
 }

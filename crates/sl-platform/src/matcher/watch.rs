@@ -140,6 +140,14 @@ impl Watch {
         self.plan.iter().map(|(page, at)| (*page, *at)).filter(move |(page, at)| *at <= now && may(page))
     }
 
+    /// The time of the next look, for tests that leap.
+    #[cfg(test)]
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        let planned =
+            self.plan.iter().map(|(page, at)| self.not_before.get(page).map_or(*at, |other| *at.max(other)));
+        planned.chain(self.unplaced.values().map(|due| due.at)).min()
+    }
+
     /// A link that is due and whose page must be found first.
     pub(super) fn due_unplaced(&self, now: Timestamp) -> Option<PoolLinkId> {
         let due = self.unplaced.iter().filter(|(_, due)| due.at <= now);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use sl_core::{
     catalog::{Account, Usable},
     ids::TeamId,
@@ -10,7 +11,7 @@ use sl_core::{
 };
 use sl_store::Store;
 
-use super::RoundError;
+use super::{Round, RoundError};
 use crate::{
     pacer::Priority,
     platform::{AccountSeen, CreatorPlatform, ProfileSeen},
@@ -22,6 +23,15 @@ pub(super) struct Accounts {
     platform: Arc<dyn CreatorPlatform>,
     store: Store,
     clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl Round for Accounts {
+    const WHAT: &'static str = "accounts";
+
+    async fn round(&mut self) -> Result<(), RoundError> {
+        self.read().await
+    }
 }
 
 // === impl Accounts ===
@@ -37,7 +47,7 @@ impl Accounts {
     }
 
     /// One round. An account that the list no longer has stays, unusable: clicks and money hang on it.
-    pub(super) async fn read(&self) -> Result<(), RoundError> {
+    async fn read(&self) -> Result<(), RoundError> {
         // What a webhook says that happened after the question was asked is newer than the answer.
         let as_of = self.clock.now();
         let listed = self.platform.accounts(Priority::Rest).await?;

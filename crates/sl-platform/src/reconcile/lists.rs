@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use async_trait::async_trait;
 use sl_core::{ids::AccountId, step::ListAdd};
 use sl_store::Store;
 
-use super::RoundError;
+use super::{Round, RoundError};
 use crate::{pacer::Priority, platform::CreatorPlatform};
 
 /// Fans added by one call.
@@ -19,11 +20,20 @@ pub(super) struct Lists {
     pub(super) store: Store,
 }
 
+#[async_trait]
+impl Round for Lists {
+    const WHAT: &'static str = "lists";
+
+    async fn round(&mut self) -> Result<(), RoundError> {
+        self.add().await
+    }
+}
+
 // === impl Lists ===
 
 impl Lists {
     /// One round. A fan or list that the platform refuses is given up with its words; everything else is tried again.
-    pub(super) async fn add(&self) -> Result<(), RoundError> {
+    async fn add(&self) -> Result<(), RoundError> {
         let mut groups: BTreeMap<(AccountId, String), Vec<ListAdd>> = BTreeMap::new();
         for add in self.store.pool.list_adds(ROUND).await? {
             groups.entry((add.account.clone(), add.list.clone())).or_default().push(add);

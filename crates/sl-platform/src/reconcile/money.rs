@@ -5,6 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use async_trait::async_trait;
 use sl_core::{
     catalog::Account,
     conversion::Transaction,
@@ -16,7 +17,7 @@ use sl_core::{
 use sl_journal::{ClickLog, log::append_synced};
 use sl_store::Store;
 
-use super::{ReconcileSettings, RoundError};
+use super::{ReconcileSettings, Round, RoundError};
 use crate::{error::Result as Answer, pacer::Priority, platform::CreatorPlatform};
 
 /// Pages read in one round of one account: 200,000 transactions.
@@ -43,6 +44,15 @@ struct Told {
     net: Cents,
 }
 
+#[async_trait]
+impl Round for Money {
+    const WHAT: &'static str = "transactions";
+
+    async fn round(&mut self) -> Result<(), RoundError> {
+        self.read().await
+    }
+}
+
 // === impl Money ===
 
 impl Money {
@@ -57,7 +67,7 @@ impl Money {
     }
 
     /// One round over all accounts; one that fails does not keep the others from being read.
-    pub(super) async fn read(&mut self) -> Result<(), RoundError> {
+    async fn read(&mut self) -> Result<(), RoundError> {
         let mut failed = None;
         for team in self.store.catalog.teams().await? {
             for account in self.store.catalog.accounts(team.id).await? {

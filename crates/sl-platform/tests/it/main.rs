@@ -1,0 +1,9 @@
+//! What the roles of this crate promise, against an HTTP server that behaves as contract E says.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+mod keeper;
+mod matcher;
+mod reconcile;
+mod refusals;
+mod upstream;
+mod world;
