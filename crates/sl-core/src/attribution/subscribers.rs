@@ -5,7 +5,9 @@ use super::{
     fans::touch,
     forget::Wait,
     key::Key,
-    record::{FanRecord, Hit, Holder, HolderRecord, PrintRecord, Subscribed, Touch, VisitorRecord},
+    record::{
+        Announced, FanRecord, Hit, Holder, HolderRecord, PrintRecord, Subscribed, Touch, VisitorRecord,
+    },
 };
 use crate::{
     conversion::{Conversion, ConversionKind, Purchase},
@@ -322,13 +324,13 @@ impl Decider<'_> {
 fn announced(fan: &FanRecord, seen: &SubscriberSeen) -> Option<Timestamp> {
     let latest = seen.seen_at.plus(FUTURE_SLACK);
     let earliest = seen.absent_at.map(|absent| absent.minus(CLOCK_SLACK));
-    let times = fan.announced.iter().map(|(at, _)| *at);
+    let times = fan.announced.iter().map(|announced| announced.at);
     times.filter(|at| *at <= latest && earliest.is_none_or(|earliest| *at >= earliest)).max()
 }
 
 /// The price a webhook gave for the subscription at `at`.
 fn price(fan: &FanRecord, at: Timestamp) -> Option<Cents> {
-    let apart = |other: Timestamp| other.since(at).max(at.since(other));
-    let near = fan.announced.iter().filter(|(other, _)| apart(*other) <= SAME_SUBSCRIPTION);
-    near.min_by_key(|(other, _)| apart(*other)).and_then(|(_, price)| *price)
+    let apart = |announced: &&Announced| announced.at.since(at).max(at.since(announced.at));
+    let near = fan.announced.iter().filter(|announced| apart(announced) <= SAME_SUBSCRIPTION);
+    near.min_by_key(apart).and_then(|announced| announced.price)
 }
