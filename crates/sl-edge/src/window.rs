@@ -22,7 +22,7 @@ use std::{
 use http::HeaderValue;
 use parking_lot::Mutex;
 use sl_core::{
-    click::{Click, Rung, VisitorId},
+    click::{Rung, VisitorId},
     ids::{ClickId, PoolLinkId, SmartLinkId},
     time::Timestamp,
     visitor::Target,
@@ -51,23 +51,6 @@ pub(crate) struct Remembered {
     pub(crate) own: Option<HeaderValue>,
     /// The journal has it for certain.
     pub(crate) stored: AtomicBool,
-}
-
-impl Remembered {
-    /// Of a click just minted; `own` is where its own link leads.
-    pub(crate) fn of(click: &Click, target: Target, own: Option<HeaderValue>) -> Self {
-        Self {
-            click: click.id,
-            at: click.at,
-            target,
-            daily: click.visitor.daily,
-            given: click.visitor.given,
-            rung: click.rung,
-            pool_link: click.pool_link,
-            own,
-            stored: AtomicBool::new(false),
-        }
-    }
 }
 
 /// By what a visitor shows itself.

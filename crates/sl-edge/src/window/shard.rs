@@ -118,7 +118,10 @@ fn len(rows: &VecDeque<Row>) -> u32 {
     u32::try_from(rows.len()).unwrap_or(u32::MAX)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "half of it, beside 64 bits of a keyed hash of all of it")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "half of it, beside 64 bits of a keyed hash of all of it"
+)]
 fn half(visitor: VisitorId) -> u64 {
     visitor.0 as u64
 }
