@@ -59,6 +59,9 @@ impl Decider<'_> {
         }
         self.memory.put(&visitor_key, visitor);
         self.see_print(&click.visitor, (!is_duplicate).then_some(&hit));
+        for repeat in &early {
+            self.see_print(&repeat.visitor, None);
+        }
         self.effects.row(ClickRow { click: click.clone(), gross_clicks: gross, is_duplicate });
         self.clicks.person(click, is_duplicate);
         if !is_duplicate {

@@ -184,9 +184,17 @@ impl Decider<'_> {
     fn wait_for_click(&mut self, seen: &SubscriberSeen, at: Timestamp) {
         let key = Key::Holder(self.account.clone(), seen.pool_link);
         let mut record: HolderRecord = self.memory.take(&key);
-        record.pending.retain(|(until, other)| *until > self.now && other.fan != seen.fan);
+        record.pending.retain(|(until, _)| *until > self.now);
         let until = self.moment().plus(HOLD_SUBSCRIBER);
-        record.pending.push((until, SubscriberSeen { subscribed_at: Some(at), ..seen.clone() }));
+        // Seen again while it waits: once is enough.
+        let same = |other: &SubscriberSeen| other.fan == seen.fan && other.subscribed_at == Some(at);
+        match record.pending.iter_mut().find(|(_, other)| same(other)) {
+            Some((known, _)) => *known = until.max(*known),
+            None => {
+                let dated = SubscriberSeen { subscribed_at: Some(at), ..seen.clone() };
+                record.pending.push((until, dated));
+            }
+        }
         if record.pending.len() > PENDING {
             record.pending.remove(0);
             self.state.dropped += 1;

@@ -47,6 +47,9 @@ fn differ<T: Debug>(
         None => true,
     });
     let same = shown.is_empty() && said.is_empty();
+    // The first few tell enough.
+    shown.truncate(3);
+    said.truncate(3);
     (!same).then(|| {
         format!("{what}\n  shown: {}\n  model: {}", shown.join("\n         "), said.join("\n         "))
     })
