@@ -147,6 +147,8 @@ pub(super) struct Hit {
     /// Hash of `ecid`; 0 for none.
     pub(super) ecid: u64,
     pub(super) at: Timestamp,
+    /// When the row's click was: the visitor window counts from there and does not slide.
+    pub(super) clicked: Timestamp,
     /// Attribution window of the link, whole seconds.
     pub(super) window: u32,
 }

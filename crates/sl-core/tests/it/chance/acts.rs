@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use rand::RngExt;
 use sl_core::{
-    click::{AdCookies, Class, Click, Device as Browser, Params, Place, Repeat, RequestFacts, Rung},
+    click::{
+        AdCookies, Class, Click, Device as Browser, Params, Place, Repeat, RequestFacts, Rung, VisitorId,
+    },
     conversion::{FanProfile, Transaction},
     event::SubscriberSeen,
     ids::{AccountId, ClickId, FanId, LinkKind, PoolLinkId, SmartLinkId, TeamId, TransactionId},
@@ -64,6 +66,10 @@ impl Dice {
         }
         let mut visitor = click.visitor;
         visitor.came_with = visitor.given.filter(|_| self.odds(70));
+        if visitor.given.is_some() && self.odds(8) {
+            // Found by fingerprint, with a cookie of an earlier visit.
+            visitor.came_with = Some(VisitorId(self.pick(&self.devices.clone()).cookie));
+        }
         let own = matches!(click.rung, Rung::Fresh | Rung::Recycled);
         let repeat = Repeat {
             click: click.id,

@@ -73,7 +73,8 @@ impl Account {
         let all: Vec<usize> = (0..self.rows.len()).collect();
         let near: Vec<usize> = all.iter().filter(near).copied().collect();
         let of = |row: &usize| &self.rows[*row].click;
-        let exact = near.iter().filter(|row| same_visitor(&of(row).visitor, &click.visitor));
+        let hit = |row: usize| self.hits.iter().filter(move |hit| hit.row == row);
+        let exact = near.iter().filter(|row| hit(**row).any(|hit| same_visitor(&hit.keys, &click.visitor)));
         let first = exact.min_by_key(|row| of(row).at);
         first.or_else(|| near.iter().find(|row| may_be_same(&of(row).visitor, &click.visitor))).copied()
     }
