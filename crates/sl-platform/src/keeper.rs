@@ -43,7 +43,7 @@ const GRACE: Duration = Duration::from_secs(3);
 /// Share of the pace that refill may count on; the rest is for looks.
 const PACE_SHARE: f64 = 0.8;
 /// First and longest wait after the platform would not make a link for an account.
-const WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 
 /// The keeper's part of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,6 +71,8 @@ pub struct Keeper {
     demand: HashMap<StockKey, Demand>,
     doubts: Doubts,
     waits: HashMap<AccountId, Wait>,
+    /// The demand is above what the pace can make, and that was said.
+    is_outrun: bool,
     snapshot: PoolSnapshot,
 }
 
@@ -117,6 +119,7 @@ impl Keeper {
             demand: HashMap::new(),
             doubts: Doubts::default(),
             waits: HashMap::new(),
+            is_outrun: false,
             snapshot: PoolSnapshot::default(),
         }
     }
@@ -166,6 +169,7 @@ impl Keeper {
         }
         let mut missing = self.overflow(&need, stop).await?;
         let mut levels = self.levels(&need).await?;
+        self.note_outrun();
         // The stock that will be empty first goes first.
         levels.sort_by_key(|(level, available)| {
             sl_core::forecast::time_to_empty(*available, self.rate(&level.stock)).unwrap_or(Duration::MAX)
@@ -241,6 +245,21 @@ impl Keeper {
         }
         self.snapshot.level(&level.stock, available, self.rate(&level.stock));
         Ok(())
+    }
+
+    /// Above the pace the rest of the visitors get overflow links: people should know (decisions 48).
+    fn note_outrun(&mut self) {
+        let per_hour: f64 = self.demand.values().map(Demand::per_hour).sum();
+        let is_outrun = !self.plan.can_follow(per_hour);
+        if is_outrun && !self.is_outrun {
+            tracing::warn!(
+                per_hour,
+                can_make = self.plan.pace_per_hour,
+                "more visitors come than platform.requests_per_minute can make links for; the rest get overflow links: \
+                 raise it as far as the upstream plan allows"
+            );
+        }
+        self.is_outrun = is_outrun;
     }
 
     fn rate(&self, stock: &StockKey) -> f64 {

@@ -27,7 +27,9 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use sl_core::{catalog::Account, ids::AccountId, matching::Looks, step::Unmatched, time::Clock};
+use sl_core::{
+    catalog::Account, event::Position, ids::AccountId, matching::Looks, step::Unmatched, time::Clock,
+};
 use sl_journal::ClickLog;
 use sl_store::{Result, Store};
 use tokio::{
@@ -41,6 +43,9 @@ use crate::platform::CreatorPlatform;
 
 /// How far attribution is behind the journal: a look counts as begun that much earlier (decisions 50).
 pub type Lag = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+/// How far attribution has come: the same values as `Progress::position` of that role.
+pub type Applied = Arc<dyn Fn() -> Position + Send + Sync>;
 
 /// The matcher's part of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +94,14 @@ pub struct Matcher {
 pub struct MatcherHandle {
     woken: Arc<Notify>,
     backlogs: Arc<Mutex<HashMap<AccountId, Arc<AtomicUsize>>>>,
+    followed: Arc<Mutex<Followed>>,
+}
+
+/// What attribution had applied when it was last read who is sought.
+#[derive(Default)]
+struct Followed {
+    applied: Option<Applied>,
+    read_at: Position,
 }
 
 // === impl MatcherHandle ===
@@ -99,7 +112,11 @@ impl MatcherHandle {
     #[must_use]
     pub fn backlog(&self) -> u64 {
         let backlogs = self.backlogs.lock();
-        backlogs.values().map(|count| count.load(Ordering::Relaxed) as u64).sum()
+        let due: u64 = backlogs.values().map(|count| count.load(Ordering::Relaxed) as u64).sum();
+        let followed = self.followed.lock();
+        // Somebody may be sought since; the next tick tells.
+        let behind = followed.applied.as_ref().is_some_and(|applied| applied() != followed.read_at);
+        due + u64::from(behind)
     }
 
     /// Reads at once who is sought instead of at the next tick; never needed.
@@ -132,6 +149,14 @@ impl Matcher {
             accounts: HashMap::new(),
             tasks: JoinSet::new(),
         }
+    }
+
+    /// Lets [`MatcherHandle::backlog`] count what attribution has applied since the last tick: without it a subscriber is
+    /// missing from the backlog for up to half a second.
+    #[must_use]
+    pub fn following(self, applied: Applied) -> Self {
+        self.handle.followed.lock().applied = Some(applied);
+        self
     }
 
     /// Talks to the role while it runs.
@@ -171,6 +196,7 @@ impl Matcher {
                 }
             }
         }
+        let applied = self.handle.followed.lock().applied.clone().map(|applied| applied());
         let mut waiting: BTreeMap<AccountId, Vec<Unmatched>> = BTreeMap::new();
         for row in self.store.pool.unmatched().await? {
             waiting.entry(row.account.clone()).or_default().push(row);
@@ -189,6 +215,9 @@ impl Matcher {
             if looks.next_search(row.known_at, self.settings.debounce, Some(now)).is_none() {
                 self.store.pool.give_up(&row.account, &row.fan).await?;
             }
+        }
+        if let Some(applied) = applied {
+            self.handle.followed.lock().read_at = applied;
         }
         Ok(())
     }

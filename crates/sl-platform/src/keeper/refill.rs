@@ -124,10 +124,12 @@ impl Keeper {
             self.doubts.add(account.id.clone(), place.clone(), wish, now);
         }
         let count = made.len();
+        if count > 0 {
+            self.waits.remove(&account.id);
+        }
         self.take_over(account, &place, made).await?;
-        match error {
-            Some(error) => self.put_off(account, &place, &error),
-            None => drop(self.waits.remove(&account.id)),
+        if let Some(error) = error {
+            self.put_off(account, &place, &error);
         }
         Ok(count == wanted)
     }

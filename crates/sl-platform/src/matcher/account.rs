@@ -28,8 +28,9 @@ use super::{
 };
 use crate::{pacer::Priority, platform::CreatorPlatform};
 
-/// Pages one search reads at most: the newest 4,000 hand-outs. Who came through an older one is found by the schedule.
-const SEARCH_PAGES: usize = 40;
+/// Pages that the first search for somebody reads at most, and each later one: the newest 4,000 hand-outs, then the newest
+/// 800. Who came through an older one is found by the schedule.
+const SEARCH_PAGES: (usize, usize) = (40, 8);
 /// Scheduled pages read before a search may have its turn again.
 const PAGES_AT_ONCE: usize = 4;
 /// Pages read to find the place of one link; bisecting 100 million links takes 20.
@@ -37,7 +38,7 @@ const PLACE_READS: usize = 48;
 /// Reading the pool costs about that much for each link: it is read less often the more links there are.
 const READ_COST: Duration = Duration::from_micros(200);
 /// First and longest wait after a failed look.
-const WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// The matcher of one account.
 pub(super) struct AccountMatcher {
@@ -132,8 +133,9 @@ impl AccountMatcher {
     /// Seeks subscribers on the live pages, newest first, until all are found.
     async fn search(&mut self) -> Result<(), LookError> {
         let (looks, debounce) = (self.settings.looks.clone(), self.settings.debounce);
+        let is_first = self.searches.has_new();
         let sought = self.searches.begin(&looks, debounce, self.clock.now());
-        let searched = self.seek(&sought).await;
+        let searched = self.seek(&sought, if is_first { SEARCH_PAGES.0 } else { SEARCH_PAGES.1 }).await;
         if let Err(error) = searched {
             self.searches.undo(&sought);
             return Err(error);
@@ -146,13 +148,13 @@ impl AccountMatcher {
         Ok(())
     }
 
-    async fn seek(&mut self, sought: &[Unmatched]) -> Result<(), LookError> {
+    async fn seek(&mut self, sought: &[Unmatched], most: usize) -> Result<(), LookError> {
         let begun = self.clock.now();
         let mut done: HashSet<Page> = HashSet::new();
         let shared: Vec<PoolLinkId> = self.watch.shared.keys().copied().collect();
         let links = self.watch.newest_first(begun).into_iter().chain(shared);
         for id in links {
-            if done.len() >= SEARCH_PAGES || !sought.iter().any(|row| self.searches.is_open(&row.fan)) {
+            if done.len() >= most || !sought.iter().any(|row| self.searches.is_open(&row.fan)) {
                 break;
             }
             let Some(page) = self.locate(id, Priority::Matching).await? else { continue };

@@ -60,7 +60,8 @@ impl AccountMatcher {
         let (kind, number) = page;
         let start = self.clock.now();
         // Attribution has passed everything that happened before that (decisions 50).
-        let looked_at = start.minus((self.lag)());
+        let lag = (self.lag)();
+        let looked_at = start.minus(lag);
         let ask = LinkPage { kind, offset: number.saturating_mul(PAGE), newest_first: false };
         let rows = self.platform.links(&self.account, ask, priority).await?.rows;
         self.watch.places(kind).learn(number, rows.iter().map(|row| row.id.number));
@@ -78,8 +79,8 @@ impl AccountMatcher {
             }
         }
         self.store_looks(looks).await?;
-        // A list that is late is read again soon, not at once.
-        let again = start.plus(self.settings.again());
+        // A list that is late is read again soon, not at once; one that attribution is behind of, when it may be there.
+        let again = start.plus(self.settings.again().max(lag));
         self.watch.planned(page, rows.iter().map(|row| row.id), start, again, &self.settings.looks);
         Ok(())
     }

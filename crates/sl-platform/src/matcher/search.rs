@@ -38,6 +38,11 @@ impl Searches {
         self.open().filter_map(|row| self.next_of(row, looks, debounce)).min()
     }
 
+    /// Whether somebody was not sought yet.
+    pub(super) fn has_new(&self) -> bool {
+        self.open().any(|row| !self.searched_at.contains_key(&row.fan))
+    }
+
     /// Whom to seek now; the search counts from here.
     pub(super) fn begin(&mut self, looks: &Looks, debounce: Duration, now: Timestamp) -> Vec<Unmatched> {
         let due = |row: &&Unmatched| self.next_of(row, looks, debounce).is_some_and(|at| at <= now);

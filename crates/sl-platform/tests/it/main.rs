@@ -5,5 +5,6 @@ mod keeper;
 mod matcher;
 mod reconcile;
 mod refusals;
+mod simulated;
 mod upstream;
 mod world;

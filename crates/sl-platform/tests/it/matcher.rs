@@ -76,7 +76,7 @@ async fn stocked(world: &World, count: usize) -> Vec<PoolLinkId> {
     links
 }
 
-fn settings() -> MatcherSettings {
+pub(crate) fn settings() -> MatcherSettings {
     MatcherSettings {
         poll: Duration::from_secs(60),
         debounce: Duration::from_millis(200),
@@ -99,7 +99,7 @@ fn started(world: &World) -> (JoinHandle<()>, MatcherHandle) {
     (tokio::spawn(matcher.run(world.stop.clone())), handle)
 }
 
-fn click(number: u64, link: PoolLinkId, at: Timestamp) -> Click {
+pub(crate) fn click(number: u64, link: PoolLinkId, at: Timestamp) -> Click {
     let cookie = VisitorId(u128::from(number) + 1);
     Click {
         id: ClickId(ulid::Ulid(0xC000 + u128::from(number))),
@@ -125,7 +125,7 @@ fn click(number: u64, link: PoolLinkId, at: Timestamp) -> Click {
     }
 }
 
-fn announced(fan: u64, at: Timestamp) -> EventBody {
+pub(crate) fn announced(fan: u64, at: Timestamp) -> EventBody {
     let body = json!({"event": "subscriptions.new", "account_id": "acct_1", "payload": {
         "id": format!("n{fan}"), "subType": "new_subscriber", "createdAt": at.iso(),
         "replacePairs": {"{PRICE}": "$4.99"}, "user_id": "1", "user": {"id": fan, "name": "Sam"}}});

@@ -86,6 +86,7 @@ pub(crate) fn start(
         debounce: config.platform.debounce,
         looks: Looks::new(config.attribution.window, config.pool.quarantine).faster(pace.faster),
     };
+    let applied = attribution.clone();
     let lag =
         Arc::new(move || Duration::try_from_secs_f64(attribution.borrow().lag_seconds).unwrap_or_default());
     let journal = Arc::<Journal>::clone(&base.journal);
@@ -96,7 +97,8 @@ pub(crate) fn start(
         journal.clone(),
         lag,
         Arc::clone(clock),
-    );
+    )
+    .following(Arc::new(move || applied.borrow().position));
     let reconcile = Reconcile::new(pace.reconcile, platform, base.store.clone(), journal, Arc::clone(clock));
     let standing = Standing { pool: keeper.snapshot(), matcher: Some(matcher.handle()) };
     let tasks = vec![
