@@ -16,6 +16,7 @@ use sl_platform::ReconcileSettings;
 use sl_sim::{
     ads::{AdsConfig, AdsSim},
     platform::{AccountSetup, PlatformConfig, PlatformSim},
+    traffic::{ConversionKind, Destination},
 };
 
 use super::client::Client;
@@ -29,7 +30,7 @@ use crate::{
 };
 
 /// How long a person may take from click to subscription. Seconds, so that a run of seconds shows both sides of it.
-pub(crate) const WINDOW: Duration = Duration::from_secs(20);
+pub(crate) const WINDOW: Duration = Duration::from_secs(12);
 /// Looks and searches are so much sooner than for people.
 const FASTER: u32 = 30;
 /// Longest wait for stock after the start.
@@ -77,6 +78,25 @@ impl Stage {
         let client = Client::new(service.admin, &key)?;
         let creators = advertise(&client, &accounts, &ads).await?;
         Ok(Self { platform, ads, service, client, key, creators })
+    }
+}
+
+impl Stage {
+    /// Who is to be told of what: a pixel on each creator's first link, the postback of everything.
+    pub(crate) fn destinations(&self) -> Vec<Destination> {
+        let links = |creator: &Creator| creator.links.first().cloned().into_iter().collect();
+        let mut all: Vec<_> =
+            self.creators.iter().map(|creator| Destination::usual_pixel(links(creator), true)).collect();
+        let kinds = vec![
+            ConversionKind::NewSubscriber,
+            ConversionKind::NewTransaction,
+            ConversionKind::MessageReceived,
+            ConversionKind::FanSent1Message,
+            ConversionKind::FanSent3Messages,
+        ];
+        let links = self.creators.iter().flat_map(|creator| creator.links.clone()).collect();
+        all.push(Destination::Postback { links: Some(links), kinds });
+        all
     }
 }
 

@@ -62,11 +62,13 @@ pub(crate) struct RedirectMs {
     pub(crate) max: f64,
 }
 
-/// What the simulators know beyond the summary's fields.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What the simulators know, and what else must be as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Book {
-    /// Hits by what they were meant to be; `late` and `lost` stay 0.
-    pub(crate) clicks: Clicks,
+    /// What every simulated person did, reckoned without the service's code.
+    pub(crate) expected: sl_sim::traffic::Figures,
+    /// People's clicks that the API lists.
+    pub(crate) listed: u64,
     /// Events that destinations should have heard of.
     pub(crate) deliveries: u64,
     /// Requests that a receiver refused as malformed.
@@ -85,23 +87,33 @@ pub(crate) fn differences(summary: &Summary, book: &Book) -> Vec<String> {
             off.push(format!("{what}: the service has {service}, the simulators {simulators}"));
         }
     };
-    let (clicks, meant) = (&summary.clicks, &book.clicks);
     let int = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    // A lost click was redirected all the same; it is counted, and it is a difference.
-    same("clicks of people", int(clicks.person), int(meant.person));
+    let (clicks, meant) = (&summary.clicks, &book.expected.clicks);
+    same("clicks counted of people", int(clicks.person), int(meant.person));
+    same("clicks of people in the API", int(book.listed), int(meant.person));
     same("repeats", int(clicks.repeat), int(meant.repeat));
     same("hits of bots", int(clicks.bot), int(meant.bot));
     same("speculative hits", int(clicks.speculative), int(meant.speculative));
+    // A lost click was redirected all the same; it is counted, and it is a difference.
     same("lost clicks", int(clicks.lost), 0);
+    let (pool, rungs) = (&summary.pool, &book.expected.rungs);
+    same("fresh links", int(pool.fresh), int(rungs.fresh));
+    same("recycled links", int(pool.recycled), int(rungs.recycled));
+    same("overflow links", int(pool.overflow), int(rungs.overflow));
+    same("profiles", int(pool.profile), int(rungs.profile));
     same("subscribers", summary.subscribers.attributed, summary.subscribers.expected);
     same("revenue in cents", summary.revenue_cents.attributed, summary.revenue_cents.expected);
     let told = &summary.deliveries;
     same("deliveries due", int(told.due), int(book.deliveries));
     same("deliveries received", int(told.due), int(told.distinct_at_receiver));
     same("parked deliveries", int(told.parked), 0);
-    same("requests refused by a receiver", 0, int(book.refused));
-    same("bodies that changed between attempts", 0, int(book.changed));
-    same("webhooks not taken", 0, int(book.webhooks_waiting));
+    same("requests refused by a receiver", int(book.refused), 0);
+    same("bodies that changed between attempts", int(book.changed), 0);
+    same("webhooks not taken", int(book.webhooks_waiting), 0);
+    let troubles = &book.expected.troubles;
+    same("visits without an answer", int(troubles.unanswered), 0);
+    same("visits with a wrong answer", int(troubles.redirect), 0);
+    off.extend(book.expected.broken.iter().cloned());
     off
 }
 
@@ -120,7 +132,9 @@ mod tests {
             revenue_cents: credit(5000),
             ..Summary::default()
         };
-        (summary, Book { clicks: Clicks { late: 0, ..clicks }, deliveries: 7, ..Book::default() })
+        let meant = sl_sim::traffic::Clicks { person: 10, repeat: 2, bot: 3, speculative: 1 };
+        let expected = sl_sim::traffic::Figures { clicks: meant, ..sl_sim::traffic::Figures::default() };
+        (summary, Book { expected, listed: 10, deliveries: 7, ..Book::default() })
     }
 
     #[test]
@@ -132,16 +146,19 @@ mod tests {
     #[test]
     fn every_difference_is_found_and_named() {
         type Break = fn(&mut Summary, &mut Book);
-        let breaks: [(&str, Break); 9] = [
-            ("clicks of people", |summary, _| summary.clicks.person -= 1),
-            ("repeats", |_, book| book.clicks.repeat += 1),
+        let breaks: [(&str, Break); 12] = [
+            ("clicks counted", |summary, _| summary.clicks.person -= 1),
+            ("in the API", |_, book| book.listed = 9),
+            ("repeats", |_, book| book.expected.clicks.repeat += 1),
             ("lost", |summary, _| summary.clicks.lost = 1),
+            ("overflow", |summary, _| summary.pool.overflow = 1),
             ("subscribers", |summary, _| summary.subscribers.attributed += 1),
             ("revenue", |summary, _| summary.revenue_cents.attributed -= 1),
             ("received", |summary, _| summary.deliveries.distinct_at_receiver -= 1),
             ("due", |_, book| book.deliveries += 1),
             ("refused", |_, book| book.refused = 1),
             ("changed", |_, book| book.changed = 1),
+            ("two visitors", |_, book| book.expected.broken.push("two visitors held a link".to_owned())),
         ];
         for (what, spoil) in breaks {
             let (mut summary, mut book) = good();
