@@ -106,10 +106,10 @@ impl AdsSim {
         self.shared.ledger.lock().state()
     }
 
-    /// What is known of one event: `receiver` is `meta` or `postback`, `id` its event id.
+    /// What is known of the events with an id, one per destination: `receiver` is `meta` or `postback`.
     #[must_use]
-    pub fn event(&self, receiver: &str, id: &str) -> Option<Event> {
-        self.shared.ledger.lock().event(receiver, id)
+    pub fn events(&self, receiver: &str, id: &str) -> Vec<Event> {
+        self.shared.ledger.lock().events(receiver, id)
     }
 
     /// Stops listening. Answers that are held back on purpose are not waited for.

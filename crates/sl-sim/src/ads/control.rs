@@ -25,7 +25,7 @@ pub(super) fn answer(shared: &Shared, request: &Whole, path: &[&str]) -> Respons
         ("GET", ["state"]) => {
             serde_json::to_value(shared.ledger.lock().state()).map_err(|error| error.to_string())
         }
-        ("GET", ["events", receiver, id]) => event(shared, receiver, id),
+        ("GET", ["events", receiver, id]) => Ok(events(shared, receiver, id)),
         ("POST", [what]) => switch(shared, request, what),
         _ => Err(unknown(request.uri.path())),
     };
@@ -35,14 +35,16 @@ pub(super) fn answer(shared: &Shared, request: &Whole, path: &[&str]) -> Respons
     }
 }
 
-fn event(shared: &Shared, receiver: &str, id: &str) -> Result<Value, String> {
-    let event = shared.ledger.lock().event(receiver, id);
-    let event = event.ok_or_else(|| format!("{receiver} knows no event {id}"))?;
-    let versions: Vec<_> = event.versions.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
-    Ok(json!({
-        "name": event.name, "attempts": event.attempts, "taken": event.taken, "different": event.different,
-        "versions": versions,
-    }))
+fn events(shared: &Shared, receiver: &str, id: &str) -> Value {
+    let events = shared.ledger.lock().events(receiver, id);
+    let shown = events.iter().map(|event| {
+        let versions: Vec<_> = event.versions.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
+        json!({
+            "name": event.name, "attempts": event.attempts, "taken": event.taken,
+            "different": event.different, "versions": versions,
+        })
+    });
+    shown.collect()
 }
 
 fn switch(shared: &Shared, request: &Whole, what: &str) -> Result<Value, String> {

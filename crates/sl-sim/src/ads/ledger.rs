@@ -69,7 +69,10 @@ pub(super) struct Ledger {
 #[derive(Default)]
 struct Book {
     state: ReceiverState,
+    /// By key: one event goes to several destinations, and is another one at each.
     events: HashMap<String, Event>,
+    /// Keys of the events of an id.
+    keys: HashMap<String, Vec<String>>,
     /// Digests of the versions of each event.
     digests: HashMap<String, Vec<[u8; 32]>>,
     /// When an event was taken for the first time.
@@ -126,8 +129,10 @@ impl Ledger {
         AdsState { receivers: receivers.map(|(name, book)| ((*name).to_owned(), book.state.clone())).collect() }
     }
 
-    pub(super) fn event(&self, receiver: &str, id: &str) -> Option<Event> {
-        self.receivers.get(receiver)?.events.get(id).cloned()
+    pub(super) fn events(&self, receiver: &str, id: &str) -> Vec<Event> {
+        let Some(book) = self.receivers.get(receiver) else { return Vec::new() };
+        let keys = book.keys.get(id).into_iter().flatten();
+        keys.filter_map(|key| book.events.get(key).cloned()).collect()
     }
 }
 
@@ -137,17 +142,21 @@ impl Book {
         let digest: [u8; 32] = Sha256::digest(&bytes).into();
         let keeps = self.events.len() < MOST_BODIES;
         for sighted in events {
-            let digests = self.digests.entry(sighted.id.clone()).or_default();
+            let digests = self.digests.entry(sighted.key.clone()).or_default();
             let is_new = !digests.contains(&digest);
             if is_new {
                 digests.push(digest);
                 self.state.changed += u64::from(digests.len() == 2);
             }
             let different = u32::try_from(digests.len()).unwrap_or(u32::MAX);
-            if !keeps && !self.events.contains_key(&sighted.id) {
+            let is_known = self.events.contains_key(&sighted.key);
+            if !keeps && !is_known {
                 continue;
             }
-            let event = self.events.entry(sighted.id.clone()).or_default();
+            if !is_known {
+                self.keys.entry(sighted.id.clone()).or_default().push(sighted.key.clone());
+            }
+            let event = self.events.entry(sighted.key.clone()).or_default();
             event.name.clone_from(&sighted.name);
             event.attempts += 1;
             event.taken += u32::from(taken);

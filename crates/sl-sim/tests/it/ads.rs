@@ -199,11 +199,11 @@ async fn bytes_are_compared_over_every_attempt_failed_ones_included() {
     let (status, body) = stage.event(&subscribe()).await;
     assert_eq!((status, &body["error"]["is_transient"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(true)));
     stage.event(&subscribe()).await;
-    let seen = stage.ads.event("meta", "01K1").unwrap();
+    let seen = stage.ads.events("meta", "01K1").remove(0);
     assert_eq!((seen.attempts, seen.taken, seen.different), (2, 1, 1));
     assert_eq!(stage.ads.state().receivers["meta"].changed, 0);
     stage.event(&with("/event_time", json!(NOW.seconds() - 61))).await;
-    let seen = stage.ads.event("meta", "01K1").unwrap();
+    let seen = stage.ads.events("meta", "01K1").remove(0);
     assert_eq!((seen.attempts, seen.different, seen.versions.len()), (3, 2, 2));
     assert_eq!(stage.ads.state().receivers["meta"].changed, 1);
 }
@@ -244,7 +244,8 @@ async fn a_postback_url_takes_anything_and_counts_a_conversion_once() {
     let state = stage.ads.state().receivers["postback"].clone();
     assert_eq!((state.requests, state.accepted, state.distinct), (6, 6, 4));
     assert_eq!(state.distinct_by_name["new_transaction"], 2);
-    assert_eq!(stage.ads.event("postback", "77").unwrap().name, "new_subscriber");
+    assert_eq!(stage.ads.events("postback", "77")[0].name, "new_subscriber");
+    assert_eq!((state.changed, stage.ads.events("postback", "01k1").len()), (0, 2), "one event per destination");
     stage.sim("fail", json!({"status": 500, "count": 1})).await;
     assert_eq!(get(tip).send().await.unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
     let state: Value = get("/_sim/state").send().await.unwrap().json().await.unwrap();
