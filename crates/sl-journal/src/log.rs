@@ -9,6 +9,8 @@ use std::{
 
 use sl_core::event::Event;
 
+use crate::codec::ClickView;
+
 /// Takes records. The hot path calls [`ClickLog::append`], which never waits for the disk.
 pub trait ClickLog: Send + Sync + 'static {
     /// Hands one record over. Returns at once; the fate is asked for with [`ClickLog::fate`].
@@ -28,6 +30,14 @@ pub trait ClickLog: Send + Sync + 'static {
     /// As [`ClickLog::append`].
     fn append_held(&self, event: Event) -> Result<Ticket, LostReason> {
         self.append(event)
+    }
+
+    /// As [`ClickLog::append_held`], of a click whose parts are still where they were read.
+    ///
+    /// # Errors
+    /// As [`ClickLog::append`].
+    fn append_click_held(&self, click: &ClickView<'_>) -> Result<Ticket, LostReason> {
+        self.append_held(click.to_event())
     }
 
     /// Sends every held record on its way.

@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod finding;
+mod found;
 mod intake;
 mod money;
 mod moving;

@@ -1,4 +1,7 @@
-use sl_core::{click::VisitorKeys, ids::SmartLinkId};
+use sl_core::{
+    click::{Click, VisitorKeys},
+    ids::SmartLinkId,
+};
 
 use super::*;
 

@@ -41,7 +41,8 @@ pub use self::{
 };
 use self::{queue::Urgency, reader::Reader, shared::Shared};
 use crate::{
-    ClickLog, Fate, LostReason, Ticket, codec,
+    ClickLog, Fate, LostReason, Ticket,
+    codec::{self, ClickView},
     disk::{Disk, RealDisk},
     segment::FrameSum,
 };
@@ -257,10 +258,10 @@ thread_local! {
 const SCRATCH_BYTES: usize = 64 << 10;
 
 impl Journal {
-    fn push(&self, event: Event, urgency: Urgency) -> Result<Ticket, LostReason> {
+    fn push(&self, urgency: Urgency, encode: impl FnOnce(&mut Vec<u8>)) -> Result<Ticket, LostReason> {
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.clear();
-            codec::encode(event, scratch);
+            encode(scratch);
             let appended = if scratch.len() > self.shared.config.longest_record() {
                 Err(LostReason::TooLarge)
             } else {
@@ -276,11 +277,15 @@ impl Journal {
 
 impl ClickLog for Journal {
     fn append(&self, event: Event) -> Result<Ticket, LostReason> {
-        self.push(event, Urgency::Now)
+        self.push(Urgency::Now, |into| codec::encode(event, into))
     }
 
     fn append_held(&self, event: Event) -> Result<Ticket, LostReason> {
-        self.push(event, Urgency::Held)
+        self.push(Urgency::Held, |into| codec::encode(event, into))
+    }
+
+    fn append_click_held(&self, click: &ClickView<'_>) -> Result<Ticket, LostReason> {
+        self.push(Urgency::Held, |into| codec::encode_click(click, into))
     }
 
     fn release(&self) {

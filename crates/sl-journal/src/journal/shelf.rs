@@ -69,6 +69,8 @@ pub(super) struct Spare {
 pub(super) struct Shelf {
     pub(super) segments: VecDeque<Arc<Segment>>,
     pub(super) spare: Option<Spare>,
+    /// Spares made so far: the next one's name.
+    pub(super) spares_made: u64,
     /// Bytes promised to a file that is being made.
     pub(super) promised: u64,
     pub(super) consumers: BTreeMap<String, Position>,

@@ -1,6 +1,8 @@
 //! The simulators through real sockets.
 
 #[cfg(test)]
+mod ads;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod platform;

@@ -1,0 +1,176 @@
+//! What was sent, kept and refused.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use sl_core::time::Timestamp;
+
+use super::receiver::{Judged, Receiver, Sighted};
+use crate::server::Whole;
+
+/// Most events per receiver whose bytes are kept; later ones are counted without them. About 2 KiB each: 200 MB.
+const MOST_BODIES: usize = 100_000;
+/// Most different bodies kept of one event.
+const MOST_VERSIONS: usize = 4;
+
+/// Figures of every receiver, by name.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct AdsState {
+    /// `meta`, `postback`.
+    pub receivers: BTreeMap<String, ReceiverState>,
+}
+
+/// Figures of one receiver.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ReceiverState {
+    /// Requests that reached it.
+    pub requests: u64,
+    /// Answers by HTTP status.
+    pub answers: BTreeMap<u16, u64>,
+    /// Events it took, repeats included.
+    pub accepted: u64,
+    /// Events it took, each once (within the platform's own time of remembering).
+    pub distinct: u64,
+    /// ... of them, by name.
+    pub distinct_by_name: BTreeMap<String, u64>,
+    /// Events taken through the test channel, repeats included.
+    pub tests: u64,
+    /// Requests refused, by reason.
+    pub refused: BTreeMap<String, u64>,
+    /// Requests turned away on demand (failure, limit).
+    pub turned_away: u64,
+    /// Events that were sent with different bytes at different attempts: should stay 0.
+    pub changed: u64,
+}
+
+/// What is known of one event.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// What the platform calls it.
+    pub name: String,
+    /// Requests that carried it.
+    pub attempts: u32,
+    /// ... and were taken.
+    pub taken: u32,
+    /// The different requests, at most 4: method, target and body as they came. One when every attempt was the same.
+    #[serde(skip)]
+    pub versions: Vec<Bytes>,
+    /// How many different ones there were.
+    pub different: u32,
+}
+
+#[derive(Default)]
+pub(super) struct Ledger {
+    receivers: BTreeMap<&'static str, Book>,
+}
+
+#[derive(Default)]
+struct Book {
+    state: ReceiverState,
+    /// By key: one event goes to several destinations, and is another one at each.
+    events: HashMap<String, Event>,
+    /// Keys of the events of an id.
+    keys: HashMap<String, Vec<String>>,
+    /// Digests of the versions of each event.
+    digests: HashMap<String, Vec<[u8; 32]>>,
+    /// When an event was taken for the first time.
+    first: HashMap<String, Timestamp>,
+}
+
+// === impl Ledger ===
+
+impl Ledger {
+    /// A request that was refused on demand: its bytes count as an attempt.
+    pub(super) fn turned_away(&mut self, receiver: &'static str, events: &[Sighted], request: &Whole) {
+        let book = self.receivers.entry(receiver).or_default();
+        book.state.turned_away += 1;
+        book.see(events, request, false);
+    }
+
+    /// A request that the platform looked at.
+    pub(super) fn judged(
+        &mut self,
+        receiver: &dyn Receiver,
+        events: &[Sighted],
+        judged: &Judged,
+        request: &Whole,
+        now: Timestamp,
+    ) {
+        let book = self.receivers.entry(receiver.name()).or_default();
+        book.see(events, request, judged.accepted);
+        if let Some(reason) = &judged.reason {
+            *book.state.refused.entry(reason.clone()).or_default() += 1;
+        }
+        if !judged.accepted {
+            return;
+        }
+        for event in events {
+            book.state.accepted += 1;
+            book.state.tests += u64::from(judged.is_test);
+            let first = book.first.get(&event.key);
+            if first.is_none_or(|first| now.since(*first) >= receiver.remembers()) {
+                book.first.insert(event.key.clone(), now);
+                book.state.distinct += 1;
+                *book.state.distinct_by_name.entry(event.name.clone()).or_default() += 1;
+            }
+        }
+    }
+
+    pub(super) fn answered(&mut self, receiver: &'static str, status: u16) {
+        let book = self.receivers.entry(receiver).or_default();
+        book.state.requests += 1;
+        *book.state.answers.entry(status).or_default() += 1;
+    }
+
+    pub(super) fn state(&self) -> AdsState {
+        let receivers = self.receivers.iter();
+        AdsState { receivers: receivers.map(|(name, book)| ((*name).to_owned(), book.state.clone())).collect() }
+    }
+
+    pub(super) fn events(&self, receiver: &str, id: &str) -> Vec<Event> {
+        let Some(book) = self.receivers.get(receiver) else { return Vec::new() };
+        let keys = book.keys.get(id).into_iter().flatten();
+        keys.filter_map(|key| book.events.get(key).cloned()).collect()
+    }
+}
+
+impl Book {
+    fn see(&mut self, events: &[Sighted], request: &Whole, taken: bool) {
+        let bytes = wire(request);
+        let digest: [u8; 32] = Sha256::digest(&bytes).into();
+        let keeps = self.events.len() < MOST_BODIES;
+        for sighted in events {
+            let digests = self.digests.entry(sighted.key.clone()).or_default();
+            let is_new = !digests.contains(&digest);
+            if is_new {
+                digests.push(digest);
+                self.state.changed += u64::from(digests.len() == 2);
+            }
+            let different = u32::try_from(digests.len()).unwrap_or(u32::MAX);
+            let is_known = self.events.contains_key(&sighted.key);
+            if !keeps && !is_known {
+                continue;
+            }
+            if !is_known {
+                self.keys.entry(sighted.id.clone()).or_default().push(sighted.key.clone());
+            }
+            let event = self.events.entry(sighted.key.clone()).or_default();
+            event.name.clone_from(&sighted.name);
+            event.attempts += 1;
+            event.taken += u32::from(taken);
+            event.different = different;
+            if is_new && event.versions.len() < MOST_VERSIONS {
+                event.versions.push(bytes.clone());
+            }
+        }
+    }
+}
+
+/// Method, target and body: what must be the same at every attempt.
+fn wire(request: &Whole) -> Bytes {
+    let mut bytes = format!("{} {}\n", request.method, request.uri).into_bytes();
+    bytes.extend_from_slice(&request.body);
+    bytes.into()
+}

@@ -1,0 +1,269 @@
+//! The result of the book-keeping.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Troubles;
+
+/// Everything that can be compared with what the service says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Figures {
+    /// Visits that were answered, by class.
+    pub clicks: Clicks,
+    /// People's clicks (repeats are none), by where they were sent.
+    pub rungs: Rungs,
+    /// Subscriptions made, and those that belong to a Smart Link.
+    pub subscribers: Pair,
+    /// Gross payments that were not taken back, cents: all of them, and those that belong to a Smart Link.
+    pub revenue_cents: Pair,
+    /// Conversions that are due.
+    pub events: Events,
+    /// The same, by Smart Link id.
+    pub links: BTreeMap<String, LinkFigures>,
+    /// Promise 3 was broken so often: two visitors held one link at once, or a repeat got another link than its click.
+    pub broken: Vec<String>,
+    /// Moments that lay within a second of deciding otherwise: should be 0.
+    pub close_calls: u64,
+    /// What went wrong for visitors.
+    pub troubles: Troubles,
+}
+
+/// Visits by class (decisions 9).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Clicks {
+    /// Somebody's own visit.
+    pub person: u64,
+    /// The same again inside the visitor window.
+    pub repeat: u64,
+    /// Programs.
+    pub bot: u64,
+    /// Prefetches and HEAD requests.
+    pub speculative: u64,
+}
+
+/// People's clicks by where they were sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Rungs {
+    /// To a link that nobody was sent to before.
+    pub fresh: u64,
+    /// To a link that another visitor held before.
+    pub recycled: u64,
+    /// To the Smart Link's shared link.
+    pub overflow: u64,
+    /// To the creator's page.
+    pub profile: u64,
+}
+
+/// What was simulated, and what of it should be attributed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Pair {
+    /// All of it.
+    pub simulated: i64,
+    /// What belongs to a Smart Link.
+    pub expected: i64,
+}
+
+/// Conversions that should exist, and clicks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Events {
+    /// People's clicks, repeats not counted.
+    pub click: u64,
+    /// `new_subscriber`.
+    pub new_subscriber: u64,
+    /// `new_transaction`, reversed ones included: their conversion was written.
+    pub new_transaction: u64,
+    /// `message_received`.
+    pub message_received: u64,
+    /// `fan_sent_1_message`.
+    pub fan_sent_1_message: u64,
+    /// `fan_sent_3_messages`.
+    pub fan_sent_3_messages: u64,
+    /// What pixels are told; what has no click is left out (decisions 55).
+    pub pixel: PixelEvents,
+    /// Conversions without a click: pixels skip them, postback URLs get them.
+    pub without_click: u64,
+}
+
+/// What pixels are told (contract G.2, decisions 28), if their map has a name for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct PixelEvents {
+    /// `event_new_subscriber`.
+    pub new_subscriber: u64,
+    /// `event_first_transaction`.
+    pub first_transaction: u64,
+    /// `event_new_transaction`.
+    pub new_transaction: u64,
+    /// `event_message_received_from_fan`.
+    pub message_received: u64,
+    /// `event_fan_sent_1_message`.
+    pub fan_sent_1_message: u64,
+    /// `event_fan_sent_3_messages`.
+    pub fan_sent_3_messages: u64,
+}
+
+/// Figures of one Smart Link.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LinkFigures {
+    /// Visits that were answered.
+    pub clicks: Clicks,
+    /// Distinct fans that subscribed.
+    pub subscribers: u64,
+    /// Gross after reversals, cents.
+    pub revenue_cents: i64,
+    /// Conversions that are due.
+    pub events: Events,
+}
+
+/// The conversion types of contract B.5.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConversionKind {
+    /// `new_subscriber`.
+    NewSubscriber,
+    /// `new_transaction`.
+    NewTransaction,
+    /// `message_received`.
+    MessageReceived,
+    /// `fan_sent_1_message`.
+    FanSent1Message,
+    /// `fan_sent_3_messages`.
+    FanSent3Messages,
+}
+
+/// Somebody who is to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// A pixel on these Smart Links (ids), with the events its map names.
+    Pixel {
+        /// Smart Links it is attached to.
+        links: Vec<String>,
+        /// `event_click` has a name.
+        click: bool,
+        /// `event_new_subscriber` has one.
+        new_subscriber: bool,
+        /// `event_first_transaction` has one.
+        first_transaction: bool,
+        /// `event_new_transaction` has one.
+        new_transaction: bool,
+        /// `event_message_received_from_fan` has one.
+        message_received: bool,
+        /// `event_fan_sent_1_message` has one.
+        fan_sent_1_message: bool,
+        /// `event_fan_sent_3_messages` has one.
+        fan_sent_3_messages: bool,
+    },
+    /// A postback URL of the team; `None`: of every Smart Link.
+    Postback {
+        /// Smart Links (ids) it covers.
+        links: Option<Vec<String>>,
+        /// Conversion types it is told of.
+        kinds: Vec<ConversionKind>,
+    },
+}
+
+/// Deliveries that are due, each event and destination once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Deliveries {
+    /// To pixels.
+    pub pixel: u64,
+    /// To postback URLs.
+    pub postback: u64,
+}
+
+// === impl Figures ===
+
+impl Figures {
+    /// What the destinations should receive.
+    #[must_use]
+    pub fn deliveries(&self, destinations: &[Destination]) -> Deliveries {
+        let mut due = Deliveries::default();
+        for destination in destinations {
+            for (id, link) in &self.links {
+                match destination {
+                    Destination::Pixel { links, .. } if links.contains(id) => {
+                        due.pixel += destination.wants(&link.events);
+                    }
+                    Destination::Postback { links, .. }
+                        if links.as_ref().is_none_or(|links| links.contains(id)) =>
+                    {
+                        due.postback += destination.wants(&link.events);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        due
+    }
+}
+
+impl Events {
+    /// Adds another link's.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.click += other.click;
+        self.new_subscriber += other.new_subscriber;
+        self.new_transaction += other.new_transaction;
+        self.message_received += other.message_received;
+        self.fan_sent_1_message += other.fan_sent_1_message;
+        self.fan_sent_3_messages += other.fan_sent_3_messages;
+        self.without_click += other.without_click;
+        let (pixel, others) = (&mut self.pixel, &other.pixel);
+        pixel.new_subscriber += others.new_subscriber;
+        pixel.first_transaction += others.first_transaction;
+        pixel.new_transaction += others.new_transaction;
+        pixel.message_received += others.message_received;
+        pixel.fan_sent_1_message += others.fan_sent_1_message;
+        pixel.fan_sent_3_messages += others.fan_sent_3_messages;
+    }
+}
+
+impl Destination {
+    /// A pixel with the default map of Meta, TikTok or Snapchat (contract G.2): all but messages, and the third message
+    /// where `third_message`.
+    #[must_use]
+    pub fn usual_pixel(links: Vec<String>, third_message: bool) -> Self {
+        Self::Pixel {
+            links,
+            click: true,
+            new_subscriber: true,
+            first_transaction: true,
+            new_transaction: true,
+            message_received: false,
+            fan_sent_1_message: false,
+            fan_sent_3_messages: third_message,
+        }
+    }
+
+    fn wants(&self, events: &Events) -> u64 {
+        let sum = |wanted: &[(bool, u64)]| wanted.iter().filter(|(yes, _)| *yes).map(|(_, count)| count).sum();
+        match self {
+            Self::Pixel {
+                click,
+                new_subscriber,
+                first_transaction,
+                new_transaction,
+                message_received,
+                fan_sent_1_message,
+                fan_sent_3_messages,
+                ..
+            } => sum(&[
+                (*click, events.click),
+                (*new_subscriber, events.pixel.new_subscriber),
+                (*first_transaction, events.pixel.first_transaction),
+                (*new_transaction, events.pixel.new_transaction),
+                (*message_received, events.pixel.message_received),
+                (*fan_sent_1_message, events.pixel.fan_sent_1_message),
+                (*fan_sent_3_messages, events.pixel.fan_sent_3_messages),
+            ]),
+            Self::Postback { kinds, .. } => {
+                let has = |kind: ConversionKind| kinds.contains(&kind);
+                sum(&[
+                    (has(ConversionKind::NewSubscriber), events.new_subscriber),
+                    (has(ConversionKind::NewTransaction), events.new_transaction),
+                    (has(ConversionKind::MessageReceived), events.message_received),
+                    (has(ConversionKind::FanSent1Message), events.fan_sent_1_message),
+                    (has(ConversionKind::FanSent3Messages), events.fan_sent_3_messages),
+                ])
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The platform, as a fan's browser meets it: pages, and a button for everything.
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use sl_core::time::Timestamp;
+use url::Url;
+
+use super::Inner;
+
+/// What came of subscribing.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Subscribed {
+    /// False: the fan was subscribed already.
+    pub(super) new: bool,
+    pub(super) account: String,
+    pub(super) subscribed_at: Timestamp,
+    pub(super) price_cents: i64,
+    pub(super) transaction: Option<String>,
+}
+
+/// What came of paying.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Paid {
+    pub(super) transaction: String,
+    pub(super) at: Timestamp,
+    pub(super) gross_cents: i64,
+}
+
+/// What came of writing.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Written {
+    pub(super) at: Timestamp,
+}
+
+/// What came of taking money back.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct TakenBack {}
+
+/// Why something did not come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotDone {
+    /// The platform said no.
+    Refused,
+    /// Nobody knows whether it came about.
+    Unknown,
+}
+
+/// Opens the page at an address of the real platform, on the simulator.
+pub(super) async fn visit(inner: &Inner, location: &str) -> bool {
+    let Some(url) = Url::parse(location).ok().and_then(|url| inner.config.platform_url.join(url.path()).ok())
+    else {
+        return false;
+    };
+    let page = inner.http.get(url).send().await;
+    page.is_ok_and(|page| page.status().is_success())
+}
+
+pub(super) async fn subscribe(inner: &Inner, location: &str, fan: u64) -> Result<Subscribed, NotDone> {
+    let fan = json!({"id": fan, "name": format!("Fan {fan}"), "username": format!("u{fan}")});
+    press(inner, "subscribe", json!({"link": location, "fan": fan})).await
+}
+
+pub(super) async fn pay(
+    inner: &Inner,
+    account: &str,
+    fan: u64,
+    kind: &str,
+    cents: i64,
+) -> Result<Paid, NotDone> {
+    let body = json!({"account": account, "fan": fan, "type": kind, "amount_cents": cents});
+    press(inner, "spend", body).await
+}
+
+pub(super) async fn write(inner: &Inner, account: &str, fan: u64) -> Result<Written, NotDone> {
+    press(inner, "message", json!({"account": account, "fan": fan, "text": "hi there"})).await
+}
+
+pub(super) async fn take_back(
+    inner: &Inner,
+    account: &str,
+    transaction: &str,
+    status: &str,
+) -> Result<TakenBack, NotDone> {
+    let body = json!({"account": account, "transaction": transaction, "status": status});
+    press(inner, "chargeback", body).await
+}
+
+async fn press<T: DeserializeOwned>(inner: &Inner, what: &str, body: Value) -> Result<T, NotDone> {
+    let url = inner.config.platform_url.join(&format!("/_sim/{what}")).map_err(|_| NotDone::Refused)?;
+    let response = inner.http.post(url).json(&body).send().await.map_err(|_| NotDone::Unknown)?;
+    if response.status().is_client_error() {
+        return Err(NotDone::Refused);
+    }
+    response.json().await.map_err(|_| NotDone::Unknown)
+}

@@ -1,0 +1,253 @@
+//! Ad platforms: what they take, what they refuse and with which code (ad-platforms 2).
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use sl_core::time::ManualClock;
+use sl_sim::ads::{AdsConfig, AdsSim, MetaRules};
+
+use crate::people::{NOW, http};
+
+struct Stage {
+    ads: AdsSim,
+    clock: Arc<ManualClock>,
+    http: Client,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let clock = Arc::new(ManualClock::at(NOW));
+        let rules = MetaRules { tokens: vec!["EAAG".to_owned()], pixels: vec!["123".to_owned()] };
+        let config = AdsConfig { meta: rules, ..AdsConfig::new(clock.clone()) };
+        Self { ads: AdsSim::bind(config).await.unwrap(), clock, http: http() }
+    }
+
+    async fn send(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        let request = self.http.post(format!("{}{path}", self.ads.url())).json(body);
+        let response = request.send().await.unwrap();
+        (response.status(), response.json().await.unwrap())
+    }
+
+    /// One event to the pixel that exists.
+    async fn event(&self, event: &Value) -> (StatusCode, Value) {
+        self.send("/v26.0/123/events", &json!({"access_token": "EAAG", "data": [event]})).await
+    }
+
+    async fn sim(&self, what: &str, body: Value) {
+        let (status, answer) = self.send(&format!("/_sim/{what}"), &body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+}
+
+const HASH: &str = "79adb2a2fce5c6ba215fe5f27f532d4e7edbac4b6a5e09e1ef3a08084a904621";
+const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+fn subscribe() -> Value {
+    json!({
+        "event_name": "Subscribe", "event_time": NOW.seconds() - 60, "event_id": "01K1", "action_source": "website",
+        "event_source_url": "https://go.example.net/go/01KZ4M8Q2T7V9W3X5Y6B1C0DEF",
+        "user_data": {
+            "client_ip_address": "203.0.113.7", "client_user_agent": "Mozilla/5.0", "country": [HASH],
+            "fbc": "fb.1.1772655000000.IwAR2", "fbp": "fb.1.1772655000000.1098115397", "external_id": [HASH],
+        },
+        "custom_data": {"value": 10.0, "currency": "USD"},
+    })
+}
+
+/// The good event with one member changed (`null`: removed).
+fn with(pointer: &str, value: Value) -> Value {
+    let mut event = subscribe();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let parent = event.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+    match value {
+        Value::Null => parent.remove(name),
+        value => parent.insert(name.to_owned(), value),
+    };
+    event
+}
+
+#[tokio::test]
+async fn a_good_event_is_taken_and_counted_once_however_often_it_comes() {
+    let stage = Stage::new().await;
+    for _ in 0..3 {
+        let (status, body) = stage.event(&subscribe()).await;
+        assert_eq!((status, &body["events_received"]), (StatusCode::OK, &json!(1)), "{body}");
+        assert!(body["fbtrace_id"].is_string() && body["messages"] == json!([]));
+    }
+    // Another name with the same id is another event.
+    stage.event(&with("/event_name", json!("ViewContent"))).await;
+    let state = stage.ads.state().receivers["meta"].clone();
+    assert_eq!((state.accepted, state.distinct, state.distinct_by_name["Subscribe"]), (4, 2, 1));
+    // After 48 hours the id is forgotten.
+    stage.clock.advance(Duration::from_secs(48 * 3600));
+    stage.event(&subscribe()).await;
+    assert_eq!(stage.ads.state().receivers["meta"].distinct, 3);
+}
+
+#[tokio::test]
+async fn every_bad_event_is_refused_with_the_documented_code() {
+    let stage = Stage::new().await;
+    let week = 7 * 86_400;
+    let purchase = json!("Purchase");
+    let mut bare = with("/event_name", purchase.clone());
+    bare["custom_data"] = json!({});
+    let cases = [
+        ("no name", with("/event_name", json!(null)), 2_804_019),
+        ("empty name", with("/event_name", json!("")), 2_804_019),
+        ("no time", with("/event_time", json!(null)), 2_804_019),
+        ("time as text", with("/event_time", json!("1772655069")), 2_804_019),
+        ("milliseconds", with("/event_time", json!(NOW.0)), 2_804_019),
+        ("future", with("/event_time", json!(NOW.seconds() + 61)), 2_804_019),
+        ("too old", with("/event_time", json!(NOW.seconds() - week - 1)), 2_804_003),
+        ("no source", with("/action_source", json!(null)), 2_804_019),
+        ("unknown source", with("/action_source", json!("web")), 2_804_019),
+        ("no url", with("/event_source_url", json!(null)), 2_804_019),
+        ("no address", with("/event_source_url", json!("go")), 2_804_019),
+        ("no agent", with("/user_data/client_user_agent", json!(null)), 2_804_019),
+        ("id as number", with("/event_id", json!(7)), 2_804_019),
+        ("no user data", with("/user_data", json!(null)), 2_804_019),
+        ("plain country", with("/user_data/country", json!(["gb"])), 2_804_019),
+        ("upper-case hash", with("/user_data/country", json!([HASH.to_uppercase()])), 2_804_019),
+        ("hash of nothing", with("/user_data/zp", json!([EMPTY])), 2_804_019),
+        ("bad fbc", with("/user_data/fbc", json!("IwAR2")), 2_804_019),
+        ("bad ip", with("/user_data/client_ip_address", json!("somewhere")), 2_804_019),
+        ("nobody", with("/user_data", json!({"client_user_agent": "Mozilla/5.0", "ct": [HASH]})), 2_804_050),
+        ("purchase without value", bare, 2_804_009),
+        ("value as text", with("/custom_data/value", json!("10.00")), 2_804_019),
+        ("negative", with("/custom_data/value", json!(-1)), 2_804_019),
+        ("currency alone", with("/custom_data/value", json!(null)), 2_804_019),
+        ("odd currency", with("/custom_data/currency", json!("usd")), 2_804_019),
+    ];
+    for (what, event, subcode) in &cases {
+        let (status, body) = stage.event(event).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{what}: {body}");
+        assert_eq!(body["error"]["code"], 100, "{what}: {body}");
+        assert_eq!(body["error"]["error_subcode"], *subcode, "{what}: {body}");
+        assert_eq!(body["error"]["is_transient"], false, "{what}");
+    }
+    let state = stage.ads.state().receivers["meta"].clone();
+    assert_eq!((state.accepted, state.refused.values().sum::<u64>()), (0, cases.len() as u64));
+    assert_eq!(state.refused["event_time too old"], 1);
+}
+
+#[tokio::test]
+async fn what_the_rules_leave_open_is_taken() {
+    let stage = Stage::new().await;
+    let week = 7 * 86_400;
+    let store = with("/action_source", json!("physical_store"));
+    let mut old = store.clone();
+    old["event_time"] = json!(NOW.seconds() - 2 * week);
+    let mut renewal = with("/action_source", json!("system_generated"));
+    renewal.as_object_mut().unwrap().remove("event_source_url");
+    for event in [
+        with("/event_time", json!(NOW.seconds() - week)),
+        with("/event_time", json!(NOW.seconds() + 60)),
+        with("/user_data/fbc", json!("fb.1.1772655000000.IwAR2.Aw")),
+        with("/custom_data", json!(null)),
+        with("/event_name", json!("My own event")),
+        with("/custom_data/value", json!(0)),
+        old,
+        renewal,
+    ] {
+        let (status, body) = stage.event(&event).await;
+        assert_eq!(status, StatusCode::OK, "{event}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn one_bad_event_refuses_the_whole_call() {
+    let stage = Stage::new().await;
+    let both = json!({"access_token": "EAAG", "data": [subscribe(), with("/event_time", json!(1))]});
+    let (status, _) = stage.send("/v26.0/123/events", &both).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(stage.ads.state().receivers["meta"].distinct, 0);
+    let none = json!({"access_token": "EAAG", "data": []});
+    assert_eq!(stage.send("/v26.0/123/events", &none).await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn token_and_pixel_have_codes_of_their_own_and_old_versions_are_served() {
+    let stage = Stage::new().await;
+    let call = |token: &str| json!({"access_token": token, "data": [subscribe()]});
+    let (status, body) = stage.send("/v26.0/123/events", &call("other")).await;
+    assert_eq!((status, &body["error"]["code"]), (StatusCode::UNAUTHORIZED, &json!(190)));
+    let (_, body) = stage.send("/v26.0/123/events", &json!({"data": [subscribe()]})).await;
+    assert_eq!(body["error"]["code"], 190);
+    let (_, body) = stage.send("/v26.0/124/events", &call("EAAG")).await;
+    assert_eq!((&body["error"]["code"], &body["error"]["error_subcode"]), (&json!(100), &json!(33)));
+    let url = format!("{}/v19.0/123/events?access_token=EAAG", stage.ads.url());
+    let old = stage.http.post(url).json(&json!({"data": [subscribe()]})).send().await.unwrap();
+    assert_eq!((old.status(), &old.headers()["facebook-api-version"]), (StatusCode::OK, &"v21.0".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn test_events_are_told_apart_and_kept() {
+    let stage = Stage::new().await;
+    let call = json!({"access_token": "EAAG", "data": [subscribe()], "test_event_code": "TEST1"});
+    assert_eq!(stage.send("/v26.0/123/events", &call).await.0, StatusCode::OK);
+    let state = stage.ads.state().receivers["meta"].clone();
+    assert_eq!((state.tests, state.accepted), (1, 1));
+    let call = json!({"access_token": "EAAG", "data": [subscribe()], "test_event_code": 7});
+    assert_eq!(stage.send("/v26.0/123/events", &call).await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn bytes_are_compared_over_every_attempt_failed_ones_included() {
+    let stage = Stage::new().await;
+    stage.sim("fail", json!({"status": 503, "count": 1, "only": "meta"})).await;
+    let (status, body) = stage.event(&subscribe()).await;
+    assert_eq!((status, &body["error"]["is_transient"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(true)));
+    stage.event(&subscribe()).await;
+    let seen = stage.ads.events("meta", "01K1").remove(0);
+    assert_eq!((seen.attempts, seen.taken, seen.different), (2, 1, 1));
+    assert_eq!(stage.ads.state().receivers["meta"].changed, 0);
+    stage.event(&with("/event_time", json!(NOW.seconds() - 61))).await;
+    let seen = stage.ads.events("meta", "01K1").remove(0);
+    assert_eq!((seen.attempts, seen.different, seen.versions.len()), (3, 2, 2));
+    assert_eq!(stage.ads.state().receivers["meta"].changed, 1);
+}
+
+#[tokio::test]
+async fn a_limited_call_says_so_in_metas_own_way() {
+    let stage = Stage::new().await;
+    stage.sim("rate", json!({"per_minute": 1})).await;
+    assert_eq!(stage.event(&subscribe()).await.0, StatusCode::OK);
+    let (status, body) = stage.event(&subscribe()).await;
+    assert_eq!((status, &body["error"]["code"]), (StatusCode::BAD_REQUEST, &json!(80_004)));
+}
+
+#[tokio::test]
+async fn a_stalled_call_was_taken_all_the_same() {
+    let stage = Stage::new().await;
+    stage.sim("stall", json!({"ms": 60_000, "count": 1, "only": "meta"})).await;
+    let call = json!({"access_token": "EAAG", "data": [subscribe()]});
+    let request = stage.http.post(format!("{}/v26.0/123/events", stage.ads.url())).json(&call);
+    let error = request.timeout(Duration::from_millis(300)).send().await.unwrap_err();
+    assert!(error.is_timeout());
+    assert_eq!(stage.ads.state().receivers["meta"].distinct, 1);
+}
+
+#[tokio::test]
+async fn a_postback_url_takes_anything_and_counts_a_conversion_once() {
+    let stage = Stage::new().await;
+    let get = |path: &str| stage.http.get(format!("{}{path}", stage.ads.url()));
+    let tip = "/in?event_id=01k1&event=new_transaction&payout=16.00";
+    assert_eq!(get(tip).send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(get(tip).send().await.unwrap().status(), StatusCode::OK);
+    // Another receiver of the same conversion, and one that sends no id.
+    get("/other?event_id=01k1&event=new_transaction").send().await.unwrap();
+    for _ in 0..2 {
+        get("/in?cid=01kz&payout=16.00").send().await.unwrap();
+    }
+    stage.send("/hooks", &json!({"conversion_id": 77, "conversion_type": "new_subscriber"})).await;
+    let state = stage.ads.state().receivers["postback"].clone();
+    assert_eq!((state.requests, state.accepted, state.distinct), (6, 6, 4));
+    assert_eq!(state.distinct_by_name["new_transaction"], 2);
+    assert_eq!(stage.ads.events("postback", "77")[0].name, "new_subscriber");
+    assert_eq!((state.changed, stage.ads.events("postback", "01k1").len()), (0, 2), "one event per destination");
+    stage.sim("fail", json!({"status": 500, "count": 1})).await;
+    assert_eq!(get(tip).send().await.unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let state: Value = get("/_sim/state").send().await.unwrap().json().await.unwrap();
+    assert_eq!(state["receivers"]["postback"]["turned_away"], 1);
+}
