@@ -57,7 +57,9 @@ impl Metrics {
             let (series, value) = line.rsplit_once(' ')?;
             let rest = series.strip_prefix(name)?;
             let is_it = rest.is_empty() || rest.starts_with('{');
-            (is_it && wanted.iter().all(|label| rest.contains(label))).then(|| value.parse::<u64>().ok()).flatten()
+            (is_it && wanted.iter().all(|label| rest.contains(label)))
+                .then(|| value.parse::<u64>().ok())
+                .flatten()
         });
         series.sum()
     }

@@ -15,13 +15,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sl_sim::traffic::{Pair, Target, Traffic, TrafficConfig};
+use sl_sim::traffic::{Target, Traffic, TrafficConfig, book::Pair};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    client::Client,
     figures::Figures,
-    stage::Stage,
+    stage::{Creator, Stage},
     summary::{Book, Credit, Deliveries, RedirectMs, Summary},
     view::View,
 };
@@ -52,7 +53,7 @@ pub(crate) async fn run(args: &cli::Demo, json: bool) -> Result<(), Failure> {
         async move { people.run(stop).await }
     });
     let watched = tokio::select! {
-        failed = watch(&stage, &mut view, begun) => failed,
+        failed = watch(&stage.client, &stage.creators, &mut view, begun) => failed,
         () = until(args.run_for) => Ok(()),
         () = signals.next() => Ok(()),
         failure = stage.service.failed() => Err(failure),
@@ -114,9 +115,14 @@ async fn until(time: Option<Duration>) {
 }
 
 /// Shows figures for ever.
-async fn watch(stage: &Stage, view: &mut View, begun: Instant) -> Result<(), Failure> {
+async fn watch(
+    client: &Client,
+    creators: &[Creator],
+    view: &mut View,
+    begun: Instant,
+) -> Result<(), Failure> {
     loop {
-        let figures = figures::read(&stage.client, &stage.creators).await?;
+        let figures = figures::read(client, creators).await?;
         view.line(begun.elapsed().as_secs_f64(), "running", &figures);
         tokio::time::sleep(LOOK).await;
     }

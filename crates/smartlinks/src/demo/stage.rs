@@ -16,7 +16,7 @@ use sl_platform::ReconcileSettings;
 use sl_sim::{
     ads::{AdsConfig, AdsSim},
     platform::{AccountSetup, PlatformConfig, PlatformSim},
-    traffic::{ConversionKind, Destination},
+    traffic::book::{ConversionKind, Destination},
 };
 
 use super::client::Client;
@@ -63,14 +63,19 @@ impl Stage {
         let ads = AdsSim::bind(AdsConfig::new(Arc::clone(&clock))).await.map_err(Failure::run)?;
         let (api_key, hook_secret) = (random_word(), random_word());
         let accounts = accounts(clock.now());
-        let mut setup =
-            PlatformConfig::new(clock, args.seed, Secret::new(api_key.clone()), Secret::new(hook_secret.clone()));
+        let mut setup = PlatformConfig::new(
+            clock,
+            args.seed,
+            Secret::new(api_key.clone()),
+            Secret::new(hook_secret.clone()),
+        );
         setup.accounts.clone_from(&accounts);
         let platform = PlatformSim::bind(setup).await.map_err(Failure::run)?;
         let config = configuration(args, dir, &platform, &ads, [api_key, hook_secret])?;
         logs::start(&config)?;
         let every = Duration::from_secs(60);
-        let reconcile = ReconcileSettings { every, lists_every: Duration::from_secs(1), ..ReconcileSettings::default() };
+        let reconcile =
+            ReconcileSettings { every, lists_every: Duration::from_secs(1), ..ReconcileSettings::default() };
         let service = Service::start(&config, &Pace { faster: FASTER, reconcile }).await?;
         let hooks = format!("http://{}/webhooks/onlyfansapi", service.admin);
         platform.set_webhook(hooks.parse().map_err(Failure::run)?);
@@ -102,7 +107,9 @@ impl Stage {
 
 /// Two creators. Their ids belong to this run: a directory of an earlier one knows other pool links.
 fn accounts(now: Timestamp) -> Vec<AccountSetup> {
-    let account = |nth: u64, name: &str| AccountSetup::new(&format!("acct_{}_{nth}", now.seconds()), name, 7_000_000 + nth);
+    let account = |nth: u64, name: &str| {
+        AccountSetup::new(&format!("acct_{}_{nth}", now.seconds()), name, 7_000_000 + nth)
+    };
     vec![account(1, "nova.example"), account(2, "iris.example")]
 }
 
@@ -156,11 +163,16 @@ fn random_word() -> String {
 }
 
 /// What a media buyer does first: two Smart Links for each creator, a Meta pixel on one of them, a postback for all.
-async fn advertise(client: &Client, accounts: &[AccountSetup], ads: &AdsSim) -> Result<Vec<Creator>, Failure> {
+async fn advertise(
+    client: &Client,
+    accounts: &[AccountSetup],
+    ads: &AdsSim,
+) -> Result<Vec<Creator>, Failure> {
     for account in accounts {
         until(client, "/api/accounts", |shown| {
             let rows = shown.as_array().into_iter().flatten();
-            rows.into_iter().any(|row| row["id"] == account.id.as_str() && row["onlyfans_username"].is_string())
+            rows.into_iter()
+                .any(|row| row["id"] == account.id.as_str() && row["onlyfans_username"].is_string())
         })
         .await?;
     }
@@ -178,7 +190,8 @@ async fn advertise(client: &Client, accounts: &[AccountSetup], ads: &AdsSim) -> 
         }
         creators.push(Creator { account: account.id.clone(), username: account.username.clone(), links });
     }
-    let variables = "event={event_id}&click={click_id}&type={conversion_type}&gross={amount_gross}&net={amount_net}";
+    let variables =
+        "event={event_id}&click={click_id}&type={conversion_type}&gross={amount_gross}&net={amount_net}";
     let postback = json!({
         "url": format!("{}/postback?{variables}&ecid={{external_click_id}}", ads.url()),
         "smart_link_scope": "campaign_specific",
@@ -190,7 +203,9 @@ async fn advertise(client: &Client, accounts: &[AccountSetup], ads: &AdsSim) -> 
     let stocked = |row: &Value| row["leased"].as_u64() > Some(0) && row["fresh"].as_u64() > Some(0);
     until(client, "/api/x/pool", |shown| {
         let rows: Vec<_> = shown["data"].as_array().into_iter().flatten().collect();
-        let own = |account: &AccountSetup| rows.iter().any(|row| row["account_id"] == account.id.as_str() && stocked(row));
+        let own = |account: &AccountSetup| {
+            rows.iter().any(|row| row["account_id"] == account.id.as_str() && stocked(row))
+        };
         accounts.iter().all(own)
     })
     .await?;

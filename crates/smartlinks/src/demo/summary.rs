@@ -132,7 +132,7 @@ mod tests {
             revenue_cents: credit(5000),
             ..Summary::default()
         };
-        let meant = sl_sim::traffic::Clicks { person: 10, repeat: 2, bot: 3, speculative: 1 };
+        let meant = sl_sim::traffic::book::Clicks { person: 10, repeat: 2, bot: 3, speculative: 1 };
         let expected = sl_sim::traffic::Figures { clicks: meant, ..sl_sim::traffic::Figures::default() };
         (summary, Book { expected, listed: 10, deliveries: 7, ..Book::default() })
     }

@@ -23,7 +23,8 @@ impl View {
     }
 
     pub(crate) fn welcome(stage: &Stage, ends: bool) {
-        let link = stage.creators.first().and_then(|creator| creator.links.first()).map_or("", String::as_str);
+        let link =
+            stage.creators.first().and_then(|creator| creator.links.first()).map_or("", String::as_str);
         eprintln!(
             "smartlinks demo: simulated people click, subscribe and spend; nothing leaves this machine\n\
              \n  redirector      http://{}/go/{link}\n  dashboard, API  http://{}/\n  API key         {}\n  \

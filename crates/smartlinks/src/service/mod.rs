@@ -22,7 +22,12 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use sl_api::{ApiParts, ApiSettings};
 use sl_attribution::{Attribution, AttributionSettings, Progress};
-use sl_core::{apikey::{KeySecret, Role}, attribution::Rules, ids::TeamId, time::Clock};
+use sl_core::{
+    apikey::{KeySecret, Role},
+    attribution::Rules,
+    ids::TeamId,
+    time::Clock,
+};
 use sl_edge::{Edge, EdgeConfig, EdgeParts, Geo, GeoFiles, LinkTable, Stock, Window};
 use sl_journal::Journal;
 use sl_store::pool::PoolRules;
@@ -165,7 +170,8 @@ impl Service {
     /// The store's.
     pub(crate) async fn new_key(&self, name: &str) -> Result<String, Failure> {
         let (permissions, now) = (Role::Owner.permissions(), SystemClock.now());
-        let made = sl_api::create_key(&self.base.store, TeamId(1), name, permissions, now, &rand::fill::<u8>).await;
+        let made =
+            sl_api::create_key(&self.base.store, TeamId(1), name, permissions, now, &rand::fill::<u8>).await;
         made.map(|made| made.secret.expose().to_owned()).map_err(Failure::run)
     }
 

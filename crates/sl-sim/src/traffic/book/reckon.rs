@@ -8,7 +8,8 @@ use std::{
 use sl_core::time::Timestamp;
 
 use super::{
-    super::Target, Facts, Hit, Message, Payment, Subscriber,
+    super::Target,
+    Facts, Hit, Message, Payment, Subscriber,
     figures::{Figures, LinkFigures, Rungs},
 };
 
@@ -96,7 +97,10 @@ impl<'a> Reckoning<'a> {
                 link.clicks.repeat += 1;
                 let moved = click.location != hit.location;
                 if moved && (rung == Rung::Own || self.rung(click.target, &click.location) == Rung::Own) {
-                    self.broken(format!("a repeat was sent to {}, its click to {}", hit.location, click.location));
+                    self.broken(format!(
+                        "a repeat was sent to {}, its click to {}",
+                        hit.location, click.location
+                    ));
                 }
                 continue;
             }
