@@ -126,7 +126,9 @@ impl Ledger {
 
     pub(super) fn state(&self) -> AdsState {
         let receivers = self.receivers.iter();
-        AdsState { receivers: receivers.map(|(name, book)| ((*name).to_owned(), book.state.clone())).collect() }
+        AdsState {
+            receivers: receivers.map(|(name, book)| ((*name).to_owned(), book.state.clone())).collect(),
+        }
     }
 
     pub(super) fn events(&self, receiver: &str, id: &str) -> Vec<Event> {

@@ -41,7 +41,8 @@ impl Meta {
 
     fn check(&self, request: &Whole, now: Timestamp) -> Result<Accepted, Refusal> {
         let (version, pixel) = address(request).ok_or_else(Refusal::unknown_object)?;
-        let body: Value = serde_json::from_slice(&request.body).map_err(|_| Refusal::malformed("body", "is no JSON"))?;
+        let body: Value =
+            serde_json::from_slice(&request.body).map_err(|_| Refusal::malformed("body", "is no JSON"))?;
         let token = match body.get("access_token") {
             Some(token) => token.as_str().unwrap_or_default().to_owned(),
             None => in_query(request, "access_token"),
@@ -130,7 +131,8 @@ impl Receiver for Meta {
             // No Retry-After is promised; the minutes are in a usage header.
             Trouble::Limited { retry_after } => {
                 let minutes = (retry_after + 59) / 60;
-                let usage = json!({"0": [{"type": "ads_management", "estimated_time_to_regain_access": minutes}]});
+                let usage =
+                    json!({"0": [{"type": "ads_management", "estimated_time_to_regain_access": minutes}]});
                 Refusal::throttled().answer("A_limited".to_owned()).with("x-business-use-case-usage", usage)
             }
         }

@@ -27,7 +27,8 @@ pub(super) fn answer(shared: &Shared, request: &Whole) -> Response {
 
 fn page(status: StatusCode, text: &str) -> Response {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
-    let mut response = Response::new(Body::from(format!("<!doctype html><title>{text}</title><h1>{text}</h1>\n")));
+    let mut response =
+        Response::new(Body::from(format!("<!doctype html><title>{text}</title><h1>{text}</h1>\n")));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("text/html; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -59,9 +59,7 @@ impl Reply {
             }
             Self::Bare(body) => (200, body),
             Self::Refused(Refusal { status, why }) => (status, json!({"error": why, "message": why})),
-            Self::Invalid(field, message) => {
-                (422, json!({"message": message, "errors": {field: [message]}}))
-            }
+            Self::Invalid(field, message) => (422, json!({"message": message, "errors": {field: [message]}})),
         };
         let mut response = respond(status, &body);
         let headers = response.headers_mut();

@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Shared, config::AccountSetup, hooks::Login, world::Happened};
 use crate::chance::dice;
-use outbox::{Item, Next, Sort};
 pub(super) use outbox::Outbox;
+use outbox::{Item, Next, Sort};
 
 /// Requests at once.
 const AT_ONCE: usize = 16;
@@ -71,10 +71,12 @@ fn enqueue(shared: &Shared, event: bodies::Event, later: Duration) {
     let longest = u64::try_from(faults.longest_delay.as_millis()).unwrap_or(u64::MAX);
     let mut delay = || Duration::from_millis(dice.random_range(0..=longest));
     let due = Instant::now() + later + if delayed { delay() } else { Duration::ZERO };
-    let follows = event.money.as_ref().and_then(|(transaction, is_reversal)| {
-        shared.outbox.follows(transaction, &event.key, *is_reversal)
-    });
-    let item = |sort: Sort, body: bytes::Bytes, key: &str| Item { key: key.to_owned(), body, sort, attempts: 0 };
+    let follows = event
+        .money
+        .as_ref()
+        .and_then(|(transaction, is_reversal)| shared.outbox.follows(transaction, &event.key, *is_reversal));
+    let item =
+        |sort: Sort, body: bytes::Bytes, key: &str| Item { key: key.to_owned(), body, sort, attempts: 0 };
     let outbox = &shared.outbox;
     if twice {
         outbox.push(item(Sort::Copy, event.body.clone(), &event.key), due + delay(), None);

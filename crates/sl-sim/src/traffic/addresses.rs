@@ -4,17 +4,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// First address of 2^20 of one access network each.
 const NETWORKS: [Ipv4Addr; 11] = [
-    Ipv4Addr::new(24, 16, 0, 0),   // United States
-    Ipv4Addr::new(73, 32, 0, 0),   // United States
-    Ipv4Addr::new(98, 192, 0, 0),  // United States
-    Ipv4Addr::new(81, 128, 0, 0),  // United Kingdom
-    Ipv4Addr::new(86, 128, 0, 0),  // United Kingdom
-    Ipv4Addr::new(87, 128, 0, 0),  // Germany
-    Ipv4Addr::new(90, 0, 0, 0),    // France
-    Ipv4Addr::new(83, 32, 0, 0),   // Spain
-    Ipv4Addr::new(79, 0, 0, 0),    // Italy
-    Ipv4Addr::new(126, 0, 0, 0),   // Japan
-    Ipv4Addr::new(177, 32, 0, 0),  // Brazil
+    Ipv4Addr::new(24, 16, 0, 0),  // United States
+    Ipv4Addr::new(73, 32, 0, 0),  // United States
+    Ipv4Addr::new(98, 192, 0, 0), // United States
+    Ipv4Addr::new(81, 128, 0, 0), // United Kingdom
+    Ipv4Addr::new(86, 128, 0, 0), // United Kingdom
+    Ipv4Addr::new(87, 128, 0, 0), // Germany
+    Ipv4Addr::new(90, 0, 0, 0),   // France
+    Ipv4Addr::new(83, 32, 0, 0),  // Spain
+    Ipv4Addr::new(79, 0, 0, 0),   // Italy
+    Ipv4Addr::new(126, 0, 0, 0),  // Japan
+    Ipv4Addr::new(177, 32, 0, 0), // Brazil
 ];
 
 /// Devices on IPv6: one in so many.

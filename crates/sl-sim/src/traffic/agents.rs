@@ -173,14 +173,23 @@ mod tests {
     use super::*;
 
     fn verdict(user_agent: &str, brands: Option<&str>) -> Verdict {
-        let shape = Shape { brands: brands.unwrap_or_default().as_bytes(), accept: b"text/html,*/*", ..Shape::default() };
+        let shape = Shape {
+            brands: brands.unwrap_or_default().as_bytes(),
+            accept: b"text/html,*/*",
+            ..Shape::default()
+        };
         judge(&shape, agent::read(user_agent.as_bytes(), false))
     }
 
     #[test]
     fn the_edge_takes_people_for_people_and_bots_for_bots() {
         for browser in PEOPLE {
-            assert_eq!(verdict(browser.user_agent, browser.brands), Verdict::Person, "{}", browser.user_agent);
+            assert_eq!(
+                verdict(browser.user_agent, browser.brands),
+                Verdict::Person,
+                "{}",
+                browser.user_agent
+            );
         }
         for bot in BOTS {
             assert!(matches!(verdict(bot, None), Verdict::Bot(_)), "{bot}");

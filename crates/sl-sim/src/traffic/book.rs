@@ -11,6 +11,8 @@
 
 mod figures;
 mod reckon;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -71,8 +73,6 @@ pub struct Subscriber {
     pub fan: u64,
     /// Creator account.
     pub account: String,
-    /// The device it was made on.
-    pub device: u64,
     /// The address it was made at.
     pub location: String,
     /// When, by the platform: whole seconds.

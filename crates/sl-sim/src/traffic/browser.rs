@@ -75,7 +75,8 @@ impl Device {
             put(&mut headers, "referer", referrer);
         }
         if !self.jar.is_empty() {
-            let cookies: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let cookies: Vec<String> =
+                self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
             put(&mut headers, "cookie", &cookies.join("; "));
         }
         headers

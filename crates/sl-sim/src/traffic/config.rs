@@ -171,7 +171,9 @@ pub enum TrafficError {
     #[error("time_scale = {0}: seconds of the clock per real second, above 0")]
     TimeScale(f64),
     /// No room for margins.
-    #[error("window of {link} = {window:?}: too short to tell inside from outside; make it at least {least:?}")]
+    #[error(
+        "window of {link} = {window:?}: too short to tell inside from outside; make it at least {least:?}"
+    )]
     Window {
         /// Which link.
         link: SmartLinkId,

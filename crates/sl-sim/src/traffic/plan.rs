@@ -44,15 +44,30 @@ pub(super) struct DevicePlan {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Act {
     /// The browser fetches ahead.
-    Prefetch { device: usize, ad: Ad },
+    Prefetch {
+        device: usize,
+        ad: Ad,
+    },
     /// The finger hits the ad, `times` at once.
-    Tap { device: usize, ad: Ad, times: u8 },
+    Tap {
+        device: usize,
+        ad: Ad,
+        times: u8,
+    },
     /// Subscribes on the page that the device was sent to: by its first tap on this creator, or its last.
-    Subscribe { device: usize, first: bool },
+    Subscribe {
+        device: usize,
+        first: bool,
+    },
     /// Pays.
-    Pay { kind: &'static str, cents: i64 },
+    Pay {
+        kind: &'static str,
+        cents: i64,
+    },
     /// Takes the last payment back, or begins to.
-    TakeBack { status: &'static str },
+    TakeBack {
+        status: &'static str,
+    },
     Write,
 }
 

@@ -178,7 +178,10 @@ async fn token_and_pixel_have_codes_of_their_own_and_old_versions_are_served() {
     assert_eq!((&body["error"]["code"], &body["error"]["error_subcode"]), (&json!(100), &json!(33)));
     let url = format!("{}/v19.0/123/events?access_token=EAAG", stage.ads.url());
     let old = stage.http.post(url).json(&json!({"data": [subscribe()]})).send().await.unwrap();
-    assert_eq!((old.status(), &old.headers()["facebook-api-version"]), (StatusCode::OK, &"v21.0".parse().unwrap()));
+    assert_eq!(
+        (old.status(), &old.headers()["facebook-api-version"]),
+        (StatusCode::OK, &"v21.0".parse().unwrap())
+    );
 }
 
 #[tokio::test]
@@ -245,7 +248,11 @@ async fn a_postback_url_takes_anything_and_counts_a_conversion_once() {
     assert_eq!((state.requests, state.accepted, state.distinct), (6, 6, 4));
     assert_eq!(state.distinct_by_name["new_transaction"], 2);
     assert_eq!(stage.ads.events("postback", "77")[0].name, "new_subscriber");
-    assert_eq!((state.changed, stage.ads.events("postback", "01k1").len()), (0, 2), "one event per destination");
+    assert_eq!(
+        (state.changed, stage.ads.events("postback", "01k1").len()),
+        (0, 2),
+        "one event per destination"
+    );
     stage.sim("fail", json!({"status": 500, "count": 1})).await;
     assert_eq!(get(tip).send().await.unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
     let state: Value = get("/_sim/state").send().await.unwrap().json().await.unwrap();

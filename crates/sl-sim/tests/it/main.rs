@@ -7,4 +7,6 @@ mod people;
 #[cfg(test)]
 mod platform;
 #[cfg(test)]
+mod traffic;
+#[cfg(test)]
 mod webhooks;

@@ -79,7 +79,10 @@ async fn a_deleted_link_leaves_the_list_only_when_asked_and_takes_nobody_any_mor
     assert_eq!(gone["data"]["success"], true);
     let (_, with) = stage.get("tracking-links").await;
     let (_, without) = stage.get("tracking-links?with_deleted=0").await;
-    assert_eq!((with["data"]["list"].as_array().unwrap().len(), without["data"]["list"].as_array().unwrap().len()), (1, 0));
+    assert_eq!(
+        (with["data"]["list"].as_array().unwrap().len(), without["data"]["list"].as_array().unwrap().len()),
+        (1, 0)
+    );
     let subscribe = json!({"link": format!("/nova/c{code}"), "fan": {"id": 1}});
     let (status, _) = stage.call(Method::POST, "/_sim/subscribe", Some(subscribe)).await;
     assert_eq!(status, StatusCode::CONFLICT);
@@ -149,7 +152,10 @@ async fn transactions_page_by_marker_and_speak_another_dialect() {
     }
     let (_, page) = stage.get("transactions?limit=2&startDate=2026-03-04").await;
     let rows = page["data"]["list"].as_array().unwrap();
-    assert_eq!((&rows[0]["type"], &rows[0]["amount"], &rows[0]["net"]), (&json!("tips"), &json!(15.5), &json!(12.4)));
+    assert_eq!(
+        (&rows[0]["type"], &rows[0]["amount"], &rows[0]["net"]),
+        (&json!("tips"), &json!(15.5), &json!(12.4))
+    );
     assert_eq!(rows[0]["user"]["id"], 7);
     let marker = page["data"]["nextMarker"].as_str().unwrap();
     let (_, rest) = stage.get(&format!("transactions?limit=2&startDate=2026-03-04&marker={marker}")).await;

@@ -37,17 +37,22 @@ async fn a_subscription_is_announced_with_a_signature_over_the_raw_bytes() {
     assert_eq!((new.fan.as_str(), new.price), ("440012345", Some(Cents(1000))));
     let Ok(Parsed::Transaction(paid)) = parse(&named(&heard, "transactions.new")[0].body) else { panic!() };
     assert_eq!((paid.kind.as_str(), paid.gross, paid.net), ("new_subscription", Cents(1000), Cents(800)));
-    assert!(!String::from_utf8_lossy(&heard[0].body).contains(&format!("c{code}")), "no event names the link");
+    assert!(
+        !String::from_utf8_lossy(&heard[0].body).contains(&format!("c{code}")),
+        "no event names the link"
+    );
 }
 
 #[tokio::test]
 async fn an_event_is_sent_again_with_the_same_key_until_it_is_taken() {
-    let stage = Stage::new(Faults { retry_after: std::time::Duration::from_millis(5), ..Faults::none() }).await;
+    let stage =
+        Stage::new(Faults { retry_after: std::time::Duration::from_millis(5), ..Faults::none() }).await;
     let ear = Ear::new(&[503, 500, 429]).await;
     stage.platform.set_webhook(ear.url());
     stage.sim("subscribe", json!({"link": "/nova", "fan": {"id": 1}})).await;
     let heard = ear.until(|heard| heard.len() == 5).await;
-    let keys: BTreeSet<_> = heard.iter().map(|one| one.header("x-ofapi-idempotency-key").to_owned()).collect();
+    let keys: BTreeSet<_> =
+        heard.iter().map(|one| one.header("x-ofapi-idempotency-key").to_owned()).collect();
     let bodies: BTreeSet<_> = heard.iter().map(|one| one.body.clone()).collect();
     assert_eq!((keys.len(), bodies.len()), (2, 2));
 }
@@ -159,7 +164,6 @@ async fn everything_a_fan_does_is_told_in_the_words_of_the_contract() {
     assert!(tips.contains(&json!("loading")) && tips.contains(&json!("undo")));
     let state = stage.platform.state().accounts[ACCOUNT].clone();
     assert_eq!((state.transactions, state.gross_cents, state.reversed_cents), (4, 1000 + 2 * 1999, 1999));
-    let (status, body) =
-        stage.call(reqwest::Method::POST, "/_sim/spend", Some(spend("gift"))).await;
+    let (status, body) = stage.call(reqwest::Method::POST, "/_sim/spend", Some(spend("gift"))).await;
     assert_eq!(status, 422, "{body}");
 }

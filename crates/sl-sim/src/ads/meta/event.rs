@@ -76,7 +76,10 @@ fn user_data(user: &Value) -> Result<(), Refusal> {
     for name in HASHED {
         let values = many(user, name)?;
         if !values.iter().all(|value| is_hash(value)) {
-            return Err(Refusal::malformed(&format!("user_data.{name}"), "must be SHA-256 in lower-case hex"));
+            return Err(Refusal::malformed(
+                &format!("user_data.{name}"),
+                "must be SHA-256 in lower-case hex",
+            ));
         }
         if values.contains(&EMPTY_HASH) {
             return Err(Refusal::malformed(&format!("user_data.{name}"), "is the hash of nothing"));
@@ -94,7 +97,10 @@ fn user_data(user: &Value) -> Result<(), Refusal> {
         if let Some(value) = text(user, name)?
             && !is_browser_id(value)
         {
-            return Err(Refusal::malformed(&format!("user_data.{name}"), "must look like fb.1.1772655069000.x"));
+            return Err(Refusal::malformed(
+                &format!("user_data.{name}"),
+                "must look like fb.1.1772655069000.x",
+            ));
         }
     }
     if members.keys().all(|name| VAGUE.contains(&name.as_str())) {
@@ -116,7 +122,10 @@ fn custom_data(custom: Option<&Value>, name: &str) -> Result<(), Refusal> {
         None => None,
         Some(value) => {
             let number = value.as_f64().filter(|number| *number >= 0.0 && number.is_finite());
-            Some(number.ok_or_else(|| Refusal::malformed("custom_data.value", "must be a number, at least 0"))?)
+            Some(
+                number
+                    .ok_or_else(|| Refusal::malformed("custom_data.value", "must be a number, at least 0"))?,
+            )
         }
     };
     match (value, currency) {

@@ -22,9 +22,14 @@ impl Query {
 
     /// Every value of `name`, `name[]` and `name[0]`, commas split.
     pub(super) fn many(&self, name: &str) -> Vec<String> {
-        let mine = |key: &str| key == name || key.strip_prefix(name).is_some_and(|rest| rest.starts_with('['));
+        let mine =
+            |key: &str| key == name || key.strip_prefix(name).is_some_and(|rest| rest.starts_with('['));
         let values = self.0.iter().filter(|(key, _)| mine(key));
-        values.flat_map(|(_, value)| value.split(',')).map(str::to_owned).filter(|one| !one.is_empty()).collect()
+        values
+            .flat_map(|(_, value)| value.split(','))
+            .map(str::to_owned)
+            .filter(|one| !one.is_empty())
+            .collect()
     }
 
     fn number(&self, name: &str) -> Result<Option<usize>, Reply> {

@@ -37,7 +37,9 @@ pub(super) fn list(call: &mut Call<'_>, kind: LinkKind) -> Result<Reply, Reply> 
     match key {
         // Already in order of creation.
         None | Some("created_date" | "create_date") => {}
-        Some("claims" | "claims_count" | "subscribe_counts") => links.sort_by_key(|link| link.subscribers.len()),
+        Some("claims" | "claims_count" | "subscribe_counts") => {
+            links.sort_by_key(|link| link.subscribers.len())
+        }
         Some("subscribe_days") => links.sort_by_key(|link| link.days),
         Some(_) => links.sort_by_key(|link| link.expires_at),
     }
@@ -46,8 +48,7 @@ pub(super) fn list(call: &mut Call<'_>, kind: LinkKind) -> Result<Reply, Reply> 
     }
     let view = wire::LinkView { username: &account.setup.username, address: &address, now };
     let more = links.len() > offset.saturating_add(limit);
-    let page: Vec<Value> =
-        links.into_iter().skip(offset).take(limit).map(|link| view.item(link)).collect();
+    let page: Vec<Value> = links.into_iter().skip(offset).take(limit).map(|link| view.item(link)).collect();
     let next = more.then(|| query.with("offset", offset + limit));
     Ok(Reply::Page(json!({"list": page, "hasMore": more}), next))
 }
@@ -122,9 +123,11 @@ pub(super) fn spenders(call: &mut Call<'_>, kind: LinkKind, id: &str) -> Result<
     let (limit, offset) = (query.limit(Some(50), 100)?, query.offset(Some(0))?);
     let least = match query.text("minSpend") {
         None => 1,
-        Some(text) => text.parse::<i64>().ok().filter(|least| *least >= 1).ok_or_else(|| {
-            invalid("minSpend", "must be at least 1")
-        })?,
+        Some(text) => text
+            .parse::<i64>()
+            .ok()
+            .filter(|least| *least >= 1)
+            .ok_or_else(|| invalid("minSpend", "must be at least 1"))?,
     };
     let account = call.world.account(call.account)?;
     let link = one(account, kind, id)?;

@@ -32,9 +32,8 @@ pub(super) fn transactions(call: &mut Call<'_>) -> Result<Reply, Reply> {
         }
     };
     let before = account.transactions.iter().take(end).rev();
-    let mut rest = before.filter(|one| {
-        one.at >= from && kind.as_ref().is_none_or(|kind| wire::list_kind(&one.kind) == kind)
-    });
+    let mut rest = before
+        .filter(|one| one.at >= from && kind.as_ref().is_none_or(|kind| wire::list_kind(&one.kind) == kind));
     let page: Vec<_> = rest.by_ref().take(limit).collect();
     let more = rest.next().is_some();
     let marker = page.last().filter(|_| more).map(|last| last.id.clone());

@@ -134,7 +134,10 @@ impl World {
             return Err(Refusal::new(422, "amount_cents: it must be above zero"));
         }
         if !PAYMENTS.contains(&spend.kind.as_str()) {
-            return Err(Refusal::new(422, format!("type: {:?} is none of {}", spend.kind, PAYMENTS.join(", "))));
+            return Err(Refusal::new(
+                422,
+                format!("type: {:?} is none of {}", spend.kind, PAYMENTS.join(", ")),
+            ));
         }
         let (event, told) = (self.next_event(), self.next_event());
         let number = self.next_transaction();
@@ -180,7 +183,8 @@ impl World {
         let account = self.account(account)?;
         let place = account.transaction_places.get(id).copied();
         let transaction = place.and_then(|place| account.transactions.get_mut(place));
-        let transaction = transaction.ok_or_else(|| Refusal::new(404, "transaction: there is none with this id"))?;
+        let transaction =
+            transaction.ok_or_else(|| Refusal::new(404, "transaction: there is none with this id"))?;
         let sign = i64::from(is_back(&transaction.status)) - i64::from(is_back(status));
         transaction.status = status.to_owned();
         let transaction = transaction.clone();
@@ -212,7 +216,9 @@ impl Account {
     }
 
     fn known(&self, fan: u64) -> Result<&Fan, Refusal> {
-        self.fans.get(&fan).ok_or_else(|| Refusal::new(404, format!("fan: {fan} is not one of this creator's")))
+        self.fans
+            .get(&fan)
+            .ok_or_else(|| Refusal::new(404, format!("fan: {fan} is not one of this creator's")))
     }
 
     /// Notes a subscription on the fan and on the link it came through.

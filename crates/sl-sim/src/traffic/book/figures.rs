@@ -234,7 +234,8 @@ impl Destination {
     }
 
     fn wants(&self, events: &Events) -> u64 {
-        let sum = |wanted: &[(bool, u64)]| wanted.iter().filter(|(yes, _)| *yes).map(|(_, count)| count).sum();
+        let sum =
+            |wanted: &[(bool, u64)]| wanted.iter().filter(|(yes, _)| *yes).map(|(_, count)| count).sum();
         match self {
             Self::Pixel {
                 click,
