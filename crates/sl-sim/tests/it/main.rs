@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod ads;
 #[cfg(test)]
+mod edge;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod platform;

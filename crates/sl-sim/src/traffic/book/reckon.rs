@@ -230,8 +230,11 @@ impl<'a> Reckoning<'a> {
             if !payment.is_back {
                 self.figures.revenue_cents.expected += payment.gross_cents;
             }
-            let renewal = payment.kind == "recurring_subscription";
-            let purchase = payment.kind != "new_subscription" && !(renewal && !bought);
+            let purchase = match payment.kind.as_str() {
+                "new_subscription" => false,
+                "recurring_subscription" => bought,
+                _ => true,
+            };
             let first = purchase && !bought;
             bought |= purchase;
             self.event(binding, |link, pixel| {
