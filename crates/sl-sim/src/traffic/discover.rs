@@ -39,7 +39,9 @@ pub async fn discover(
 ) -> Result<Vec<Target>, TrafficError> {
     let wrong = |why: String| TrafficError::Discover(why);
     let http = crate::client::build(Duration::from_secs(5), Duration::from_secs(30), 1)?;
-    let url = admin_url.join(&format!("/api/smart-links?limit={MOST}")).map_err(|error| wrong(error.to_string()))?;
+    let url = admin_url
+        .join(&format!("/api/smart-links?limit={MOST}"))
+        .map_err(|error| wrong(error.to_string()))?;
     let response = http.get(url).bearer_auth(api_key.expose()).send().await;
     let response = response.map_err(|error| wrong(error.without_url().to_string()))?;
     if !response.status().is_success() {

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use sl_core::time::Timestamp;
+use sl_core::{ids::SmartLinkId, time::Timestamp};
 
 use super::{
     super::Target,
@@ -15,6 +15,14 @@ use super::{
 
 /// Broken promises that are spelt out; the rest is only counted.
 const SPELT_OUT: usize = 20;
+
+/// The Smart Link of every payment that has one.
+pub(super) fn credits(targets: &[Target], facts: &Facts) -> BTreeMap<String, SmartLinkId> {
+    let mut reckoning = Reckoning::new(targets, facts);
+    reckoning.fans();
+    let credits = reckoning.credits.into_iter();
+    credits.filter_map(|(payment, target)| Some((payment.to_owned(), targets.get(target)?.id))).collect()
+}
 
 pub(super) fn figures(targets: &[Target], visitor_window: Duration, facts: &Facts) -> Figures {
     let mut reckoning = Reckoning::new(targets, facts);
@@ -46,6 +54,8 @@ struct Reckoning<'a> {
     links: Vec<LinkFigures>,
     /// Fans that subscribed, per link.
     fans: Vec<BTreeSet<u64>>,
+    /// Which target a payment was credited to.
+    credits: Vec<(&'a str, usize)>,
     figures: Figures,
 }
 
@@ -82,6 +92,7 @@ impl<'a> Reckoning<'a> {
             overflow: overflow.collect(),
             links: vec![LinkFigures::default(); targets.len()],
             fans: vec![BTreeSet::new(); targets.len()],
+            credits: Vec::new(),
             figures: Figures { troubles: facts.troubles, ..Figures::default() },
         }
     }
@@ -221,12 +232,13 @@ impl<'a> Reckoning<'a> {
         });
     }
 
-    fn payments(&mut self, bindings: &[Binding<'a>], payments: &[&Payment]) {
+    fn payments(&mut self, bindings: &[Binding<'a>], payments: &[&'a Payment]) {
         let mut payments = payments.to_vec();
         payments.sort_by_key(|payment| payment.at);
         let mut bought = false;
         for payment in payments {
             let Some(binding) = self.in_force(bindings, payment.at) else { continue };
+            self.credits.push((&payment.transaction, binding.target));
             if !payment.is_back {
                 self.figures.revenue_cents.expected += payment.gross_cents;
             }
