@@ -22,6 +22,8 @@ pub(crate) struct Load {
     epoll: rustix::fd::OwnedFd,
     connections: Vec<Connection>,
     visitors: Visitors,
+    /// Sleeps until an answer comes, instead of looking again and again.
+    sleepy: bool,
     /// 302s since the connections were made, warm-up included.
     pub(crate) answered: u64,
 }
@@ -46,7 +48,12 @@ struct Connection {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Load {
-    pub(crate) fn connect(server: SocketAddr, count: usize, visitors: Visitors) -> io::Result<Self> {
+    pub(crate) fn connect(
+        server: SocketAddr,
+        count: usize,
+        visitors: Visitors,
+        sleepy: bool,
+    ) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut connections = Vec::with_capacity(count);
         for number in 0..count {
@@ -56,7 +63,7 @@ impl Load {
             epoll::add(&epoll, &stream, epoll::EventData::new_u64(number as u64), epoll::EventFlags::IN)?;
             connections.push(Connection { stream, asked: Instant::now(), got: Vec::with_capacity(4096) });
         }
-        Ok(Self { epoll, connections, visitors, answered: 0 })
+        Ok(Self { epoll, connections, visitors, sleepy, answered: 0 })
     }
 
     /// Gives the visitors back: the next round goes on with new ones.
@@ -88,8 +95,7 @@ impl Load {
                 Some(pace) if !over && !idle.is_empty() => pace.due.saturating_duration_since(now),
                 _ => PATIENCE,
             };
-            events.clear();
-            epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timespec(wait)))?;
+            self.wait(&mut events, wait)?;
             if events.is_empty() && wait == PATIENCE {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer for 10 seconds"));
             }
@@ -101,6 +107,17 @@ impl Load {
                     under_way -= 1;
                     idle.push(number);
                 }
+            }
+        }
+    }
+
+    fn wait(&self, events: &mut Vec<epoll::Event>, longest: Duration) -> io::Result<()> {
+        let (begun, pause) = (Instant::now(), if self.sleepy { longest } else { Duration::ZERO });
+        loop {
+            events.clear();
+            epoll::wait(&self.epoll, spare_capacity(events), Some(&timespec(pause)))?;
+            if !events.is_empty() || begun.elapsed() >= longest {
+                return Ok(());
             }
         }
     }
@@ -121,7 +138,7 @@ impl Load {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed a connection"));
         }
         connection.got.extend_from_slice(buffer.get(..read).unwrap_or_default());
-        if !whole(&connection.got)? {
+        if !whole(&connection.got, self.visitors.get_body())? {
             return Ok(None);
         }
         connection.got.clear();
@@ -157,13 +174,16 @@ fn timespec(span: Duration) -> Timespec {
 }
 
 /// Whether a 302 is complete, body included. Anything else is an error: the comparison would be of something else.
-fn whole(got: &[u8]) -> io::Result<bool> {
+fn whole(got: &[u8], body: bool) -> io::Result<bool> {
     const STATUS: &[u8] = b"HTTP/1.1 302 ";
     if got.len() >= STATUS.len() && !got.starts_with(STATUS) {
         let head = String::from_utf8_lossy(got.get(..64.min(got.len())).unwrap_or_default()).into_owned();
         return Err(io::Error::other(format!("not a 302: {head:?}")));
     }
     let Some(end) = got.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(false) };
+    if !body {
+        return Ok(true);
+    }
     let head = String::from_utf8_lossy(got.get(..end).unwrap_or_default());
     let length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;

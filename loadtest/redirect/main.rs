@@ -50,9 +50,30 @@ struct Options {
     /// Measure the edge only.
     #[arg(long)]
     alone: bool,
+    /// What the edge does about a click before it answers.
+    #[arg(long, value_enum, default_value_t = Log::Synced)]
+    log: Log,
+    /// Ask with HEAD: the edge answers from memory and keeps nothing, which shows what HTTP alone costs.
+    #[arg(long)]
+    head: bool,
+    /// Let the visitors sleep between answers. Their core is theirs: by default they look again at once, as if on another
+    /// machine, and no server pays for waking them.
+    #[arg(long)]
+    sleepy: bool,
     /// The child process.
     #[arg(long, hide = true)]
     serve: Option<PathBuf>,
+}
+
+/// What becomes of a click before its answer: only `synced` is the service's own, the others show what a part costs.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Log {
+    /// On disk, `fdatasync`.
+    Synced,
+    /// Written, synced within 50 ms.
+    Buffered,
+    /// Thrown away.
+    None,
 }
 
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -62,7 +83,7 @@ const LINKS_PER_SECOND: f64 = 250_000.0;
 fn main() -> ExitCode {
     let options = Options::parse();
     let outcome = match &options.serve {
-        Some(directory) => served::run(directory).map(|()| true),
+        Some(directory) => served::run(directory, options.log).map(|()| true),
         None => compare(&options),
     };
     match outcome {
@@ -82,23 +103,24 @@ fn compare(options: &Options) -> Result<bool, Box<dyn Error>> {
         None => tempfile::tempdir()?,
     };
     pin(options.server_core)?;
-    let mut edge = EdgeChild::start(&scratch.path().join("journal"))?;
+    let mut edge = EdgeChild::start(&scratch.path().join("journal"), options.log)?;
     let nginx = if options.alone { None } else { Some(Nginx::start(&options.nginx, scratch.path())?) };
     pin(options.client_core)?;
     println!("edge: idle at {} MiB", resident_mib(edge.id()).unwrap_or(0));
-    let mut visitors = Visitors::of(&served::link_id().to_string());
+    let mut visitors =
+        Visitors::of(if options.head { "HEAD" } else { "GET" }, &served::link_id().to_string());
     let mut answered = 0;
     println!("connections server   requests/s     p50 µs     p99 µs  CPU s/M  core busy  ratio");
     for &connections in &options.connections {
         let (mut ours, mut theirs) = (Total::new()?, Total::new()?);
         for _ in 0..options.rounds {
             edge.stock(((options.seconds + WARM_UP.as_secs_f64()) * LINKS_PER_SECOND) as u64)?;
-            let load = Load::connect(edge.address, connections, visitors)?;
+            let load = Load::connect(edge.address, connections, visitors, options.sleepy)?;
             let load = ours.round(load, edge.id(), options)?;
             answered += load.answered;
             visitors = load.into_visitors();
             if let Some(nginx) = &nginx {
-                let load = Load::connect(nginx.address, connections, visitors)?;
+                let load = Load::connect(nginx.address, connections, visitors, options.sleepy)?;
                 visitors = theirs.round(load, nginx.id(), options)?.into_visitors();
             }
         }
@@ -110,6 +132,9 @@ fn compare(options: &Options) -> Result<bool, Box<dyn Error>> {
     }
     println!("edge: {} MiB after {answered} visitors", resident_mib(edge.id()).unwrap_or(0));
     let books = edge.stop()?;
+    if options.head || options.log == Log::None {
+        return Ok(true);
+    }
     println!("answered with 302: {answered}; in the journal afterwards: {books:?}");
     let balanced = (books.clicks, books.distinct, books.repeats) == (answered, answered, 0);
     println!(

@@ -9,6 +9,7 @@ use std::{
     io::BufRead,
     net::SocketAddr,
     path::Path,
+    pin::Pin,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -17,19 +18,24 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use serde::{Deserialize, Serialize};
 use sl_core::{
     catalog::EdgeLink,
-    event::EventBody,
+    event::{Event, EventBody},
     ids::{LinkKind, PoolLinkId, SmartLinkId, TeamId},
     pool::{PoolLink, StockKey},
     time::{Clock, Timestamp},
 };
 use sl_edge::{Edge, EdgeConfig, EdgeParts, Geo, InstallationSecret, LinkTable, Stock, StockBlock, Window};
-use sl_journal::{Durability, Journal, JournalConfig};
+use sl_journal::{ClickLog, Durability, Fate, Journal, JournalConfig, LostReason, Ticket};
 use tokio_util::sync::CancellationToken;
+
+use crate::Log;
 
 /// The Smart Link of all visits.
 pub(crate) fn link_id() -> SmartLinkId {
     SmartLinkId::from_bytes([7; 16])
 }
+
+/// Visitors in the window at the start, and the most it holds.
+const REMEMBERED: usize = 1_000_000;
 
 /// What the journal holds after the end, read back from disk.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,6 +50,8 @@ pub(crate) struct Books {
     pub(crate) repeats: u64,
     /// Clicks answered before the disk had them, or not kept at all.
     pub(crate) unjournaled: u64,
+    /// Times the disk was asked to make records durable.
+    pub(crate) commits: u64,
 }
 
 /// The system's clock.
@@ -57,11 +65,24 @@ impl Clock for SystemClock {
     }
 }
 
-pub(crate) fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
+/// Keeps nothing.
+struct Nowhere;
+
+impl ClickLog for Nowhere {
+    fn append(&self, _: Event) -> Result<Ticket, LostReason> {
+        Ok(Ticket(0))
+    }
+
+    fn fate(&self, _: Ticket) -> Pin<Box<dyn Future<Output = Fate> + Send>> {
+        Box::pin(std::future::ready(Fate::Stored))
+    }
+}
+
+pub(crate) fn run(directory: &Path, log: Log) -> Result<(), Box<dyn Error>> {
     let metrics = PrometheusBuilder::new().install_recorder()?;
     let config = JournalConfig {
         dir: directory.to_owned(),
-        durability: Durability::Synced,
+        durability: if log == Log::Buffered { Durability::Buffered } else { Durability::Synced },
         max_disk: 32 << 30,
         ..JournalConfig::default()
     };
@@ -69,7 +90,11 @@ pub(crate) fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
     let stock = Stock::default();
     let links = LinkTable::new(stock.clone());
     links.replace(vec![link()]);
-    let window = Window::new(Duration::from_secs(6 * 3600), 4_000_000);
+    let window = Window::new(Duration::from_secs(6 * 3600), REMEMBERED);
+    // A service that has been up for a while: for everybody who comes, the one who came first is forgotten.
+    for visitor in 0..REMEMBERED as u128 {
+        window.probe(visitor << 64 | 1 << 63, SystemClock.now());
+    }
     let edge = Edge::bind(
         EdgeConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -78,7 +103,11 @@ pub(crate) fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
             ..EdgeConfig::default()
         },
         EdgeParts {
-            log: Arc::<Journal>::clone(&journal),
+            log: if log == Log::None {
+                Arc::new(Nowhere)
+            } else {
+                Arc::<Journal>::clone(&journal) as Arc<dyn ClickLog>
+            },
             links,
             geo: Geo::shipped(),
             window,
@@ -99,8 +128,10 @@ pub(crate) fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
     served.join().map_err(|_| "the edge panicked")??;
     journal.close()?;
     drop(journal);
-    let unjournaled = unjournaled(&metrics.render());
-    println!("{}", serde_json::to_string(&books(config, unjournaled)?)?);
+    let metrics = metrics.render();
+    let unjournaled = sum(&metrics, "smartlinks_clicks_unjournaled_total{");
+    let commits = sum(&metrics, "smartlinks_journal_sync_seconds_count");
+    println!("{}", serde_json::to_string(&Books { unjournaled, commits, ..books(config)? })?);
     Ok(())
 }
 
@@ -119,7 +150,7 @@ fn obey(stock: &Stock) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn books(config: JournalConfig, unjournaled: u64) -> Result<Books, Box<dyn Error>> {
+fn books(config: JournalConfig) -> Result<Books, Box<dyn Error>> {
     let journal = Journal::open(config, Arc::new(SystemClock))?;
     let (mut ids, mut links) = (HashSet::new(), HashSet::new());
     let (mut clicks, mut repeats) = (0, 0);
@@ -133,11 +164,19 @@ fn books(config: JournalConfig, unjournaled: u64) -> Result<Books, Box<dyn Error
         _ => {}
     })?;
     journal.close()?;
-    Ok(Books { clicks, distinct: ids.len() as u64, links: links.len() as u64, repeats, unjournaled })
+    Ok(Books {
+        clicks,
+        distinct: ids.len() as u64,
+        links: links.len() as u64,
+        repeats,
+        unjournaled: 0,
+        commits: 0,
+    })
 }
 
-fn unjournaled(metrics: &str) -> u64 {
-    let lines = metrics.lines().filter(|line| line.starts_with("smartlinks_clicks_unjournaled_total{"));
+/// The sum over all labels of one metric.
+fn sum(metrics: &str, name: &str) -> u64 {
+    let lines = metrics.lines().filter(|line| line.starts_with(name));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 

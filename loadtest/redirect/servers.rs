@@ -10,9 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::ValueEnum as _;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::served::Books;
+use crate::{Log, served::Books};
 
 /// Puts this thread, and what it starts from now on, on one core.
 pub(crate) fn pin(core: usize) -> Result<(), Box<dyn Error>> {
@@ -47,10 +48,12 @@ pub(crate) struct EdgeChild {
 }
 
 impl EdgeChild {
-    pub(crate) fn start(directory: &Path) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn start(directory: &Path, log: Log) -> Result<Self, Box<dyn Error>> {
+        let log = log.to_possible_value().ok_or("no such log")?;
         let mut child = Command::new(std::env::current_exe()?)
             .arg("--serve")
             .arg(directory)
+            .args(["--log", log.get_name()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

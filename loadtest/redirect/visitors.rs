@@ -4,6 +4,7 @@
 pub(crate) struct Visitors {
     templates: Vec<Template>,
     number: u64,
+    body: bool,
 }
 
 struct Template {
@@ -19,9 +20,14 @@ const AGENTS: usize = 64;
 
 impl Visitors {
     /// Everybody follows the same Smart Link.
-    pub(crate) fn of(link: &str) -> Self {
-        let templates = (0..AGENTS).map(|agent| Template::new(link, agent)).collect();
-        Self { templates, number: 0 }
+    pub(crate) fn of(method: &str, link: &str) -> Self {
+        let templates = (0..AGENTS).map(|agent| Template::new(method, link, agent)).collect();
+        Self { templates, number: 0, body: method != "HEAD" }
+    }
+
+    /// Whether answers have a body.
+    pub(crate) fn get_body(&self) -> bool {
+        self.body
     }
 
     /// The next visitor's request.
@@ -37,9 +43,9 @@ impl Visitors {
 }
 
 impl Template {
-    fn new(link: &str, agent: usize) -> Self {
+    fn new(method: &str, link: &str, agent: usize) -> Self {
         let text = format!(
-            "GET /go/{link}?fbclid=IwAR0aBcDeFgHiJkLmNoPqRsTuVwXyZ012345_{CLICK}&utm_source=meta&utm_campaign=spring \
+            "{method} /go/{link}?fbclid=IwAR0aBcDeFgHiJkLmNoPqRsTuVwXyZ012345_{CLICK}&utm_source=meta&utm_campaign=spring \
              HTTP/1.1\r\nHost: go.example.com\r\nX-Forwarded-For: {ADDRESS}\r\nUser-Agent: Mozilla/5.0 (iPhone; CPU \
              iPhone OS 18_{} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Instagram \
              {}.0.0.29.94 (iPhone15,2; iOS 18_1; en_US; en; scale=3.00; 1179x2556; 651234567)\r\nAccept: \

@@ -1,1 +1,130 @@
-//! breaker
+//! A breaker per destination: a receiver that keeps failing is asked less, and none of the others waits for it
+//! (ad-platforms 14, rule 4).
+
+use std::time::Duration;
+
+use crate::{retry::Outcome, time::Timestamp};
+
+/// Refusals of token or target in a row after which nothing more is sent until the destination is changed.
+const REFUSALS: u32 = 5;
+/// Failures in a row after which a receiver rests ...
+const FAILURES: u32 = 20;
+/// ... for this long; then one probe decides.
+const REST: Duration = Duration::from_secs(5 * 60);
+/// From this many failures in a row on, one request at a time.
+const SHAKY: u32 = 3;
+
+/// What may be sent to a destination now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// So many requests at once.
+    Open(usize),
+    /// Nothing before this time.
+    RestingUntil(Timestamp),
+    /// Nothing until the destination is changed: it refuses our token or target.
+    Held(Outcome),
+}
+
+/// The newest answers of one destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Breaker {
+    failures: u32,
+    refusals: u32,
+    rest_until: Option<Timestamp>,
+    held: Option<Outcome>,
+}
+
+impl Breaker {
+    /// Takes an outcome into account.
+    pub fn record(&mut self, outcome: Outcome, now: Timestamp) {
+        match outcome {
+            // It answered for itself: whatever it says about one event, it is alive.
+            Outcome::Delivered | Outcome::Payload => *self = Self::default(),
+            Outcome::Auth | Outcome::Config => {
+                self.refusals += 1;
+                if self.refusals >= REFUSALS {
+                    self.held = Some(outcome);
+                }
+            }
+            Outcome::Slow(hint) => {
+                let until = now.plus(hint.unwrap_or(REST).min(REST));
+                self.rest_until = Some(self.rest_until.map_or(until, |at| at.max(until)));
+            }
+            Outcome::Retry | Outcome::Ambiguous => {
+                self.refusals = 0;
+                self.failures = self.failures.saturating_add(1);
+                if self.failures >= FAILURES {
+                    self.rest_until = Some(now.plus(REST));
+                }
+            }
+        }
+    }
+
+    /// What may be sent at `now`, at most `width` requests at once.
+    #[must_use]
+    pub fn gate(&self, now: Timestamp, width: usize) -> Gate {
+        if let Some(outcome) = self.held {
+            return Gate::Held(outcome);
+        }
+        if let Some(until) = self.rest_until.filter(|until| *until > now) {
+            return Gate::RestingUntil(until);
+        }
+        Gate::Open(if self.failures >= SHAKY { 1 } else { width })
+    }
+
+    /// The destination was changed: everything is tried again.
+    pub fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn after(outcomes: impl IntoIterator<Item = Outcome>) -> Breaker {
+        let mut breaker = Breaker::default();
+        outcomes.into_iter().for_each(|outcome| breaker.record(outcome, NOW));
+        breaker
+    }
+
+    #[test]
+    fn five_refusals_hold_a_destination_until_it_is_changed() {
+        assert_eq!(after([Outcome::Auth; 4]).gate(NOW, 8), Gate::Open(8));
+        let mut held = after([Outcome::Auth; 5]);
+        assert_eq!(held.gate(NOW.plus(Duration::from_secs(86_400)), 8), Gate::Held(Outcome::Auth));
+        held.reset();
+        assert_eq!(held.gate(NOW, 8), Gate::Open(8));
+    }
+
+    #[test]
+    fn twenty_failures_rest_five_minutes_and_one_probe_decides() {
+        let mut breaker = after([Outcome::Retry; 20]);
+        let later = NOW.plus(REST);
+        assert_eq!(breaker.gate(NOW, 8), Gate::RestingUntil(later));
+        assert_eq!(breaker.gate(later, 8), Gate::Open(1), "a probe");
+        breaker.record(Outcome::Retry, later);
+        assert_eq!(breaker.gate(later, 8), Gate::RestingUntil(later.plus(REST)));
+        breaker.record(Outcome::Delivered, later.plus(REST));
+        assert_eq!(breaker.gate(later.plus(REST), 8), Gate::Open(8));
+    }
+
+    #[test]
+    fn a_shaky_receiver_is_asked_one_at_a_time() {
+        assert_eq!(after([Outcome::Ambiguous; 3]).gate(NOW, 8), Gate::Open(1));
+    }
+
+    #[test]
+    fn refusals_of_single_events_do_not_close_the_way_for_others() {
+        let mixed = (0..100).map(|n| if n % 4 == 3 { Outcome::Payload } else { Outcome::Auth });
+        assert_eq!(after(mixed).gate(NOW, 8), Gate::Open(8));
+    }
+
+    #[test]
+    fn a_throttled_destination_rests_as_it_asks() {
+        let hint = Duration::from_secs(30);
+        assert_eq!(after([Outcome::Slow(Some(hint))]).gate(NOW, 8), Gate::RestingUntil(NOW.plus(hint)));
+    }
+}

@@ -97,6 +97,8 @@ pub struct Job {
     pub occurred_at: Timestamp,
     /// When attribution decided it.
     pub created_at: Timestamp,
+    /// Set when our own rule says no from the start (a reason of ad-platforms 1.7): never due, shown as `skipped`.
+    pub skip: Option<String>,
 }
 
 /// Where a delivery stands (decisions 34).
@@ -183,7 +185,22 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of a job nobody has touched yet.
+    /// Of a job nobody has touched yet: due at once, or skipped from the start.
+    #[must_use]
+    pub fn of(job: &Job) -> Self {
+        let fresh = Self::fresh(job.created_at);
+        match &job.skip {
+            None => fresh,
+            Some(reason) => Self {
+                state: DeliveryState::Skipped,
+                next_attempt_at: None,
+                reason: Some(reason.clone()),
+                ..fresh
+            },
+        }
+    }
+
+    /// Of a job that is to be sent and that nobody has touched yet.
     #[must_use]
     pub fn fresh(created_at: Timestamp) -> Self {
         Self {

@@ -1,1 +1,220 @@
-//! matching
+//! When the matcher looks where (decisions 48, 50, 51): pure scheduling.
+//!
+//! A look reads one page of the platform's link list, about a hundred links that were handed out one after the other. Each
+//! link wants a look at certain ages; a page waits for the links that become due together, as long as none of them waits
+//! longer than until its next age but one. A link that has no neighbours in the same state waits for nobody.
+
+use std::time::Duration;
+
+use crate::{ids::LinkKind, pool::PoolFacts, time::Timestamp};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The times of looks and searches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looks {
+    /// Ages of a hand-out at which its page is looked at, ascending, before the look that follows the window. Default: 1,
+    /// 2, 5, 10, 20, 40, 80, 160 and 320 minutes.
+    pub ages: Vec<Duration>,
+    /// Times of the searches for a subscriber after the first one, ascending. Default: 30 s, 2 min, 10 min.
+    pub searches: Vec<Duration>,
+    /// Attribution window of links whose hand-out is not known (`attribution.window`).
+    pub window: Duration,
+    /// `pool.quarantine`.
+    pub quarantine: Duration,
+}
+
+impl Looks {
+    /// The default ages and searches with the configured times.
+    #[must_use]
+    pub fn new(window: Duration, quarantine: Duration) -> Self {
+        Self {
+            ages: [1, 2, 5, 10, 20, 40, 80, 160, 320].map(|minutes| MINUTE * minutes).to_vec(),
+            searches: vec![Duration::from_secs(30), MINUTE * 2, MINUTE * 10],
+            window,
+            quarantine,
+        }
+    }
+
+    /// All ages and searches shorter by `factor`, for a demonstration where people subscribe within seconds.
+    #[must_use]
+    pub fn faster(mut self, factor: u32) -> Self {
+        for span in self.ages.iter_mut().chain(&mut self.searches) {
+            *span /= factor.max(1);
+        }
+        self
+    }
+
+    /// The next look that a link wants; `None` when it has had its last one.
+    #[must_use]
+    pub fn next(&self, kind: LinkKind, facts: &PoolFacts) -> Option<Due> {
+        let looked = facts.last_look_at;
+        let wanted = |at: Timestamp| looked.is_none_or(|look| look < at);
+        let orphaned = facts.orphaned_at.map(|at| at.plus(self.window));
+        let given = facts.given.map(|given| given.last_hit_at.plus(given.window));
+        let ends = given.max(orphaned)?;
+        if let Some(given) = facts.given {
+            let from = given.last_hit_at;
+            let mut ages = self.ages.iter().copied().filter(|age| *age < given.window);
+            if let Some(age) = ages.find(|age| wanted(from.plus(*age))) {
+                let next_but_one = ages.nth(1).unwrap_or(given.window).max(age);
+                return Some(Due { at: from.plus(age), latest: from.plus(next_but_one) });
+            }
+        }
+        if wanted(ends) {
+            return Some(Due { at: ends, latest: ends.plus(self.patience(self.window)) });
+        }
+        let free_at = ends.plus(self.quarantine);
+        let may_recycle = kind == LinkKind::TrackingLink && facts.used_at.is_none();
+        (may_recycle && wanted(free_at))
+            .then(|| Due { at: free_at, latest: free_at.plus(self.patience(self.quarantine)) })
+    }
+
+    /// How long a look that nobody waits for may be shared.
+    fn patience(&self, span: Duration) -> Duration {
+        span / 8
+    }
+
+    /// Times at which a subscriber is searched for whose webhook was applied at `known_at`.
+    fn times(&self, known_at: Timestamp, debounce: Duration) -> impl Iterator<Item = Timestamp> {
+        let first = known_at.plus(debounce);
+        std::iter::once(first).chain(self.searches.iter().map(move |span| first.plus(*span)))
+    }
+
+    /// When to search next, the last search having begun at `searched_at`; `None` after the last one: the subscriber is
+    /// left to the schedule.
+    #[must_use]
+    pub fn next_search(
+        &self,
+        known_at: Timestamp,
+        debounce: Duration,
+        searched_at: Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        self.times(known_at, debounce).find(|at| searched_at.is_none_or(|searched| searched < *at))
+    }
+}
+
+/// A look that a link wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// From then on.
+    pub at: Timestamp,
+    /// No later than that, so that others on the page can share the look.
+    pub latest: Timestamp,
+}
+
+/// When a page is looked at: as late as the most impatient of its links allows, but no later than the last that can
+/// share becomes due. `None` when nobody on it wants a look.
+#[must_use]
+pub fn page_due(links: impl Iterator<Item = Due> + Clone) -> Option<Timestamp> {
+    let latest = links.clone().map(|due| due.latest).min()?;
+    links.map(|due| due.at).filter(|at| *at <= latest).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ids::ClickId, pool::Given};
+
+    const WINDOW: Duration = Duration::from_secs(6 * 3600);
+    const QUARANTINE: Duration = Duration::from_secs(24 * 3600);
+
+    fn minutes(count: i64) -> Timestamp {
+        Timestamp(count * 60_000)
+    }
+
+    fn looks() -> Looks {
+        Looks::new(WINDOW, QUARANTINE)
+    }
+
+    fn given(at: Timestamp) -> PoolFacts {
+        let click = ClickId::from_bytes([7; 16]);
+        PoolFacts {
+            given: Some(Given { click, at, last_hit_at: at, window: WINDOW }),
+            ..PoolFacts::default()
+        }
+    }
+
+    /// Looks as soon as one is wanted.
+    fn timeline(kind: LinkKind, mut facts: PoolFacts) -> Vec<i64> {
+        let mut times = Vec::new();
+        while let Some(due) = looks().next(kind, &facts) {
+            assert!(due.at <= due.latest);
+            times.push(due.at.0 / 60_000);
+            facts.last_look_at = Some(due.at);
+        }
+        times
+    }
+
+    #[test]
+    fn a_link_is_looked_at_at_every_age_after_its_window_and_after_its_quarantine() {
+        let ages = [1, 2, 5, 10, 20, 40, 80, 160, 320];
+        let all = |rest: &[i64]| [&ages[..], rest].concat();
+        assert_eq!(timeline(LinkKind::TrackingLink, given(minutes(0))), all(&[360, 1800]));
+        assert_eq!(timeline(LinkKind::FreeTrial, given(minutes(0))), all(&[360]));
+        let used = PoolFacts { used_at: Some(minutes(1)), ..given(minutes(0)) };
+        assert_eq!(timeline(LinkKind::TrackingLink, used), all(&[360]));
+    }
+
+    #[test]
+    fn an_orphan_is_looked_at_when_its_unknown_visitor_can_do_nothing_more() {
+        let facts = PoolFacts { orphaned_at: Some(minutes(0)), ..PoolFacts::default() };
+        assert_eq!(timeline(LinkKind::TrackingLink, facts), [360, 1800]);
+        assert_eq!(timeline(LinkKind::TrackingLink, PoolFacts::default()), [0_i64; 0]);
+    }
+
+    #[test]
+    fn another_hit_begins_the_ages_anew() {
+        let mut facts = given(minutes(0));
+        facts.last_look_at = Some(minutes(40));
+        if let Some(given) = &mut facts.given {
+            given.last_hit_at = minutes(60);
+        }
+        assert_eq!(looks().next(LinkKind::TrackingLink, &facts).map(|due| due.at), Some(minutes(61)));
+    }
+
+    #[test]
+    fn a_late_look_serves_every_age_it_has_passed() {
+        let facts = PoolFacts { last_look_at: Some(minutes(11)), ..given(minutes(0)) };
+        assert_eq!(
+            looks().next(LinkKind::TrackingLink, &facts),
+            Some(Due { at: minutes(20), latest: minutes(80) })
+        );
+    }
+
+    #[test]
+    fn a_lone_link_waits_for_nobody_and_neighbours_share() {
+        let next = |at| looks().next(LinkKind::TrackingLink, &given(at)).unwrap();
+        assert_eq!(page_due([next(minutes(0))].into_iter()), Some(minutes(1)));
+        let near = [next(Timestamp(0)), next(Timestamp(30_000)), next(Timestamp(45_000))];
+        assert_eq!(page_due(near.into_iter()), Some(Timestamp(105_000)), "all three together");
+        let far = [next(minutes(0)), next(minutes(5))];
+        assert_eq!(
+            page_due(far.into_iter()),
+            Some(minutes(1)),
+            "the second would come too late for the first"
+        );
+        assert_eq!(page_due(std::iter::empty()), None);
+    }
+
+    #[test]
+    fn a_subscriber_is_searched_for_four_times() {
+        let (known, debounce) = (minutes(0), Duration::from_secs(2));
+        let mut times = Vec::new();
+        let mut searched = None;
+        while let Some(at) = looks().next_search(known, debounce, searched) {
+            times.push(at.0 / 1000);
+            searched = Some(at);
+        }
+        assert_eq!(times, [2, 32, 122, 602]);
+        assert_eq!(looks().next_search(known, debounce, Some(minutes(3))), Some(Timestamp(602_000)));
+    }
+
+    #[test]
+    fn a_demonstration_can_be_faster() {
+        let fast = looks().faster(60);
+        assert_eq!(fast.ages.first(), Some(&Duration::from_secs(1)));
+        assert_eq!(fast.searches.first(), Some(&Duration::from_millis(500)));
+        assert_eq!(fast.window, WINDOW);
+    }
+}

@@ -1,1 +1,165 @@
-//! template
+//! Postback templates: `{name}` in URL, body and header values (contract C).
+//!
+//! One pass: a substituted value is never scanned again. A known variable without a value is empty, an unknown `{word}`
+//! stays as it is written, so that the braces of a JSON body survive.
+
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// Everything but RFC 3986's unreserved characters (contract C.4).
+const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How a value is written into its surroundings (contract C.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// Percent-encoded: URLs and form bodies.
+    Percent,
+    /// The inside of a JSON string; text that is not ASCII stays UTF-8.
+    Json,
+    /// As it is.
+    Raw,
+    /// A header value: control characters are dropped.
+    Header,
+}
+
+/// Renders `template`. `value` answers `None` for a name it does not know.
+#[must_use]
+pub fn render<'v>(
+    template: &str,
+    encoding: Encoding,
+    value: impl Fn(&str) -> Option<Cow<'v, str>>,
+) -> String {
+    let mut out = String::with_capacity(template.len() * 2);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        match after.split_once('}').filter(|(name, _)| is_name(name)) {
+            Some((name, behind)) => {
+                match value(name) {
+                    Some(value) => push(&mut out, &value, encoding),
+                    None => out.extend(["{", name, "}"]),
+                }
+                rest = behind;
+            }
+            None => {
+                out.push('{');
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The encoding of a body (contract C.4): by the configured `Content-Type`, else JSON when it looks like it, else raw.
+#[must_use]
+pub fn body_encoding(template: &str, content_type: Option<&str>) -> Encoding {
+    let content_type = content_type.unwrap_or_default().to_ascii_lowercase();
+    if content_type.contains("application/x-www-form-urlencoded") {
+        return Encoding::Percent;
+    }
+    let looks_like_json = template.trim_start().starts_with(['{', '[']) && content_type.is_empty();
+    // Without any type the rendered text decides its own: what is no JSON is sent as a form (contract C.4, default type).
+    match (content_type.contains("json") || looks_like_json, content_type.is_empty()) {
+        (true, _) => Encoding::Json,
+        (false, true) => Encoding::Percent,
+        (false, false) => Encoding::Raw,
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+fn push(out: &mut String, value: &str, encoding: Encoding) {
+    match encoding {
+        Encoding::Percent => out.extend(utf8_percent_encode(value, NOT_UNRESERVED)),
+        Encoding::Raw => out.push_str(value),
+        Encoding::Header => out.extend(value.chars().filter(|char| !char.is_control())),
+        Encoding::Json => {
+            // Serialising text can't fail; its quotes are the template's.
+            let quoted = serde_json::to_string(value).unwrap_or_default();
+            out.push_str(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn values(name: &str) -> Option<Cow<'static, str>> {
+        match name {
+            "name" => Some(Cow::Borrowed("Jürgen & Co/{click_id}")),
+            "at" => Some(Cow::Borrowed("2026-01-04T04:40:40+00:00")),
+            "quote" => Some(Cow::Borrowed("g-\"1\"\n")),
+            "fan_sent_1_message" => Some(Cow::Borrowed("one")),
+            "empty" => Some(Cow::Borrowed("")),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_value_is_never_scanned_again() {
+        assert_eq!(render("{name}", Encoding::Raw, values), "Jürgen & Co/{click_id}");
+    }
+
+    #[test]
+    fn urls_take_only_unreserved_characters_as_they_are() {
+        assert_eq!(
+            render("?a={name}&t={at}&e={empty}&x={unknown}", Encoding::Percent, values),
+            "?a=J%C3%BCrgen%20%26%20Co%2F%7Bclick_id%7D&t=2026-01-04T04%3A40%3A40%2B00%3A00&e=&x={unknown}"
+        );
+    }
+
+    #[test]
+    fn the_braces_of_a_json_body_survive() {
+        let template = r#"{"a":{"b":"{quote}"},"c":[{}],"d":"{fan_sent_1_message}"}"#;
+        let body = render(template, Encoding::Json, values);
+        assert_eq!(body, r#"{"a":{"b":"g-\"1\"\n"},"c":[{}],"d":"one"}"#);
+    }
+
+    #[test]
+    fn a_header_value_can_not_end_its_line() {
+        assert_eq!(render("x{quote}y", Encoding::Header, values), "xg-\"1\"y");
+    }
+
+    #[test]
+    fn the_body_is_encoded_as_its_type_asks() {
+        for (template, content_type, want) in [
+            ("{\"a\":1}", None, Encoding::Json),
+            ("[1]", None, Encoding::Json),
+            ("a={name}", None, Encoding::Percent),
+            ("a={name}", Some("application/x-www-form-urlencoded; charset=utf-8"), Encoding::Percent),
+            ("a", Some("application/vnd.api+JSON"), Encoding::Json),
+            ("{name}", Some("text/plain"), Encoding::Raw),
+        ] {
+            assert_eq!(body_encoding(template, content_type), want, "{template} {content_type:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_without_known_names_stays_as_it_is(text in "[a-z{}\" ]{0,40}") {
+            prop_assert_eq!(render(&text, Encoding::Json, |_| None), text);
+        }
+
+        #[test]
+        fn a_json_body_stays_json_whatever_the_value(value in any::<String>()) {
+            let body = render("{\"a\":\"{v}\"}", Encoding::Json, |name| (name == "v").then(|| Cow::Borrowed(&*value)));
+            let read: serde_json::Value = serde_json::from_str(&body).unwrap();
+            prop_assert_eq!(read["a"].as_str(), Some(&*value));
+        }
+
+        #[test]
+        fn a_query_value_reads_back(value in any::<String>()) {
+            let url = render("v={v}", Encoding::Percent, |name| (name == "v").then(|| Cow::Borrowed(&*value)));
+            let mut read = form_urlencoded::parse(url.as_bytes());
+            prop_assert_eq!(read.next().map(|(_, value)| value.into_owned()), Some(value));
+        }
+    }
+}

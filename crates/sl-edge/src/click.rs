@@ -2,6 +2,7 @@
 
 mod answer;
 mod client;
+mod commits;
 mod facts;
 mod redirect;
 mod route;
@@ -11,6 +12,7 @@ mod worker;
 
 pub(crate) use answer::{HEADER_TOO_SLOW, TOO_MANY_CONNECTIONS};
 pub(crate) use client::Proxies;
+pub(crate) use commits::Watch;
 pub(crate) use route::respond;
 pub(crate) use waiting::Answering;
 pub(crate) use worker::{Shared, Worker};

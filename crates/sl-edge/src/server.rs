@@ -3,6 +3,7 @@
 mod accept;
 mod connection;
 mod drain;
+mod roster;
 mod socket;
 
 use std::{

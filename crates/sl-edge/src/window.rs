@@ -6,13 +6,12 @@
 //! finds the first, and its record follows in the journal.
 //!
 //! It holds `edge.window_entries` visitors; past that the oldest leave first, counted (decisions 6). After a start it is
-//! rebuilt from the journal before the edge listens. Full, it takes about 350 bytes per visitor: a record shared by two
-//! keys (fingerprint and cookie) of 32 bytes each, and their places in the order of age.
+//! rebuilt from the journal before the edge listens. Full, it takes about 300 bytes per visitor: a record shared by two
+//! keys (fingerprint and cookie), and their rows in the order of age.
 
 use std::{
-    collections::{HashMap, VecDeque},
     fmt,
-    hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState},
+    hash::{BuildHasher, RandomState},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -23,17 +22,19 @@ use std::{
 use http::HeaderValue;
 use parking_lot::Mutex;
 use sl_core::{
-    click::{Click, Rung, VisitorId},
+    click::{Rung, VisitorId},
     ids::{ClickId, PoolLinkId, SmartLinkId},
     time::Timestamp,
     visitor::Target,
 };
 
 mod rebuild;
+mod shard;
 #[cfg(test)]
 mod tests;
 
 pub use rebuild::Rebuild;
+use shard::Shard;
 
 /// What is remembered of a click.
 pub(crate) struct Remembered {
@@ -50,23 +51,6 @@ pub(crate) struct Remembered {
     pub(crate) own: Option<HeaderValue>,
     /// The journal has it for certain.
     pub(crate) stored: AtomicBool,
-}
-
-impl Remembered {
-    /// Of a click just minted; `own` is where its own link leads.
-    pub(crate) fn of(click: &Click, target: Target, own: Option<HeaderValue>) -> Self {
-        Self {
-            click: click.id,
-            at: click.at,
-            target,
-            daily: click.visitor.daily,
-            given: click.visitor.given,
-            rung: click.rung,
-            pool_link: click.pool_link,
-            own,
-            stored: AtomicBool::new(false),
-        }
-    }
 }
 
 /// By what a visitor shows itself.
@@ -99,13 +83,6 @@ struct Inner {
     shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
     evicted: AtomicU64,
-}
-
-#[derive(Default)]
-struct Shard {
-    found: HashMap<u64, (VisitorId, Arc<Remembered>), BuildHasherDefault<AlreadyHashed>>,
-    /// Keys by age.
-    order: VecDeque<(u64, Timestamp)>,
 }
 
 /// Fingerprint and cookie.
@@ -146,7 +123,7 @@ impl Window {
     /// Keys held, up to two per visitor.
     #[must_use]
     pub fn keys(&self) -> usize {
-        self.0.shards.iter().map(|shard| shard.lock().found.len()).sum()
+        self.0.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 
     /// Keys that left before their time because the window was full.
@@ -217,10 +194,7 @@ impl Window {
     pub(crate) fn withdraw(&self, entry: &Arc<Remembered>) {
         for visitor in [Some(entry.daily), entry.given].into_iter().flatten() {
             let key = self.key(visitor, entry.target);
-            let mut shard = self.shard(key).lock();
-            if shard.found.get(&key).is_some_and(|(_, found)| Arc::ptr_eq(found, entry)) {
-                shard.found.remove(&key);
-            }
+            self.shard(key).lock().forget(key, entry);
         }
     }
 
@@ -255,59 +229,5 @@ fn same(seen: &Seen, found: &Remembered) -> bool {
     match (seen.came_with, found.given) {
         (Some(came_with), Some(given)) => came_with == given,
         _ => true,
-    }
-}
-
-impl Shard {
-    fn get(
-        &self,
-        key: u64,
-        visitor: VisitorId,
-        target: Target,
-        now: Timestamp,
-        span: Duration,
-    ) -> Option<&Arc<Remembered>> {
-        let (whose, found) = self.found.get(&key)?;
-        let fresh = now.since(found.at) < span;
-        (fresh && *whose == visitor && found.target == target).then_some(found)
-    }
-
-    fn put(&mut self, key: u64, visitor: VisitorId, entry: &Arc<Remembered>, window: &Inner, now: Timestamp) {
-        self.found.insert(key, (visitor, Arc::clone(entry)));
-        self.order.push_back((key, entry.at));
-        while let Some(&(oldest, at)) = self.order.front() {
-            let over = now.since(at) >= window.span;
-            if !over && self.order.len() <= window.bound {
-                break;
-            }
-            self.order.pop_front();
-            // A newer click may have taken its place under the same key.
-            if self.found.get(&oldest).is_some_and(|(_, found)| found.at == at) {
-                self.found.remove(&oldest);
-                if !over {
-                    window.evicted.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        }
-    }
-}
-
-/// Keys come out of a keyed hash already.
-#[derive(Default)]
-struct AlreadyHashed(u64);
-
-impl Hasher for AlreadyHashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key;
     }
 }

@@ -1,8 +1,15 @@
 //! The append side: hand a record over, learn its fate.
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
 
 use sl_core::event::Event;
+
+use crate::codec::ClickView;
 
 /// Takes records. The hot path calls [`ClickLog::append`], which never waits for the disk.
 pub trait ClickLog: Send + Sync + 'static {
@@ -15,6 +22,34 @@ pub trait ClickLog: Send + Sync + 'static {
     /// Resolves once the record is on disk as durably as configured, or is known to be lost. Dropping the future
     /// cancels nothing: the record stays on its way.
     fn fate(&self, ticket: Ticket) -> Pin<Box<dyn Future<Output = Fate> + Send>>;
+
+    /// As [`ClickLog::append`], but the record may wait for company: whoever calls this calls [`ClickLog::release`]
+    /// before it does anything that takes time. One wake of the writer then serves every record of a turn.
+    ///
+    /// # Errors
+    /// As [`ClickLog::append`].
+    fn append_held(&self, event: Event) -> Result<Ticket, LostReason> {
+        self.append(event)
+    }
+
+    /// As [`ClickLog::append_held`], of a click whose parts are still where they were read.
+    ///
+    /// # Errors
+    /// As [`ClickLog::append`].
+    fn append_click_held(&self, click: &ClickView<'_>) -> Result<Ticket, LostReason> {
+        self.append_held(click.to_event())
+    }
+
+    /// Sends every held record on its way.
+    fn release(&self) {}
+
+    /// The fate as far as it is known now, without waiting.
+    fn fate_now(&self, ticket: Ticket) -> Option<Fate> {
+        match self.fate(ticket).as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(fate) => Some(fate),
+            Poll::Pending => None,
+        }
+    }
 }
 
 /// Names a record on its way to disk: its sequence number.

@@ -1,1 +1,27 @@
-//! sl-postback
+//! Deliveries: what happened is told to ad platforms and to buyers' own URLs, once, well formed, and again while the
+//! receiver would still take it (architecture 6).
+//!
+//! * [`platform`], [`platforms`]: an ad platform is one file · [`generic`]: postback templates · `render`: from a job to the
+//!   request that is stored
+//! * [`worker`]: lanes over the outbox · `lane`: one destination · `mending`: changed destinations go on · `tester`: test events
+//! * [`egress`]: where deliveries never go · [`sender`]: one request
+//!
+//! This crate never decides what is told to whom: that is chosen in attribution's step.
+
+pub mod egress;
+pub mod generic;
+mod lane;
+mod mending;
+pub mod platform;
+pub mod platforms;
+mod render;
+pub mod sender;
+mod target;
+mod tester;
+pub mod worker;
+
+pub use egress::{BadException, Egress, Forbidden};
+pub use platform::AdPlatform;
+pub use platforms::{Meta, Platforms};
+pub use tester::Tester;
+pub use worker::{Chance, Worker, WorkerSettings};

@@ -1,8 +1,9 @@
 //! The commands (surface 1).
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use url::Url;
 
 /// Self-hosted Smart Links: know which ad brought which subscriber, to the cent.
 #[derive(Debug, Parser)]
@@ -20,6 +21,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// The whole system at work on simulated people, with nothing configured; exit 1 if its numbers do not balance.
+    Demo(Demo),
     /// Run the service.
     Serve {
         /// Roles of this process, separated by commas; embedded storage knows "all" only.
@@ -36,6 +39,74 @@ pub(crate) enum Command {
     /// Look at the write-ahead journal.
     #[command(subcommand)]
     Journal(Journal),
+    /// One simulator on its own, until Ctrl-C.
+    #[command(subcommand)]
+    Sim(Sim),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Stop after this time (`30s`, `2m`), settle, and print the summary; without it, run until Ctrl-C.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) run_for: Option<Duration>,
+    /// New visitors per second.
+    #[arg(long, default_value_t = 20.0, value_parser = parse_rate)]
+    pub(crate) rate: f64,
+    /// The same seed gives the same people.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Keep the data here instead of in a temporary directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Address of the redirector; a free port by default.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) edge: SocketAddr,
+    /// Address of API and dashboard; a free port by default.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) admin: SocketAddr,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sim {
+    /// A creator platform with its API: links, subscribers, money, signed webhooks. `GET /_sim/state` shows its figures.
+    Platform {
+        /// Address to listen on.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8090")]
+        listen: SocketAddr,
+        /// Where webhooks go, such as http://127.0.0.1:8081/webhooks/onlyfansapi.
+        #[arg(long, value_name = "URL")]
+        webhook: Option<Url>,
+        /// Signing secret of the webhooks (`platform.webhook_secrets`).
+        #[arg(long, default_value = "simulated-secret")]
+        webhook_secret: String,
+        /// The key it accepts (`platform.api_key`).
+        #[arg(long, default_value = "simulated-key")]
+        api_key: String,
+        /// Handles of its creators; their accounts are `acct_{handle}`.
+        #[arg(long = "creator", value_name = "HANDLE", default_value = "nova.example")]
+        creators: Vec<String>,
+        /// The same seed makes the same choices.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Each webhook once, in order, at once.
+        #[arg(long)]
+        well_behaved: bool,
+    },
+    /// Ad platforms and a postback receiver that validate what they get. `GET /_sim/state` shows their figures.
+    Ads {
+        /// Address to listen on.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8091")]
+        listen: SocketAddr,
+    },
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 30s or 2m"))
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "it is a number of visitors per second".to_owned())?;
+    if rate > 0.0 && rate <= 2000.0 { Ok(rate) } else { Err("it is above 0 and at most 2000".to_owned()) }
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,7 @@
 mod cli;
 mod clock;
 mod config;
+mod demo;
 mod failure;
 mod inspect;
 mod keys;
@@ -12,6 +13,7 @@ mod metrics;
 mod secrets;
 mod serve;
 mod service;
+mod sim;
 
 use std::{path::Path, process::ExitCode};
 
@@ -48,6 +50,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::CheckConfig => check_config(file),
         Command::Journal(command) => inspect::run(command, json),
         Command::Keys(command) => runtime()?.block_on(keys::run(&load(file)?, command, json)),
+        Command::Demo(args) => runtime()?.block_on(demo::run(&args, json)),
+        Command::Sim(sim) => runtime()?.block_on(sim::run(sim)),
         Command::Serve { roles } => {
             let config = load(file)?;
             serve::check_roles(&roles)?;

@@ -2,7 +2,11 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{config::Config, failure::Failure, service::Service};
+use crate::{
+    config::Config,
+    failure::Failure,
+    service::{Service, creators::Pace},
+};
 
 /// Embedded storage knows one set of roles (decisions 10).
 ///
@@ -28,8 +32,9 @@ pub(crate) fn check_roles(roles: &str) -> Result<(), Failure> {
 /// [`Failure::Run`] when it can't start, a role fails, or the last sync does.
 pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
+    let pace = Pace::default();
     let mut service = tokio::select! {
-        started = Service::start(config) => started?,
+        started = Service::start(config, &pace) => started?,
         () = signals.next() => return Ok(()),
     };
     if let Some(secret) = &service.owner_key {

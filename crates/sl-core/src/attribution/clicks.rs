@@ -43,6 +43,7 @@ impl Decider<'_> {
             link: click.link,
             ecid: derive::ecid(click.params.ecid.as_deref()),
             at: click.at,
+            clicked: click.at,
             window: u32::try_from(click.window.as_secs()).unwrap_or(u32::MAX),
         };
         hit.original = self.original(&hit, &visitor, &click.visitor);
@@ -52,13 +53,21 @@ impl Decider<'_> {
         let early = self.hold(own, &hit, who, &click.visitor, &mut visitor);
         let gross = 1 + u32::try_from(early.len()).unwrap_or(u32::MAX);
         for repeat in &early {
-            insert_hit(&mut visitor.hits, Hit { at: repeat.at, ..hit });
+            let (by, hit) = (Who::of(&repeat.visitor), Hit { at: repeat.at, ..hit });
+            if by == who {
+                insert_hit(&mut visitor.hits, hit);
+            } else {
+                self.note_hit(by, hit);
+            }
         }
         if own.is_none() && gross > 1 {
             set_gross(&mut visitor, click.id, gross);
         }
         self.memory.put(&visitor_key, visitor);
         self.see_print(&click.visitor, (!is_duplicate).then_some(&hit));
+        for repeat in &early {
+            self.see_print(&repeat.visitor, None);
+        }
         self.effects.row(ClickRow { click: click.clone(), gross_clicks: gross, is_duplicate });
         self.clicks.person(click, is_duplicate);
         if !is_duplicate {
@@ -82,7 +91,20 @@ impl Decider<'_> {
         visitor_keys: &VisitorKeys,
         visitor: &mut VisitorRecord,
     ) -> Vec<Repeat> {
-        let Some(link) = own else { return take_early(&mut visitor.early, hit.row) };
+        let Some(link) = own else {
+            let mut early = take_early(&mut visitor.early, hit.row);
+            if let Some(given) = visitor_keys.given.map(Who::Cookie).filter(|given| *given != who) {
+                let key = Key::Visitor(self.account.clone(), given);
+                let mut other: VisitorRecord = self.memory.take(&key);
+                let more = take_early(&mut other.early, hit.row);
+                if !more.is_empty() {
+                    self.memory.put(&key, other);
+                    early.extend(more);
+                    early.sort_by_key(|repeat| repeat.at);
+                }
+            }
+            return early;
+        };
         let key = Key::Holder(self.account.clone(), link);
         let mut record: HolderRecord = self.memory.take(&key);
         let early = take_early(&mut record.early, hit.row);
@@ -113,15 +135,10 @@ impl Decider<'_> {
     fn original(&mut self, hit: &Hit, visitor: &VisitorRecord, keys: &VisitorKeys) -> Option<ClickId> {
         let window = self.rules.visitor_window;
         let near = |at: Timestamp| at.since(hit.at).max(hit.at.since(at)) < window;
-        // The first hit of a row is its click: the visitor window does not slide.
-        let mut first: Vec<&Hit> = Vec::new();
-        for other in &visitor.hits {
-            let same = other.original.is_none() && other.link == hit.link && other.ecid == hit.ecid;
-            if same && first.iter().all(|known| known.row != other.row) {
-                first.push(other);
-            }
-        }
-        if let Some(other) = first.iter().find(|other| near(other.at)) {
+        let same =
+            |other: &&Hit| other.original.is_none() && (other.link, other.ecid) == (hit.link, hit.ecid);
+        let rows = visitor.hits.iter().filter(same).filter(|other| near(other.clicked));
+        if let Some(other) = rows.min_by_key(|other| other.clicked) {
             return Some(other.row);
         }
         let key = Key::Print(self.account.clone(), keys.lasting?);
@@ -137,15 +154,19 @@ impl Decider<'_> {
         let who = Who::of(&repeat.visitor);
         let Some(base) = self.raise(repeat, who) else { return };
         let hit = Hit { at: repeat.at, ..base };
-        let key = Key::Visitor(self.account.clone(), who);
-        let mut visitor: VisitorRecord = self.memory.take(&key);
-        insert_hit(&mut visitor.hits, hit);
-        self.memory.put(&key, visitor);
+        self.note_hit(who, hit);
         self.see_print(&repeat.visitor, None);
         self.moves(&hit, &repeat.visitor);
         if let Some(link) = repeat.pool_link {
             self.retry_pending(link);
         }
+    }
+
+    fn note_hit(&mut self, who: Who, hit: Hit) {
+        let key = Key::Visitor(self.account.clone(), who);
+        let mut visitor: VisitorRecord = self.memory.take(&key);
+        insert_hit(&mut visitor.hits, hit);
+        self.memory.put(&key, visitor);
     }
 
     /// Counts the repeat on its row and returns the row's click; `None` when that is still to come.
@@ -184,7 +205,8 @@ impl Decider<'_> {
                 return Some(base);
             }
         }
-        let key = Key::Visitor(self.account.clone(), who);
+        // The click will be known by the cookie it gave: what the browser came with now may be an older one.
+        let key = Key::Visitor(self.account.clone(), given.unwrap_or(who));
         let mut visitor: VisitorRecord = self.memory.take(&key);
         push_early(&mut visitor.early, repeat);
         self.memory.put(&key, visitor);

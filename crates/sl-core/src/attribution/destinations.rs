@@ -95,6 +95,15 @@ fn wants(platform: PlatformKind, events: &EventMap, kind: DeliveryKind) -> bool 
     }
 }
 
+/// Why a pixel is not told of somebody who came without a click (decisions 55): there is nothing to know the person by
+/// (ad-platforms 1.7).
+fn without_click(platform: PlatformKind) -> &'static str {
+    match platform {
+        PlatformKind::Creatortraffic => "missing_click_id",
+        PlatformKind::Meta | PlatformKind::Tiktok | PlatformKind::Snapchat => "insufficient_user_data",
+    }
+}
+
 impl Decider<'_> {
     /// Jobs of a click by a person (contract I.26: never of bots and duplicates).
     pub(super) fn tell_click(&mut self, click: ClickId, link: SmartLinkId, at: Timestamp) {
@@ -120,20 +129,24 @@ impl Decider<'_> {
         if let Some(kind) = pixel_kind(conversion) {
             let pixels = destinations.pixels(conversion.link).iter();
             let wanting = pixels.filter(|(_, platform, events)| wants(*platform, events, kind));
-            told.extend(wanting.map(|(pixel, ..)| (Destination::Pixel(*pixel), kind)));
+            told.extend(wanting.map(|(pixel, platform, _)| {
+                let skip = conversion.click.is_none().then(|| without_click(*platform).to_owned());
+                (Destination::Pixel(*pixel), kind, skip)
+            }));
         }
         for postback in destinations.postbacks(conversion.team) {
             if postback.scope.covers(conversion.link) && postback.conversion_types.contains(&conversion.kind)
             {
-                told.push((Destination::Postback(postback.id), postback_kind(conversion.kind)));
+                told.push((Destination::Postback(postback.id), postback_kind(conversion.kind), None));
             }
         }
-        for (destination, kind) in told {
+        for (destination, kind, skip) in told {
             let job = self.job(conversion.link, destination, kind, conversion.id.to_string(), conversion.at);
             self.effects.job(Job {
                 conversion: Some(conversion.id),
                 click: conversion.click,
                 fan: Some(conversion.fan.clone()),
+                skip,
                 ..job
             });
         }
@@ -161,6 +174,7 @@ impl Decider<'_> {
             fan: None,
             occurred_at,
             created_at: self.at,
+            skip: None,
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct Counts {
     pub jumps: u64,
     /// Dates further ahead than 5 minutes, taken as now.
     pub future_dates: u64,
-    /// Transactions whose webhook and reconciliation disagree.
+    /// Transactions about which two words disagree: webhook and reconciliation, or an earlier and a later webhook.
     pub differences: u64,
     /// Held things given up because a fan had too many.
     pub dropped: u64,

@@ -1,7 +1,7 @@
 //! What is remembered for a time only: a queue of keys per account, in pages, worked off a little at each event.
 
 use super::{
-    Decider,
+    Decider, HOLD_SUBSCRIBER,
     key::Key,
     record::{FanRecord, HolderRecord, PageRecord, PrintRecord},
 };
@@ -92,8 +92,10 @@ impl Decider<'_> {
             Key::Fan(..) => {
                 let mut record: Box<FanRecord> = self.memory.take(key);
                 record.held.retain(|held| held.until() > now);
-                let empty = record.touches.is_empty() && record.held.is_empty() && record.undated.is_empty();
-                if empty && record.subscriptions.is_empty() {
+                let waits = record.announced.iter().any(|announced| announced.until > now)
+                    || record.last_seen.is_some_and(|seen| seen.plus(HOLD_SUBSCRIBER) > now)
+                    || !(record.held.is_empty() && record.undated.is_empty());
+                if !waits && record.touches.is_empty() && record.subscriptions.is_empty() {
                     self.memory.forget(key);
                 } else {
                     self.memory.put(key, record);

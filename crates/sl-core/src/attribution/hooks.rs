@@ -4,7 +4,7 @@ use super::{
     Decider, HOLD_SUBSCRIBER, REMEMBER, derive,
     forget::Wait,
     key::Key,
-    record::{AppliedRecord, FanRecord},
+    record::{Announced, AppliedRecord, FanRecord},
 };
 use crate::{
     event::WebhookReceived,
@@ -91,7 +91,8 @@ impl Decider<'_> {
         let key = Key::Fan(self.account.clone(), new.fan.clone());
         let mut fan: Box<FanRecord> = self.memory.take(&key);
         self.profile(&new.fan, &mut fan, &new.profile);
-        fan.announced.push((new.at, new.price));
+        let until = self.moment().plus(HOLD_SUBSCRIBER);
+        fan.announced.push(Announced { at: new.at, price: new.price, until });
         if fan.announced.len() > ANNOUNCED {
             fan.announced.remove(0);
         }
@@ -108,6 +109,6 @@ impl Decider<'_> {
         }
         self.date_undated(&mut fan, &new.fan);
         self.memory.put(&key, fan);
-        self.forget_at(Wait::Hold, self.moment().plus(HOLD_SUBSCRIBER), key);
+        self.forget_at(Wait::Hold, until, key);
     }
 }

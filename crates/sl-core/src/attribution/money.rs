@@ -20,10 +20,15 @@ const HELD: usize = 256;
 impl Decider<'_> {
     pub(super) fn transaction(&mut self, new: &Transaction) {
         let key = Key::Transaction(self.account.clone(), new.id.clone());
-        let fan_key = Key::Fan(self.account.clone(), new.fan.clone());
+        let known = self.memory.read::<Box<TransactionRecord>>(&key).cloned();
+        // A transaction stays with the fan it first named.
+        let id = known.as_ref().map_or(&new.fan, |known| &known.transaction.fan);
+        let fan_key = Key::Fan(self.account.clone(), id.clone());
         let mut fan: Box<FanRecord> = self.memory.take(&fan_key);
-        self.profile(&new.fan, &mut fan, &new.profile);
-        match self.memory.read::<Box<TransactionRecord>>(&key).cloned() {
+        if *id == new.fan {
+            self.profile(&new.fan, &mut fan, &new.profile);
+        }
+        match known {
             None => self.first_time(&mut fan, new),
             Some(mut known) => {
                 self.again(&mut fan, &mut known, new);
@@ -34,8 +39,11 @@ impl Decider<'_> {
     }
 
     fn first_time(&mut self, fan: &mut FanRecord, new: &Transaction) {
-        let mut record =
-            Box::new(TransactionRecord { transaction: new.clone(), ..TransactionRecord::default() });
+        let mut record = Box::new(TransactionRecord {
+            transaction: new.clone(),
+            status_at: self.at,
+            ..TransactionRecord::default()
+        });
         if is_reversal(&new.status) {
             // Waits for the transaction it takes back.
             record.early_reversal = Some(self.moment().plus(HOLD));
@@ -58,29 +66,46 @@ impl Decider<'_> {
         }
         if let Some(until) = known.early_reversal {
             if is_reversal(&new.status) {
-                known.transaction.status.clone_from(&new.status);
+                self.word(known, &new.status);
+                known.early_reversal = Some(self.moment().plus(HOLD));
                 return;
             }
-            let reversed = std::mem::replace(&mut known.transaction.status, new.status.clone());
+            // What the reversal waited for: both are applied, or the transaction alone when that took too long.
             known.early_reversal = None;
-            (known.transaction.gross, known.transaction.net) = (new.gross, new.net);
-            if until > self.now {
-                self.credit_or_hold(fan, known);
-                self.status(fan, known, reversed);
-            } else {
-                self.credit_or_hold(fan, known);
+            let (gross, net, at) = (new.gross, new.net, new.at);
+            (known.transaction.gross, known.transaction.net, known.transaction.at) = (gross, net, at);
+            if until <= self.now {
+                self.word(known, &new.status);
             }
-            return;
+            return self.credit_or_hold(fan, known);
         }
-        self.status(fan, known, new.status.clone());
+        self.word(known, &new.status);
+        if known.credit.is_none() && !is_reversal(&new.status) && !self.waits(fan, known) {
+            // Given up before: this word of it is an arrival of its own.
+            return self.credit_or_hold(fan, known);
+        }
+        self.settle(fan, known);
     }
 
-    /// The webhook's type wins over the reconciliation's; other differences are only counted (decisions 54).
+    /// Takes over a status.
+    fn word(&self, known: &mut TransactionRecord, status: &str) {
+        status.clone_into(&mut known.transaction.status);
+        known.status_at = self.at;
+    }
+
+    fn waits(&self, fan: &FanRecord, known: &TransactionRecord) -> bool {
+        let is = |held: &Held| matches!(held, Held::Transaction { id, .. } if *id == known.transaction.id);
+        fan.held.iter().any(|held| is(held) && held.until() > self.now)
+    }
+
+    /// The webhook's type wins over the reconciliation's. Other differences change nothing: the row keeps its amounts
+    /// (decisions 31), and they are counted, once per transaction (decisions 54).
     fn compare(&mut self, known: &mut TransactionRecord, new: &Transaction) {
         let amounts = (known.transaction.gross, known.transaction.net) != (new.gross, new.net);
+        // A reversal may carry amounts of its own: negative, or of a part.
         let both = is_reversal(&known.transaction.status) == is_reversal(&new.status);
-        let disagree = known.transaction.kind != new.kind || (amounts && both);
-        if !known.differs && known.transaction.reconciled != new.reconciled && disagree {
+        let others = known.transaction.kind != new.kind || known.transaction.fan != new.fan;
+        if !known.differs && (others || (amounts && both)) {
             known.differs = true;
             self.state.differences += 1;
             self.effects.counts.differences += 1;
@@ -94,14 +119,14 @@ impl Decider<'_> {
         }
     }
 
-    /// Takes over a status; a reversal takes the money back, any other word gives it back again.
-    fn status(&mut self, fan: &mut FanRecord, known: &mut TransactionRecord, status: String) {
-        known.transaction.status = status;
+    /// Brings row and sums in line with the status: a reversal takes the money back, any other word gives it back again,
+    /// on the day the word came (decisions 19, 31).
+    fn settle(&mut self, fan: &mut FanRecord, known: &mut TransactionRecord) {
         let Some(credit) = known.credit else { return };
         let counts = !is_reversal(&known.transaction.status);
         if counts != known.counted {
             let sign = if counts { 1 } else { -1 };
-            self.sum_money(fan, &known.transaction, credit, sign, self.at);
+            self.sum_money(fan, &known.transaction, credit, sign, known.status_at);
             known.counted = counts;
         }
         self.row(known, credit);
@@ -151,8 +176,8 @@ impl Decider<'_> {
         self.sum_money(fan, &record.transaction, credit, 1, record.transaction.at);
         let row = self.conversion(record, credit);
         self.convert(row);
-        let id = record.transaction.fan.clone();
-        self.list_fan(&id, fan, credit.link);
+        // It may have been taken back while it waited.
+        self.settle(fan, record);
     }
 
     /// Writes the row again, with what changed.
@@ -225,9 +250,6 @@ impl Decider<'_> {
                         continue;
                     };
                     self.credit(fan, &mut record, bound);
-                    // It may have been taken back while it waited.
-                    let status = record.transaction.status.clone();
-                    self.status(fan, &mut record, status);
                     self.memory.put(&key, record);
                 }
             }

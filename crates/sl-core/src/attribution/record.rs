@@ -115,7 +115,7 @@ pub(super) struct AccountRecord {
     pub(super) jumps: u64,
     /// `subscribed_at` from the future, so far.
     pub(super) future_dates: u64,
-    /// Transactions whose webhook and reconciliation disagree, so far.
+    /// Transactions about which two words disagree, so far.
     pub(super) differences: u64,
     /// Held things given up because there were too many, so far.
     pub(super) dropped: u64,
@@ -147,6 +147,8 @@ pub(super) struct Hit {
     /// Hash of `ecid`; 0 for none.
     pub(super) ecid: u64,
     pub(super) at: Timestamp,
+    /// When the row's click was: the visitor window counts from there and does not slide.
+    pub(super) clicked: Timestamp,
     /// Attribution window of the link, whole seconds.
     pub(super) window: u32,
 }
@@ -241,7 +243,7 @@ pub(super) struct FanRecord {
     /// Waiting for a binding, in order of arrival.
     pub(super) held: Vec<Held>,
     /// Newest `subscriptions.*` webhooks.
-    pub(super) announced: Vec<(Timestamp, Option<Cents>)>,
+    pub(super) announced: Vec<Announced>,
     /// Seen without a date, with the end of the wait.
     pub(super) undated: Vec<(Timestamp, SubscriberSeen)>,
     /// Subscriptions applied, newest last.
@@ -252,6 +254,16 @@ pub(super) struct FanRecord {
     pub(super) purchased: bool,
     /// Messages credited per binding, up to three.
     pub(super) messages: Vec<(Timestamp, SmartLinkId, u8)>,
+}
+
+/// What a `subscriptions.*` webhook said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Announced {
+    /// When the fan subscribed.
+    pub(super) at: Timestamp,
+    pub(super) price: Option<Cents>,
+    /// Kept at least until then, also when nothing else is known of the fan.
+    pub(super) until: Timestamp,
 }
 
 /// Standing of a fan under a link.
@@ -296,8 +308,10 @@ pub(super) struct TransactionRecord {
     pub(super) credit: Option<Credit>,
     /// Its money is in the sums now.
     pub(super) counted: bool,
-    /// Webhook and reconciliation disagreed about it, and that was counted.
+    /// Two words about it disagreed (webhook and reconciliation, or an earlier and a later one), and that was counted.
     pub(super) differs: bool,
+    /// When the newest status came.
+    pub(super) status_at: Timestamp,
     /// A reversal came first: waits for the transaction until then.
     pub(super) early_reversal: Option<Timestamp>,
 }
@@ -325,7 +339,14 @@ impl Default for TransactionRecord {
             at: Timestamp(0),
             reconciled: false,
         };
-        Self { transaction, credit: None, counted: false, differs: false, early_reversal: None }
+        Self {
+            transaction,
+            credit: None,
+            counted: false,
+            differs: false,
+            status_at: Timestamp(0),
+            early_reversal: None,
+        }
     }
 }
 

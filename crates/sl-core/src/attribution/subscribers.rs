@@ -5,7 +5,9 @@ use super::{
     fans::touch,
     forget::Wait,
     key::Key,
-    record::{FanRecord, Hit, Holder, HolderRecord, PrintRecord, Subscribed, Touch, VisitorRecord},
+    record::{
+        Announced, FanRecord, Hit, Holder, HolderRecord, PrintRecord, Subscribed, Touch, VisitorRecord,
+    },
 };
 use crate::{
     conversion::{Conversion, ConversionKind, Purchase},
@@ -182,9 +184,17 @@ impl Decider<'_> {
     fn wait_for_click(&mut self, seen: &SubscriberSeen, at: Timestamp) {
         let key = Key::Holder(self.account.clone(), seen.pool_link);
         let mut record: HolderRecord = self.memory.take(&key);
-        record.pending.retain(|(until, other)| *until > self.now && other.fan != seen.fan);
+        record.pending.retain(|(until, _)| *until > self.now);
         let until = self.moment().plus(HOLD_SUBSCRIBER);
-        record.pending.push((until, SubscriberSeen { subscribed_at: Some(at), ..seen.clone() }));
+        // Seen again while it waits: once is enough.
+        let same = |other: &SubscriberSeen| other.fan == seen.fan && other.subscribed_at == Some(at);
+        match record.pending.iter_mut().find(|(_, other)| same(other)) {
+            Some((known, _)) => *known = until.max(*known),
+            None => {
+                let dated = SubscriberSeen { subscribed_at: Some(at), ..seen.clone() };
+                record.pending.push((until, dated));
+            }
+        }
         if record.pending.len() > PENDING {
             record.pending.remove(0);
             self.state.dropped += 1;
@@ -322,13 +332,13 @@ impl Decider<'_> {
 fn announced(fan: &FanRecord, seen: &SubscriberSeen) -> Option<Timestamp> {
     let latest = seen.seen_at.plus(FUTURE_SLACK);
     let earliest = seen.absent_at.map(|absent| absent.minus(CLOCK_SLACK));
-    let times = fan.announced.iter().map(|(at, _)| *at);
+    let times = fan.announced.iter().map(|announced| announced.at);
     times.filter(|at| *at <= latest && earliest.is_none_or(|earliest| *at >= earliest)).max()
 }
 
 /// The price a webhook gave for the subscription at `at`.
 fn price(fan: &FanRecord, at: Timestamp) -> Option<Cents> {
-    let apart = |other: Timestamp| other.since(at).max(at.since(other));
-    let near = fan.announced.iter().filter(|(other, _)| apart(*other) <= SAME_SUBSCRIPTION);
-    near.min_by_key(|(other, _)| apart(*other)).and_then(|(_, price)| *price)
+    let apart = |announced: &&Announced| announced.at.since(at).max(at.since(announced.at));
+    let near = fan.announced.iter().filter(|announced| apart(announced) <= SAME_SUBSCRIPTION);
+    near.min_by_key(apart).and_then(|announced| announced.price)
 }

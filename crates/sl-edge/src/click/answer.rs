@@ -1,8 +1,8 @@
 //! Every answer the edge gives. Header values are made once; nothing of a request reaches one.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderValue, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE},
 };
 use http_body_util::Full;
@@ -15,8 +15,8 @@ pub(crate) type Answer = Response<Body>;
 
 /// Name of the visitor cookie.
 pub(crate) const COOKIE: &str = "sl_v";
-/// 400 days: the longest life browsers grant a cookie. A visitor stays known to a fan for life (decisions 25).
-const COOKIE_LIFE: &str = "34560000";
+/// `Max-Age` is 400 days, the longest life browsers grant a cookie: a visitor stays known to a fan for life (decisions 25).
+const ATTRIBUTES: &str = "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax";
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const REFERRER: HeaderValue = HeaderValue::from_static("no-referrer-when-downgrade");
@@ -26,23 +26,34 @@ const SOON: HeaderValue = HeaderValue::from_static("1");
 const ADVICE_TYPE: HeaderValue = HeaderValue::from_static("application/trafficadvice+json");
 const ADVICE: &str = r#"[{"user_agent":"prefetch-proxy","disallow":true}]"#;
 
-/// 302 to a place of ours, never stored (contract I.21), with the visitor's cookie if it gets one.
-pub(crate) fn found(location: HeaderValue, cookie: Option<VisitorId>) -> Answer {
-    let mut answer = Response::new(Body::default());
-    *answer.status_mut() = StatusCode::FOUND;
-    let headers = answer.headers_mut();
+/// 302 to a place of ours, never stored (contract I.21), with the visitor's cookie if it gets one. `headers` is empty.
+pub(crate) fn found(mut headers: HeaderMap, location: HeaderValue, cookie: Option<VisitorId>) -> Answer {
+    headers.reserve(6);
     headers.insert(LOCATION, location);
     headers.insert(CACHE_CONTROL, NO_STORE);
     headers.insert(REFERRER_POLICY, REFERRER);
     if let Some(cookie) = cookie.and_then(set_cookie) {
         headers.insert(SET_COOKIE, cookie);
     }
+    let mut answer = Response::new(Body::default());
+    *answer.status_mut() = StatusCode::FOUND;
+    *answer.headers_mut() = headers;
     answer
 }
 
 fn set_cookie(id: VisitorId) -> Option<HeaderValue> {
-    let text = format!("{COOKIE}={id}; Path=/; Max-Age={COOKIE_LIFE}; HttpOnly; Secure; SameSite=Lax");
-    HeaderValue::try_from(text).ok()
+    let mut text = BytesMut::with_capacity(COOKIE.len() + 1 + 32 + ATTRIBUTES.len());
+    text.extend_from_slice(COOKIE.as_bytes());
+    text.extend_from_slice(b"=");
+    for byte in id.0.to_be_bytes() {
+        text.extend_from_slice(&[hex(byte >> 4), hex(byte & 15)]);
+    }
+    text.extend_from_slice(ATTRIBUTES.as_bytes());
+    HeaderValue::from_maybe_shared(text.freeze()).ok()
+}
+
+fn hex(digit: u8) -> u8 {
+    if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Answer {

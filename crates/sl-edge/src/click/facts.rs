@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use http::{HeaderMap, HeaderName, Method, Request, header};
+use http::{HeaderMap, Method, header};
 use sl_core::{
     click::{AdCookies, Params, VisitorId},
     verdict::Shape,
@@ -17,51 +17,119 @@ const LONGEST: usize = 2048;
 /// Longest `Accept-Language` kept, in bytes.
 const LONGEST_LANGUAGE: usize = 256;
 
-/// A header's bytes; empty when it is absent.
-pub(super) fn bytes<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a [u8] {
-    headers.get(name).map_or(&[], |value| value.as_bytes())
+/// The headers that matter, found in one walk. Of a header that comes twice, the first counts.
+#[derive(Default)]
+pub(super) struct Headers<'a> {
+    user_agent: Option<&'a [u8]>,
+    accept: Option<&'a [u8]>,
+    accept_language: Option<&'a [u8]>,
+    referer: Option<&'a [u8]>,
+    brands: Option<&'a [u8]>,
+    mobile: Option<&'a [u8]>,
+    platform: Option<&'a [u8]>,
+    sec_purpose: Option<&'a [u8]>,
+    purpose: Option<&'a [u8]>,
+    x_purpose: Option<&'a [u8]>,
+    x_moz: Option<&'a [u8]>,
+    fetch_mode: Option<&'a [u8]>,
+    fetch_dest: Option<&'a [u8]>,
+    requested_with: Option<&'a [u8]>,
+    range: bool,
+    from: bool,
 }
 
-static SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
-static PURPOSE: HeaderName = HeaderName::from_static("purpose");
-static X_PURPOSE: HeaderName = HeaderName::from_static("x-purpose");
-static X_MOZ: HeaderName = HeaderName::from_static("x-moz");
-static FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-static FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-static BRANDS: HeaderName = HeaderName::from_static("sec-ch-ua");
-static BRANDS_MOBILE: HeaderName = HeaderName::from_static("sec-ch-ua-mobile");
-static BRANDS_PLATFORM: HeaderName = HeaderName::from_static("sec-ch-ua-platform");
-static REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
-
-/// What the verdict looks at.
-pub(super) fn shape<B>(request: &Request<B>, asn: Option<u32>) -> Shape<'_> {
-    let headers = request.headers();
-    Shape {
-        head: *request.method() == Method::HEAD,
-        sec_purpose: bytes(headers, &SEC_PURPOSE),
-        purpose: bytes(headers, &PURPOSE),
-        x_purpose: bytes(headers, &X_PURPOSE),
-        x_moz: bytes(headers, &X_MOZ),
-        fetch_mode: bytes(headers, &FETCH_MODE),
-        fetch_dest: bytes(headers, &FETCH_DEST),
-        brands: bytes(headers, &BRANDS),
-        requested_with: bytes(headers, &REQUESTED_WITH),
-        accept: bytes(headers, &header::ACCEPT),
-        range: headers.contains_key(header::RANGE),
-        from: headers.contains_key(header::FROM),
-        asn,
+impl<'a> Headers<'a> {
+    pub(super) fn of(headers: &'a HeaderMap) -> Self {
+        let mut found = Self::default();
+        for (name, value) in headers {
+            let place = match name.as_str() {
+                "user-agent" => &mut found.user_agent,
+                "accept" => &mut found.accept,
+                "accept-language" => &mut found.accept_language,
+                "referer" => &mut found.referer,
+                "sec-ch-ua" => &mut found.brands,
+                "sec-ch-ua-mobile" => &mut found.mobile,
+                "sec-ch-ua-platform" => &mut found.platform,
+                "sec-purpose" => &mut found.sec_purpose,
+                "purpose" => &mut found.purpose,
+                "x-purpose" => &mut found.x_purpose,
+                "x-moz" => &mut found.x_moz,
+                "sec-fetch-mode" => &mut found.fetch_mode,
+                "sec-fetch-dest" => &mut found.fetch_dest,
+                "x-requested-with" => &mut found.requested_with,
+                "range" => {
+                    found.range = true;
+                    continue;
+                }
+                "from" => {
+                    found.from = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            place.get_or_insert(value.as_bytes());
+        }
+        found
     }
-}
 
-/// What the fingerprint is made of.
-pub(super) fn features(headers: &HeaderMap, ip: IpAddr) -> Features<'_> {
-    Features {
-        ip: Some(ip),
-        user_agent: bytes(headers, &header::USER_AGENT),
-        accept_language: bytes(headers, &header::ACCEPT_LANGUAGE),
-        brands: bytes(headers, &BRANDS),
-        mobile: bytes(headers, &BRANDS_MOBILE),
-        platform: bytes(headers, &BRANDS_PLATFORM),
+    /// `User-Agent`; empty when it is absent.
+    pub(super) fn user_agent(&self) -> &'a [u8] {
+        self.user_agent.unwrap_or_default()
+    }
+
+    /// What the verdict looks at.
+    pub(super) fn shape(&self, method: &Method, asn: Option<u32>) -> Shape<'a> {
+        Shape {
+            head: *method == Method::HEAD,
+            sec_purpose: self.sec_purpose.unwrap_or_default(),
+            purpose: self.purpose.unwrap_or_default(),
+            x_purpose: self.x_purpose.unwrap_or_default(),
+            x_moz: self.x_moz.unwrap_or_default(),
+            fetch_mode: self.fetch_mode.unwrap_or_default(),
+            fetch_dest: self.fetch_dest.unwrap_or_default(),
+            brands: self.brands.unwrap_or_default(),
+            requested_with: self.requested_with.unwrap_or_default(),
+            accept: self.accept.unwrap_or_default(),
+            range: self.range,
+            from: self.from,
+            asn,
+        }
+    }
+
+    /// What the fingerprint is made of.
+    pub(super) fn features(&self, ip: IpAddr) -> Features<'a> {
+        Features {
+            ip: Some(ip),
+            user_agent: self.user_agent(),
+            accept_language: self.accept_language.unwrap_or_default(),
+            brands: self.brands.unwrap_or_default(),
+            mobile: self.mobile.unwrap_or_default(),
+            platform: self.platform.unwrap_or_default(),
+        }
+    }
+
+    /// The host of `Referer`: lower case, without scheme, user and port (contract A.6.9).
+    pub(super) fn referrer(&self) -> Option<Cow<'a, str>> {
+        let text = str::from_utf8(self.referer.filter(|text| text.is_ascii())?).ok()?;
+        let (_, rest) = text.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        let host = authority.rsplit('@').next()?;
+        let host = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        };
+        if host.is_empty() || host.len() > 255 {
+            return None;
+        }
+        let lower = !host.bytes().any(|byte| byte.is_ascii_uppercase());
+        Some(if lower { Cow::Borrowed(host) } else { Cow::Owned(host.to_ascii_lowercase()) })
+    }
+
+    /// `Accept-Language`, cut.
+    pub(super) fn language(&self) -> Option<Cow<'a, str>> {
+        let value = self.accept_language?;
+        let text = String::from_utf8_lossy(value.get(..LONGEST_LANGUAGE).unwrap_or(value));
+        (!text.is_empty()).then_some(text)
     }
 }
 
@@ -69,13 +137,26 @@ pub(super) fn features(headers: &HeaderMap, ip: IpAddr) -> Features<'_> {
 /// counts; an empty value is none.
 pub(super) fn params(query: Option<&str>) -> Params {
     let mut params = Params::default();
-    for (name, value) in form_urlencoded::parse(query.unwrap_or("").as_bytes()) {
-        let Some(place) = place(&mut params, &name) else { continue };
-        if place.is_none() && !value.is_empty() && value.len() <= LONGEST {
-            *place = Some(value.into_owned());
+    for pair in query.unwrap_or_default().split('&') {
+        if pair.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+            for (name, value) in form_urlencoded::parse(pair.as_bytes()) {
+                keep(&mut params, &name, value);
+            }
+        } else if let Some((name, value)) = pair.split_once('=') {
+            // Nothing to decode, which is the rule.
+            keep(&mut params, name, Cow::Borrowed(value));
         }
     }
     params
+}
+
+fn keep(params: &mut Params, name: &str, value: Cow<'_, str>) {
+    if let Some(place @ None) = place(params, name)
+        && !value.is_empty()
+        && value.len() <= LONGEST
+    {
+        *place = Some(value.into_owned());
+    }
 }
 
 fn place<'a>(params: &'a mut Params, name: &str) -> Option<&'a mut Option<String>> {
@@ -139,28 +220,10 @@ pub(super) fn cookies(headers: &HeaderMap) -> (Option<VisitorId>, AdCookies) {
     (visitor, kept)
 }
 
-/// The host of `Referer`: lower case, without scheme, user and port (contract A.6.9).
-pub(super) fn referrer(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(header::REFERER)?.to_str().ok()?;
-    let (_, rest) = text.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority.rsplit('@').next()?;
-    let host = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    (!host.is_empty() && host.len() <= 255).then(|| host.to_ascii_lowercase())
-}
-
-/// `Accept-Language`, cut.
-pub(super) fn language(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::ACCEPT_LANGUAGE)?.as_bytes();
-    let text = String::from_utf8_lossy(value.get(..LONGEST_LANGUAGE).unwrap_or(value));
-    (!text.is_empty()).then(|| Cow::into_owned(text))
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
+
     use super::*;
 
     fn headers(lines: &[(&str, &str)]) -> HeaderMap {
@@ -280,7 +343,10 @@ mod tests {
 
     #[test]
     fn a_referrer_is_a_bare_host() {
-        let host = |value: &str| referrer(&headers(&[("referer", value)]));
+        let host = |value: &str| {
+            let headers = headers(&[("referer", value)]);
+            Headers::of(&headers).referrer().map(Cow::into_owned)
+        };
         assert_eq!(host("https://L.Instagram.com/?u=x").as_deref(), Some("l.instagram.com"));
         assert_eq!(host("http://user:pw@example.org:8080/a@b").as_deref(), Some("example.org"));
         assert_eq!(host("android-app://com.google.android.gm").as_deref(), Some("com.google.android.gm"));

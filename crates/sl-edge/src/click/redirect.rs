@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, rc::Rc, sync::Arc, sync::atomic::Ordering, time::Instant};
 
-use http::{Request, header};
+use http::Request;
 use sl_core::{
     click::{Class, Rung},
     ladder,
@@ -10,11 +10,8 @@ use sl_core::{
     visitor::Target,
 };
 
-use super::{Answering, answer, facts, visit::Visit, waiting::Hit, worker::Worker};
-use crate::{
-    links::Prepared,
-    window::{Meeting, Remembered},
-};
+use super::{Answering, answer, facts::Headers, visit::Visit, waiting::Hit, worker::Worker};
+use crate::{links::Prepared, window::Meeting};
 
 /// One visit of a link that exists.
 pub(super) fn redirect<B>(
@@ -23,37 +20,36 @@ pub(super) fn redirect<B>(
     peer: IpAddr,
     request: &Request<B>,
 ) -> Answering {
-    let headers = request.headers();
+    let headers = Headers::of(request.headers());
     // 1. One reading of the clock, and one of the stop-watch, which also says which leases still hold.
     let (now, began) = (worker.shared.clock.now(), Instant::now());
     // 2. The link came from this thread's snapshot; so do the visitor's address and agent.
-    let ip = worker.shared.proxies.client(peer, headers);
-    let agent = worker.agents.borrow_mut().read(facts::bytes(headers, &header::USER_AGENT));
+    let ip = worker.shared.proxies.client(peer, request.headers());
+    let agent = worker.agents.borrow_mut().read(headers.user_agent());
     // 3. The class of the request.
-    let class = match judge(&facts::shape(request, worker.shared.geo.asn(ip)), agent.agent) {
+    let class = match judge(&headers.shape(request.method(), worker.shared.geo.asn(ip)), agent.agent) {
         Verdict::Person => Class::Person,
         Verdict::Bot(_) => Class::Bot,
         Verdict::Speculative(how) => return speculative(worker, link, how),
     };
     // 4. The visitor's keys: the cookie it came with, and fingerprints.
-    let visit = Visit::new(worker, link, request, ip, &agent, now);
+    let visit = Visit::new(worker, link, request, &headers, ip, &agent, now);
     let paused = link.link.paused;
     let shared = ladder::rung(paused, None, link.overflow.is_some());
     if class == Class::Bot {
         // Bots end where people do, without a link of their own and without a place in the window.
-        let click = visit.click(class, shared, None);
-        return Hit::of(&visit, class, shared, None, began).wait(visit.hand_over(click));
+        return Hit::of(&visit, class, shared, None, began).wait(visit.hand_over(class, shared, None));
     }
     // 5. The window: this visitor, link and `ecid`, lately?
     let target = Target::new(link.link.id, visit.params.ecid.as_deref());
-    let meeting = worker.shared.window.meet(&visit.seen, target, now, || {
+    let seen = visit.seen;
+    let meeting = worker.shared.window.meet(&seen, target, now, || {
         // 6. Otherwise the next pool link, by the ladder.
         let own = ladder::wants_own(class, paused).then(|| link.shelf.take(began)).flatten();
         let rung = own.as_ref().map_or(shared, |own| ladder::rung(paused, Some(own.recycled), true));
         // 7. The click; 8. handed to the journal, so that its record precedes that of any repeat.
-        let click = visit.click(class, rung, own.as_ref());
-        let entry = Arc::new(Remembered::of(&click, target, own.as_ref().map(|own| own.location.clone())));
-        let handed = visit.hand_over(click);
+        let handed = visit.hand_over(class, rung, own.as_ref());
+        let entry = Arc::new(visit.remembered(target, rung, own.as_ref()));
         let hit = Hit::of(&visit, class, rung, Some(Arc::clone(&entry)), began);
         if handed.is_err()
             && let Some(own) = own
@@ -86,7 +82,7 @@ fn speculative(worker: &Worker, link: &Prepared, how: How) -> Answering {
         }
         How::Head => {
             worker.meters.hit(Class::Speculative, Some(rung));
-            answer::found(link.place(rung), None)
+            answer::found(http::HeaderMap::new(), link.place(rung), None)
         }
     })
 }

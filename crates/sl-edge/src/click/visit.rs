@@ -1,18 +1,21 @@
 //! One visit: what the hot path knows of it, and the records it makes.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::atomic::AtomicBool};
 
 use http::Request;
 use sl_core::{
-    click::{AdCookies, Class, Click, Params, Repeat, RequestFacts, Rung, VisitorId, VisitorKeys},
+    click::{AdCookies, Class, Params, Repeat, Rung, VisitorId, VisitorKeys},
     event::{Event, EventBody},
-    ids::ClickId,
+    ids::{ClickId, PoolLinkId},
     time::Timestamp,
-    visitor::Traits,
+    visitor::{Target, Traits},
 };
-use sl_journal::{LostReason, Ticket};
+use sl_journal::{ClickView, LostReason, Ticket};
 
-use super::{facts, worker::Worker};
+use super::{
+    facts::{self, Headers},
+    worker::Worker,
+};
 use crate::{
     agents::Known,
     links::Prepared,
@@ -28,6 +31,7 @@ pub(super) struct Visit<'a, B> {
     /// By what the window finds this visitor.
     pub(super) seen: Seen,
     request: &'a Request<B>,
+    headers: &'a Headers<'a>,
     ip: IpAddr,
     agent: &'a Known,
     now: Timestamp,
@@ -42,13 +46,14 @@ impl<'a, B> Visit<'a, B> {
         worker: &'a std::rc::Rc<Worker>,
         link: &'a Prepared,
         request: &'a Request<B>,
+        headers: &'a Headers<'a>,
         ip: IpAddr,
         agent: &'a Known,
         now: Timestamp,
     ) -> Self {
         let (cookie, cookies) = facts::cookies(request.headers());
         let came_with = cookie.filter(|_| worker.shared.cookie);
-        let traits = Traits::of(&facts::features(request.headers(), ip));
+        let traits = Traits::of(&headers.features(ip));
         let id = worker.mint(now);
         let (keys, yesterday) = worker.keys(now, |keys| {
             // A visitor's own cookie goes on; a new one comes from its first click (decisions 49).
@@ -61,62 +66,82 @@ impl<'a, B> Visit<'a, B> {
         });
         let seen = Seen { came_with, daily: keys.daily, yesterday };
         let params = facts::params(request.uri().query());
-        Self { worker, link, params, seen, request, ip, agent, now, id, keys, cookies }
+        Self { worker, link, params, seen, request, headers, ip, agent, now, id, keys, cookies }
     }
 
-    /// The row of this visit. Bots get no cookie.
-    pub(super) fn click(&self, class: Class, rung: Rung, own: Option<&Taken>) -> Click {
-        let headers = self.request.headers();
-        let target = self.request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-        let pool_link = match rung {
-            Rung::Overflow => self.link.overflow.as_ref().map(|(id, _)| *id),
-            Rung::Fresh | Rung::Recycled => own.map(|own| own.id),
-            Rung::Profile => None,
-        };
-        Click {
-            id: self.id,
-            team: self.link.link.team,
-            account: self.link.link.stock.account.clone(),
-            link: self.link.link.id,
+    /// What the window remembers, should this visit become a click of `rung`.
+    pub(super) fn remembered(&self, target: Target, rung: Rung, own: Option<&Taken>) -> Remembered {
+        Remembered {
+            click: self.id,
             at: self.now,
-            window: self.link.link.window,
-            class,
+            target,
+            daily: self.keys.daily,
+            given: self.keys.given,
             rung,
-            pool_link,
-            visitor: VisitorKeys { given: self.keys.given.filter(|_| class == Class::Person), ..self.keys },
-            request: RequestFacts {
-                target: target.to_owned(),
-                ip: Some(self.ip),
-                user_agent: self.agent.text.clone(),
-                referrer: facts::referrer(headers),
-                accept_language: facts::language(headers),
-            },
-            device: self.agent.device.clone(),
-            place: self.worker.shared.geo.place(self.ip),
-            params: self.params.clone(),
-            cookies: self.cookies.clone(),
+            pool_link: self.pool_link(rung, own),
+            own: own.map(|own| own.location.clone()),
+            stored: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn hand_over(&self, click: Click) -> Result<Ticket, LostReason> {
-        self.append(EventBody::Click(Box::new(click)))
+    fn pool_link(&self, rung: Rung, own: Option<&Taken>) -> Option<PoolLinkId> {
+        match rung {
+            Rung::Overflow => self.link.overflow.as_ref().map(|(id, _)| *id),
+            Rung::Fresh | Rung::Recycled => own.map(|own| own.id),
+            Rung::Profile => None,
+        }
+    }
+
+    /// Hands the row of this visit to the journal. Bots get no cookie.
+    pub(super) fn hand_over(
+        &self,
+        class: Class,
+        rung: Rung,
+        own: Option<&Taken>,
+    ) -> Result<Ticket, LostReason> {
+        let target = self.request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let (referrer, language) = (self.headers.referrer(), self.headers.language());
+        let (link, place) = (&self.link.link, self.worker.shared.geo.place(self.ip));
+        let click = ClickView {
+            id: self.id,
+            team: link.team,
+            account: &link.stock.account,
+            link: link.id,
+            at: self.now,
+            window: link.window,
+            class,
+            rung,
+            pool_link: self.pool_link(rung, own),
+            visitor: VisitorKeys { given: self.keys.given.filter(|_| class == Class::Person), ..self.keys },
+            target,
+            ip: Some(self.ip),
+            user_agent: &self.agent.text,
+            referrer: referrer.as_deref(),
+            accept_language: language.as_deref(),
+            device: &self.agent.device,
+            place: &place,
+            params: &self.params,
+            cookies: &self.cookies,
+        };
+        let ticket = self.worker.shared.log.append_click_held(&click)?;
+        self.worker.commits.hold(&*self.worker.shared.log);
+        Ok(ticket)
     }
 
     /// A repeat raises the hits of its click (decisions 3), and is given that click's cookie.
     pub(super) fn hand_over_repeat(&self, of: &Remembered) -> Result<Ticket, LostReason> {
-        self.append(EventBody::Repeat(Repeat {
+        let link = &self.link.link;
+        let body = EventBody::Repeat(Repeat {
             click: of.click,
-            link: self.link.link.id,
+            link: link.id,
             at: self.now,
             pool_link: of.pool_link,
             visitor: VisitorKeys { given: of.given, ..self.keys },
-        }))
-    }
-
-    fn append(&self, body: EventBody) -> Result<Ticket, LostReason> {
-        let link = &self.link.link;
+        });
         let event = Event { team: link.team, account: link.stock.account.clone(), at: self.now, body };
-        self.worker.shared.log.append(event)
+        let ticket = self.worker.shared.log.append_held(event)?;
+        self.worker.commits.hold(&*self.worker.shared.log);
+        Ok(ticket)
     }
 
     /// The cookie this visit is answered with.

@@ -8,15 +8,14 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Instant,
 };
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use sl_core::click::{Class, Rung, VisitorId};
 use sl_core::ladder;
 use sl_journal::{Fate, LostReason, Ticket};
-use tokio::time::Sleep;
 
 use super::{
     answer::{self, Answer},
@@ -24,8 +23,6 @@ use super::{
     worker::Worker,
 };
 use crate::window::Remembered;
-
-type FateFuture = Pin<Box<dyn Future<Output = Fate> + Send>>;
 
 /// Everything an answer needs once the fate is known.
 pub(super) struct Hit {
@@ -39,6 +36,8 @@ pub(super) struct Hit {
     /// The click in the window: a person's own, or the one that is repeated.
     entry: Option<Arc<Remembered>>,
     began: Instant,
+    /// Empty; where the answer's headers go.
+    headers: HeaderMap,
 }
 
 /// The future of one answer; `Unpin`, without a heap allocation of its own.
@@ -50,10 +49,10 @@ enum State {
 }
 
 struct Waiting {
-    /// `None` once answered, or handed to the watch over late clicks.
-    fate: Option<FateFuture>,
-    /// Made when the disk turns out not to be faster than the first poll.
-    cap: Option<Pin<Box<Sleep>>>,
+    ticket: Ticket,
+    /// Under which the answer stands in the worker's queue.
+    parked: Option<Waker>,
+    /// `None` once answered.
     hit: Option<Hit>,
 }
 
@@ -79,16 +78,14 @@ impl Hit {
             fallback: (shared, link.place(shared)),
             entry,
             began,
+            headers: HeaderMap::new(),
         }
     }
 
     /// Waits for the fate of what was handed over.
     pub(super) fn wait(self, handed: Result<Ticket, LostReason>) -> Answering {
         match handed {
-            Ok(ticket) => {
-                let fate = Some(self.worker.shared.log.fate(ticket));
-                Answering(State::Waiting(Waiting { fate, cap: None, hit: Some(self) }))
-            }
+            Ok(ticket) => Answering(State::Waiting(Waiting { ticket, parked: None, hit: Some(self) })),
             Err(reason) => Answering::ready(self.lost(reason)),
         }
     }
@@ -104,7 +101,7 @@ impl Hit {
     fn answer(self) -> Answer {
         self.worker.meters.hit(self.class, Some(self.rung));
         self.worker.meters.redirect_seconds.record(self.began.elapsed().as_secs_f64());
-        answer::found(self.place, self.cookie)
+        answer::found(self.headers, self.place, self.cookie)
     }
 
     /// A click without a record gets the shared link. A lost repeat keeps the link of its click, which is on disk.
@@ -136,6 +133,15 @@ impl Answering {
     pub(super) fn ready(answer: Answer) -> Self {
         Self(State::Ready(Some(answer)))
     }
+
+    /// Puts the headers of an answer that is still to come into memory that is there already.
+    pub(super) fn over(mut self, mut headers: HeaderMap) -> Self {
+        if let State::Waiting(Waiting { hit: Some(hit), .. }) = &mut self.0 {
+            headers.clear();
+            hit.headers = headers;
+        }
+        self
+    }
 }
 
 impl Future for Answering {
@@ -158,29 +164,31 @@ impl Future for Answering {
 
 impl Waiting {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Answer>> {
-        let Some(fate) = &mut self.fate else { return Poll::Ready(None) };
-        if let Poll::Ready(fate) = fate.as_mut().poll(context) {
-            self.fate = None;
+        let Some(hit) = &self.hit else { return Poll::Ready(None) };
+        let (worker, began) = (&hit.worker, hit.began);
+        if let Some(fate) = worker.shared.log.fate_now(self.ticket) {
             return Poll::Ready(self.hit.take().map(|hit| match fate {
                 Fate::Stored => hit.stored(),
                 Fate::Lost(reason) => hit.lost(reason),
             }));
         }
-        let Some(hit) = &self.hit else { return Poll::Ready(None) };
-        let until = hit.began + hit.worker.shared.durable_wait;
-        let cap = self.cap.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.into())));
-        if cap.as_mut().poll(context).is_pending() {
-            return Poll::Pending;
+        if worker.commits.is_late(self.ticket) {
+            worker.meters.late.increment(1);
+            self.watch();
+            return Poll::Ready(self.hit.take().map(Hit::answer));
         }
-        hit.worker.meters.late.increment(1);
-        self.watch();
-        Poll::Ready(self.hit.take().map(Hit::answer))
+        if !self.parked.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            worker.commits.wait(self.ticket, began, context.waker().clone());
+            self.parked = Some(context.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Leaves the record's fate to a task of its own. There are never more of them than records in the journal's queue.
-    fn watch(&mut self) {
-        let (Some(fate), Some(hit)) = (self.fate.take(), &self.hit) else { return };
+    fn watch(&self) {
+        let Some(hit) = &self.hit else { return };
         let (worker, class, entry) = (Rc::clone(&hit.worker), hit.class, hit.entry.clone());
+        let fate = worker.shared.log.fate(self.ticket);
         let watch = async move {
             match fate.await {
                 Fate::Stored => {
@@ -199,7 +207,7 @@ impl Waiting {
 impl Drop for Waiting {
     /// The connection is gone; the click is not.
     fn drop(&mut self) {
-        if let Some(hit) = self.hit.as_ref().filter(|hit| self.fate.is_some() && !hit.worker.over.get()) {
+        if let Some(hit) = self.hit.as_ref().filter(|hit| !hit.worker.over.get()) {
             hit.worker.meters.hit(hit.class, Some(hit.rung));
             self.watch();
         }

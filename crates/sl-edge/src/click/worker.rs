@@ -16,7 +16,7 @@ use sl_journal::ClickLog;
 use tokio_util::task::TaskTracker;
 use ulid::Ulid;
 
-use super::client::Proxies;
+use super::{client::Proxies, commits::Commits};
 use crate::{
     agents::Agents,
     geo::Geo,
@@ -45,6 +45,8 @@ pub(crate) struct Worker {
     pub(crate) meters: Meters,
     /// Set when nobody will wait for a fate any more.
     pub(crate) over: Cell<bool>,
+    /// Answers that wait for the disk.
+    pub(crate) commits: Commits,
     /// Clicks answered before their fate was known.
     pub(crate) late: TaskTracker,
     pub(crate) agents: RefCell<Agents>,
@@ -70,6 +72,7 @@ impl Worker {
         Self {
             meters: Meters::new(),
             over: Cell::new(false),
+            commits: Commits::default(),
             late: TaskTracker::new(),
             agents: RefCell::default(),
             links: RefCell::new(shared.links.cache()),

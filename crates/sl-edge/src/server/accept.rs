@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{connection::Connections, drain};
 use crate::{
-    click::{Shared, Worker},
+    click::{Shared, Watch, Worker},
     config::{EdgeConfig, EdgeError},
 };
 
@@ -52,14 +52,16 @@ impl Lane {
     async fn serve(self) -> Result<(), EdgeError> {
         let listener = TcpListener::from_std(self.listener).map_err(EdgeError::Thread)?;
         let worker = Rc::new(Worker::new(Arc::clone(&self.shared), self.seed, self.number));
+        spawn_local(Watch::over(Rc::clone(&worker)));
         let lane = Accepting {
-            connections: Rc::new(Connections::new(&self.config, Rc::clone(&worker), self.stop.clone())),
+            connections: Rc::new(Connections::new(&self.config, Rc::clone(&worker))),
             tasks: TaskTracker::new(),
             refusals: TaskTracker::new(),
             open: self.open,
             most: self.config.max_connections,
             worker,
         };
+        spawn_local(Rc::clone(&lane.connections.roster).look_after(self.config.header_timeout));
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -69,6 +71,7 @@ impl Lane {
             lane.take(accepted).await;
         }
         self.shared.draining.store(true, Ordering::SeqCst);
+        lane.connections.roster.stop();
         // Whoever the kernel has let in already is answered too; closing the socket would reset them.
         lane.take_the_rest(&listener).await;
         drop(listener);

@@ -20,7 +20,7 @@ pub(crate) fn delivery(snapshot: &Snapshot, db: &Db, id: DeliveryId) -> Result<O
         return Ok(None);
     };
     let progress = read_at(snapshot, &db.outbox, &Key::table(PROGRESS).id(id.to_bytes()))?
-        .unwrap_or_else(|| Progress::fresh(job.created_at));
+        .unwrap_or_else(|| Progress::of(&job));
     Ok(Some(Delivery { job, progress }))
 }
 

@@ -40,7 +40,7 @@ fn add(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, job: &Job) -> Re
         let key = Key::table(CLICK_DELIVERY).id(click.to_bytes()).at(job.created_at).id(job.id.to_bytes());
         batch.insert(&db.outbox, key, EMPTY);
     }
-    enter(db, books, batch, job, &Progress::fresh(job.created_at));
+    enter(db, books, batch, job, &Progress::of(job));
     Ok(())
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn record(
 ) -> Result<()> {
     let job: Job = read(&db.outbox, &Key::table(JOB).id(id.to_bytes()))?.ok_or_else(missing)?;
     let key = Key::table(PROGRESS).id(id.to_bytes());
-    let before = read(&db.outbox, &key)?.unwrap_or_else(|| Progress::fresh(job.created_at));
+    let before = read(&db.outbox, &key)?.unwrap_or_else(|| Progress::of(&job));
     put(batch, &db.outbox, key, progress)?;
     if (before.state, due_at(&before)) != (progress.state, due_at(progress)) {
         leave(db, books, batch, &job, &before);

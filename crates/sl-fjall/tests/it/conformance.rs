@@ -37,6 +37,7 @@ cases! {
         due_jobs_come_oldest_first_per_destination,
         counts_follow_every_change,
         a_job_that_comes_again_keeps_its_progress,
+        a_job_skipped_from_the_start_is_never_due,
         the_first_body_stays,
         a_click_events_body_goes_when_it_is_final,
         the_last_fifty_attempts_are_kept,

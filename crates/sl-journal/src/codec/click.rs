@@ -1,4 +1,4 @@
-//! Clicks and repeats.
+//! Clicks and repeats, from messages; [`super::direct`] writes them.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -28,28 +28,6 @@ macro_rules! params {
     };
 }
 
-pub(super) fn to_message(click: Click, team: TeamId, account: &AccountId) -> proto::Click {
-    proto::Click {
-        id: Some(parts::id(click.id.to_bytes())),
-        team: (click.team != team).then_some(click.team.0),
-        account: (click.account != *account).then(|| click.account.as_str().to_owned()),
-        link: Some(parts::id(click.link.to_bytes())),
-        at: click.at.0,
-        window_ms: u64::try_from(click.window.as_millis()).unwrap_or(u64::MAX),
-        class: parts::class(click.class),
-        rung: parts::rung(click.rung),
-        pool_link: click.pool_link.map(parts::pool_link),
-        visitor: Some(parts::visitor(&click.visitor)),
-        request: Some(request(click.request)),
-        device: Some(same_fields!(click.device => proto::Device { kind, browser, family, platform })),
-        place: Some(same_fields!(click.place => proto::Place { country, region, city, postal_code })),
-        params: Some(params!(click.params => proto::Params)),
-        cookies: Some(
-            same_fields!(click.cookies => proto::AdCookies { fbc, fbp, ttclid, ttp, scclid, scid }),
-        ),
-    }
-}
-
 pub(super) fn from_message(
     click: proto::Click,
     team: TeamId,
@@ -76,16 +54,6 @@ pub(super) fn from_message(
     })
 }
 
-pub(super) fn repeat_to_message(repeat: &Repeat) -> proto::Repeat {
-    proto::Repeat {
-        click: Some(parts::id(repeat.click.to_bytes())),
-        link: Some(parts::id(repeat.link.to_bytes())),
-        at: repeat.at.0,
-        pool_link: repeat.pool_link.map(parts::pool_link),
-        visitor: Some(parts::visitor(&repeat.visitor)),
-    }
-}
-
 pub(super) fn repeat_from_message(repeat: &proto::Repeat) -> Result<Repeat, DecodeError> {
     Ok(Repeat {
         click: ClickId::from_bytes(parts::need(repeat.click, "repeat.click")?),
@@ -94,19 +62,6 @@ pub(super) fn repeat_from_message(repeat: &proto::Repeat) -> Result<Repeat, Deco
         pool_link: repeat.pool_link.map(parts::pool_link_back).transpose()?,
         visitor: parts::visitor_back(repeat.visitor)?,
     })
-}
-
-fn request(request: RequestFacts) -> proto::RequestFacts {
-    proto::RequestFacts {
-        target: request.target,
-        ip: request.ip.map(|ip| match ip {
-            IpAddr::V4(ip) => Ip::V4(ip.to_bits()),
-            IpAddr::V6(ip) => Ip::V6(parts::wide(ip.to_bits())),
-        }),
-        user_agent: request.user_agent,
-        referrer: request.referrer,
-        accept_language: request.accept_language,
-    }
 }
 
 fn request_back(request: proto::RequestFacts) -> RequestFacts {

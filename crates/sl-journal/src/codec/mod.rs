@@ -4,10 +4,12 @@
 //! not know is [`DecodeError::UnknownBody`].
 
 mod click;
+mod direct;
 mod intake;
 mod parts;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use prost::Message as _;
 use sl_core::{
@@ -16,6 +18,7 @@ use sl_core::{
     time::Timestamp,
 };
 
+pub use self::view::ClickView;
 use crate::proto::{self, event::Body};
 
 /// Bytes are no event this version can use.
@@ -42,9 +45,26 @@ pub enum DecodeError {
 
 /// Appends the event's bytes to `into`.
 pub fn encode(event: Event, into: &mut Vec<u8>) {
-    let message = to_message(event);
-    let encoded = message.encode(into);
+    let body = match event.body {
+        EventBody::Click(click) => {
+            return direct::click_event(event.team, &event.account, event.at, &ClickView::of(&click), into);
+        }
+        EventBody::Repeat(ref repeat) => return direct::repeat_event(&event, repeat, into),
+        EventBody::Webhook(webhook) => Body::Webhook(intake::webhook_to_message(webhook)),
+        EventBody::SubscriberSeen(seen) => Body::SubscriberSeen(intake::seen_to_message(seen)),
+        EventBody::TransactionSeen(transaction) => {
+            Body::TransactionSeen(intake::transaction_to_message(transaction))
+        }
+        EventBody::Tick => Body::Tick(proto::Tick {}),
+    };
+    let (team, account) = (event.team.0, event.account.as_str().to_owned());
+    let encoded = proto::Event { team, account, at: event.at.0, body: Some(body) }.encode(into);
     debug_assert!(encoded.is_ok(), "a Vec grows as needed");
+}
+
+/// Appends the bytes of the event of a click.
+pub(crate) fn encode_click(click: &ClickView<'_>, into: &mut Vec<u8>) {
+    direct::click_event(click.team, click.account, click.at, click, into);
 }
 
 /// Reads what [`encode`] wrote.
@@ -53,21 +73,6 @@ pub fn encode(event: Event, into: &mut Vec<u8>) {
 /// [`DecodeError`] when the bytes are no event this version can use.
 pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
     from_message(proto::Event::decode(bytes).map_err(|error| DecodeError::Malformed(error.to_string()))?)
-}
-
-fn to_message(event: Event) -> proto::Event {
-    let Event { team, account, at, body } = event;
-    let body = match body {
-        EventBody::Click(click) => Body::Click(Box::new(click::to_message(*click, team, &account))),
-        EventBody::Repeat(repeat) => Body::Repeat(click::repeat_to_message(&repeat)),
-        EventBody::Webhook(webhook) => Body::Webhook(intake::webhook_to_message(webhook)),
-        EventBody::SubscriberSeen(seen) => Body::SubscriberSeen(intake::seen_to_message(seen)),
-        EventBody::TransactionSeen(transaction) => {
-            Body::TransactionSeen(intake::transaction_to_message(transaction))
-        }
-        EventBody::Tick => Body::Tick(proto::Tick {}),
-    };
-    proto::Event { team: team.0, account: account.as_str().to_owned(), at: at.0, body: Some(body) }
 }
 
 fn from_message(message: proto::Event) -> Result<Event, DecodeError> {

@@ -94,15 +94,6 @@ pub(super) fn rung_back(value: i32) -> Result<Rung, DecodeError> {
     }
 }
 
-pub(super) fn visitor(keys: &VisitorKeys) -> proto::VisitorKeys {
-    proto::VisitorKeys {
-        came_with: keys.came_with.map(|id| wide(id.0)),
-        given: keys.given.map(|id| wide(id.0)),
-        daily: Some(wide(keys.daily.0)),
-        lasting: keys.lasting.map(|id| wide(id.0)),
-    }
-}
-
 pub(super) fn visitor_back(keys: Option<proto::VisitorKeys>) -> Result<VisitorKeys, DecodeError> {
     let keys = keys.ok_or(DecodeError::Absent("visitor"))?;
     let back = |id: proto::Id128| VisitorId(narrow(id));

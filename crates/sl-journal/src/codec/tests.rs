@@ -222,6 +222,24 @@ proptest! {
     }
 
     #[test]
+    fn the_bytes_are_those_of_the_schemas_messages(event in event()) {
+        let mut bytes = Vec::new();
+        encode(event, &mut bytes);
+        let message = proto::Event::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(message.encode_to_vec(), bytes);
+    }
+
+    #[test]
+    fn a_click_in_parts_is_the_same_record_as_a_click(click in click()) {
+        let view = ClickView::of(&click);
+        let (mut parts, mut whole) = (Vec::new(), Vec::new());
+        encode_click(&view, &mut parts);
+        encode(view.to_event(), &mut whole);
+        prop_assert_eq!(&parts, &whole);
+        prop_assert_eq!(decode(&parts).unwrap().body, EventBody::Click(Box::new(click)));
+    }
+
+    #[test]
     fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..256)) {
         let _ = decode(&bytes);
     }

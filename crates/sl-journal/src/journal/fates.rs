@@ -58,7 +58,8 @@ impl Fates {
         self.settled.load(SeqCst)
     }
 
-    fn now(&self, ticket: Ticket) -> Option<Fate> {
+    /// The fate, if it is known by now.
+    pub(super) fn now(&self, ticket: Ticket) -> Option<Fate> {
         let settled = ticket.0 < self.settled();
         settled.then(|| self.losses.reason(ticket.0).map_or(Fate::Stored, Fate::Lost))
     }

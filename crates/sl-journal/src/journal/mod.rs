@@ -39,9 +39,10 @@ pub use self::{
     config::{BUFFERED_SYNC, Durability, JournalConfig},
     stream::JournalStream,
 };
-use self::{reader::Reader, shared::Shared};
+use self::{queue::Urgency, reader::Reader, shared::Shared};
 use crate::{
-    ClickLog, Fate, LostReason, Ticket, codec,
+    ClickLog, Fate, LostReason, Ticket,
+    codec::{self, ClickView},
     disk::{Disk, RealDisk},
     segment::FrameSum,
 };
@@ -256,21 +257,43 @@ thread_local! {
 /// A larger buffer is given back after use.
 const SCRATCH_BYTES: usize = 64 << 10;
 
-impl ClickLog for Journal {
-    fn append(&self, event: Event) -> Result<Ticket, LostReason> {
+impl Journal {
+    fn push(&self, urgency: Urgency, encode: impl FnOnce(&mut Vec<u8>)) -> Result<Ticket, LostReason> {
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.clear();
-            codec::encode(event, scratch);
+            encode(scratch);
             let appended = if scratch.len() > self.shared.config.longest_record() {
                 Err(LostReason::TooLarge)
             } else {
-                self.shared.queue.push(scratch, FrameSum::of(scratch)).map(Ticket)
+                self.shared.queue.push(scratch, FrameSum::of(scratch), urgency).map(Ticket)
             };
             if scratch.capacity() > SCRATCH_BYTES {
                 *scratch = Vec::new();
             }
             appended
         })
+    }
+}
+
+impl ClickLog for Journal {
+    fn append(&self, event: Event) -> Result<Ticket, LostReason> {
+        self.push(Urgency::Now, |into| codec::encode(event, into))
+    }
+
+    fn append_held(&self, event: Event) -> Result<Ticket, LostReason> {
+        self.push(Urgency::Held, |into| codec::encode(event, into))
+    }
+
+    fn append_click_held(&self, click: &ClickView<'_>) -> Result<Ticket, LostReason> {
+        self.push(Urgency::Held, |into| codec::encode_click(click, into))
+    }
+
+    fn release(&self) {
+        self.shared.queue.release();
+    }
+
+    fn fate_now(&self, ticket: Ticket) -> Option<Fate> {
+        self.shared.fates.now(ticket)
     }
 
     fn fate(&self, ticket: Ticket) -> Pin<Box<dyn Future<Output = Fate> + Send>> {

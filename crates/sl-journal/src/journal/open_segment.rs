@@ -140,6 +140,7 @@ impl Opener {
             }
             return Err(error);
         }
+        segment.will_be_cached();
         self.shared.shelf.lock().segments.push_back(Arc::clone(&segment));
         self.shared.keeper.ring();
         let capacity = self.shared.config.segment_bytes;
@@ -149,19 +150,24 @@ impl Opener {
 
 /// Makes the next segment's file ahead of need: zeros, synced (decisions 60).
 pub(super) fn make_spare(shared: &Shared) -> io::Result<()> {
-    const NAME: &str = "spare.tmp";
     /// Zeros per write and per sync: the commits of the hot path wait behind one of these at most.
     const CHUNK: usize = 1 << 20;
-    if shared.shelf.lock().spare.is_some() {
-        return Ok(());
-    }
+    // A name of its own: the writer may have taken the last spare off the shelf and not yet given it its place. Removing
+    // that file as a leftover would leave the writer with a file that has no name.
+    let name = {
+        let shelf = shared.shelf.lock();
+        if shelf.spare.is_some() {
+            return Ok(());
+        }
+        format!("spare-{}.tmp", shelf.spares_made)
+    };
     let size = shared.config.segment_bytes;
     if shared.promise(size, size).is_err() {
         // The last room inside journal.max_disk is the writer's: it must never be lost to a file still being made.
         return Ok(());
     }
     let made =
-        remove_if_there(&*shared.disk, NAME).and_then(|()| shared.disk.create(NAME)).and_then(|file| {
+        remove_if_there(&*shared.disk, &name).and_then(|()| shared.disk.create(&name)).and_then(|file| {
             let zeros = vec![0; CHUNK];
             let mut offset = 0;
             while offset < size && !shared.keeper.stopped() {
@@ -176,12 +182,13 @@ pub(super) fn make_spare(shared: &Shared) -> io::Result<()> {
     shelf.promised -= size;
     match made {
         Ok(file) => {
-            shelf.spare = Some(Spare { name: NAME.to_owned(), file, size });
+            shelf.spare = Some(Spare { name, file, size });
+            shelf.spares_made += 1;
             Ok(())
         }
         Err(error) => {
             drop(shelf);
-            remove_if_there(&*shared.disk, NAME)?;
+            remove_if_there(&*shared.disk, &name)?;
             Err(error)
         }
     }

@@ -22,6 +22,18 @@ pub(super) struct Run {
     pub(super) bytes: Vec<u8>,
 }
 
+/// Whether a record may wait for company.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// The writer goes at once.
+    Now,
+    /// Until [`Queue::release`], or until [`ENOUGH`] records wait.
+    Held,
+}
+
+/// Held records that are company enough, whatever their holder has in mind.
+const ENOUGH: u64 = 512;
+
 /// Bounded by bytes. Callers hold its lock for one copy of a record; the writer takes everything at once and leaves an
 /// empty buffer behind.
 pub(super) struct Queue {
@@ -38,6 +50,8 @@ struct State {
     epoch: u64,
     closed: bool,
     writer_sleeps: bool,
+    /// Records that wait for company; 0 once the writer may go.
+    held: u64,
     /// A written run's buffer, to be filled again.
     spare: Vec<u8>,
 }
@@ -60,13 +74,14 @@ impl Queue {
             epoch,
             closed: false,
             writer_sleeps: false,
+            held: 0,
             spare: Vec::new(),
         };
         Self { state: Mutex::new(state), work: Condvar::new(), journal, limit }
     }
 
     /// Numbers a record and queues it.
-    pub(super) fn push(&self, payload: &[u8], sum: FrameSum) -> Result<u64, LostReason> {
+    pub(super) fn push(&self, payload: &[u8], sum: FrameSum, urgency: Urgency) -> Result<u64, LostReason> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(LostReason::Closed);
@@ -78,6 +93,10 @@ impl Queue {
         let (sequence, epoch) = (state.next, state.epoch);
         state.next += 1;
         state.bytes += stored;
+        // Nothing is held behind a record the writer may have.
+        let held =
+            urgency == Urgency::Held && (state.held > 0 || state.runs.is_empty()) && state.held < ENOUGH;
+        state.held = if held { state.held + 1 } else { 0 };
         if state.runs.back().is_none_or(|run| run.epoch != epoch) {
             let bytes = std::mem::take(&mut state.spare);
             state.runs.push_back(Run { epoch, first: sequence, count: 0, bytes });
@@ -90,7 +109,17 @@ impl Queue {
         Ok(sequence)
     }
 
+    /// Nothing is held any more.
+    pub(super) fn release(&self) {
+        let mut state = self.state.lock();
+        state.held = 0;
+        self.wake_writer(state);
+    }
+
     fn wake_writer(&self, mut state: parking_lot::MutexGuard<'_, State>) {
+        if state.held > 0 || (state.runs.is_empty() && !state.closed) {
+            return;
+        }
         // A writer that is busy looks again by itself: no system call.
         let sleeps = std::mem::take(&mut state.writer_sleeps);
         drop(state);
@@ -103,18 +132,20 @@ impl Queue {
     pub(super) fn take(&self, deadline: Option<Instant>) -> Taken {
         let mut state = self.state.lock();
         loop {
-            if !state.runs.is_empty() {
-                state.bytes = 0;
+            if !state.runs.is_empty() && (state.held == 0 || state.closed) {
+                (state.bytes, state.held) = (0, 0);
                 return Taken::Runs(std::mem::take(&mut state.runs));
             }
-            if state.closed {
+            if state.closed && state.runs.is_empty() {
                 return Taken::Closed;
             }
             state.writer_sleeps = true;
             match deadline {
                 None => self.work.wait(&mut state),
                 Some(deadline) => {
-                    if self.work.wait_until(&mut state, deadline).timed_out() && state.runs.is_empty() {
+                    if self.work.wait_until(&mut state, deadline).timed_out()
+                        && (state.runs.is_empty() || state.held > 0)
+                    {
                         state.writer_sleeps = false;
                         return Taken::Nothing;
                     }
@@ -138,6 +169,7 @@ impl Queue {
         state.epoch = state.epoch.max(position.epoch) + 1;
         state.next = state.next.max(position.offset);
         let (epoch, first) = (state.epoch, state.next);
+        state.held = 0;
         state.runs.push_back(Run { epoch, first, count: 0, bytes: Vec::new() });
         self.wake_writer(state);
     }

@@ -182,3 +182,16 @@ async fn buffered_records_reach_consumers_once_they_are_synced() {
     let batch = stream.next(10, Duration::from_secs(30)).await.unwrap();
     assert_eq!(batch.records.iter().map(world::number).collect::<Vec<_>>(), [7]);
 }
+
+/// The writer holds a spare for a moment before it renames it. Were the next one made under the same name, the records of
+/// a whole segment would go into a file without a name.
+#[tokio::test]
+async fn no_two_files_prepared_ahead_have_the_same_name() {
+    let disk = SimDisk::default();
+    let journal = world::open(&disk);
+    world::append_all(&journal, 0..2_000).await;
+    assert!(disk.segments().len() > 3);
+    let spares: Vec<_> = disk.created().into_iter().filter(|name| name.starts_with("spare")).collect();
+    let different: std::collections::BTreeSet<_> = spares.iter().collect();
+    assert_eq!(different.len(), spares.len(), "{spares:?}");
+}

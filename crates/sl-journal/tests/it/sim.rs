@@ -39,6 +39,8 @@ struct State {
     /// Live names, and those that survive a power cut.
     names: BTreeMap<String, Arc<Mutex<Content>>>,
     durable_names: BTreeMap<String, Arc<Mutex<Content>>>,
+    /// Every file ever created, in order.
+    created: Vec<String>,
     faults: VecDeque<Fault>,
     room: Option<u64>,
     dead: bool,
@@ -107,6 +109,11 @@ impl SimDisk {
         [content.cached.len(), content.durable.len()]
     }
 
+    /// Names of all files created so far, in order.
+    pub(crate) fn created(&self) -> Vec<String> {
+        self.0.lock().created.clone()
+    }
+
     /// Names of segments, oldest first.
     pub(crate) fn segments(&self) -> Vec<String> {
         self.0.lock().names.keys().filter(|name| name.ends_with(".segment")).cloned().collect()
@@ -167,6 +174,7 @@ impl Disk for SimDisk {
         }
         let content = Arc::new(Mutex::new(Content::default()));
         state.names.insert(name.to_owned(), Arc::clone(&content));
+        state.created.push(name.to_owned());
         Ok(Arc::new(SimFile { disk: self.clone(), content }))
     }
 

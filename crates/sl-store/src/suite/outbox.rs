@@ -120,6 +120,30 @@ pub async fn a_job_that_comes_again_keeps_its_progress(backend: &dyn Backend) {
     assert_eq!(store.outbox.due(PIXEL, after(9), 9).await.unwrap(), []);
 }
 
+/// A job that carries its reason to be skipped is never due, is counted and listed as skipped, also after a restart, and
+/// can be replayed like any other (decisions 34, 55).
+pub async fn a_job_skipped_from_the_start_is_never_due(backend: &dyn Backend) {
+    let store = backend.open().await;
+    store.ledger.open(0).await.unwrap();
+    let job = sl_core::delivery::Job { skip: Some("no_click".to_owned()), ..sample::job(1, PIXEL, after(1)) };
+    store.ledger.apply(Step { jobs: vec![job], ..sample::step(1) }).await.unwrap();
+    drop(store);
+    backend.restart().await;
+    let store = backend.open().await;
+    assert_eq!(store.outbox.due(PIXEL, after(9), 9).await.unwrap(), []);
+    assert_eq!(store.outbox.next_due().await.unwrap(), None);
+    let skipped = Counts { skipped: 1, ..Counts::default() };
+    assert_eq!(store.outbox.counts(after(9)).await.unwrap(), skipped);
+    let filter =
+        DeliveryFilter { state: Some(DeliveryState::Skipped), limit: 9, ..DeliveryFilter::default() };
+    let listed = store.outbox.list(TEAM, filter).await.unwrap();
+    assert_eq!(ids(&listed), [id(1, 1)]);
+    assert_eq!(listed[0].progress.reason.as_deref(), Some("no_click"));
+    store.outbox.record(id(1, 1), None, listed[0].progress.replayed(after(20))).await.unwrap();
+    let waiting = Counts { due_now: 1, waiting: 1, ..Counts::default() };
+    assert_eq!(store.outbox.counts(after(20)).await.unwrap(), waiting);
+}
+
 /// The first body stays, also for callers at the same moment, and survives a restart (decisions 56).
 pub async fn the_first_body_stays(backend: &dyn Backend) {
     let store = with_jobs(backend, &[(1, PIXEL, 1)]).await;

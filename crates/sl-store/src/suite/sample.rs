@@ -187,6 +187,7 @@ pub fn job(number: u64, destination: Destination, created_at: Timestamp) -> Job 
         fan: Some(fan(number)),
         occurred_at: created_at,
         created_at,
+        skip: None,
     }
 }
 

@@ -55,6 +55,7 @@ const HOUR_MINUTES: u64 = 60;
 pub(crate) fn check(config: &Config, problems: &mut Vec<Problem>) {
     ranges(config, problems);
     secrets(config, problems);
+    exceptions(config, problems);
     surprises(config, problems);
 }
 
@@ -194,6 +195,12 @@ fn secrets(config: &Config, problems: &mut Vec<Problem>) {
             "true: whoever reaches admin.listen can invent revenue",
         )),
         _ => {}
+    }
+}
+
+fn exceptions(config: &Config, problems: &mut Vec<Problem>) {
+    if let Err(error) = sl_postback::Egress::new(&config.egress.allow) {
+        problems.push(Problem::error("egress.allow", error.to_string()));
     }
 }
 

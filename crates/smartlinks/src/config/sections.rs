@@ -33,9 +33,7 @@ sections! {
         pool: Pool,
         attribution: Attribution,
         postback: Postback,
-        #[expect(dead_code, reason = "read once the deliveries run")]
         egress: Egress,
-        #[cfg_attr(not(test), expect(dead_code, reason = "read once the deliveries run"))]
         ad_platforms: AdPlatforms,
         retention: Retention,
         secrets: Secrets,
@@ -77,7 +75,6 @@ sections! {
         webhook_secrets_file: Option<PathBuf>,
         accept_unsigned: bool,
         #[serde(deserialize_with = "duration")] poll: Duration,
-        #[expect(dead_code, reason = "read once the matcher runs")]
         #[serde(deserialize_with = "duration")] debounce: Duration,
         requests_per_minute: u32,
     }
@@ -89,11 +86,13 @@ sections! {
     }
     Attribution { #[serde(deserialize_with = "duration")] window: Duration, }
     Postback { concurrency: usize, #[serde(deserialize_with = "duration")] timeout: Duration, }
-    #[expect(dead_code, reason = "read once the deliveries run")]
     Egress { allow: Vec<String>, }
-    #[expect(dead_code, reason = "read once the deliveries run")]
-    AdPlatforms { meta: Meta, tiktok: Origin, snapchat: Origin, creatortraffic: Origin, }
-    #[expect(dead_code, reason = "read once the deliveries run")]
+    AdPlatforms {
+        meta: Meta,
+        #[expect(dead_code, reason = "read once its deliveries run")] tiktok: Origin,
+        #[expect(dead_code, reason = "read once its deliveries run")] snapchat: Origin,
+        #[expect(dead_code, reason = "read once its deliveries run")] creatortraffic: Origin,
+    }
     Meta { base_url: Url, version: String, }
     #[expect(dead_code, reason = "read once the deliveries run")]
     Origin { base_url: String, }

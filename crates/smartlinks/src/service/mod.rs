@@ -2,13 +2,15 @@
 //! order.
 //!
 //! * [`base`]: what is opened before anything runs · [`feed`]: what the edge answers from · [`lessee`]: pool links in blocks
+//! * [`creators`]: pool keeper, matcher, reconciliation · [`deliveries`]: the outbox worker
 //! * [`admin`]: the private listener · [`control`]: commands of this machine · [`progress`], [`gauges`]: where the queues stand
 //! * [`upkeep`]: retention · [`stop`]: the way down
 
 pub(crate) mod admin;
 pub(crate) mod base;
 pub(crate) mod control;
-pub(crate) mod destinations;
+pub(crate) mod creators;
+pub(crate) mod deliveries;
 pub(crate) mod feed;
 pub(crate) mod gauges;
 pub(crate) mod lessee;
@@ -20,7 +22,12 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use sl_api::{ApiParts, ApiSettings};
 use sl_attribution::{Attribution, AttributionSettings, Progress};
-use sl_core::{apikey::KeySecret, attribution::Rules, time::Clock};
+use sl_core::{
+    apikey::{KeySecret, Role},
+    attribution::Rules,
+    ids::TeamId,
+    time::Clock,
+};
 use sl_edge::{Edge, EdgeConfig, EdgeParts, Geo, GeoFiles, LinkTable, Stock, Window};
 use sl_journal::Journal;
 use sl_store::pool::PoolRules;
@@ -31,7 +38,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    admin::Admin, base::Base, control::Control, feed::Feed, gauges::Gauges, lessee::Lessee, progress::Queues,
+    admin::Admin,
+    base::Base,
+    control::Control,
+    creators::{Pace, Standing},
+    feed::Feed,
+    gauges::Gauges,
+    lessee::Lessee,
+    progress::Queues,
     upkeep::Upkeep,
 };
 use crate::{clock::SystemClock, config::Config, failure::Failure, metrics};
@@ -60,6 +74,8 @@ struct Stops {
     unready: CancellationToken,
     edge: CancellationToken,
     edge_ended: CancellationToken,
+    creators: CancellationToken,
+    deliveries: CancellationToken,
     helpers: CancellationToken,
     attribution: CancellationToken,
 }
@@ -67,6 +83,8 @@ struct Stops {
 struct Tasks {
     edge: JoinHandle<()>,
     lessee: JoinHandle<()>,
+    creators: Vec<JoinHandle<()>>,
+    deliveries: JoinHandle<()>,
     helpers: Vec<JoinHandle<()>>,
     attribution: JoinHandle<()>,
 }
@@ -76,7 +94,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Failure`], naming what can't start and the remedy.
-    pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
+    pub(crate) async fn start(config: &Config, pace: &Pace) -> Result<Self, Failure> {
         let metrics = metrics::recorder()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let base = Base::open(config, Arc::clone(&clock)).await?;
@@ -102,11 +120,22 @@ impl Service {
         });
         let lessee = tokio::spawn(lessee.run(stops.edge.clone(), stops.edge_ended.clone()));
 
+        let (standing, creators) =
+            creators::start(config, pace, &base, &clock, progress.clone(), &stops.creators)?;
+        let worker = deliveries::worker(config, &base, Arc::clone(&clock))?;
+        let tester = worker.tester();
+        let deliveries = tokio::spawn(worker.run(stops.deliveries.clone()));
+
         let admin = Admin::bind(config.admin.listen).await?;
         let admin_address = admin.local_addr();
         let control = Control::bind(&config.data_dir)?;
-        let queues = Arc::new(Queues { journal: Arc::clone(&base.journal), attribution: progress.clone() });
-        let router = sl_api::router(api(config, &base, &clock, queues, metrics, stops.unready.clone()));
+        let queues = Queues {
+            journal: Arc::clone(&base.journal),
+            attribution: progress.clone(),
+            matcher: standing.matcher.clone(),
+        };
+        let shown = Shown { queues, standing, tester, metrics };
+        let router = sl_api::router(api(config, &base, &clock, shown, stops.unready.clone())?);
         let gauges = Gauges::new(
             base.store.clone(),
             Arc::clone(&base.journal),
@@ -122,7 +151,7 @@ impl Service {
             tokio::spawn(gauges.run(stops.helpers.clone())),
             tokio::spawn(upkeep.run(stops.helpers.clone())),
         ];
-        let tasks = Tasks { edge, lessee, helpers, attribution };
+        let tasks = Tasks { edge, lessee, creators, deliveries, helpers, attribution };
         Ok(Self {
             edge: edge_address,
             admin: admin_address,
@@ -133,6 +162,17 @@ impl Service {
             attribution: progress,
             failures,
         })
+    }
+
+    /// Makes an API key of an owner of the first team.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn new_key(&self, name: &str) -> Result<String, Failure> {
+        let (permissions, now) = (Role::Owner.permissions(), SystemClock.now());
+        let made =
+            sl_api::create_key(&self.base.store, TeamId(1), name, permissions, now, &rand::fill::<u8>).await;
+        made.map(|made| made.secret.expose().to_owned()).map_err(Failure::run)
     }
 
     /// Waits until a role ends that must not. Without failure it never returns.
@@ -227,23 +267,31 @@ fn pool_rules(config: &Config) -> PoolRules {
     PoolRules { window: config.attribution.window, quarantine: config.pool.quarantine }
 }
 
+/// What the API shows of the running roles.
+struct Shown {
+    queues: Queues,
+    standing: Standing,
+    tester: sl_postback::Tester,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+}
+
 fn api(
     config: &Config,
     base: &Base,
     clock: &Arc<dyn Clock>,
-    queues: Arc<Queues>,
-    metrics: metrics_exporter_prometheus::PrometheusHandle,
+    shown: Shown,
     unready: CancellationToken,
-) -> ApiParts {
+) -> Result<ApiParts, Failure> {
+    let Shown { queues, standing, tester, metrics } = shown;
     let ready =
         move || if unready.is_cancelled() { Err("the service is stopping".to_owned()) } else { Ok(()) };
-    ApiParts {
+    Ok(ApiParts {
         store: base.store.clone(),
         log: Arc::<Journal>::clone(&base.journal),
         clock: Arc::clone(clock),
-        progress: queues,
-        pool_status: Arc::new(progress::NoKeeper),
-        pixel_tester: None,
+        progress: Arc::new(queues),
+        pool_status: Arc::new(standing),
+        pixel_tester: Some(Arc::new(deliveries::Tests(tester))),
         seal_keys: base.secrets.seal.clone(),
         random: Arc::new(|bytes: &mut [u8]| rand::fill(bytes)),
         settings: ApiSettings {
@@ -253,9 +301,9 @@ fn api(
             metrics_token: config.admin.metrics_token.0.clone(),
             pool_rules: pool_rules(config),
             attribution_window: config.attribution.window,
-            egress_check: Arc::new(destinations::check),
+            egress_check: deliveries::check(config)?,
         },
         metrics_text: Arc::new(move || metrics.render()),
         ready: Arc::new(ready),
-    }
+    })
 }

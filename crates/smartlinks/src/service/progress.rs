@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use sl_api::{PoolStatus, ProgressFacts, ProgressSource, StockStatus};
+use sl_api::{ProgressFacts, ProgressSource};
 use sl_attribution::Progress;
-use sl_core::pool::StockKey;
 use sl_journal::Journal;
+use sl_platform::MatcherHandle;
 use tokio::sync::watch;
 
 /// Reads the running roles.
 pub(crate) struct Queues {
     pub(crate) journal: Arc<Journal>,
     pub(crate) attribution: watch::Receiver<Progress>,
+    /// `None` without a platform key.
+    pub(crate) matcher: Option<MatcherHandle>,
 }
 
 impl ProgressSource for Queues {
@@ -23,16 +25,7 @@ impl ProgressSource for Queues {
             journal_synced: journal.synced,
             attribution: attribution.position,
             attribution_lag_seconds: attribution.lag_seconds,
-            matcher_backlog: 0,
+            matcher_backlog: self.matcher.as_ref().map_or(0, MatcherHandle::backlog),
         }
-    }
-}
-
-/// Stands in while no pool keeper runs in this process: nothing is forecast.
-pub(crate) struct NoKeeper;
-
-impl PoolStatus for NoKeeper {
-    fn status(&self, _stock: &StockKey) -> StockStatus {
-        StockStatus::default()
     }
 }

@@ -1,5 +1,5 @@
 //! The way down, at most 15 s (decisions 14): unready, no new visitors, what is under way is finished, unused pool links
-//! go back, attribution catches up with the journal, everything is synced.
+//! go back, what was asked of the creator platform is finished, attribution catches up with the journal, everything is synced.
 
 use std::{future::Future, time::Duration};
 
@@ -16,15 +16,17 @@ impl Service {
     /// [`Failure::Run`] when the last sync fails.
     pub(crate) async fn shutdown(self) -> Result<(), Failure> {
         let Self { base, stops, tasks, mut attribution, .. } = self;
-        let Tasks { edge, lessee, helpers, attribution: attribution_task } = tasks;
+        let Tasks { edge, lessee, creators, deliveries, helpers, attribution: attribution_task } = tasks;
         stops.unready.cancel();
         stops.edge.cancel();
         within("redirects", edge).await;
         within("returning pool links", lessee).await;
+        stops.creators.cancel();
+        stops.deliveries.cancel();
         stops.helpers.cancel();
-        within("API", async {
-            for helper in helpers {
-                let _ = helper.await;
+        within("creator platform, deliveries, API", async {
+            for task in creators.into_iter().chain([deliveries]).chain(helpers) {
+                let _ = task.await;
             }
         })
         .await;

@@ -7,6 +7,8 @@ mod crash;
 #[cfg(test)]
 mod creator;
 #[cfg(test)]
+mod journey;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod spine;

@@ -34,6 +34,11 @@ impl Service {
     /// Starts on ports of the system's choice and waits until it is ready. A click waits for the disk as long as it
     /// takes, so that none is late.
     pub(crate) fn start(dir: &Path) -> Self {
+        Self::start_with(dir, &[])
+    }
+
+    /// The same with settings of its own: `("POOL__MIN", "40")`.
+    pub(crate) fn start_with(dir: &Path, settings: &[(&str, &str)]) -> Self {
         let mut child = command()
             .arg("serve")
             .env("SMARTLINKS_DATA_DIR", dir)
@@ -42,6 +47,7 @@ impl Service {
             .env("SMARTLINKS_EDGE__HEADER_TIMEOUT", "40s")
             .env("SMARTLINKS_EDGE__DURABLE_WAIT", "30s")
             .env("SMARTLINKS_ADMIN__LISTEN", "127.0.0.1:0")
+            .envs(settings.iter().map(|(key, value)| (format!("SMARTLINKS_{key}"), *value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -99,6 +105,36 @@ impl Service {
         let answer = exchange(self.admin, &head).unwrap();
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// POST with the bearer key; the answer's body as JSON.
+    pub(crate) fn post(&self, key: &str, path: &str, body: &serde_json::Value) -> serde_json::Value {
+        let body = body.to_string();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = exchange(self.admin, &head).unwrap();
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// Waits until the answer to a GET is as wanted.
+    pub(crate) fn until(
+        &self,
+        key: &str,
+        path: &str,
+        ready: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
+        for _ in 0..600 {
+            let shown = self.api(key, path);
+            if ready(&shown) {
+                return shown;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{path} stays {}", self.api(key, path));
     }
 
     /// Waits until every queue of the service is empty.

@@ -1,11 +1,13 @@
 //! Jobs: one per event and destination, chosen in the step (contract C.3, G.2, decisions 28, 34).
 
 use super::super::Destinations;
-use super::world::{A, B, World, at, pixel, postback, smart_link};
+use super::samples::{A, B, at, pixel, postback, seen, smart_link};
+use super::world::World;
 use crate::{
     catalog::{PlatformKind, PostbackScope},
     conversion::ConversionKind::{MessageReceived, NewSubscriber, NewTransaction},
-    delivery::{DeliveryKind, Destination},
+    delivery::{DeliveryKind, DeliveryState, Destination, Progress},
+    event::{EventBody, SubscriberSeen},
     ids::{PixelId, PostbackId},
 };
 
@@ -79,4 +81,32 @@ fn every_new_subscriber_is_put_on_the_list_of_its_link() {
     let adds: Vec<_> =
         world.shown.list_adds.iter().map(|add| (add.list.as_str(), add.fan.as_str())).collect();
     assert_eq!(adds, [("55", "f")]);
+}
+
+#[test]
+fn a_subscriber_of_the_overflow_link_is_skipped_by_pixels_with_the_reason_and_told_to_postbacks() {
+    let mut world = world();
+    let look = SubscriberSeen {
+        overflow_of: Some(A),
+        subscribed_at: Some(at("03-04T12:00:00Z")),
+        ..seen(99, "f", at("03-04T12:05:00Z"))
+    };
+    world.event(at("03-04T12:05:00Z"), EventBody::SubscriberSeen(look));
+    world.pay("t", "f", "tip", 300, at("03-04T13:00:00Z"));
+    let skip = |destination, kind| {
+        let found = world.shown.jobs.values().find(|job| (job.destination, job.kind) == (destination, kind));
+        found.map(|job| job.skip.as_deref())
+    };
+    let (meta, creatortraffic) = (Destination::Pixel(PixelId(1)), Destination::Pixel(PixelId(2)));
+    use DeliveryKind as K;
+    assert_eq!(skip(meta, K::NewSubscriber), Some(Some("insufficient_user_data")));
+    assert_eq!(skip(meta, K::FirstTransaction), Some(Some("insufficient_user_data")));
+    assert_eq!(skip(creatortraffic, K::NewSubscriber), Some(Some("missing_click_id")));
+    assert_eq!(skip(Destination::Postback(PostbackId(1)), K::NewSubscriber), Some(None));
+    for job in world.shown.jobs.values() {
+        let progress = Progress::of(job);
+        let state = if job.skip.is_some() { DeliveryState::Skipped } else { DeliveryState::Waiting };
+        assert_eq!((progress.state, progress.reason), (state, job.skip.clone()));
+        assert_eq!(progress.next_attempt_at.is_some(), job.skip.is_none(), "nothing skipped is due");
+    }
 }

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::world::{A, B, Shown, World, at, seen};
+use super::samples::{A, B, at, seen};
+use super::shown::Shown;
+use super::world::World;
 use crate::{click::Click, event::EventBody, time::Timestamp};
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! The worked timeline of contract B.4.1, with its numbers.
 
-use super::world::{A, B, World, at};
+use super::samples::{A, B, at};
+use super::world::World;
 use crate::conversion::ConversionKind::{FanSent1Message, MessageReceived, NewSubscriber, NewTransaction};
 
 #[test]

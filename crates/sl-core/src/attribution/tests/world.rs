@@ -1,100 +1,20 @@
-//! A driver with a map for a store, and short words for events.
+//! A driver with a map for a store.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::super::{Counts, Destinations, Memory, Missing, Rules, decide, needs};
+use super::samples::{PRINT, SIX_HOURS, keys, pool_link, seen, transaction, webhook};
+use super::shown::Shown;
 use crate::{
-    catalog::{
-        EventMap, Pixel, PlatformKind, Postback, PostbackMethod, PostbackScope, SmartLink, ValueBasis,
-    },
-    click::{
-        AdCookies, Class, Click, ClickRow, Device, Params, Place, Repeat, RequestFacts, Rung, VisitorId,
-        VisitorKeys,
-    },
-    conversion::{Conversion, ConversionKind, FanProfile, Transaction},
-    delivery::{EventName, Job},
-    event::{Event, EventBody, JournalId, Recorded, SubscriberSeen, WebhookReceived},
-    ids::{
-        AccountId, ClickId, ConversionId, DeliveryId, FanId, LinkKind, PixelId, PoolLinkId, PostbackId,
-        SmartLinkId, TeamId, TransactionId,
-    },
+    click::{AdCookies, Class, Click, Device, Params, Place, Repeat, RequestFacts, Rung},
+    conversion::ConversionKind,
+    event::{Event, EventBody, JournalId, Recorded, SubscriberSeen},
+    ids::{AccountId, ClickId, SmartLinkId, TeamId, TransactionId},
     money::Cents,
-    pool::Given,
-    step::{
-        DeadLetter, DimensionKey, DimensionRollup, FanDay, FanUnderLink, LinkTotals, ListAdd, Rollup,
-        RollupKey, StateBytes, StateKey, Step, Unmatched,
-    },
-    time::{DayEdge, Timestamp},
+    time::Timestamp,
 };
-
-pub(super) const A: SmartLinkId = SmartLinkId(ulid::Ulid(0xA));
-pub(super) const B: SmartLinkId = SmartLinkId(ulid::Ulid(0xB));
-/// Fingerprints start here: a value no other bytes look like.
-pub(super) const PRINT: u128 = 0xF17E_5EED_0000_0000_0000;
-pub(super) const SIX_HOURS: Duration = Duration::from_secs(6 * 3600);
-
-pub(super) fn at(text: &str) -> Timestamp {
-    Timestamp::parse(&format!("2026-{text}"), DayEdge::Start).unwrap()
-}
-
-/// Everything a store would show.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Shown {
-    pub(super) state: BTreeMap<StateKey, StateBytes>,
-    pub(super) clicks: BTreeMap<ClickId, ClickRow>,
-    pub(super) conversions: BTreeMap<ConversionId, Conversion>,
-    pub(super) fans: BTreeMap<(SmartLinkId, FanId), FanUnderLink>,
-    pub(super) rollups: BTreeMap<RollupKey, Rollup>,
-    pub(super) dimensions: BTreeMap<DimensionKey, DimensionRollup>,
-    pub(super) fan_days: BTreeMap<(SmartLinkId, FanId, Timestamp), FanDay>,
-    pub(super) totals: BTreeMap<SmartLinkId, LinkTotals>,
-    pub(super) jobs: BTreeMap<DeliveryId, Job>,
-    pub(super) dead_letters: Vec<DeadLetter>,
-    pub(super) given: BTreeMap<(AccountId, PoolLinkId), Given>,
-    pub(super) unmatched: BTreeMap<(AccountId, FanId), Unmatched>,
-    pub(super) list_adds: Vec<ListAdd>,
-}
-
-impl Shown {
-    pub(super) fn apply(&mut self, step: Step) {
-        for (key, value) in step.state {
-            match value {
-                Some(value) => self.state.insert(key, value),
-                None => self.state.remove(&key),
-            };
-        }
-        self.clicks.extend(step.clicks.into_iter().map(|row| (row.click.id, row)));
-        for mark in step.click_marks {
-            let row = self.clicks.get_mut(&mark.click).expect("a mark has its row");
-            (row.gross_clicks, row.is_duplicate) = (mark.gross_clicks, mark.is_duplicate);
-        }
-        self.conversions.extend(step.conversions.into_iter().map(|row| (row.id, row)));
-        self.fans.extend(step.fans.into_iter().map(|row| ((row.link, row.fan.clone()), row)));
-        self.rollups.extend(step.rollups);
-        self.dimensions.extend(step.dimensions);
-        self.fan_days
-            .extend(step.fan_days.into_iter().map(|row| ((row.link, row.fan.clone(), row.day), row)));
-        self.totals.extend(step.totals);
-        for job in step.jobs {
-            self.jobs.entry(job.id).or_insert(job);
-        }
-        self.dead_letters.retain(|letter| !step.revived.contains(&letter.id));
-        for letter in step.dead_letters {
-            self.dead_letters.retain(|other| other.id != letter.id);
-            self.dead_letters.push(letter);
-        }
-        self.given.extend(step.given.into_iter().map(|(account, link, given)| ((account, link), given)));
-        for row in step.unmatched {
-            self.unmatched.insert((row.account.clone(), row.fan.clone()), row);
-        }
-        for key in step.matched {
-            self.unmatched.remove(&key);
-        }
-        self.list_adds.extend(step.list_adds);
-    }
-}
 
 pub(super) struct World {
     pub(super) shown: Shown,
@@ -310,125 +230,5 @@ impl World {
             row.transaction.as_ref().is_some_and(|facts| facts.id == TransactionId::from(transaction))
         });
         of.next().map(|row| (row.link, row.click))
-    }
-}
-
-pub(super) fn keys(came_with: Option<u128>, given: u128, print: u128) -> VisitorKeys {
-    VisitorKeys {
-        came_with: came_with.map(VisitorId),
-        given: Some(VisitorId(given)),
-        daily: VisitorId(print),
-        lasting: Some(VisitorId(print)),
-    }
-}
-
-pub(super) fn pool_link(number: u64) -> PoolLinkId {
-    PoolLinkId { kind: LinkKind::TrackingLink, number }
-}
-
-pub(super) fn seen(pool: u64, fan: &str, when: Timestamp) -> SubscriberSeen {
-    SubscriberSeen {
-        pool_link: pool_link(pool),
-        overflow_of: None,
-        fan: FanId::from(fan),
-        profile: FanProfile { name: Some("Sam".into()), ..FanProfile::default() },
-        subscribed_at: None,
-        price: None,
-        seen_at: when,
-        absent_at: None,
-    }
-}
-
-pub(super) fn webhook(when: Timestamp, key: &str, event: &str, body: Vec<u8>) -> WebhookReceived {
-    WebhookReceived { event: event.to_owned(), key: key.to_owned(), received_at: when, body, retry_of: None }
-}
-
-pub(super) fn transaction(
-    id: &str,
-    fan: &str,
-    kind: &str,
-    cents: i64,
-    status: &str,
-    made: Timestamp,
-) -> Value {
-    let net = Cents(cents).net_of_platform_fee();
-    json!({"id": id, "type": kind, "amount": Cents(cents).to_json(), "net_amount": net.to_json(), "status": status,
-        "description": "d", "created_at": made.iso(), "fan": {"id": fan, "name": "Sam"}})
-}
-
-pub(super) fn reconciled(id: &str, fan: &str, kind: &str, cents: i64, made: Timestamp) -> Transaction {
-    Transaction {
-        id: TransactionId::from(id),
-        kind: kind.to_owned(),
-        fan: FanId::from(fan),
-        profile: FanProfile::default(),
-        gross: Cents(cents),
-        net: Cents(cents).net_of_platform_fee(),
-        status: "done".to_owned(),
-        description: String::new(),
-        at: made,
-        reconciled: true,
-    }
-}
-
-pub(super) fn smart_link(id: SmartLinkId, pixels: &[u64]) -> SmartLink {
-    SmartLink {
-        id,
-        team: TeamId(1),
-        account: AccountId::from("acct_7f3a"),
-        name: "x".into(),
-        kind: LinkKind::TrackingLink,
-        trial_days: None,
-        window: None,
-        user_list_id: Some("55".into()),
-        paused: false,
-        deleted_at: None,
-        overflow: None,
-        pixels: pixels.iter().map(|id| PixelId(*id)).collect(),
-        tags: Vec::new(),
-        created_at: Timestamp(0),
-        updated_at: Timestamp(0),
-    }
-}
-
-pub(super) fn pixel(id: u64, platform: PlatformKind) -> Pixel {
-    let on = || Some(EventName("X".into()));
-    Pixel {
-        id: PixelId(id),
-        team: TeamId(1),
-        platform,
-        pixel_id: "1".into(),
-        sealed_token: Vec::new(),
-        label: None,
-        event_source_url: None,
-        events: EventMap {
-            event_click: on(),
-            event_new_subscriber: on(),
-            event_first_transaction: on(),
-            event_new_transaction: on(),
-            event_message_received_from_fan: None,
-            event_fan_sent_1_message: on(),
-            event_fan_sent_3_messages: on(),
-        },
-        value_basis: ValueBasis::Gross,
-        limited_data_use: false,
-        api_version: None,
-        created_at: Timestamp(0),
-        updated_at: Timestamp(0),
-    }
-}
-
-pub(super) fn postback(id: u64, scope: PostbackScope, conversion_types: &[ConversionKind]) -> Postback {
-    Postback {
-        id: PostbackId(id),
-        team: TeamId(1),
-        url: "https://x.example/".into(),
-        method: PostbackMethod::Get,
-        body: None,
-        headers: Vec::new(),
-        scope,
-        conversion_types: conversion_types.to_vec(),
-        created_at: Timestamp(0),
-        updated_at: Timestamp(0),
     }
 }

@@ -1,0 +1,240 @@
+//! Money: credit, waits, statuses, first purchases, differences (decisions 19, 28, 31, 40, 54).
+
+use std::time::Duration;
+
+use super::samples::{A, B, at, reconciled, seen};
+use super::world::World;
+use crate::{
+    conversion::{Conversion, Purchase, is_reversal},
+    event::EventBody,
+    ids::FanId,
+    money::Cents,
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[test]
+fn money_between_click_and_subscription_is_credited_and_money_before_the_click_is_not() {
+    let mut world = World::new();
+    world.pay("before", "f", "tip", 100, at("03-04T11:59:59Z"));
+    world.click(A, 1, 10, at("03-04T12:00:00Z"));
+    world.pay("between", "f", "tip", 1000, at("03-04T12:05:00Z"));
+    world.seen(10, "f", at("03-04T12:10:00Z"), 0);
+    world.pay("after", "f", "tip", 10_000, at("03-04T12:20:00Z"));
+    assert_eq!(world.gross(A), 11_000);
+    assert_eq!(world.credited("before"), None);
+}
+
+#[test]
+fn a_transaction_is_credited_to_the_binding_of_its_own_time_whenever_it_arrives() {
+    let mut world = World::new();
+    world.click(A, 1, 10, at("03-04T12:00:00Z"));
+    world.seen(10, "f", at("03-04T12:01:00Z"), 0);
+    world.click(B, 1, 11, at("03-06T12:00:00Z"));
+    world.status("late", "f", "tip", 700, "done", at("03-05T12:00:00Z"), at("03-07T12:00:00Z"));
+    assert_eq!((world.gross(A), world.gross(B)), (700, 0));
+}
+
+#[test]
+fn a_transaction_waits_twenty_four_hours_for_its_subscriber() {
+    for (minutes, want) in [(23 * 60, 500), (25 * 60, 0)] {
+        let mut world = World::new();
+        world.click(A, 1, 10, at("03-04T12:00:00Z"));
+        world.pay("t", "f", "tip", 500, at("03-04T12:30:00Z"));
+        let later = at("03-04T12:30:00Z").plus(Duration::from_secs(60 * minutes));
+        world.tick(later);
+        let mut late = seen(10, "f", later);
+        late.subscribed_at = Some(at("03-04T12:20:00Z"));
+        world.event(later, EventBody::SubscriberSeen(late));
+        assert_eq!(world.gross(A), want, "after {minutes} minutes");
+        assert_eq!(world.subscribers(A), 1);
+    }
+}
+
+#[test]
+fn a_known_transaction_changes_its_status_and_reversals_subtract_on_their_own_day() {
+    let mut world = World::new();
+    world.click(A, 1, 10, at("03-04T12:00:00Z"));
+    world.seen(10, "f", at("03-04T12:01:00Z"), 0);
+    let made = at("03-04T13:00:00Z");
+    for (status, arrives, gross) in [
+        ("loading", made, 1999),
+        ("pending_return", at("03-05T13:00:00Z"), 1999),
+        ("UNDO", at("03-06T13:00:00Z"), 0),
+        ("chargeback", at("03-06T14:00:00Z"), 0),
+        ("done", at("03-07T13:00:00Z"), 1999),
+        ("refunded", at("03-08T13:00:00Z"), 0),
+        ("reversed", at("03-08T14:00:00Z"), 0),
+    ] {
+        world.tick(arrives);
+        world.status("t", "f", "tip", 1999, status, made, arrives);
+        assert_eq!(world.gross(A), gross, "{status}");
+        let row = world.shown.conversions.values().find(|row| row.transaction.is_some()).unwrap();
+        assert_eq!(row.transaction.as_ref().unwrap().status, status);
+        assert_eq!(row.gross, Cents(1999), "the row keeps its amounts");
+        assert_eq!(world.shown.totals[&A].spenders, u64::from(gross > 0));
+    }
+    let days: Vec<i64> = world.shown.fan_days.values().map(|day| day.gross.0).collect();
+    assert_eq!(days, [1999, -1999, 1999, -1999]);
+    assert_eq!(world.shown.totals[&A].conversions, 2, "no second conversion is written");
+    assert_eq!(world.shown.totals[&A].revenue, Some(Cents::ZERO));
+    let net: i64 = world.shown.rollups.values().map(|rollup| rollup.net.0).sum();
+    assert_eq!(net, 0);
+}
+
+#[test]
+fn a_reversal_before_its_transaction_waits_for_it_a_day() {
+    for (hours, want) in [(23, 0), (25, 500)] {
+        let mut world = World::new();
+        world.click(A, 1, 10, at("03-04T12:00:00Z"));
+        world.seen(10, "f", at("03-04T12:01:00Z"), 0);
+        let made = at("03-04T13:00:00Z");
+        world.status("t", "f", "tip", 500, "undo", made, made);
+        assert_eq!(world.credited("t"), None);
+        world.tick(made.plus(HOUR * hours));
+        world.status("t", "f", "tip", 500, "done", made, made.plus(HOUR * hours));
+        assert_eq!(world.gross(A), want, "after {hours} hours");
+        let row = world.shown.conversions.values().find(|row| row.transaction.is_some()).unwrap();
+        let status = &row.transaction.as_ref().unwrap().status;
+        assert_eq!(status, if want == 0 { "undo" } else { "done" });
+    }
+}
+
+#[test]
+fn a_transaction_taken_back_while_it_waits_is_credited_and_subtracted() {
+    let mut world = World::new();
+    world.click(A, 1, 10, at("03-04T12:00:00Z"));
+    world.status("t", "f", "tip", 500, "done", at("03-04T12:30:00Z"), at("03-04T12:30:00Z"));
+    world.status("t", "f", "tip", 500, "undo", at("03-04T12:30:00Z"), at("03-04T12:40:00Z"));
+    world.seen(10, "f", at("03-04T12:45:00Z"), 0);
+    assert_eq!(world.gross(A), 0);
+    assert_eq!(world.shown.totals[&A].revenue, Some(Cents::ZERO));
+}
+
+#[test]
+fn first_and_repeat_purchases_are_told_apart_for_life() {
+    let mut world = World::new();
+    world.click(A, 1, 10, at("03-04T12:00:00Z"));
+    world.seen(10, "f", at("03-04T12:01:00Z"), 0);
+    let mut purchases = Vec::new();
+    for (index, kind) in [
+        "new_subscription",
+        "recurring_subscription",
+        "tip",
+        "recurring_subscription",
+        "post",
+        "new_subscription",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("t{index}");
+        world.pay(&id, "f", kind, 100, at("03-04T13:00:00Z").plus(HOUR * u32::try_from(index).unwrap()));
+        let rows = world.shown.conversions.values();
+        let mut of = rows.filter(|row| row.transaction.as_ref().is_some_and(|facts| facts.id.as_str() == id));
+        purchases.push(of.next().unwrap().purchase);
+    }
+    use Purchase::{First, None, Repeat};
+    assert_eq!(purchases, [None, None, First, Repeat, Repeat, None]);
+}
+
+#[test]
+fn a_webhook_and_the_reconciliation_are_one_transaction_and_the_webhooks_type_wins() {
+    let mut world = World::new();
+    world.click(A, 1, 10, at("03-04T12:00:00Z"));
+    world.seen(10, "f", at("03-04T12:01:00Z"), 0);
+    let made = at("03-04T13:00:00Z");
+    world.event(made, EventBody::TransactionSeen(reconciled("t", "f", "other", 500, made)));
+    world.pay("t", "f", "tip", 500, made);
+    world.event(made, EventBody::TransactionSeen(reconciled("t", "f", "other", 500, made)));
+    assert_eq!(world.gross(A), 500);
+    let row = world.shown.conversions.values().find(|row| row.transaction.is_some()).unwrap();
+    assert_eq!(row.transaction.as_ref().unwrap().kind, "tip");
+    assert_eq!(world.counts.differences, 1);
+    assert_eq!(world.shown.fans[&(A, FanId::from("f"))].tips_net, Cents(400));
+}
+
+fn row<'a>(world: &'a World, id: &str) -> &'a Conversion {
+    let mut rows = world.shown.conversions.values();
+    rows.find(|row| row.transaction.as_ref().is_some_and(|facts| facts.id.as_str() == id)).unwrap()
+}
+
+#[test]
+fn undo_chargeback_refund_and_reversal_words_take_money_back_in_any_case() {
+    for status in
+        ["undo", "UNDO", "chargeback", "Chargeback_lost", "refund", "refunded", "reversed", "REVERSAL"]
+    {
+        assert!(is_reversal(status), "{status}");
+    }
+    for status in ["loading", "done", "pending_return", "", "returned", "paid"] {
+        assert!(!is_reversal(status), "{status}");
+    }
+}
+
+#[test]
+fn the_first_purchase_is_the_first_credited_and_is_never_revised() {
+    let mut world = World::new();
+    world.click(A, 1, 10, at("03-04T12:00:00Z"));
+    world.seen(10, "f", at("03-04T12:01:00Z"), 0);
+    world.status("later", "f", "tip", 100, "done", at("03-04T14:00:00Z"), at("03-04T14:00:00Z"));
+    world.status("earlier", "f", "tip", 100, "done", at("03-04T13:00:00Z"), at("03-04T14:01:00Z"));
+    world.status("later", "f", "tip", 100, "undo", at("03-04T14:00:00Z"), at("03-04T14:02:00Z"));
+    world.pay("last", "f", "tip", 100, at("03-04T15:00:00Z"));
+    let purchases = ["later", "earlier", "last"].map(|id| row(&world, id).purchase);
+    assert_eq!(purchases, [Purchase::First, Purchase::Repeat, Purchase::Repeat]);
+}
+
+#[test]
+fn a_reversal_alone_credits_nothing_and_its_transaction_makes_one_row_with_the_reversed_status() {
+    let mut world = World::new();
+    world.click(A, 1, 10, at("03-04T12:00:00Z"));
+    world.seen(10, "f", at("03-04T12:01:00Z"), 0);
+    let made = at("03-04T13:00:00Z");
+    world.status("t", "f", "tip", 500, "undo", made, made);
+    world.status("t", "f", "tip", 500, "chargeback", made, at("03-04T13:01:00Z"));
+    assert_eq!(world.shown.totals[&A].conversions, 1, "only the subscriber so far");
+    world.status("t", "f", "tip", 500, "done", made, at("03-04T13:02:00Z"));
+    assert_eq!(row(&world, "t").transaction.as_ref().unwrap().status, "chargeback");
+    assert_eq!((row(&world, "t").gross, world.gross(A)), (Cents(500), 0));
+    assert_eq!(world.shown.totals[&A].conversions, 2);
+    assert_eq!(world.shown.totals[&A].spenders, 0);
+}
+
+#[test]
+fn another_amount_under_a_known_id_is_counted_once_and_changes_no_money() {
+    for reconciliation in [false, true] {
+        let mut world = World::new();
+        world.click(A, 1, 10, at("03-04T12:00:00Z"));
+        world.seen(10, "f", at("03-04T12:01:00Z"), 0);
+        let made = at("03-04T13:00:00Z");
+        world.status("t", "f", "tip", 500, "loading", made, made);
+        for cents in [700, 900] {
+            if reconciliation {
+                world.event(made, EventBody::TransactionSeen(reconciled("t", "f", "tip", cents, made)));
+            } else {
+                let later = made.plus(HOUR * u32::try_from(cents / 100).unwrap());
+                world.status("t", "f", "tip", cents, "done", made, later);
+            }
+        }
+        assert_eq!((row(&world, "t").gross, world.gross(A)), (Cents(500), 500));
+        assert_eq!(row(&world, "t").transaction.as_ref().unwrap().status, "done", "the status is taken over");
+        assert_eq!(world.counts.differences, 1, "once per transaction");
+    }
+}
+
+#[test]
+fn a_transaction_stays_with_the_fan_it_first_named() {
+    let mut world = World::new();
+    world.click(A, 1, 10, at("03-04T12:00:00Z"));
+    world.seen(10, "f", at("03-04T12:01:00Z"), 0);
+    world.click(B, 2, 11, at("03-04T12:00:00Z"));
+    world.seen(11, "g", at("03-04T12:01:00Z"), 0);
+    let made = at("03-04T13:00:00Z");
+    world.status("t", "f", "tip", 500, "done", made, made);
+    world.status("t", "g", "tip", 500, "undo", made, at("03-04T14:00:00Z"));
+    assert_eq!((world.gross(A), world.gross(B)), (0, 0));
+    assert_eq!(row(&world, "t").fan, FanId::from("f"));
+    let listed = |fan: &str, link| world.shown.fans[&(link, FanId::from(fan))].gross;
+    assert_eq!((listed("f", A), listed("g", B)), (Cents::ZERO, Cents::ZERO));
+    assert_eq!(world.counts.differences, 1);
+}

@@ -1,0 +1,294 @@
+//! What people and the platform do.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use sl_core::{
+    click::{
+        AdCookies, Class, Click, Device as Browser, Params, Place, Repeat, RequestFacts, Rung, VisitorId,
+    },
+    conversion::{FanProfile, Transaction},
+    event::SubscriberSeen,
+    ids::{AccountId, ClickId, FanId, LinkKind, PoolLinkId, SmartLinkId, TeamId, TransactionId},
+    money::Cents,
+    time::Timestamp,
+};
+
+use super::{Dice, HOUR, MINUTE, SECOND, keys};
+use crate::history::{ACCOUNTS, Happening, What};
+
+fn pool(number: u64) -> PoolLinkId {
+    PoolLinkId { kind: LinkKind::TrackingLink, number }
+}
+
+/// The shared overflow link of a Smart Link.
+fn overflow(link: SmartLinkId) -> PoolLinkId {
+    pool(9000 + u64::try_from(link.0.0).unwrap())
+}
+
+impl Dice {
+    /// Somebody follows a link: a click, or a repeat of one inside the visitor window.
+    pub(super) fn visit(&mut self) {
+        let account = self.account();
+        let links = ACCOUNTS.iter().find(|(name, _)| *name == account).unwrap().1;
+        let link = *self.pick(&links);
+        let device = self.chance.random_range(0..self.devices.len());
+        let ecid = *self.pick(&[None, None, Some("x"), Some("y"), Some("{{ad.id}}")]);
+        let who = self.devices[device];
+        let known = self.clicks.iter().rposition(|(_, click, _)| {
+            let recent = self.now - click.at.0 < 6 * HOUR;
+            let same = click.link == link && click.params.ecid.as_deref() == ecid;
+            recent && same && click.visitor.daily.0 == who.print && click.class == Class::Person
+        });
+        match known {
+            Some(index) if self.odds(75) => self.hit_again(index),
+            _ => self.click(account, link, device, ecid),
+        }
+    }
+
+    /// An earlier click comes back as a repeat.
+    pub(super) fn come_back(&mut self) {
+        if self.clicks.is_empty() {
+            return;
+        }
+        let index = self.chance.random_range(0..self.clicks.len());
+        let (_, click, _) = &self.clicks[index];
+        if self.now - click.at.0 < 6 * HOUR && click.class == Class::Person {
+            self.hit_again(index);
+        }
+    }
+
+    fn hit_again(&mut self, index: usize) {
+        let (account, click, last) = self.clicks[index].clone();
+        // Hits of one click within a minute are merged (decisions 52); the model knows no bounds.
+        if self.now - last < MINUTE {
+            return;
+        }
+        let mut visitor = click.visitor;
+        visitor.came_with = visitor.given.filter(|_| self.odds(70));
+        if visitor.given.is_some() && self.odds(8) {
+            // Found by fingerprint, with a cookie of an earlier visit.
+            visitor.came_with = Some(VisitorId(self.pick(&self.devices.clone()).cookie));
+        }
+        let own = matches!(click.rung, Rung::Fresh | Rung::Recycled);
+        let repeat = Repeat {
+            click: click.id,
+            link: click.link,
+            at: Timestamp(self.now),
+            pool_link: click.pool_link.filter(|_| own),
+            visitor,
+        };
+        self.clicks[index].2 = self.now;
+        self.repeats.push(repeat.clone());
+        self.say(account, What::Repeat(repeat));
+    }
+
+    fn click(&mut self, account: &'static str, link: SmartLinkId, device: usize, ecid: Option<&str>) {
+        let number = self.number();
+        let who = self.devices[device];
+        let apart = if who.keeps || self.odds(50) { 0 } else { 1000 * u128::from(number) };
+        let came_with = (who.cookies && who.keeps && who.seen).then_some(who.cookie);
+        let given = who.cookies.then_some(who.cookie + apart);
+        self.devices[device].seen = true;
+        let now = self.now;
+        let free = |(of, click, last): &&(&str, Click, i64)| {
+            *of == account && matches!(click.rung, Rung::Fresh | Rung::Recycled) && now - last > 13 * HOUR
+        };
+        let free: Vec<PoolLinkId> =
+            self.clicks.iter().filter(free).filter_map(|(_, click, _)| click.pool_link).collect();
+        let held: Vec<PoolLinkId> = self
+            .clicks
+            .iter()
+            .filter(|click| !free_now(click, now))
+            .filter_map(|(_, click, _)| click.pool_link)
+            .collect();
+        let free: Vec<PoolLinkId> = free.into_iter().filter(|link| !held.contains(link)).collect();
+        let (rung, pool_link) = match self.roll(100) {
+            0..20 if !free.is_empty() => (Rung::Recycled, Some(*self.pick(&free))),
+            20..28 => (Rung::Overflow, Some(overflow(link))),
+            28..32 => (Rung::Profile, None),
+            _ => (Rung::Fresh, Some(pool(number))),
+        };
+        let bot = self.odds(6);
+        let window = if self.odds(80) { 6 } else { 1 };
+        let click = Click {
+            id: ClickId(ulid::Ulid(0xC000 + u128::from(number))),
+            team: TeamId(1),
+            account: AccountId::from(account),
+            link,
+            at: Timestamp(now),
+            window: Duration::from_secs(window * 3600),
+            class: if bot { Class::Bot } else { Class::Person },
+            rung: if bot { Rung::Overflow } else { rung },
+            pool_link: if bot { Some(overflow(link)) } else { pool_link },
+            visitor: keys(came_with, given, who.print),
+            request: RequestFacts::default(),
+            device: Browser::default(),
+            place: Place { country: Some("DE".into()), ..Place::default() },
+            params: Params { ecid: ecid.map(str::to_owned), ..Params::default() },
+            cookies: AdCookies::default(),
+        };
+        self.clicks.push((account, click.clone(), now));
+        self.say(account, What::Click(Box::new(click)));
+    }
+
+    /// Somebody subscribes through the link of a click, or through an overflow link.
+    pub(super) fn subscribe(&mut self) {
+        if self.clicks.is_empty() {
+            return;
+        }
+        let (account, click, _) = self.pick(&self.clicks.clone()).clone();
+        let Some(pool_link) = click.pool_link else { return };
+        let window = i64::try_from(click.window.as_millis()).unwrap();
+        let after = match self.roll(100) {
+            0..6 => -self.roll(20 * MINUTE),
+            6..16 => window + self.roll(4 * SECOND) - 2 * SECOND,
+            16..24 => window + self.roll(2 * HOUR),
+            _ => self.roll(window.min(90 * MINUTE)),
+        };
+        let at = whole(click.at.0 + after);
+        self.now = self.now.max(at + SECOND);
+        if self.now - at > 30 * HOUR {
+            return;
+        }
+        let fan = self.fan(account);
+        let price = Cents(*self.pick(&[0, 500, 999, 1000]));
+        if self.odds(60) {
+            let key = format!("new{}", self.number());
+            let renewed = self.odds(10);
+            self.say(account, What::Announced { key, fan: fan.clone(), at: Timestamp(at), price, renewed });
+        }
+        if self.odds(40) {
+            let number = self.number();
+            let money = self.transaction(&format!("s{number}"), &fan, "new_subscription", price, at);
+            self.tell_money(account, money);
+        }
+        let ahead = if self.odds(3) { self.roll(12 * MINUTE) } else { 0 };
+        let absent = at - self.roll(50 * MINUTE);
+        let dated = self.odds(70);
+        let seen = SubscriberSeen {
+            pool_link,
+            overflow_of: (click.rung == Rung::Overflow).then_some(click.link),
+            fan,
+            profile: FanProfile::default(),
+            subscribed_at: dated.then_some(Timestamp(at + ahead)),
+            price: self.odds(50).then_some(price),
+            seen_at: Timestamp(self.now),
+            absent_at: Some(Timestamp(absent)),
+        };
+        self.looks.push((account, seen.clone()));
+        self.say(account, What::Seen(seen));
+    }
+
+    /// The matcher sees somebody again.
+    pub(super) fn look_again(&mut self) {
+        if self.looks.is_empty() {
+            return;
+        }
+        let (account, mut seen) = self.pick(&self.looks.clone()).clone();
+        if self.now - seen.seen_at.0 < 30 * HOUR {
+            seen.seen_at = Timestamp(self.now);
+            self.say(account, What::Seen(seen));
+        }
+    }
+
+    /// Fans are of one creator; some come again, some are new, some never subscribed.
+    fn fan(&mut self, account: &str) -> FanId {
+        FanId::from(format!("{account}-{}", self.roll(5)))
+    }
+
+    fn transaction(&mut self, id: &str, fan: &FanId, kind: &str, gross: Cents, at: i64) -> Transaction {
+        Transaction {
+            id: TransactionId::from(id),
+            kind: kind.to_owned(),
+            fan: fan.clone(),
+            profile: FanProfile::default(),
+            gross,
+            net: gross.net_of_platform_fee(),
+            status: (*self.pick(&["loading", "done", "done", "done", "undo"])).to_owned(),
+            description: String::new(),
+            at: Timestamp(whole(at)),
+            reconciled: false,
+        }
+    }
+
+    /// Through one of the two paths.
+    fn tell_money(&mut self, account: &'static str, mut money: Transaction) {
+        self.money.push((account, money.clone()));
+        money.reconciled = self.odds(20);
+        if money.reconciled && self.odds(30) {
+            money.kind = "other".to_owned();
+        }
+        let key = (!money.reconciled).then(|| format!("money{}", self.number()));
+        self.say(account, What::Money(key, money));
+    }
+
+    /// New money, or another word about money.
+    pub(super) fn pay(&mut self) {
+        if !self.money.is_empty() && self.odds(45) {
+            let (account, mut money) = self.pick(&self.money.clone()).clone();
+            money.status =
+                (*self.pick(&["done", "pending_return", "undo", "Chargeback", "refunded"])).to_owned();
+            if self.odds(5) {
+                money.gross = Cents(money.gross.0 + 100);
+            }
+            return self.tell_money(account, money);
+        }
+        let account = self.account();
+        let fan = self.fan(account);
+        let kind =
+            *self.pick(&["tip", "tip", "post", "message", "recurring_subscription", "new_subscription"]);
+        let ago = if self.odds(70) { 0 } else { self.roll(20 * HOUR) };
+        let (number, cents) = (self.number(), 100 + self.roll(4000));
+        let at = self.now - ago;
+        let money = self.transaction(&format!("t{number}"), &fan, kind, Cents(cents), at);
+        self.tell_money(account, money);
+    }
+
+    /// A message, new or told again under another key.
+    pub(super) fn write(&mut self) {
+        let key = format!("message{}", self.number());
+        if !self.messages.is_empty() && self.odds(10) {
+            let (account, id, fan, at) = self.pick(&self.messages.clone()).clone();
+            if self.now - at < 30 * HOUR {
+                self.say(account, What::Message { key, id, fan, at: Timestamp(at) });
+            }
+            return;
+        }
+        let account = self.account();
+        let fan = self.fan(account);
+        let id = self.number().to_string();
+        let ago = if self.odds(70) { 0 } else { self.roll(20 * HOUR) };
+        let at = whole(self.now - ago);
+        self.messages.push((account, id.clone(), fan.clone(), at));
+        self.say(account, What::Message { key, id, fan, at: Timestamp(at) });
+    }
+
+    /// A small transaction of every fan at every time that could matter: where it is credited shows the binding.
+    pub(super) fn questions(&mut self, account: &'static str, now: i64) -> Vec<Happening> {
+        let mut times: Vec<i64> = self.clicks.iter().map(|(_, click, _)| click.at.0).collect();
+        times.extend(self.repeats.iter().map(|repeat| repeat.at.0));
+        times.extend(self.looks.iter().filter_map(|(_, seen)| seen.subscribed_at).map(|at| at.0));
+        times.sort_unstable();
+        let mut questions = Vec::new();
+        for fan in 0..5 {
+            let fan = FanId::from(format!("{account}-{fan}"));
+            for at in &times {
+                let id = format!("?{fan}-{at}");
+                let mut money = self.transaction(&id, &fan, "post", Cents(1), *at);
+                (money.status, money.reconciled) = ("done".to_owned(), true);
+                let what = What::Money(None, money);
+                questions.push(Happening { account, at: Timestamp(now), what });
+            }
+        }
+        questions
+    }
+}
+
+fn free_now(click: &(&'static str, Click, i64), now: i64) -> bool {
+    now - click.2 > 13 * HOUR
+}
+
+fn whole(at: i64) -> i64 {
+    at.div_euclid(SECOND) * SECOND
+}

@@ -1,0 +1,28 @@
+//! The comparison itself.
+
+use crate::{chance::history, compare::difference, driver::play, model::Model};
+
+/// `SMARTLINKS_HISTORIES` says how many; `SMARTLINKS_HISTORY` names one and prints it.
+#[test]
+fn the_state_machine_agrees_with_the_naive_model_on_every_history() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    if let Some(one) = number("SMARTLINKS_HISTORY") {
+        for (index, happening) in (0..).zip(history(one)) {
+            println!("{index}: {happening:?}");
+        }
+        assert_eq!(disagreement(one), None);
+    }
+    let count = number("SMARTLINKS_HISTORIES").unwrap_or(2000);
+    let wrong: Vec<String> = (0..count).filter_map(disagreement).take(5).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// One record at a time without forgetting anything, then in slices, with a small cache and crashes.
+fn disagreement(number: u64) -> Option<String> {
+    let history = history(number);
+    let model = Model::of(&history);
+    [0, number + 1].into_iter().find_map(|seed| {
+        let difference = difference(&play(&history, seed), &model)?;
+        Some(format!("history {number}, driven with {seed}: {difference}"))
+    })
+}

@@ -1,0 +1,8 @@
+//! The state machine against a naive model of the rules, on random histories.
+
+mod chance;
+mod compare;
+mod driver;
+mod histories;
+mod history;
+mod model;

@@ -1,0 +1,163 @@
+//! The answers of one thread that wait for the disk, and the one task that watches over them.
+//!
+//! A click costs a place in a queue: no lock, no timer and no channel of its own. The task runs once everything that was
+//! ready has been read, and then sends the turn's records on their way together; a commit wakes it once, and it wakes the
+//! answers from inside their own runtime.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use sl_journal::{ClickLog, Fate, Ticket};
+use tokio::time::Sleep;
+
+use super::worker::Worker;
+
+pub(super) type FateFuture = Pin<Box<dyn Future<Output = Fate> + Send>>;
+
+/// Fewer records are not worth a commit of their own while more are being read.
+const ENOUGH: usize = 32;
+
+/// Answers in the order of their tickets.
+#[derive(Default)]
+pub(crate) struct Commits {
+    waiting: RefCell<VecDeque<Waiter>>,
+    /// Records held back now, those of this turn, and of the turn before.
+    held: Cell<usize>,
+    turn: Cell<usize>,
+    before: Cell<usize>,
+    /// Every ticket below has waited for as long as a visitor may.
+    late: Cell<u64>,
+    watch: RefCell<Option<Waker>>,
+}
+
+struct Waiter {
+    ticket: Ticket,
+    began: Instant,
+    waker: Waker,
+}
+
+impl Commits {
+    /// Wakes `waker` once the fate of `ticket` is known, or when it becomes late.
+    pub(super) fn wait(&self, ticket: Ticket, began: Instant, waker: Waker) {
+        self.waiting.borrow_mut().push_back(Waiter { ticket, began, waker });
+    }
+
+    /// A record was handed over that is held until the end of the turn; in a long turn until half of it, so that disk and
+    /// processor are busy at the same time.
+    pub(super) fn hold(&self, log: &dyn ClickLog) {
+        self.turn.set(self.turn.get() + 1);
+        self.held.set(self.held.get() + 1);
+        if self.held.get() == 1
+            && let Some(watch) = &*self.watch.borrow()
+        {
+            watch.wake_by_ref();
+        }
+        if self.held.get() >= ENOUGH.max(self.before.get() / 2) {
+            self.held.set(0);
+            log.release();
+        }
+    }
+
+    /// The turn is over: nothing is held any more.
+    fn release(&self, log: &dyn ClickLog) {
+        self.before.set(self.turn.replace(0));
+        if self.held.replace(0) > 0 {
+            log.release();
+        }
+    }
+
+    /// Whether the answer has waited for as long as a visitor may.
+    pub(super) fn is_late(&self, ticket: Ticket) -> bool {
+        ticket.0 < self.late.get()
+    }
+
+    /// Wakes those whose fate is known; says who is the first of the others, and since when.
+    fn wake_settled(&self, log: &dyn ClickLog) -> Option<(Ticket, Instant)> {
+        loop {
+            let (ticket, began) = self.waiting.borrow().front().map(|first| (first.ticket, first.began))?;
+            if log.fate_now(ticket).is_none() {
+                return Some((ticket, began));
+            }
+            self.wake_first();
+        }
+    }
+
+    fn wake_first(&self) {
+        let first = self.waiting.borrow_mut().pop_front();
+        if let Some(first) = first {
+            first.waker.wake();
+        }
+    }
+
+    fn give_up_on(&self, ticket: Ticket) {
+        self.late.set(self.late.get().max(ticket.0.saturating_add(1)));
+        self.wake_first();
+    }
+}
+
+/// Watches over the answers of a worker. Never ends; goes with its runtime.
+pub(crate) struct Watch {
+    worker: Rc<Worker>,
+    /// The fate of the first that waits.
+    first: Option<(Ticket, FateFuture)>,
+    cap: Pin<Box<Sleep>>,
+    /// When the cap is due.
+    until: Instant,
+}
+
+impl Watch {
+    /// Inside the worker's runtime.
+    pub(crate) fn over(worker: Rc<Worker>) -> Self {
+        Self { worker, first: None, cap: Box::pin(tokio::time::sleep(Duration::ZERO)), until: Instant::now() }
+    }
+
+    fn fate_of(&mut self, ticket: Ticket, context: &mut Context<'_>) -> Poll<Fate> {
+        if self.first.as_ref().is_none_or(|(of, _)| *of != ticket) {
+            self.first = Some((ticket, self.worker.shared.log.fate(ticket)));
+        }
+        let Some((_, fate)) = &mut self.first else { return Poll::Pending };
+        fate.as_mut().poll(context)
+    }
+
+    fn cap_of(&mut self, began: Instant, context: &mut Context<'_>) -> Poll<()> {
+        let until = began + self.worker.shared.durable_wait;
+        if until != self.until {
+            self.until = until;
+            self.cap.as_mut().reset(until.into());
+        }
+        self.cap.as_mut().poll(context)
+    }
+}
+
+impl Future for Watch {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let worker = Rc::clone(&self.worker);
+        let (commits, log) = (&worker.commits, &*worker.shared.log);
+        let known = commits.watch.borrow().as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
+        if !known {
+            commits.watch.replace(Some(context.waker().clone()));
+        }
+        commits.release(log);
+        while let Some((ticket, began)) = commits.wake_settled(log) {
+            if self.fate_of(ticket, context).is_ready() {
+                self.first = None;
+                commits.wake_first();
+            } else if self.cap_of(began, context).is_ready() {
+                commits.give_up_on(ticket);
+            } else {
+                return Poll::Pending;
+            }
+        }
+        self.first = None;
+        Poll::Pending
+    }
+}

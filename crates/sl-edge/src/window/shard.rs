@@ -1,0 +1,164 @@
+//! A part of the window: keys in the order of their age, and an index into that order.
+//!
+//! A new visitor in a full window costs few accesses to memory that is far away: rows are written at their end and let go
+//! at their start, one after the other; only the index, four bytes per key, is hit at random. So what leaves is not looked
+//! up there: numbers of rows that are gone stay for a while, and mean nothing.
+
+use std::{collections::VecDeque, sync::Arc, sync::atomic::Ordering, time::Duration};
+
+use hashbrown::{HashTable, hash_table::Entry};
+use sl_core::{click::VisitorId, time::Timestamp, visitor::Target};
+
+use super::{Inner, Remembered};
+
+/// Keys of some visitors.
+#[derive(Default)]
+pub(super) struct Shard {
+    /// Numbers of rows, by key: a keyed hash of visitor and target.
+    found: HashTable<u32>,
+    rows: Rows,
+    /// Keys held.
+    held: usize,
+}
+
+/// Rows by age.
+#[derive(Default)]
+struct Rows {
+    rows: VecDeque<Row>,
+    /// Number of the oldest row. Numbers wrap around; there are never as many rows as numbers.
+    oldest: u32,
+}
+
+struct Row {
+    key: u64,
+    /// Half of the visitor's id: with 64 bits of a keyed hash of all of it, no other visitor is ever met.
+    whose: u64,
+    at: Timestamp,
+    /// `None` when a newer click has taken its place, or when it was lost.
+    click: Option<Arc<Remembered>>,
+}
+
+impl Shard {
+    /// Keys held.
+    pub(super) fn len(&self) -> usize {
+        self.held
+    }
+
+    /// The click of a visitor, unless it is over.
+    pub(super) fn get(
+        &self,
+        key: u64,
+        visitor: VisitorId,
+        target: Target,
+        now: Timestamp,
+        span: Duration,
+    ) -> Option<&Arc<Remembered>> {
+        let row = self.rows.get(self.number(key)?)?;
+        let fresh = now.since(row.at) < span;
+        let click = row.click.as_ref().filter(|_| fresh && row.whose == half(visitor));
+        click.filter(|click| click.target == target)
+    }
+
+    /// Remembers a click under one more key, and lets the oldest keys go.
+    pub(super) fn put(
+        &mut self,
+        key: u64,
+        visitor: VisitorId,
+        entry: &Arc<Remembered>,
+        window: &Inner,
+        now: Timestamp,
+    ) {
+        let row = Row { key, whose: half(visitor), at: entry.at, click: Some(Arc::clone(entry)) };
+        let number = self.rows.push(row);
+        self.make_room();
+        let rows = &mut self.rows;
+        let same = |number: &u32| rows.key(*number) == Some(key);
+        // Whatever is here by now is of a row that is still there.
+        match self.found.entry(key, same, |number| rows.key(*number).unwrap_or_default()) {
+            Entry::Occupied(mut taken) => {
+                let before = std::mem::replace(taken.get_mut(), number);
+                if rows.take(before).is_none() {
+                    self.held += 1;
+                }
+            }
+            Entry::Vacant(free) => {
+                free.insert(number);
+                self.held += 1;
+            }
+        }
+        self.let_go(window, now);
+    }
+
+    /// Before a third of the index means nothing, or before it would grow: numbers of rows that are gone leave it.
+    fn make_room(&mut self) {
+        let (known, rows) = (self.found.len(), self.rows.rows.len());
+        if known > rows + rows / 2 || known == self.found.capacity() {
+            self.found.retain(|number| self.rows.get(*number).is_some());
+        }
+    }
+
+    fn let_go(&mut self, window: &Inner, now: Timestamp) {
+        while let Some(first) = self.rows.rows.front() {
+            let over = now.since(first.at) >= window.span;
+            if !over && self.rows.rows.len() <= window.bound {
+                return;
+            }
+            if self.rows.pop().is_some() {
+                self.held -= 1;
+                if !over {
+                    window.evicted.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// Forgets `entry` under this key, unless a newer click has taken its place. Its row goes with its age.
+    pub(super) fn forget(&mut self, key: u64, entry: &Arc<Remembered>) {
+        let Some(number) = self.number(key) else { return };
+        let click = self.rows.get(number).and_then(|row| row.click.as_ref());
+        if click.is_some_and(|click| Arc::ptr_eq(click, entry)) && self.rows.take(number).is_some() {
+            self.held -= 1;
+        }
+    }
+
+    fn number(&self, key: u64) -> Option<u32> {
+        self.found.find(key, |number| self.rows.key(*number) == Some(key)).copied()
+    }
+}
+
+impl Rows {
+    /// Adds a row; says its number.
+    fn push(&mut self, row: Row) -> u32 {
+        let number = self.oldest.wrapping_add(u32::try_from(self.rows.len()).unwrap_or(u32::MAX));
+        self.rows.push_back(row);
+        number
+    }
+
+    /// Lets the oldest row go.
+    fn pop(&mut self) -> Option<Arc<Remembered>> {
+        self.oldest = self.oldest.wrapping_add(1);
+        self.rows.pop_front()?.click
+    }
+
+    /// The row with this number, unless it is gone.
+    fn get(&self, number: u32) -> Option<&Row> {
+        self.rows.get(number.wrapping_sub(self.oldest) as usize)
+    }
+
+    fn key(&self, number: u32) -> Option<u64> {
+        self.get(number).map(|row| row.key)
+    }
+
+    /// Takes the click out of a row.
+    fn take(&mut self, number: u32) -> Option<Arc<Remembered>> {
+        self.rows.get_mut(number.wrapping_sub(self.oldest) as usize)?.click.take()
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "half of it, beside 64 bits of a keyed hash of all of it"
+)]
+fn half(visitor: VisitorId) -> u64 {
+    visitor.0 as u64
+}

@@ -1,0 +1,63 @@
+//! What can go wrong at the creator platform, by whose fault it is and what helps (contract E.6).
+
+use std::time::Duration;
+
+/// A call failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlatformError {
+    /// 401: nothing works until the key is changed or accepted again. Calls fail at once meanwhile; one a minute goes out
+    /// to see.
+    #[error("the platform refuses platform.api_key (401); check the key")]
+    KeyRefused,
+    /// 400, 402, 403, 404, 422: the same call would fail again.
+    #[error("the platform refuses the call ({status}): {message}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// The platform's words, at most 200 characters.
+        message: String,
+    },
+    /// 503: the account logs in again (contract E.6).
+    #[error("the account is being logged in again (503)")]
+    AccountBusy,
+    /// 429, also after the retries.
+    #[error("the platform limits the pace (429)")]
+    Limited {
+        /// `retry-after`.
+        after: Option<Duration>,
+    },
+    /// No connection was made: the call had no effect.
+    #[error("the platform can't be reached")]
+    Unreachable,
+    /// The call went out and no answer came: it may have had its effect.
+    #[error("the platform did not answer in time; the call may have had its effect")]
+    Unsure,
+    /// 5xx other than 503.
+    #[error("the platform failed ({status})")]
+    Faulty {
+        /// HTTP status.
+        status: u16,
+    },
+    /// The answer lacks what contract E promises.
+    #[error("the platform's answer can't be used: {0}")]
+    Unreadable(&'static str),
+}
+
+// === impl PlatformError ===
+
+impl PlatformError {
+    /// Whether the call may have had its effect all the same (contract E.6: look before creating again).
+    #[must_use]
+    pub fn is_unsure(&self) -> bool {
+        matches!(self, Self::Unsure | Self::Faulty { .. } | Self::Unreadable(_))
+    }
+
+    /// Whether the same call may work later without anybody doing something.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        !matches!(self, Self::KeyRefused | Self::Refused { .. })
+    }
+}
+
+/// Shorthand of the trait.
+pub type Result<T> = std::result::Result<T, PlatformError>;

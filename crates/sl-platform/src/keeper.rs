@@ -1,0 +1,207 @@
+//! Keeps pool links in stock ahead of need, and gives every Smart Link its overflow link (architecture 4, decisions 15,
+//! 33, 50).
+//!
+//! * [`levels`]: what is needed and what is there · [`refill`]: what is missing is made · [`doubts`]: makings that went unanswered · [`report`]: how it stands
+//!
+//! Quarantine and recycling are computed by the pool from the looks of the matcher; a trial link that nobody claimed is
+//! retired by the end of its quarantine. So the keeper only ever makes links.
+
+mod doubts;
+mod levels;
+mod refill;
+mod report;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use sl_core::{
+    forecast::{Demand, Plan},
+    ids::{AccountId, LinkKind},
+    pool::StockKey,
+    time::{Clock, Timestamp},
+};
+use sl_store::{Result, Store, pool::PoolRules};
+use tokio_util::sync::CancellationToken;
+
+pub use self::report::{PoolSnapshot, StockReport};
+use self::{doubts::Doubts, levels::Need, refill::Place};
+use crate::platform::{CreatorPlatform, LinkWish};
+
+/// Between two looks at the levels while nothing is missing.
+const LOOK: Duration = Duration::from_secs(2);
+/// Between two looks while something is missing that can't be made now.
+const AGAIN: Duration = Duration::from_millis(500);
+/// Longest time that a stop waits for makings under way: what is cut off there is a link that nobody gets.
+const GRACE: Duration = Duration::from_secs(3);
+/// Share of the pace that refill may count on; the rest is for looks.
+const PACE_SHARE: f64 = 0.8;
+/// First and longest wait after the platform would not make a link for an account.
+const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// The keeper's part of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KeeperSettings {
+    /// `pool.cover`, default 2 h.
+    pub cover: Duration,
+    /// `pool.min`, default 20.
+    pub min: u32,
+    /// `pool.max`, default 20,000.
+    pub max: u32,
+    /// `platform.requests_per_minute`, default 900: what refill can reach is derived from it.
+    pub requests_per_minute: u32,
+    /// `attribution.window` and `pool.quarantine`.
+    pub rules: PoolRules,
+}
+
+/// The role.
+pub struct Keeper {
+    platform: Arc<dyn CreatorPlatform>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    rules: PoolRules,
+    plan: Plan,
+    rng: StdRng,
+    demand: HashMap<StockKey, Demand>,
+    doubts: Doubts,
+    waits: HashMap<AccountId, Wait>,
+    /// The demand is above what the pace can make, and that was said.
+    is_outrun: bool,
+    snapshot: PoolSnapshot,
+}
+
+/// No links are made for an account until then.
+#[derive(Debug, Clone, Copy)]
+struct Wait {
+    until: Timestamp,
+    span: Duration,
+}
+
+// === impl Keeper ===
+
+impl Keeper {
+    /// The role; `seed` gives links their unique names and must differ from start to start.
+    #[must_use]
+    pub fn new(
+        settings: KeeperSettings,
+        platform: Arc<dyn CreatorPlatform>,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        seed: [u8; 32],
+    ) -> Self {
+        let plan = Plan {
+            cover: settings.cover,
+            min: settings.min,
+            max: settings.max,
+            pace_per_hour: f64::from(settings.requests_per_minute) * 60.0 * PACE_SHARE,
+        };
+        Self {
+            platform,
+            store,
+            clock,
+            rules: settings.rules,
+            plan,
+            rng: StdRng::from_seed(seed),
+            demand: HashMap::new(),
+            doubts: Doubts::default(),
+            waits: HashMap::new(),
+            is_outrun: false,
+            snapshot: PoolSnapshot::default(),
+        }
+    }
+
+    /// What it knows about each stock, for `GET /api/x/pool`; follows while the role runs.
+    #[must_use]
+    pub fn snapshot(&self) -> PoolSnapshot {
+        self.snapshot.clone()
+    }
+
+    /// Works until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut revisions = self.store.catalog.revisions();
+        while !stop.is_cancelled() {
+            revisions.mark_unchanged();
+            let late = async {
+                stop.cancelled().await;
+                tokio::time::sleep(GRACE).await;
+            };
+            let pause = tokio::select! {
+                turn = self.turn(&stop) => match turn {
+                    Ok(true) => AGAIN,
+                    Ok(false) => LOOK,
+                    Err(error) => {
+                        tracing::warn!(%error, "the pool can't be read; trying again");
+                        LOOK
+                    }
+                },
+                () = late => return,
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = revisions.changed() => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// One look at everything; `true` when something is still missing.
+    ///
+    /// # Errors
+    /// The store's. What the platform refuses is reported per stock and tried again later.
+    pub async fn turn(&mut self, stop: &CancellationToken) -> Result<bool> {
+        let mut need = self.need().await?;
+        if self.settle_doubts(&need).await? {
+            need = self.need().await?;
+        }
+        let mut missing = self.overflow(&need, stop).await?;
+        let mut levels = self.levels(&need).await?;
+        self.note_outrun();
+        // The stock that will be empty first goes first.
+        levels.sort_by_key(|(level, available)| {
+            sl_core::forecast::time_to_empty(*available, self.rate(&level.stock)).unwrap_or(Duration::MAX)
+        });
+        for (level, available) in levels {
+            missing |= self.refill(&need, &level.stock, available, stop).await?;
+        }
+        Ok(missing)
+    }
+
+    /// Gives links their overflow link.
+    async fn overflow(&mut self, need: &Need, stop: &CancellationToken) -> Result<bool> {
+        let mut missing = false;
+        for link in &need.bare {
+            let Some(account) = need.accounts.get(&link.account) else { continue };
+            if self.doubts.is_open(&Place::Overflow(link.id)) || stop.is_cancelled() {
+                continue;
+            }
+            if self.may_make(account).is_err() {
+                missing = true;
+                continue;
+            }
+            let name = self.name(&format!("o-{}", link.id));
+            let wish = LinkWish { kind: link.kind, trial_days: link.trial_days, single_use: false, name };
+            missing |= !self.make_all(account, Place::Overflow(link.id), vec![wish], stop).await?;
+        }
+        Ok(missing)
+    }
+
+    /// A name that no other link has, at most 64 characters (contract E.2).
+    fn name(&mut self, what: &str) -> String {
+        format!("sl-{what}-{:016x}", self.rng.random::<u64>())
+    }
+
+    /// The wishes for `count` links of a stock.
+    fn wishes(&mut self, stock: &StockKey, count: u64) -> Vec<LinkWish> {
+        let what = match (stock.kind, stock.trial_days) {
+            (LinkKind::FreeTrial, Some(days)) => format!("t{days}"),
+            (LinkKind::FreeTrial, None) => "t".to_owned(),
+            (LinkKind::TrackingLink, _) => "c".to_owned(),
+        };
+        let wish = |keeper: &mut Self| LinkWish {
+            kind: stock.kind,
+            trial_days: stock.trial_days,
+            single_use: true,
+            name: keeper.name(&what),
+        };
+        (0..count).map(|_| wish(self)).collect()
+    }
+}

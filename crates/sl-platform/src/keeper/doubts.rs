@@ -1,0 +1,83 @@
+//! Makings that went unanswered: until they are settled they count as made, so that no second link is (contract E.6).
+
+use std::{collections::BTreeMap, time::Duration};
+
+use sl_core::{
+    ids::{AccountId, LinkKind},
+    time::Timestamp,
+};
+use sl_store::Result;
+
+use super::{Keeper, levels::Need, refill::Place};
+use crate::{links, pacer::Priority, platform::LinkWish};
+
+/// After that a link that never turned up was not made: the platform answers in seconds.
+const SETTLED: Duration = Duration::from_secs(600);
+/// Between two looks for it.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Open makings.
+#[derive(Debug, Default)]
+pub(super) struct Doubts {
+    open: Vec<Doubt>,
+    looked_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone)]
+struct Doubt {
+    account: AccountId,
+    place: Place,
+    wish: LinkWish,
+    since: Timestamp,
+}
+
+// === impl Doubts ===
+
+impl Doubts {
+    pub(super) fn add(&mut self, account: AccountId, place: Place, wish: LinkWish, since: Timestamp) {
+        self.open.push(Doubt { account, place, wish, since });
+    }
+
+    pub(super) fn is_open(&self, place: &Place) -> bool {
+        self.count(place) > 0
+    }
+
+    /// Links of a place that may have been made.
+    pub(super) fn count(&self, place: &Place) -> u64 {
+        self.open.iter().filter(|doubt| doubt.place == *place).count() as u64
+    }
+}
+
+impl Keeper {
+    /// Looks for links that may have been made; `true` when one was and is taken over.
+    pub(super) async fn settle_doubts(&mut self, need: &Need) -> Result<bool> {
+        let now = self.clock.now();
+        if self.doubts.open.is_empty() || self.doubts.looked_at.is_some_and(|at| now.since(at) < LOOK) {
+            return Ok(false);
+        }
+        self.doubts.looked_at = Some(now);
+        let mut taken = false;
+        let mut lists: BTreeMap<(AccountId, LinkKind), Vec<Doubt>> = BTreeMap::new();
+        for doubt in self.doubts.open.drain(..) {
+            lists.entry((doubt.account.clone(), doubt.wish.kind)).or_default().push(doubt);
+        }
+        for ((account, kind), doubts) in lists {
+            let names: Vec<&str> = doubts.iter().map(|doubt| doubt.wish.name.as_str()).collect();
+            let found = links::find(&*self.platform, &account, kind, &names, Priority::Rest).await;
+            let answered = found.is_ok();
+            let found = found.unwrap_or_default();
+            for doubt in doubts {
+                let link = found.iter().find(|link| link.name.as_deref() == Some(&doubt.wish.name));
+                match (link, need.accounts.get(&account)) {
+                    (Some(link), Some(row)) => {
+                        self.take_over(row, &doubt.place, vec![link.clone()]).await?;
+                        taken = true;
+                    }
+                    _ if answered && now.since(doubt.since) >= SETTLED => {}
+                    _ => self.doubts.open.push(doubt),
+                }
+            }
+        }
+        Ok(taken)
+    }
+}

@@ -1,0 +1,224 @@
+//! Making what is missing.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream};
+use sl_core::{
+    catalog::{Account, OverflowLink},
+    forecast::time_to_empty,
+    ids::{LinkKind, SmartLinkId},
+    pool::StockKey,
+};
+use sl_store::{Result, StoreError, pool::NewPoolLink};
+use tokio_util::sync::CancellationToken;
+
+use super::{Keeper, WAIT, Wait, levels::Need};
+use crate::{
+    error::PlatformError,
+    links::{self, Making},
+    pacer::Priority,
+    platform::{LinkSeen, LinkWish},
+};
+
+/// Calls under way at once: at half a second each they reach the smallest plan's 15 a second.
+const AT_ONCE: usize = 8;
+/// Most links made for one stock before the others have their turn and the levels are read again.
+const ROUND: u64 = 64;
+/// A stock that will be empty in that part of `pool.cover` is running dry.
+const DRY: u32 = 8;
+
+/// What a link is made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    Stock(StockKey),
+    Overflow(SmartLinkId),
+}
+
+impl Keeper {
+    /// Makes a round of links for one stock; `true` when some are still missing.
+    pub(super) async fn refill(
+        &mut self,
+        need: &Need,
+        stock: &StockKey,
+        available: u64,
+        stop: &CancellationToken,
+    ) -> Result<bool> {
+        let place = Place::Stock(stock.clone());
+        let rate = self.rate(stock);
+        let expected = available + self.doubts.count(&place);
+        let missing = self.plan.target(rate).saturating_sub(expected);
+        let Some(account) = need.accounts.get(&stock.account).filter(|_| missing > 0) else {
+            return Ok(false);
+        };
+        if let Err(reason) = self.may_make(account).and_then(|()| allows(account, stock)) {
+            if let Some(reason) = reason {
+                self.snapshot.failed(stock, reason);
+            }
+            return Ok(true);
+        }
+        // What a minute of the pace can reach, in rounds.
+        let count = self.plan.to_make(rate, expected, Duration::from_secs(60)).min(ROUND);
+        let wishes = self.wishes(stock, count);
+        let all = self.make_all(account, place, wishes, stop).await?;
+        Ok(!all || count < missing)
+    }
+
+    /// Whether links can be made for an account now; the reason when people should see one.
+    pub(super) fn may_make(&self, account: &Account) -> std::result::Result<(), Option<String>> {
+        if !account.usable.yes {
+            return Err(Some(format!(
+                "account {} is logged out at the platform; log it in there, refill then goes on by itself",
+                account.id
+            )));
+        }
+        if self.waits.get(&account.id).is_some_and(|wait| self.clock.now() < wait.until) {
+            return Err(None);
+        }
+        Ok(())
+    }
+
+    /// Makes links, several at once; `false` when not all were made.
+    pub(super) async fn make_all(
+        &mut self,
+        account: &Account,
+        place: Place,
+        wishes: Vec<LinkWish>,
+        stop: &CancellationToken,
+    ) -> Result<bool> {
+        let priority = self.urgency(&place);
+        let platform = &*self.platform;
+        let wanted = wishes.len();
+        // After a failure what is under way ends, and nothing new begins.
+        let failed = AtomicBool::new(false);
+        let goes_on = || !stop.is_cancelled() && !failed.load(Ordering::Relaxed);
+        let mut under_way = stream::iter(wishes)
+            .take_while(|_| std::future::ready(goes_on()))
+            .map(|wish| async move { (links::make(platform, &account.id, &wish, priority).await, wish) })
+            .buffered(AT_ONCE);
+        let (mut made, mut names, mut doubtful, mut error) = (Vec::new(), Vec::new(), Vec::new(), None);
+        while let Some((making, wish)) = under_way.next().await {
+            match making {
+                Making::Made(link) => {
+                    made.push(link);
+                    names.push(wish);
+                    continue;
+                }
+                Making::Failed(why) => error = error.or(Some(why)),
+                Making::Doubtful(why) => {
+                    doubtful.push(wish);
+                    error = error.or(Some(why));
+                }
+            }
+            failed.store(true, Ordering::Relaxed);
+        }
+        drop(under_way);
+        let count = made.len();
+        if count > 0 {
+            self.waits.remove(&account.id);
+        }
+        let written = self.take_over(account, &place, made).await;
+        if written.is_err() {
+            // They are found by their names once the store is back.
+            doubtful.append(&mut names);
+        }
+        let now = self.clock.now();
+        for wish in doubtful {
+            self.doubts.add(account.id.clone(), place.clone(), wish, now);
+        }
+        written?;
+        if let Some(error) = error {
+            self.put_off(account, &place, &error);
+        }
+        Ok(count == wanted)
+    }
+
+    fn urgency(&self, place: &Place) -> Priority {
+        let Place::Stock(stock) = place else { return Priority::Rest };
+        let report = self.snapshot.status(stock);
+        match report.time_to_empty {
+            Some(left) if left < self.plan.cover / DRY => Priority::RunningDry,
+            // Nothing was ever handed out and nothing can be.
+            None if report.last_refill_at.is_none() => Priority::RunningDry,
+            _ => Priority::Rest,
+        }
+    }
+
+    /// Writes links down that the platform has made.
+    pub(super) async fn take_over(
+        &mut self,
+        account: &Account,
+        place: &Place,
+        links: Vec<LinkSeen>,
+    ) -> Result<()> {
+        let now = self.clock.now();
+        let addressed = |link: LinkSeen| {
+            let url = link.address(account.username.as_deref());
+            if url.is_none() {
+                tracing::error!(account = %account.id, link = %link.id, "a link without an address was made; nobody gets it");
+            }
+            url.map(|url| (link, url))
+        };
+        let mut links: Vec<_> = links.into_iter().filter_map(addressed).collect();
+        if links.is_empty() {
+            return Ok(());
+        }
+        // In the platform's order: a page of its list is then a run of neighbours (decisions 48).
+        links.sort_by_key(|(link, _)| link.id);
+        match place {
+            Place::Stock(stock) => {
+                let new = links.into_iter().map(|(link, url)| NewPoolLink {
+                    team: account.team,
+                    stock: stock.clone(),
+                    id: link.id,
+                    url,
+                    created_at: link.created_at.unwrap_or(now),
+                });
+                self.store.pool.add(new.collect()).await?;
+                self.snapshot.refilled(stock, now);
+            }
+            Place::Overflow(id) => {
+                for (link, url) in links.into_iter().take(1) {
+                    match self.store.catalog.set_overflow(*id, OverflowLink { id: link.id, url }).await {
+                        Ok(()) | Err(StoreError::NotFound) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The account waits; twice as long each time.
+    fn put_off(&mut self, account: &Account, place: &Place, error: &PlatformError) {
+        let span = self.waits.get(&account.id).map_or(WAIT.0, |wait| (wait.span * 2).min(WAIT.1));
+        let until = self.clock.now().plus(span);
+        self.waits.insert(account.id.clone(), Wait { until, span });
+        if let Place::Stock(stock) = place {
+            self.snapshot.failed(stock, error.to_string());
+        }
+        let left = match place {
+            Place::Stock(stock) => self.snapshot.status(stock).time_to_empty,
+            Place::Overflow(_) => None,
+        };
+        let left = left.and_then(|left| time_to_empty(left.as_secs(), 3600.0)).unwrap_or_default();
+        tracing::warn!(account = %account.id, %error, again_in = ?span, stock_left = ?left, "links could not be made");
+    }
+}
+
+/// What the account's page allows.
+fn allows(account: &Account, stock: &StockKey) -> std::result::Result<(), Option<String>> {
+    match stock.kind {
+        LinkKind::FreeTrial if account.can_create_trial == Some(false) => Err(Some(format!(
+            "the page of account {} allows no free trials; use a tracking link",
+            account.id
+        ))),
+        LinkKind::TrackingLink if account.username.is_none() => Err(Some(format!(
+            "the handle of account {} is not known yet; it is read from the platform with the list of accounts",
+            account.id
+        ))),
+        _ => Ok(()),
+    }
+}

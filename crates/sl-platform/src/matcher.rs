@@ -1,0 +1,255 @@
+//! Finds out who subscribed through which pool link and writes it to the journal (architecture 5, decisions 22, 48, 50,
+//! 51, 55).
+//!
+//! * [`account`]: one account's work, call after call · [`look`]: one page and what follows · [`watch`]: which pages are
+//!   due · [`search`]: subscribers whose webhook came · [`places`]: on which page a link is
+//!
+//! A look costs one request for about a hundred links; the subscribers of a link are read only when its counter moved. A
+//! counter is stored after the `SubscriberSeen` it caused is in the journal, so that a crash in between repeats a look and
+//! loses nobody. Nothing wakes it but the store: attribution writes each `subscriptions.new` whose link is unknown to
+//! `Pool::unmatched`, which is read several times in `platform.debounce`; so a restart forgets no search.
+
+mod account;
+#[cfg(test)]
+mod budget;
+mod look;
+mod places;
+mod search;
+mod watch;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use sl_core::{
+    catalog::Account, event::Position, ids::AccountId, matching::Looks, step::Unmatched, time::Clock,
+};
+use sl_journal::ClickLog;
+use sl_store::{Result, Store};
+use tokio::{
+    sync::{Notify, watch as channel},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use self::account::AccountMatcher;
+use crate::platform::CreatorPlatform;
+
+/// How far attribution is behind the journal: a look counts as begun that much earlier (decisions 50).
+pub type Lag = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+/// How far attribution has come: the same values as `Progress::position` of that role.
+pub type Applied = Arc<dyn Fn() -> Position + Send + Sync>;
+
+/// The matcher's part of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatcherSettings {
+    /// `platform.poll`, default 60 s: between two looks at overflow links.
+    pub poll: Duration,
+    /// `platform.debounce`, default 2 s: subscribers that come within that time are sought together.
+    pub debounce: Duration,
+    /// Ages of looks and times of searches.
+    pub looks: Looks,
+}
+
+// === impl MatcherSettings ===
+
+impl MatcherSettings {
+    /// Between two readings of who is sought: four in a debounce.
+    fn tick(&self) -> Duration {
+        (self.debounce / 4).clamp(Duration::from_millis(50), Duration::from_millis(500))
+    }
+
+    fn first_age(&self) -> Duration {
+        self.looks.ages.first().copied().unwrap_or(self.poll)
+    }
+
+    /// The schedule reads a page no sooner again than that.
+    fn again(&self) -> Duration {
+        self.first_age() / 2
+    }
+}
+
+/// The role.
+pub struct Matcher {
+    settings: Arc<MatcherSettings>,
+    platform: Arc<dyn CreatorPlatform>,
+    store: Store,
+    log: Arc<dyn ClickLog>,
+    lag: Lag,
+    clock: Arc<dyn Clock>,
+    handle: MatcherHandle,
+    accounts: HashMap<AccountId, channel::Sender<Vec<Unmatched>>>,
+    tasks: JoinSet<()>,
+}
+
+/// Talks to the running role.
+#[derive(Clone, Default)]
+pub struct MatcherHandle {
+    woken: Arc<Notify>,
+    backlogs: Arc<Mutex<HashMap<AccountId, Arc<AtomicUsize>>>>,
+    followed: Arc<Mutex<Followed>>,
+}
+
+/// What attribution had applied when it was last read who is sought.
+#[derive(Default)]
+struct Followed {
+    applied: Option<Applied>,
+    read_at: Position,
+}
+
+// === impl MatcherHandle ===
+
+impl MatcherHandle {
+    /// Work that is due now: subscribers to be sought or not yet applied by attribution, and pages to be looked at.
+    /// `matcher.backlog` of `GET /api/x/progress`; what waits for a later search or look does not count (decisions 34).
+    #[must_use]
+    pub fn backlog(&self) -> u64 {
+        let backlogs = self.backlogs.lock();
+        let due: u64 = backlogs.values().map(|count| count.load(Ordering::Relaxed) as u64).sum();
+        let followed = self.followed.lock();
+        // Somebody may be sought since; the next tick tells.
+        let behind = followed.applied.as_ref().is_some_and(|applied| applied() != followed.read_at);
+        due + u64::from(behind)
+    }
+
+    /// Reads at once who is sought instead of at the next tick; never needed.
+    pub fn wake(&self) {
+        self.woken.notify_one();
+    }
+}
+
+// === impl Matcher ===
+
+impl Matcher {
+    /// The role; nothing happens before [`Matcher::run`].
+    #[must_use]
+    pub fn new(
+        settings: MatcherSettings,
+        platform: Arc<dyn CreatorPlatform>,
+        store: Store,
+        log: Arc<dyn ClickLog>,
+        lag: Lag,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            platform,
+            store,
+            log,
+            lag,
+            clock,
+            handle: MatcherHandle::default(),
+            accounts: HashMap::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// Lets [`MatcherHandle::backlog`] count what attribution has applied since the last tick: without it a subscriber is
+    /// missing from the backlog for up to half a second.
+    #[must_use]
+    pub fn following(self, applied: Applied) -> Self {
+        self.handle.followed.lock().applied = Some(applied);
+        self
+    }
+
+    /// Talks to the role while it runs.
+    #[must_use]
+    pub fn handle(&self) -> MatcherHandle {
+        self.handle.clone()
+    }
+
+    /// Works until `shutdown`. A look that is cut off is taken again after the next start.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut revisions = self.store.catalog.revisions();
+        revisions.mark_changed();
+        while !shutdown.is_cancelled() {
+            if let Err(error) = self.turn(&mut revisions, &shutdown).await {
+                tracing::warn!(%error, "who is sought can't be read; trying again");
+                revisions.mark_changed();
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.settings.tick()) => {}
+                () = self.handle.woken.notified() => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    async fn turn(
+        &mut self,
+        revisions: &mut channel::Receiver<u64>,
+        shutdown: &CancellationToken,
+    ) -> Result<()> {
+        if revisions.has_changed().unwrap_or(false) {
+            revisions.mark_unchanged();
+            for team in self.store.catalog.teams().await? {
+                for account in self.store.catalog.accounts(team.id).await? {
+                    self.take_on(account, shutdown);
+                }
+            }
+        }
+        let applied = self.handle.followed.lock().applied.clone().map(|applied| applied());
+        let mut waiting: BTreeMap<AccountId, Vec<Unmatched>> = BTreeMap::new();
+        for row in self.store.pool.unmatched().await? {
+            waiting.entry(row.account.clone()).or_default().push(row);
+        }
+        for (account, inbox) in &self.accounts {
+            let rows = waiting.remove(account).unwrap_or_default();
+            inbox.send_if_modified(|known| {
+                let is_new = *known != rows;
+                *known = rows;
+                is_new
+            });
+        }
+        // Of an account that nobody knows: it has as long as any other to turn up.
+        let (looks, now) = (&self.settings.looks, self.clock.now());
+        for row in waiting.into_values().flatten() {
+            if looks.next_search(row.known_at, self.settings.debounce, Some(now)).is_none() {
+                self.store.pool.give_up(&row.account, &row.fan).await?;
+            }
+        }
+        if let Some(applied) = applied {
+            self.handle.followed.lock().read_at = applied;
+        }
+        Ok(())
+    }
+
+    /// Starts the work of an account that is new here.
+    fn take_on(&mut self, account: Account, shutdown: &CancellationToken) {
+        if self.accounts.contains_key(&account.id) {
+            return;
+        }
+        let (sender, inbox) = channel::channel(Vec::new());
+        let backlog = Arc::new(AtomicUsize::new(0));
+        self.handle.backlogs.lock().insert(account.id.clone(), Arc::clone(&backlog));
+        self.accounts.insert(account.id.clone(), sender);
+        let work = AccountMatcher {
+            account: account.id,
+            team: account.team,
+            platform: Arc::clone(&self.platform),
+            store: self.store.clone(),
+            log: Arc::clone(&self.log),
+            clock: Arc::clone(&self.clock),
+            lag: Arc::clone(&self.lag),
+            settings: Arc::clone(&self.settings),
+            inbox,
+            backlog,
+            watch: watch::Watch::default(),
+            searches: search::Searches::default(),
+            told: HashMap::new(),
+            short: HashMap::new(),
+            read_at: HashMap::new(),
+            refreshed_at: None,
+            shared_at: None,
+        };
+        self.tasks.spawn(work.run(shutdown.clone()));
+    }
+}

@@ -1,0 +1,236 @@
+//! One account: what is due is looked at, one call after the other.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use sl_core::{
+    ids::{AccountId, PoolLinkId, TeamId},
+    step::Unmatched,
+    time::{Clock, Timestamp},
+};
+use sl_journal::ClickLog;
+use sl_store::Store;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Lag, MatcherSettings,
+    look::{LookError, Told},
+    places::Whereabouts,
+    search::Searches,
+    watch::{Page, Shared, Watch},
+};
+use crate::{pacer::Priority, platform::CreatorPlatform};
+
+/// Pages that the first search for somebody reads at most, and each later one: the newest 4,000 hand-outs, then the newest
+/// 800. Who came through an older one is found by the schedule.
+const SEARCH_PAGES: (usize, usize) = (40, 8);
+/// Scheduled pages read before a search may have its turn again.
+const PAGES_AT_ONCE: usize = 4;
+/// Pages read to find the place of one link; bisecting 100 million links takes 20.
+const PLACE_READS: usize = 48;
+/// Reading the pool costs about that much for each link: it is read less often the more links there are.
+const READ_COST: Duration = Duration::from_micros(200);
+/// First and longest wait after a failed look.
+const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// The matcher of one account.
+pub(super) struct AccountMatcher {
+    pub(super) account: AccountId,
+    pub(super) team: TeamId,
+    pub(super) platform: Arc<dyn CreatorPlatform>,
+    pub(super) store: Store,
+    pub(super) log: Arc<dyn ClickLog>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) lag: Lag,
+    pub(super) settings: Arc<MatcherSettings>,
+    pub(super) inbox: watch::Receiver<Vec<Unmatched>>,
+    pub(super) backlog: Arc<AtomicUsize>,
+    pub(super) watch: Watch,
+    pub(super) searches: Searches,
+    pub(super) told: HashMap<PoolLinkId, Told>,
+    /// Links whose list shows fewer subscribers than their counter, and how often that was seen.
+    pub(super) short: HashMap<PoolLinkId, u8>,
+    /// When pages were last read.
+    pub(super) read_at: HashMap<Page, Timestamp>,
+    pub(super) refreshed_at: Option<Timestamp>,
+    pub(super) shared_at: Option<Timestamp>,
+}
+
+// === impl AccountMatcher ===
+
+impl AccountMatcher {
+    /// Works until `stop`.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut wait = WAIT.0;
+        while !stop.is_cancelled() {
+            let turn = tokio::select! {
+                turn = self.turn() => turn,
+                () = stop.cancelled() => return,
+            };
+            let pause = match turn {
+                Ok(more) => {
+                    wait = WAIT.0;
+                    if more { Duration::ZERO } else { self.settings.tick() }
+                }
+                Err(error) => {
+                    tracing::warn!(account = %self.account, %error, again_in = ?wait, "subscribers could not be looked up");
+                    let pause = wait;
+                    wait = (wait * 2).min(WAIT.1);
+                    pause
+                }
+            };
+            self.note_backlog();
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                // A failing platform is not asked more often because somebody subscribed.
+                changed = self.inbox.changed(), if pause <= self.settings.tick() => if changed.is_err() { return },
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// One round; `true` when more is due already.
+    pub(super) async fn turn(&mut self) -> Result<bool, LookError> {
+        let waiting = self.inbox.borrow_and_update().clone();
+        self.searches.refresh(waiting);
+        self.note_backlog();
+        let now = self.clock.now();
+        let (looks, debounce) = (&self.settings.looks, self.settings.debounce);
+        if self.searches.next(looks, debounce).is_some_and(|at| at <= now) {
+            self.refresh(self.settings.tick()).await?;
+            self.search().await?;
+        } else {
+            self.refresh(self.settings.first_age() / 2).await?;
+        }
+        self.look_at_shared_links().await?;
+        self.follow_schedule().await
+    }
+
+    /// Reads the pool unless that was done within `fresh`, or within what reading it costs.
+    async fn refresh(&mut self, fresh: Duration) -> Result<(), LookError> {
+        let now = self.clock.now();
+        let count = u32::try_from(self.watch.links.len()).unwrap_or(u32::MAX);
+        let fresh = fresh.max(READ_COST.saturating_mul(count));
+        if self.refreshed_at.is_none_or(|at| now.since(at) >= fresh) {
+            let live = self.store.pool.live(&self.account).await?;
+            self.watch.refresh(live, &self.settings.looks);
+            let watch = &self.watch;
+            self.short.retain(|id, _| watch.links.contains_key(id) || watch.shared.contains_key(id));
+            let oldest = now.minus(Duration::from_secs(3600));
+            self.read_at.retain(|_, at| *at >= oldest);
+            self.refreshed_at = Some(now);
+        }
+        Ok(())
+    }
+
+    /// Seeks subscribers on the live pages, newest first, until all are found.
+    async fn search(&mut self) -> Result<(), LookError> {
+        let (looks, debounce) = (self.settings.looks.clone(), self.settings.debounce);
+        let is_first = self.searches.has_new();
+        let sought = self.searches.begin(&looks, debounce, self.clock.now());
+        let searched = self.seek(&sought, if is_first { SEARCH_PAGES.0 } else { SEARCH_PAGES.1 }).await;
+        if let Err(error) = searched {
+            self.searches.undo(&sought);
+            return Err(error);
+        }
+        for row in &sought {
+            if self.searches.is_open(&row.fan) && self.searches.is_last(row, &looks, debounce) {
+                self.store.pool.give_up(&self.account, &row.fan).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn seek(&mut self, sought: &[Unmatched], most: usize) -> Result<(), LookError> {
+        let begun = self.clock.now();
+        let mut done: HashSet<Page> = HashSet::new();
+        let shared: Vec<PoolLinkId> = self.watch.shared.keys().copied().collect();
+        let links = self.watch.newest_first(begun).into_iter().chain(shared);
+        for id in links {
+            if done.len() >= most || !sought.iter().any(|row| self.searches.is_open(&row.fan)) {
+                break;
+            }
+            let Some(page) = self.locate(id, Priority::Matching).await? else { continue };
+            if done.insert(page) && self.read_at.get(&page).is_none_or(|at| *at < begun) {
+                self.look(page, Priority::Matching).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The page of a link; reads pages until it is known. `None` when the platform does not list it.
+    async fn locate(&mut self, id: PoolLinkId, priority: Priority) -> Result<Option<Page>, LookError> {
+        let mut read = HashSet::new();
+        while read.len() < PLACE_READS {
+            match self.watch.find(id) {
+                Whereabouts::On(page) => return Ok(Some((id.kind, page))),
+                Whereabouts::Unknown(page) if read.insert(page) => {
+                    self.look((id.kind, page), priority).await?
+                }
+                Whereabouts::Unknown(_) | Whereabouts::Missing => break,
+            }
+        }
+        self.watch.lose(id, self.clock.now());
+        Ok(None)
+    }
+
+    /// Overflow links every `platform.poll` (decisions 55).
+    async fn look_at_shared_links(&mut self) -> Result<(), LookError> {
+        let now = self.clock.now();
+        if self.shared_at.is_some_and(|at| now.since(at) < self.settings.poll) {
+            return Ok(());
+        }
+        let links = self.store.catalog.links(self.team).await?;
+        let own = links.into_iter().filter(|link| link.account == self.account);
+        self.watch.shared = own
+            .filter_map(|link| {
+                Some((link.overflow.as_ref()?.id, Shared { team: link.team, smart_link: link.id }))
+            })
+            .collect();
+        let mut ids: Vec<PoolLinkId> = self.watch.shared.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let Some(page) = self.locate(id, Priority::Sweep).await? else { continue };
+            if self.read_at.get(&page).is_none_or(|at| *at < now) {
+                self.look(page, Priority::Sweep).await?;
+            }
+        }
+        self.shared_at = Some(now);
+        Ok(())
+    }
+
+    /// Pages whose time has come; `true` when some are left.
+    async fn follow_schedule(&mut self) -> Result<bool, LookError> {
+        for _ in 0..PAGES_AT_ONCE {
+            let now = self.clock.now();
+            if let Some(page) = self.watch.due_page(now) {
+                self.look(page, Priority::Sweep).await?;
+            } else if let Some(id) = self.watch.due_unplaced(now) {
+                let page = self.locate(id, Priority::Sweep).await?;
+                self.watch.skip_unplaced(id);
+                if let Some(page) = page
+                    && self.read_at.get(&page).is_none_or(|at| *at < now)
+                {
+                    self.look(page, Priority::Sweep).await?;
+                }
+            } else {
+                return Ok(false);
+            }
+        }
+        Ok(self.watch.due_count(self.clock.now()) > 0)
+    }
+
+    fn note_backlog(&self) {
+        let now = self.clock.now();
+        let looks = &self.settings.looks;
+        let count = self.searches.backlog(looks, self.settings.debounce, now) + self.watch.due_count(now);
+        self.backlog.store(count, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,228 @@
+//! One look: a page of the link list, the subscribers of the links whose counter moved, their records in the journal,
+//! and only then the counters in the store (decisions 48).
+
+use std::collections::HashSet;
+
+use sl_core::{
+    event::{Event, EventBody, SubscriberSeen},
+    ids::{FanId, PoolLinkId, SmartLinkId, TeamId},
+    time::Timestamp,
+};
+use sl_journal::{LostReason, log::append_synced};
+use sl_store::{
+    StoreError,
+    pool::{Look, PoolLinkRef},
+};
+
+use super::{account::AccountMatcher, watch::Page};
+use crate::{
+    error::PlatformError,
+    pacer::Priority,
+    platform::{LinkPage, LinkSeen, PAGE, SubscriberRow},
+};
+
+/// Looks at a link whose counter shows more subscribers than its list: the list is late. After that many it is believed.
+const SHORT_LISTS: u8 = 5;
+
+/// Why a look ended early. Nothing is lost: it is taken again.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LookError {
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    #[error("the pool can't be read or written: {0}")]
+    Store(#[from] StoreError),
+    #[error("the journal does not take a subscriber: {0}")]
+    Journal(#[from] LostReason),
+}
+
+/// What is known of a shared link; in memory only, some 60 bytes a subscriber: after a start its list is read once more,
+/// and attribution knows the repetitions.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    counted: Option<u32>,
+    fans: HashSet<FanId>,
+    looked_at: Option<Timestamp>,
+}
+
+/// Whose list is read.
+struct Listed {
+    id: PoolLinkId,
+    team: TeamId,
+    overflow_of: Option<SmartLinkId>,
+    absent_at: Option<Timestamp>,
+    /// How many are new by the counter; all when it is not known.
+    moved: Option<u32>,
+}
+
+impl AccountMatcher {
+    /// Reads a page and does everything that follows from it.
+    pub(super) async fn look(&mut self, page: Page, priority: Priority) -> Result<(), LookError> {
+        let (kind, number) = page;
+        let start = self.clock.now();
+        // Attribution has passed everything that happened before that (decisions 50).
+        let lag = (self.lag)();
+        let looked_at = start.minus(lag);
+        let ask = LinkPage { kind, offset: number.saturating_mul(PAGE), newest_first: false };
+        let rows = self.platform.links(&self.account, ask, priority).await?.rows;
+        self.watch.places(kind).learn(number, rows.iter().map(|row| row.id.number));
+        self.read_at.insert(page, start);
+        let mut looks = Vec::new();
+        for row in &rows {
+            match self.look_at(row, looked_at, priority).await {
+                Ok(Some(look)) => looks.push(look),
+                Ok(None) => {}
+                Err(error) => {
+                    // What was seen before it is certain.
+                    self.store_looks(looks).await?;
+                    return Err(error);
+                }
+            }
+        }
+        self.store_looks(looks).await?;
+        // A list that is late is read again soon, not at once; one that attribution is behind of, when it may be there.
+        let again = start.plus(self.settings.again().max(lag));
+        self.watch.planned(page, rows.iter().map(|row| row.id), start, again, &self.settings.looks);
+        Ok(())
+    }
+
+    async fn store_looks(&mut self, looks: Vec<Look>) -> Result<(), LookError> {
+        if looks.is_empty() {
+            return Ok(());
+        }
+        self.store.pool.looked(looks.clone()).await?;
+        for look in looks {
+            let Some(link) = self.watch.links.get_mut(&look.link.id) else { continue };
+            link.facts.last_look_at = link.facts.last_look_at.max(Some(look.at));
+            link.facts.subscribers_seen = link.facts.subscribers_seen.max(look.subscribers);
+            if look.subscribers > 0 {
+                link.facts.used_at = link.facts.used_at.or(Some(look.at));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the counter of one link says; `None` when there is nothing to write down.
+    async fn look_at(
+        &mut self,
+        row: &LinkSeen,
+        at: Timestamp,
+        priority: Priority,
+    ) -> Result<Option<Look>, LookError> {
+        if self.watch.shared.contains_key(&row.id) {
+            self.look_at_shared(row, at, priority).await?;
+            return Ok(None);
+        }
+        let Some(link) = self.watch.links.get(&row.id) else { return Ok(None) };
+        let seen = link.facts.subscribers_seen;
+        if row.subscribers > seen {
+            let listed = Listed {
+                id: row.id,
+                team: link.team,
+                overflow_of: None,
+                absent_at: link.facts.last_look_at,
+                moved: Some(row.subscribers - seen),
+            };
+            let found = self.read_subscribers(&listed, at, priority).await?;
+            let short = self.short.entry(row.id).or_default();
+            if found < row.subscribers as usize && *short < SHORT_LISTS {
+                *short += 1;
+                return Ok(None);
+            }
+            self.short.remove(&row.id);
+        }
+        let link = PoolLinkRef { account: self.account.clone(), id: row.id };
+        Ok(Some(Look { link, at, subscribers: row.subscribers.max(seen) }))
+    }
+
+    async fn look_at_shared(
+        &mut self,
+        row: &LinkSeen,
+        at: Timestamp,
+        priority: Priority,
+    ) -> Result<(), LookError> {
+        let Some(shared) = self.watch.shared.get(&row.id).cloned() else { return Ok(()) };
+        let told = self.told.entry(row.id).or_default();
+        let moved = told.counted.map(|counted| row.subscribers.saturating_sub(counted));
+        if moved.unwrap_or(row.subscribers) > 0 {
+            let listed = Listed {
+                id: row.id,
+                team: shared.team,
+                overflow_of: Some(shared.smart_link),
+                absent_at: told.looked_at,
+                moved,
+            };
+            let before = told.fans.len();
+            self.read_subscribers(&listed, at, priority).await?;
+            let told = self.told.entry(row.id).or_default();
+            let new = u32::try_from(told.fans.len().saturating_sub(before)).unwrap_or(u32::MAX);
+            let short = self.short.entry(row.id).or_default();
+            if moved.is_some_and(|moved| new < moved) && *short < SHORT_LISTS {
+                *short += 1;
+                return Ok(());
+            }
+            self.short.remove(&row.id);
+        }
+        let told = self.told.entry(row.id).or_default();
+        (told.counted, told.looked_at) = (Some(row.subscribers), Some(at));
+        Ok(())
+    }
+
+    /// Reads the list of one link and appends who is new. Gives how many rows were read.
+    async fn read_subscribers(
+        &mut self,
+        listed: &Listed,
+        seen_at: Timestamp,
+        priority: Priority,
+    ) -> Result<usize, LookError> {
+        let (mut read, mut new) = (0, 0);
+        loop {
+            let offset = u32::try_from(read).unwrap_or(u32::MAX);
+            let page = self.platform.subscribers(&self.account, listed.id, offset, priority).await?;
+            read += page.rows.len();
+            for row in page.rows {
+                new += u32::from(self.tell(listed, row, seen_at).await?);
+            }
+            // The long list of a shared link is read until everybody is there whom its counter has added; others are short.
+            let enough = listed.overflow_of.is_some() && listed.moved.is_some_and(|moved| new >= moved);
+            if !page.has_more || enough || u32::try_from(read).is_err() {
+                return Ok(read);
+            }
+        }
+    }
+
+    /// Appends a subscriber; `false` when that was done before.
+    async fn tell(
+        &mut self,
+        listed: &Listed,
+        row: SubscriberRow,
+        seen_at: Timestamp,
+    ) -> Result<bool, LookError> {
+        let fan = row.fan.clone();
+        if listed.overflow_of.is_some()
+            && self.told.get(&listed.id).is_some_and(|told| told.fans.contains(&fan))
+        {
+            return Ok(false);
+        }
+        let event = Event {
+            team: listed.team,
+            account: self.account.clone(),
+            at: self.clock.now(),
+            body: EventBody::SubscriberSeen(SubscriberSeen {
+                pool_link: listed.id,
+                overflow_of: listed.overflow_of,
+                fan: row.fan,
+                profile: row.profile,
+                subscribed_at: row.subscribed_at,
+                price: row.price,
+                seen_at,
+                absent_at: listed.absent_at,
+            }),
+        };
+        append_synced(&*self.log, event).await?;
+        if listed.overflow_of.is_some() {
+            self.told.entry(listed.id).or_default().fans.insert(fan.clone());
+        }
+        self.searches.found(&fan);
+        Ok(true)
+    }
+}

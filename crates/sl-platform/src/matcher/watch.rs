@@ -1,0 +1,188 @@
+//! The links of one account that are looked at, by page.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use sl_core::{
+    ids::{LinkKind, PoolLinkId, SmartLinkId, TeamId},
+    matching::{Due, Looks, page_due},
+    pool::PoolFacts,
+    time::Timestamp,
+};
+use sl_store::pool::PoolEntry;
+
+use super::places::{Places, Whereabouts};
+
+/// A page of one of the two link lists.
+pub(super) type Page = (LinkKind, u32);
+
+/// A link that is looked at by the schedule.
+#[derive(Debug, Clone)]
+pub(super) struct Watched {
+    pub(super) team: TeamId,
+    pub(super) facts: PoolFacts,
+    /// Not before that: the platform did not list it.
+    lost_until: Option<Timestamp>,
+}
+
+/// The shared link of a Smart Link (decisions 55).
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub(super) team: TeamId,
+    pub(super) smart_link: SmartLinkId,
+}
+
+/// Everything that is looked at.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    pub(super) links: BTreeMap<PoolLinkId, Watched>,
+    pub(super) shared: HashMap<PoolLinkId, Shared>,
+    places: BTreeMap<LinkKind, Places>,
+    /// When pages are due; only of links whose place is known.
+    plan: BTreeMap<Page, Timestamp>,
+    /// A page is not read by the schedule before that.
+    not_before: HashMap<Page, Timestamp>,
+    /// Links whose place is not known, by when they are due.
+    unplaced: BTreeMap<PoolLinkId, Due>,
+}
+
+/// After that a link that was not listed is sought again.
+const LOST: std::time::Duration = std::time::Duration::from_secs(600);
+
+// === impl Watch ===
+
+impl Watch {
+    /// Takes over what the pool says. Looks that are not stored yet are kept.
+    pub(super) fn refresh(&mut self, entries: Vec<PoolEntry>, looks: &Looks) {
+        let mut before = std::mem::take(&mut self.links);
+        for PoolEntry { link, mut facts } in entries {
+            let known = before.remove(&link.id);
+            let same = known.as_ref().filter(|known| {
+                known.facts.given.map(|given| given.click) == facts.given.map(|given| given.click)
+            });
+            if let Some(known) = same {
+                facts.last_look_at = facts.last_look_at.max(known.facts.last_look_at);
+                facts.subscribers_seen = facts.subscribers_seen.max(known.facts.subscribers_seen);
+                facts.used_at = facts.used_at.or(known.facts.used_at);
+            }
+            let lost_until = known.and_then(|known| known.lost_until);
+            self.links.insert(link.id, Watched { team: link.team, facts, lost_until });
+        }
+        self.plan_all(looks);
+    }
+
+    pub(super) fn places(&mut self, kind: LinkKind) -> &mut Places {
+        self.places.entry(kind).or_default()
+    }
+
+    /// The page of a link, as far as is known.
+    pub(super) fn find(&self, id: PoolLinkId) -> Whereabouts {
+        self.places.get(&id.kind).map_or(Whereabouts::Unknown(0), |places| places.find(id.number))
+    }
+
+    /// The platform does not list it: nobody looks for a while.
+    pub(super) fn lose(&mut self, id: PoolLinkId, now: Timestamp) {
+        if let Some(link) = self.links.get_mut(&id) {
+            tracing::warn!(link = %id, "the platform does not list a link it has made; until it does nobody gets it again");
+            link.lost_until = Some(now.plus(LOST));
+        }
+    }
+
+    fn plan_all(&mut self, looks: &Looks) {
+        let mut by_page: BTreeMap<Page, Vec<Due>> = BTreeMap::new();
+        self.unplaced.clear();
+        for (id, link) in &self.links {
+            let Some(due) = wish(id.kind, link, looks) else { continue };
+            match self.places.get(&id.kind).map_or(Whereabouts::Missing, |places| places.find(id.number)) {
+                Whereabouts::On(page) => by_page.entry((id.kind, page)).or_default().push(due),
+                Whereabouts::Unknown(_) | Whereabouts::Missing => drop(self.unplaced.insert(*id, due)),
+            }
+        }
+        let due = |dues: Vec<Due>| page_due(dues.into_iter());
+        self.plan = by_page.into_iter().filter_map(|(page, dues)| Some((page, due(dues)?))).collect();
+        let plan = &self.plan;
+        self.not_before.retain(|page, _| plan.contains_key(page));
+    }
+
+    /// A page was read and held these links: it is planned anew, not before `again`. Links that should have been on it
+    /// are not sought for a while.
+    pub(super) fn planned(
+        &mut self,
+        page: Page,
+        held: impl Iterator<Item = PoolLinkId>,
+        now: Timestamp,
+        again: Timestamp,
+        looks: &Looks,
+    ) {
+        let held: BTreeSet<PoolLinkId> = held.collect();
+        if let (Some(first), Some(last)) = (held.first(), held.last()) {
+            for (id, link) in self.links.range_mut(first..=last) {
+                if held.contains(id) {
+                    link.lost_until = None;
+                } else if link.lost_until.is_none_or(|until| until <= now) {
+                    tracing::debug!(link = %id, "a link is not where its neighbours are");
+                    link.lost_until = Some(now.plus(LOST));
+                }
+            }
+        }
+        self.unplaced.retain(|id, _| !held.contains(id));
+        let wishes = held.iter().filter_map(|id| wish(id.kind, self.links.get(id)?, looks));
+        match page_due(wishes.collect::<Vec<_>>().into_iter()) {
+            Some(at) => drop(self.plan.insert(page, at)),
+            None => drop(self.plan.remove(&page)),
+        }
+        self.not_before.insert(page, again);
+    }
+
+    /// The page that is due longest.
+    pub(super) fn due_page(&self, now: Timestamp) -> Option<Page> {
+        self.due_pages(now).min_by_key(|(_, at)| *at).map(|(page, _)| page)
+    }
+
+    fn due_pages(&self, now: Timestamp) -> impl Iterator<Item = (Page, Timestamp)> {
+        let may = move |page: &Page| self.not_before.get(page).is_none_or(|at| *at <= now);
+        self.plan.iter().map(|(page, at)| (*page, *at)).filter(move |(page, at)| *at <= now && may(page))
+    }
+
+    /// The time of the next look, for tests that leap.
+    #[cfg(test)]
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        let planned =
+            self.plan.iter().map(|(page, at)| self.not_before.get(page).map_or(*at, |other| *at.max(other)));
+        planned.chain(self.unplaced.values().map(|due| due.at)).min()
+    }
+
+    /// A link that is due and whose page must be found first.
+    pub(super) fn due_unplaced(&self, now: Timestamp) -> Option<PoolLinkId> {
+        let due = self.unplaced.iter().filter(|(_, due)| due.at <= now);
+        due.min_by_key(|(_, due)| due.at).map(|(id, _)| *id)
+    }
+
+    /// Takes it out of those to be found until the pool is read again.
+    pub(super) fn skip_unplaced(&mut self, id: PoolLinkId) {
+        self.unplaced.remove(&id);
+    }
+
+    /// Pages due now.
+    pub(super) fn due_count(&self, now: Timestamp) -> usize {
+        let unplaced = self.unplaced.values().filter(|due| due.at <= now).count();
+        self.due_pages(now).count() + usize::from(unplaced > 0)
+    }
+
+    /// Links through which somebody may subscribe in time, the newest hand-out first.
+    pub(super) fn newest_first(&self, now: Timestamp) -> Vec<PoolLinkId> {
+        let open = |(id, link): (&PoolLinkId, &Watched)| {
+            let given = link.facts.given.filter(|given| now < given.last_hit_at.plus(given.window))?;
+            let is_lost = link.lost_until.is_some_and(|until| now < until);
+            (!is_lost).then_some((given.last_hit_at, *id))
+        };
+        let mut links: Vec<_> = self.links.iter().filter_map(open).collect();
+        links.sort_unstable_by(|a, b| b.cmp(a));
+        links.into_iter().map(|(_, id)| id).collect()
+    }
+}
+
+fn wish(kind: LinkKind, link: &Watched, looks: &Looks) -> Option<Due> {
+    let due = looks.next(kind, &link.facts)?;
+    let lost = link.lost_until.unwrap_or(due.at);
+    Some(Due { at: due.at.max(lost), latest: due.latest.max(lost) })
+}

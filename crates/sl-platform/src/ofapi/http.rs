@@ -1,0 +1,271 @@
+//! One request: its turn in the pace, its retries, its answer or refusal (contract A.2, A.3, E.6).
+
+use std::{fmt::Display, time::Duration};
+
+use parking_lot::Mutex;
+use reqwest::{
+    Client, Method, Response, StatusCode, Url,
+    header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER},
+    redirect::Policy,
+};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{ConfigError, OfApiConfig};
+use crate::{
+    error::{PlatformError, Result},
+    pacer::{Pacer, Priority},
+};
+
+/// Largest answer that is read: a page of 100 links is some 100 KiB.
+const BODY_MAX: usize = 8 << 20;
+/// Longest time until a connection stands; as upstream's own SDK.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Waits between attempts of one call (contract E.6: 1 s, 2 s, 4 s).
+const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+/// Longest `retry-after` that is obeyed to the letter.
+const HOLD_MAX: Duration = Duration::from_secs(120);
+/// While the key is refused, one call goes out to see at this interval.
+const PROBE: Duration = Duration::from_secs(60);
+/// Characters kept of the platform's words.
+const WORDS: usize = 200;
+
+/// Sends calls with one key.
+#[derive(Debug)]
+pub(super) struct Http {
+    client: Client,
+    base: Url,
+    pacer: Pacer,
+    /// When the next probe may go out; `None` while the key is accepted.
+    refused: Mutex<Option<Instant>>,
+}
+
+/// One call.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    endpoint: &'static str,
+    method: Method,
+    path: Vec<String>,
+    query: Vec<(&'static str, String)>,
+    body: Option<Value>,
+    priority: Priority,
+    /// Sending it twice does no harm.
+    repeatable: bool,
+}
+
+// === impl Call ===
+
+impl Call {
+    pub(super) fn get(endpoint: &'static str, path: &[&str], priority: Priority) -> Self {
+        Self::new(endpoint, Method::GET, path, None, priority)
+    }
+
+    /// Not repeatable unless said.
+    pub(super) fn post(endpoint: &'static str, path: &[&str], body: Value, priority: Priority) -> Self {
+        Self::new(endpoint, Method::POST, path, Some(body), priority)
+    }
+
+    fn new(
+        endpoint: &'static str,
+        method: Method,
+        path: &[&str],
+        body: Option<Value>,
+        priority: Priority,
+    ) -> Self {
+        let path = path.iter().map(|part| (*part).to_owned()).collect();
+        let repeatable = method == Method::GET;
+        Self { endpoint, method, path, query: Vec::new(), body, priority, repeatable }
+    }
+
+    pub(super) fn repeatable(self) -> Self {
+        Self { repeatable: true, ..self }
+    }
+
+    pub(super) fn query(mut self, name: &'static str, value: impl Display) -> Self {
+        self.query.push((name, value.to_string()));
+        self
+    }
+
+    /// 429 and a connection that never stood had no effect, so that every call may be tried again; other failures only
+    /// where sending twice does no harm. 503 is for the caller: the account is away for minutes.
+    fn may_repeat(&self, error: &PlatformError) -> bool {
+        match error {
+            PlatformError::Limited { .. } | PlatformError::Unreachable => true,
+            PlatformError::Unsure | PlatformError::Faulty { .. } => self.repeatable,
+            _ => false,
+        }
+    }
+}
+
+// === impl Http ===
+
+impl Http {
+    pub(super) fn new(config: OfApiConfig) -> std::result::Result<Self, ConfigError> {
+        // An error means that another part of the process has installed one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut key = HeaderValue::from_str(&format!("Bearer {}", config.api_key.expose()))
+            .map_err(|_| ConfigError::Key)?;
+        key.set_sensitive(true);
+        if config.base_url.cannot_be_a_base() || !config.base_url.has_host() {
+            return Err(ConfigError::BaseUrl);
+        }
+        let headers = HeaderMap::from_iter([
+            (AUTHORIZATION, key),
+            (ACCEPT, HeaderValue::from_static("application/json")),
+        ]);
+        let client = Client::builder()
+            .default_headers(headers)
+            .user_agent(concat!("smartlinks/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .redirect(Policy::none())
+            .connect_timeout(CONNECT.min(config.timeout))
+            .timeout(config.timeout)
+            .pool_max_idle_per_host(16)
+            .build()?;
+        let pacer = Pacer::per_minute(config.requests_per_minute);
+        Ok(Self { client, base: config.base_url, pacer, refused: Mutex::new(None) })
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.lock().is_some()
+    }
+
+    /// Sends a call, again if that does no harm, and gives the JSON of a 2xx.
+    pub(super) async fn send(&self, call: Call) -> Result<Value> {
+        let mut waits = WAITS.iter();
+        loop {
+            self.admit()?;
+            self.pacer.turn(call.priority).await;
+            let answer = self.once(&call).await;
+            self.note(&answer);
+            let error = match answer {
+                Ok(body) => return Ok(body),
+                Err(error) => error,
+            };
+            let Some(wait) = waits.next().filter(|_| call.may_repeat(&error)) else { return Err(error) };
+            match error {
+                PlatformError::Limited { after } => {
+                    self.pacer.hold(after.unwrap_or(*wait).min(HOLD_MAX));
+                }
+                _ => tokio::time::sleep(*wait).await,
+            }
+        }
+    }
+
+    /// While the key is refused, only a probe goes out.
+    fn admit(&self) -> Result<()> {
+        let mut refused = self.refused.lock();
+        match *refused {
+            Some(probe_at) if Instant::now() < probe_at => Err(PlatformError::KeyRefused),
+            Some(_) => {
+                *refused = Some(Instant::now() + PROBE);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn note(&self, answer: &Result<Value>) {
+        let mut refused = self.refused.lock();
+        match answer {
+            Err(PlatformError::KeyRefused) => {
+                if refused.is_none() {
+                    tracing::error!(
+                        "the platform refuses platform.api_key (401): no links are made and nobody is matched until it is \
+                         accepted again; visitors keep being redirected"
+                    );
+                }
+                *refused = Some(Instant::now() + PROBE);
+            }
+            Ok(_) if refused.is_some() => {
+                tracing::info!("the platform accepts platform.api_key again");
+                *refused = None;
+            }
+            _ => {}
+        }
+    }
+
+    async fn once(&self, call: &Call) -> Result<Value> {
+        let url = self.url(call)?;
+        let mut request = self.client.request(call.method.clone(), url);
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        let answer = request.send().await;
+        let status = answer.as_ref().map(Response::status);
+        let label =
+            status.as_ref().map_or_else(|error| failure(error).to_owned(), |code| code.as_u16().to_string());
+        metrics::counter!("smartlinks_platform_requests_total", "endpoint" => call.endpoint, "status" => label)
+            .increment(1);
+        match answer {
+            Ok(answer) => read(answer).await,
+            Err(error) if error.is_connect() || error.is_builder() => Err(PlatformError::Unreachable),
+            Err(_) => Err(PlatformError::Unsure),
+        }
+    }
+
+    fn url(&self, call: &Call) -> Result<Url> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| PlatformError::Unreachable)?
+            .pop_if_empty()
+            .push("api")
+            .extend(&call.path);
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&call.query);
+        }
+        Ok(url)
+    }
+}
+
+fn failure(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "timeout"
+    } else if error.is_connect() {
+        "connection"
+    } else {
+        "broken"
+    }
+}
+
+async fn read(answer: Response) -> Result<Value> {
+    let status = answer.status();
+    let after = retry_after(answer.headers());
+    if status.is_success() {
+        let body = bytes(answer).await?;
+        return serde_json::from_slice(&body).map_err(|_| PlatformError::Unreadable("it is not JSON"));
+    }
+    Err(match status {
+        StatusCode::UNAUTHORIZED => PlatformError::KeyRefused,
+        StatusCode::SERVICE_UNAVAILABLE => PlatformError::AccountBusy,
+        StatusCode::TOO_MANY_REQUESTS => PlatformError::Limited { after },
+        status if status.is_server_error() => PlatformError::Faulty { status: status.as_u16() },
+        status => {
+            let message = bytes(answer).await.map(|body| words(&body)).unwrap_or_default();
+            PlatformError::Refused { status: status.as_u16(), message }
+        }
+    })
+}
+
+async fn bytes(mut answer: Response) -> Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|_| PlatformError::Unsure)? {
+        if body.len() + chunk.len() > BODY_MAX {
+            return Err(PlatformError::Unreadable("it is longer than 8 MiB"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The platform's sentence (contract A.3), cut.
+fn words(body: &[u8]) -> String {
+    let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let said = ["message", "error"].iter().find_map(|key| body.get(*key)?.as_str());
+    said.unwrap_or("without a reason").chars().filter(|letter| !letter.is_control()).take(WORDS).collect()
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}

@@ -1,0 +1,270 @@
+//! Bodies of contract E in our nouns. Numbers may come as text, single objects as arrays; unknown keys are ignored.
+
+use serde_json::Value;
+use sl_core::{
+    conversion::{FanProfile, Transaction},
+    ids::{FanId, LinkKind, PoolLinkId, TransactionId},
+    money::Cents,
+    time::{DayEdge, Timestamp},
+};
+
+use super::lacks;
+use crate::{
+    error::Result,
+    platform::{AccountSeen, LinkSeen, Page, ProfileSeen, SubscriberRow, TransactionPage},
+};
+
+/// `GET /api/accounts`: a bare array (contract A.12); an envelope is taken too.
+pub(super) fn accounts(body: &Value) -> Result<Vec<AccountSeen>> {
+    let rows = body.as_array().or_else(|| body.get("data")?.as_array());
+    Ok(rows.ok_or_else(|| lacks("accounts: no array"))?.iter().filter_map(account).collect())
+}
+
+fn account(row: &Value) -> Option<AccountSeen> {
+    let user = row.get("onlyfans_user_data").unwrap_or(&Value::Null);
+    Some(AccountSeen {
+        id: text(row, "id").filter(|id| !id.is_empty())?.into(),
+        display_name: text(row, "display_name").unwrap_or_default(),
+        onlyfans_id: number(row, "onlyfans_id").or_else(|| number(user, "id")),
+        username: text(row, "onlyfans_username").or_else(|| text(user, "username")),
+        email: text(row, "onlyfans_email"),
+        name: text(user, "name"),
+        avatar: text(user, "avatar"),
+        is_authenticated: row.get("is_authenticated").and_then(Value::as_bool).unwrap_or(false),
+        authentication_progress: text(row, "authentication_progress").unwrap_or_default(),
+    })
+}
+
+pub(super) fn profile(body: &Value) -> Result<ProfileSeen> {
+    let data = body.get("data").filter(|data| data.is_object()).ok_or_else(|| lacks("me: no data"))?;
+    Ok(ProfileSeen {
+        username: text(data, "username"),
+        onlyfans_id: number(data, "id"),
+        name: text(data, "name"),
+        avatar: text(data, "avatar"),
+        can_create_trial: data.get("canCreateTrial").and_then(Value::as_bool),
+    })
+}
+
+/// An array that holds one object, or the object (contract E.1).
+pub(super) fn created(body: &Value, kind: LinkKind) -> Result<LinkSeen> {
+    let data = body.get("data").unwrap_or(&Value::Null);
+    let row = data.as_array().and_then(|rows| rows.first()).unwrap_or(data);
+    link(row, kind).ok_or_else(|| lacks("create: no id"))
+}
+
+pub(super) fn links(body: &Value, kind: LinkKind) -> Result<Page<LinkSeen>> {
+    page(body, |row| link(row, kind))
+}
+
+fn link(row: &Value, kind: LinkKind) -> Option<LinkSeen> {
+    let counter = match kind {
+        LinkKind::TrackingLink => "subscribersCount",
+        LinkKind::FreeTrial => "claimCounts",
+    };
+    // Created tracking links say `countSubscribers`; trial links count claims and subscribers apart.
+    let counts = [counter, "subscribeCounts", "countSubscribers"].map(|key| number(row, key).unwrap_or(0));
+    Some(LinkSeen {
+        id: PoolLinkId { kind, number: number(row, "id")? },
+        name: text(row, "campaignName").or_else(|| text(row, "trialLinkName")),
+        url: text(row, "campaignUrl").or_else(|| text(row, "url")),
+        code: number(row, "campaignCode"),
+        trial_days: number(row, "subscribeDays").and_then(|days| u16::try_from(days).ok()),
+        subscribers: counts.into_iter().max().and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
+        created_at: time(row, "createdAt"),
+    })
+}
+
+pub(super) fn subscribers(body: &Value) -> Result<Page<SubscriberRow>> {
+    page(body, |row| {
+        let subscribed = row.get("subscribedOnData").unwrap_or(&Value::Null);
+        Some(SubscriberRow {
+            fan: fan(row)?,
+            profile: shown(row),
+            subscribed_at: time(subscribed, "subscribeAt"),
+            price: cents(subscribed, "price").filter(|price| price.0 >= 0),
+        })
+    })
+}
+
+/// Fans that were not added: the shape of `skip_invalid: true` (contract E.4).
+pub(super) fn refused(body: &Value) -> usize {
+    body.pointer("/data/failed").and_then(Value::as_object).map_or(0, serde_json::Map::len)
+}
+
+pub(super) fn transactions(body: &Value) -> Result<TransactionPage> {
+    let (rows, has_more) = rows(body)?;
+    let read: Vec<Transaction> = rows.iter().filter_map(transaction).collect();
+    let marker = text(body.get("data").unwrap_or(&Value::Null), "nextMarker");
+    Ok(TransactionPage {
+        unreadable: rows.len() - read.len(),
+        rows: read,
+        next: marker.filter(|marker| has_more && !marker.is_empty()),
+    })
+}
+
+fn transaction(row: &Value) -> Option<Transaction> {
+    let user = row.get("user").unwrap_or(&Value::Null);
+    Some(Transaction {
+        id: TransactionId::from(text(row, "id").filter(|id| !id.is_empty())?),
+        kind: kind(&text(row, "type")?).to_owned(),
+        fan: fan(user)?,
+        profile: shown(user),
+        gross: cents(row, "amount")?,
+        net: cents(row, "net")?,
+        status: text(row, "status")?,
+        description: text(row, "description").unwrap_or_default(),
+        at: time(row, "createdAt")?,
+        reconciled: true,
+    })
+}
+
+/// The vocabulary of the list in that of the webhook (contract E.5, D.3.2). The list does not tell a first subscription
+/// from a renewal; the webhook's type wins where it came (decisions 54).
+fn kind(word: &str) -> &str {
+    match word {
+        "subs" | "subscribes" => "new_subscription",
+        "tips" => "tip",
+        "chat_messages" => "message",
+        "post" | "stream" | "tip" | "message" | "new_subscription" | "recurring_subscription" => word,
+        _ => "other",
+    }
+}
+
+fn fan(row: &Value) -> Option<FanId> {
+    text(row, "id").filter(|id| !id.is_empty()).map(FanId::from)
+}
+
+fn shown(row: &Value) -> FanProfile {
+    FanProfile { username: text(row, "username"), name: text(row, "name"), avatar: text(row, "avatar") }
+}
+
+/// `data: {list[], hasMore}`, or `data` as the list itself.
+fn rows(body: &Value) -> Result<(&Vec<Value>, bool)> {
+    let data = body.get("data").unwrap_or(&Value::Null);
+    let list = data.get("list").unwrap_or(data);
+    let list = list.as_array().ok_or_else(|| lacks("list: no data.list"))?;
+    let has_more = data.get("hasMore").and_then(Value::as_bool);
+    let next_page = body.pointer("/_pagination/next_page").is_some_and(Value::is_string);
+    Ok((list, has_more.unwrap_or(next_page)))
+}
+
+fn page<T>(body: &Value, row: impl Fn(&Value) -> Option<T>) -> Result<Page<T>> {
+    let (list, has_more) = rows(body)?;
+    let read: Vec<T> = list.iter().filter_map(row).collect();
+    // A row without an id shifts nothing silently: places are counted by rows.
+    if read.len() < list.len() {
+        return Err(lacks("list: a row has no id"));
+    }
+    Ok(Page { rows: read, has_more })
+}
+
+/// Text, or a whole number as text (contract D.3: ids come as both).
+fn text(row: &Value, key: &str) -> Option<String> {
+    match row.get(key)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) if number.is_u64() => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn number(row: &Value, key: &str) -> Option<u64> {
+    match row.get(key)? {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+fn cents(row: &Value, key: &str) -> Option<Cents> {
+    Cents::from_json(row.get(key)?).ok()
+}
+
+fn time(row: &Value, key: &str) -> Option<Timestamp> {
+    Timestamp::parse(row.get(key)?.as_str()?, DayEdge::Start).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_created_tracking_link_comes_in_an_array_or_alone_and_its_address_is_made_from_its_code() {
+        let row = json!({"id": "91", "campaignCode": 12, "campaignName": "a", "countSubscribers": 0,
+            "createdAt": "2026-03-04T12:00:00+00:00", "endDate": null});
+        for data in [json!([row]), row.clone()] {
+            let link = created(&json!({"data": data}), LinkKind::TrackingLink).unwrap();
+            assert_eq!((link.id.number, link.code, link.url.as_deref()), (91, Some(12), None));
+            assert_eq!(link.address(Some("nova")).as_deref(), Some("https://onlyfans.com/nova/c12"));
+            assert_eq!(link.address(None), None);
+        }
+        assert!(created(&json!({"data": []}), LinkKind::TrackingLink).is_err());
+    }
+
+    #[test]
+    fn a_trial_link_counts_claims_or_subscribers_whichever_is_more() {
+        let row = json!({"id": 7, "trialLinkName": "t", "url": "https://onlyfans.com/action/trial/x",
+            "subscribeDays": 30, "subscribeCounts": 1, "claimCounts": 2, "createdAt": "2026-03-04T12:00:00+00:00"});
+        let page = links(&json!({"data": {"list": [row], "hasMore": true}}), LinkKind::FreeTrial).unwrap();
+        let link = page.rows.first().unwrap();
+        assert_eq!((link.subscribers, link.trial_days, page.has_more), (2, Some(30), true));
+    }
+
+    #[test]
+    fn a_page_without_has_more_is_told_by_its_next_page_and_one_without_ids_is_refused() {
+        let rest = |next| json!({"data": {"list": []}, "_pagination": {"next_page": next}});
+        assert!(links(&rest(json!("https://x/2")), LinkKind::TrackingLink).unwrap().has_more);
+        assert!(!links(&rest(json!(null)), LinkKind::TrackingLink).unwrap().has_more);
+        assert!(links(&json!({"data": {"list": [{"name": "x"}]}}), LinkKind::TrackingLink).is_err());
+        assert!(links(&json!({"error": "x"}), LinkKind::TrackingLink).is_err());
+    }
+
+    #[test]
+    fn a_subscriber_may_be_without_a_date() {
+        let list = json!({"data": {"list": [
+            {"id": 5, "username": "u5", "name": null, "subscribedOnData":
+                {"subscribeAt": "2026-03-04T20:11:09+00:00", "price": "4.99"}},
+            {"id": "6"}], "hasMore": false}});
+        let rows = subscribers(&list).unwrap().rows;
+        let shown: Vec<_> = rows.iter().map(|row| (row.fan.as_str(), row.subscribed_at, row.price)).collect();
+        assert_eq!(shown, [("5", Some(Timestamp(1_772_655_069_000)), Some(Cents(499))), ("6", None, None)]);
+    }
+
+    #[test]
+    fn transactions_speak_the_words_of_the_webhook_and_what_cannot_be_read_is_counted() {
+        let row = |kind: &str| {
+            json!({"id": 1, "type": kind, "amount": 20, "net": 16.0, "status": "done",
+                "createdAt": "2026-03-04T12:00:00+00:00", "user": {"id": 77, "name": "Sam"}})
+        };
+        let words = ["subscribes", "tips", "chat_messages", "stream", "novelty"];
+        let mut list: Vec<_> = words.iter().map(|word| row(word)).collect();
+        list.push(json!({"id": 2}));
+        let body = json!({"data": {"list": list, "hasMore": true, "nextMarker": 33}});
+        let page = transactions(&body).unwrap();
+        let kinds: Vec<_> = page.rows.iter().map(|row| row.kind.as_str()).collect();
+        assert_eq!(kinds, ["new_subscription", "tip", "message", "stream", "other"]);
+        assert_eq!((page.unreadable, page.next.as_deref()), (1, Some("33")));
+        let last = json!({"data": {"list": [], "hasMore": false, "nextMarker": 33}});
+        assert_eq!(transactions(&last).unwrap().next, None);
+    }
+
+    #[test]
+    fn accounts_are_a_bare_array_and_secrets_in_it_are_not_looked_at() {
+        let body = json!([{"id": "acct_1", "display_name": "Nova", "onlyfans_id": 12, "onlyfans_username": null,
+            "is_authenticated": true, "csrf": "s3cret", "onlyfans_user_data": {"id": 12, "username": "nova"}},
+            {"display_name": "no id"}]);
+        let rows = accounts(&body).unwrap();
+        assert_eq!(rows.len(), 1);
+        let nova = rows.first().unwrap();
+        assert_eq!((nova.username.as_deref(), nova.is_authenticated), (Some("nova"), true));
+        assert!(!format!("{nova:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn refused_fans_of_a_list_are_counted() {
+        assert_eq!(refused(&json!({"data": {"added": [1], "failed": {"2": "gone", "3": "gone"}}})), 2);
+        assert_eq!(refused(&json!({"data": {"9": [1]}})), 0);
+    }
+}

@@ -1,0 +1,182 @@
+//! What the roles ask of a creator platform, in our nouns.
+
+use async_trait::async_trait;
+use sl_core::{
+    conversion::{FanProfile, Transaction},
+    ids::{AccountId, FanId, LinkKind, PoolLinkId},
+    money::Cents,
+    time::Timestamp,
+};
+
+use crate::{error::Result, pacer::Priority};
+
+/// Most rows of one page of a link list (contract E.1).
+pub const PAGE: u32 = 100;
+
+/// A creator platform. Every call is one request (and its retries) and says how urgent it is.
+#[async_trait]
+pub trait CreatorPlatform: Send + Sync + 'static {
+    /// Accounts of the key (contract E.3).
+    async fn accounts(&self, priority: Priority) -> Result<Vec<AccountSeen>>;
+
+    /// The live profile of an account (contract E.3).
+    async fn me(&self, account: &AccountId, priority: Priority) -> Result<ProfileSeen>;
+
+    /// Makes a link (contract E.1, E.2). Never tried twice by itself: an error for which
+    /// [`PlatformError::is_unsure`](crate::PlatformError::is_unsure) holds may have made one.
+    async fn create(&self, account: &AccountId, wish: &LinkWish, priority: Priority) -> Result<LinkSeen>;
+
+    /// A page of the link list, deleted links included, so that places in the ascending order never change.
+    async fn links(&self, account: &AccountId, ask: LinkPage, priority: Priority) -> Result<Page<LinkSeen>>;
+
+    /// A page of the subscribers of a link (contract E.5).
+    async fn subscribers(
+        &self,
+        account: &AccountId,
+        link: PoolLinkId,
+        offset: u32,
+        priority: Priority,
+    ) -> Result<Page<SubscriberRow>>;
+
+    /// Adds fans to a list (contract E.4), skipping those the platform refuses; answers how many were refused.
+    async fn add_to_list(
+        &self,
+        account: &AccountId,
+        list: &str,
+        fans: &[FanId],
+        priority: Priority,
+    ) -> Result<usize>;
+
+    /// A page of transactions since a time (contract E.5); `marker` is that of the page before.
+    async fn transactions(
+        &self,
+        account: &AccountId,
+        since: Timestamp,
+        marker: Option<&str>,
+        priority: Priority,
+    ) -> Result<TransactionPage>;
+}
+
+/// A link to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkWish {
+    /// Tracking or trial.
+    pub kind: LinkKind,
+    /// For trials: one of the eight durations of contract E.2.
+    pub trial_days: Option<u16>,
+    /// One visitor only: a trial link is made with `offerLimit: 1` (contract E.2).
+    pub single_use: bool,
+    /// Unique, at most 64 characters: how a link is found again whose making went unanswered.
+    pub name: String,
+}
+
+/// Which page of the link list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkPage {
+    /// Which of the two lists.
+    pub kind: LinkKind,
+    /// Places to skip.
+    pub offset: u32,
+    /// Newest first instead of oldest first.
+    pub newest_first: bool,
+}
+
+/// A link as the platform shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkSeen {
+    /// Its number.
+    pub id: PoolLinkId,
+    /// Its name, when shown.
+    pub name: Option<String>,
+    /// Where it leads, when shown.
+    pub url: Option<String>,
+    /// For tracking links: `https://onlyfans.com/{username}/c{code}`.
+    pub code: Option<u64>,
+    /// For trials.
+    pub trial_days: Option<u16>,
+    /// Subscribers counted.
+    pub subscribers: u32,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+}
+
+// === impl LinkSeen ===
+
+impl LinkSeen {
+    /// Where it leads; the creation of a tracking link answers only the code (contract E.1).
+    #[must_use]
+    pub fn address(&self, username: Option<&str>) -> Option<String> {
+        self.url.clone().or_else(|| Some(format!("https://onlyfans.com/{}/c{}", username?, self.code?)))
+    }
+}
+
+/// Rows and whether there are more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// In the platform's order.
+    pub rows: Vec<T>,
+    /// Ask again with a higher offset.
+    pub has_more: bool,
+}
+
+/// A fan in the subscriber list of a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriberRow {
+    /// Who.
+    pub fan: FanId,
+    /// As far as shown.
+    pub profile: FanProfile,
+    /// `subscribedOnData.subscribeAt` (decisions 22).
+    pub subscribed_at: Option<Timestamp>,
+    /// `subscribedOnData.price`.
+    pub price: Option<Cents>,
+}
+
+/// An account of the key (contract A.12).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountSeen {
+    /// `acct_…`.
+    pub id: AccountId,
+    /// As shown.
+    pub display_name: String,
+    /// The creator's user id.
+    pub onlyfans_id: Option<u64>,
+    /// Handle.
+    pub username: Option<String>,
+    /// Login mail.
+    pub email: Option<String>,
+    /// Name of the profile.
+    pub name: Option<String>,
+    /// Picture.
+    pub avatar: Option<String>,
+    /// Logged in.
+    pub is_authenticated: bool,
+    /// Upstream's word.
+    pub authentication_progress: String,
+}
+
+/// The live profile of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProfileSeen {
+    /// Handle.
+    pub username: Option<String>,
+    /// The creator's user id.
+    pub onlyfans_id: Option<u64>,
+    /// Name of the profile.
+    pub name: Option<String>,
+    /// Picture.
+    pub avatar: Option<String>,
+    /// `canCreateTrial`.
+    pub can_create_trial: Option<bool>,
+}
+
+/// Transactions and the marker of the next page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionPage {
+    /// In the platform's order, in our words, `reconciled` set.
+    pub rows: Vec<Transaction>,
+    /// Rows that could not be read.
+    pub unreadable: usize,
+    /// `None` on the last page.
+    pub next: Option<String>,
+}

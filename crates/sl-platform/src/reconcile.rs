@@ -1,0 +1,181 @@
+//! What no webhook promises: which accounts there are, money that no webhook brought, lists that fans are added to
+//! (contract A.12, B.6, E.3 to E.5, decisions 54, 58).
+//!
+//! * [`accounts`]: the accounts of the key into the catalog · [`money`]: transactions into the journal · [`lists`]: fans into
+//!   lists
+//!
+//! Each runs apart from the others: a list that the platform does not take delays no money.
+
+mod accounts;
+mod lists;
+mod money;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use sl_core::{ids::TeamId, time::Clock};
+use sl_journal::ClickLog;
+use sl_store::Store;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use self::{accounts::Accounts, lists::Lists, money::Money};
+use crate::platform::CreatorPlatform;
+
+/// First and longest wait after a round that failed.
+const WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+
+/// The part of the configuration; the defaults are those of decisions 54.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReconcileSettings {
+    /// Owner of accounts that are new here: the team of `platform.api_key` (decisions 58). Default: the first.
+    pub team: TeamId,
+    /// Between two readings of accounts and transactions. Default 1 h.
+    pub every: Duration,
+    /// After a start, until transactions are read. Default 10 s.
+    pub first_after: Duration,
+    /// How far back transactions are read after a start: the longest outage that loses no money. Default 7 d.
+    pub first_span: Duration,
+    /// How far a reading reaches back behind the one before. Default 48 h.
+    pub overlap: Duration,
+    /// Between two looks at the fans that wait to be added to lists. Default 10 s.
+    pub lists_every: Duration,
+}
+
+impl Default for ReconcileSettings {
+    fn default() -> Self {
+        const HOUR: Duration = Duration::from_secs(3600);
+        Self {
+            team: TeamId(1),
+            every: HOUR,
+            first_after: Duration::from_secs(10),
+            first_span: HOUR * 24 * 7,
+            overlap: HOUR * 48,
+            lists_every: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The role.
+pub struct Reconcile {
+    accounts: Accounts,
+    money: Money,
+    lists: Lists,
+    handle: ReconcileHandle,
+    settings: ReconcileSettings,
+}
+
+/// Talks to the running role.
+#[derive(Clone, Default)]
+pub struct ReconcileHandle {
+    accounts: Arc<Notify>,
+    money: Arc<Notify>,
+}
+
+// === impl ReconcileHandle ===
+
+impl ReconcileHandle {
+    /// Reads the accounts now: after `accounts.connected` of one that nobody knows.
+    pub fn accounts_changed(&self) {
+        self.accounts.notify_one();
+    }
+
+    /// Reads the transactions now: after a gap in webhooks (decisions 54).
+    pub fn webhooks_missed(&self) {
+        self.money.notify_one();
+    }
+}
+
+// === impl Reconcile ===
+
+impl Reconcile {
+    /// The role; nothing happens before [`Reconcile::run`].
+    #[must_use]
+    pub fn new(
+        settings: ReconcileSettings,
+        platform: Arc<dyn CreatorPlatform>,
+        store: Store,
+        log: Arc<dyn ClickLog>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let handle = ReconcileHandle::default();
+        let back = Arc::clone(&handle.money);
+        Self {
+            accounts: Accounts::new(
+                settings.team,
+                Arc::clone(&platform),
+                store.clone(),
+                Arc::clone(&clock),
+                back,
+            ),
+            money: Money::new(settings, Arc::clone(&platform), store.clone(), log, clock),
+            lists: Lists { platform, store },
+            handle,
+            settings,
+        }
+    }
+
+    /// Talks to the role while it runs.
+    #[must_use]
+    pub fn handle(&self) -> ReconcileHandle {
+        self.handle.clone()
+    }
+
+    /// Works until `shutdown`. The accounts are read at once.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Self { mut accounts, mut money, mut lists, handle, settings } = self;
+        let never = Notify::new();
+        let accounts = repeat(&mut accounts, Duration::ZERO, settings.every, &handle.accounts);
+        let money = repeat(&mut money, settings.first_after, settings.every, &handle.money);
+        let lists = repeat(&mut lists, settings.lists_every, settings.lists_every, &never);
+        tokio::select! {
+            _ = futures_util::future::join3(accounts, money, lists) => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+}
+
+/// Why a round was not finished. What was done stays done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RoundError {
+    #[error(transparent)]
+    Platform(#[from] crate::PlatformError),
+    #[error("the store can't be read or written: {0}")]
+    Store(#[from] sl_store::StoreError),
+    #[error("the journal does not take a transaction: {0}")]
+    Journal(#[from] sl_journal::LostReason),
+}
+
+/// One of the three works.
+#[async_trait]
+trait Round: Send {
+    /// Its word in the log.
+    const WHAT: &'static str;
+
+    /// Does everything that is to be done now.
+    async fn round(&mut self) -> Result<(), RoundError>;
+}
+
+/// Rounds for ever: after `first`, then every `every`, at once when told, sooner while they fail.
+async fn repeat<R: Round>(
+    round: &mut R,
+    first: Duration,
+    every: Duration,
+    told: &Notify,
+) -> std::convert::Infallible {
+    let (mut pause, mut wait) = (first, WAIT.0.min(every));
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = told.notified() => {}
+        }
+        match round.round().await {
+            Ok(()) => (pause, wait) = (every, WAIT.0.min(every)),
+            Err(error) => {
+                tracing::warn!(what = R::WHAT, %error, again_in = ?wait, "the platform could not be read");
+                pause = wait;
+                wait = (wait * 2).min(WAIT.1);
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The keeper: stock ahead of need, overflow links, no link made twice.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use sl_core::{ids::LinkKind, pool::PoolState, step::AccountSignal, time::Clock as _};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    upstream::{Fault, until},
+    world::{RULES, World},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_stock_is_filled_to_its_target_and_every_link_gets_its_overflow_link() {
+    let world = World::start().await;
+    let tracking = world.link(1, |_| {}).await;
+    let trial = world.link(2, |link| (link.kind, link.trial_days) = (LinkKind::FreeTrial, Some(7))).await;
+    world.link(3, |link| link.paused = true).await;
+    let keeper = world.keeper();
+    let snapshot = keeper.snapshot();
+    let role = tokio::spawn(keeper.run(world.stop.clone()));
+    until("both stocks are full", async || world.count(&[PoolState::Fresh]).await == 40).await;
+    for (id, list) in [(tracking, "tracking-links"), (trial, "trial-links")] {
+        let link = world.store.catalog.link(id).await.unwrap().unwrap();
+        let overflow = link.overflow.clone().unwrap();
+        assert!(world.upstream.links(list).iter().any(|row| row.id == overflow.id.number), "{list}");
+        assert!(snapshot.status(&link.stock()).last_refill_at.is_some());
+    }
+    let trials = world.upstream.links("trial-links");
+    assert!(trials.iter().all(|row| row.days == Some(7)));
+    let limits: Vec<_> = trials.iter().map(|row| row.limit.unwrap()).collect();
+    assert_eq!(limits.iter().sum::<u64>(), 20, "single use, but for the one overflow link without a limit");
+    // Three overflow links, one of them of the paused link, and nothing beyond.
+    assert_eq!(world.upstream.count("POST"), 43);
+    world.stop.cancel();
+    role.await.unwrap();
+    let mut block = world.store.pool.lease(crate::matcher::request(&world, 20)).await.unwrap();
+    let urls: BTreeSet<_> = block.links.iter().map(|(link, _)| link.url.clone()).collect();
+    assert_eq!(urls.len(), 20);
+    let (link, _) = block.links.remove(0);
+    assert_eq!(link.url, format!("https://onlyfans.com/creator/c{}", link.id.number * 2));
+}
+
+#[tokio::test]
+async fn links_that_were_handed_out_are_replaced_and_demand_raises_the_target() {
+    let world = World::start().await;
+    world.link(1, |_| {}).await;
+    let mut keeper = world.keeper();
+    let stop = CancellationToken::new();
+    while keeper.turn(&stop).await.unwrap() {}
+    assert_eq!(world.count(&[PoolState::Fresh]).await, 20);
+    let block = world.store.pool.lease(crate::matcher::request(&world, 20)).await.unwrap();
+    crate::matcher::give(&world, 1, &block.links.iter().map(|(link, _)| link.id).collect::<Vec<_>>()).await;
+    world.clock.advance(Duration::from_secs(300));
+    while keeper.turn(&stop).await.unwrap() {}
+    // 20 in 5 minutes are 240 an hour, for 2 hours.
+    let fresh = world.count(&[PoolState::Fresh]).await;
+    assert!((400..=560).contains(&fresh), "{fresh}");
+    assert_eq!(world.upstream.links("tracking-links").len() as u64, 20 + fresh + 1);
+}
+
+#[tokio::test]
+async fn a_create_that_goes_unanswered_is_found_by_its_name_and_not_made_twice() {
+    for fault in [Fault::Mute, Fault::Broken] {
+        let world = World::start().await;
+        world.link(1, |_| {}).await;
+        let mut keeper = world.keeper();
+        let stop = CancellationToken::new();
+        world.upstream.fault("POST", fault);
+        for _ in 0..40 {
+            if !keeper.turn(&stop).await.unwrap() {
+                break;
+            }
+            world.clock.advance(Duration::from_secs(60));
+        }
+        assert_eq!(world.count(&[PoolState::Fresh]).await, 20);
+        let rows = world.upstream.links("tracking-links");
+        let names: BTreeSet<_> = rows.iter().map(|row| row.name.clone()).collect();
+        assert_eq!((rows.len(), names.len()), (21, 21), "{fault:?}: 20 in stock and the overflow link");
+    }
+}
+
+#[tokio::test]
+async fn a_doubtful_create_that_shows_up_later_is_taken_over() {
+    let world = World::start().await;
+    world.link(1, |_| {}).await;
+    let mut keeper = world.keeper();
+    let stop = CancellationToken::new();
+    // The create has its effect, the answer is lost, and the list can't be read either.
+    world.upstream.fault("POST", Fault::Broken);
+    world.upstream.fault("GET", Fault::Status(400));
+    assert!(keeper.turn(&stop).await.unwrap());
+    for _ in 0..40 {
+        world.clock.advance(Duration::from_secs(10));
+        if !keeper.turn(&stop).await.unwrap() {
+            break;
+        }
+    }
+    assert_eq!(world.count(&[PoolState::Fresh]).await, 20);
+    assert_eq!(world.upstream.links("tracking-links").len(), 21);
+}
+
+#[tokio::test]
+async fn an_account_that_is_logged_out_is_left_alone_until_it_is_back() {
+    let world = World::start().await;
+    let id = world.link(1, |_| {}).await;
+    let signal = |usable| AccountSignal { account: "acct_1".into(), usable, as_of: world.clock.now() };
+    world.clock.advance(Duration::from_secs(1));
+    world.store.catalog.signal(signal(false)).await.unwrap();
+    let keeper = world.keeper();
+    let snapshot = keeper.snapshot();
+    let stock = world.store.catalog.link(id).await.unwrap().unwrap().stock();
+    let role = tokio::spawn(keeper.run(world.stop.clone()));
+    until("the reason is shown", async || snapshot.status(&stock).last_error.is_some()).await;
+    assert!(snapshot.status(&stock).last_error.unwrap().contains("logged out"));
+    assert_eq!(world.upstream.count(""), 0, "nothing is asked of the platform");
+    world.clock.advance(Duration::from_secs(1));
+    world.store.catalog.signal(signal(true)).await.unwrap();
+    until("refill goes on", async || world.count(&[PoolState::Fresh]).await == 20).await;
+    until("the reason is gone", async || snapshot.status(&stock).last_error.is_none()).await;
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_link_nobody_used_comes_back_and_a_trial_link_does_not() {
+    let world = World::start().await;
+    world.link(1, |_| {}).await;
+    world.link(2, |link| (link.kind, link.trial_days) = (LinkKind::FreeTrial, Some(7))).await;
+    let mut keeper = world.keeper();
+    let stop = CancellationToken::new();
+    while keeper.turn(&stop).await.unwrap() {}
+    let block = world.store.pool.lease(crate::matcher::request(&world, 2)).await.unwrap();
+    let mut trials = crate::matcher::request(&world, 3);
+    (trials.stock.kind, trials.stock.trial_days) = (LinkKind::FreeTrial, Some(7));
+    let trials = world.store.pool.lease(trials).await.unwrap();
+    let all: Vec<_> = block.links.iter().chain(&trials.links).map(|(link, _)| link.id).collect();
+    crate::matcher::give(&world, 1, &all).await;
+    world.clock.advance(RULES.window + RULES.quarantine);
+    assert_eq!(world.count(&[PoolState::Retired]).await, 3);
+    assert_eq!(world.count(&[PoolState::Recycled]).await, 0, "no look has proved it");
+    let matcher = crate::matcher::start(&world);
+    until("the look after quarantine", async || world.count(&[PoolState::Recycled]).await == 2).await;
+    world.stop.cancel();
+    matcher.await.unwrap();
+    let before = world.upstream.count("POST");
+    while keeper.turn(&stop).await.unwrap() {}
+    let made = world.upstream.count("POST") - before;
+    assert_eq!(made, 3, "the recycled ones count as stock, the trial links are replaced");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failure_what_is_under_way_is_kept_and_nothing_new_begins() {
+    let world = World::start().await;
+    world.link(1, |_| {}).await;
+    let mut keeper = world.keeper();
+    let stop = CancellationToken::new();
+    // The first call makes the overflow link; the next one of the stock is refused.
+    keeper.turn(&stop).await.unwrap();
+    let block = world.store.pool.lease(crate::matcher::request(&world, 20)).await.unwrap();
+    crate::matcher::give(&world, 1, &block.links.iter().map(|(link, _)| link.id).collect::<Vec<_>>()).await;
+    world.clock.advance(Duration::from_secs(60));
+    let before = world.upstream.count("POST");
+    world.upstream.fault("POST", Fault::Status(402));
+    assert!(keeper.turn(&stop).await.unwrap());
+    let calls = world.upstream.count("POST") - before;
+    assert!(calls < 20, "{calls} calls: those under way, not the whole round");
+    let made = world.upstream.links("tracking-links").len() as u64;
+    assert_eq!(world.count(&[PoolState::Fresh]).await, made - 21, "each link the platform made is in stock");
+    assert!(keeper.turn(&stop).await.unwrap(), "it waits");
+    assert_eq!(world.upstream.count("POST") - before, calls);
+    world.clock.advance(Duration::from_secs(1));
+    keeper.turn(&stop).await.unwrap();
+    assert!(world.upstream.count("POST") - before > calls, "and goes on");
+}

@@ -1,0 +1,10 @@
+//! What the roles of this crate promise, against an HTTP server that behaves as contract E says.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+mod keeper;
+mod matcher;
+mod reconcile;
+mod refusals;
+mod simulated;
+mod upstream;
+mod world;

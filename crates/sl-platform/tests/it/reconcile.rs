@@ -1,0 +1,134 @@
+//! Accounts, money and lists that no webhook brings.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::json;
+use sl_core::{
+    conversion::Transaction,
+    event::{EventBody, Position},
+    money::Cents,
+    step::{ListAdd, Step},
+    time::Clock,
+};
+use sl_platform::{Reconcile, ReconcileHandle, ReconcileSettings};
+use tokio::task::JoinHandle;
+
+use crate::{
+    upstream::{Fault, until},
+    world::{START, TEAM, World},
+};
+
+fn start(world: &World) -> (JoinHandle<()>, ReconcileHandle) {
+    let settings = ReconcileSettings {
+        every: Duration::from_secs(3600),
+        first_after: Duration::from_millis(50),
+        lists_every: Duration::from_millis(20),
+        ..ReconcileSettings::default()
+    };
+    let (log, clock): (Arc<_>, Arc<dyn Clock>) = (Arc::new(world.tape.clone()), world.clock.clone());
+    let role = Reconcile::new(settings, world.client(), world.store.clone(), log, clock);
+    let handle = role.handle();
+    (tokio::spawn(role.run(world.stop.clone())), handle)
+}
+
+fn listed(id: &str, is_authenticated: bool) -> serde_json::Value {
+    json!({"id": id, "display_name": "Nova", "onlyfans_id": 120_034_567, "onlyfans_username": null,
+        "onlyfans_email": "nova@example.net", "is_authenticated": is_authenticated,
+        "authentication_progress": "authenticated", "onlyfans_user_data": null})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_of_the_key_come_into_the_catalog_with_their_handle() {
+    let world = World::start().await;
+    world.upstream.change(|rows| {
+        rows.accounts = vec![listed("acct_2", true), listed("acct_3", false)];
+        rows.profile = json!({"id": 120_034_567, "username": "nova", "canCreateTrial": false});
+    });
+    world.clock.advance(Duration::from_secs(1));
+    let (role, handle) = start(&world);
+    let row = |id: &'static str| {
+        let catalog = world.store.catalog.clone();
+        async move { catalog.account(&id.into()).await.unwrap() }
+    };
+    until("both are known", async || row("acct_3").await.is_some()).await;
+    until("no longer listed", async || !row("acct_1").await.unwrap().usable.yes).await;
+    let nova = row("acct_2").await.unwrap();
+    assert_eq!(
+        (nova.team, nova.username.as_deref(), nova.can_create_trial),
+        (TEAM, Some("nova"), Some(false))
+    );
+    assert!(nova.usable.yes && !row("acct_3").await.unwrap().usable.yes);
+    // Logged in again, and told by nobody but the list.
+    world.clock.advance(Duration::from_secs(1));
+    let revision = *world.store.catalog.revisions().borrow();
+    world.upstream.change(|rows| rows.accounts = vec![listed("acct_2", true), listed("acct_3", true)]);
+    handle.accounts_changed();
+    until("it is usable", async || row("acct_3").await.unwrap().usable.yes).await;
+    assert!(*world.store.catalog.revisions().borrow() > revision);
+    assert_eq!(
+        row("acct_2").await.unwrap().updated_at,
+        START.plus(Duration::from_secs(1)),
+        "nothing about it is new"
+    );
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+fn transaction(id: u64, status: &str) -> serde_json::Value {
+    json!({"id": format!("tx-{id}"), "type": "tips", "amount": 20.0, "net": 16, "fee": 4, "currency": "USD",
+        "status": status, "createdAt": START.iso(), "description": "Tip", "user": {"id": 77, "name": "Sam"}})
+}
+
+fn money(world: &World) -> Vec<Transaction> {
+    let seen = |body| match body {
+        EventBody::TransactionSeen(row) => Some(row),
+        _ => None,
+    };
+    world.tape.bodies().into_iter().filter_map(seen).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transactions_are_read_soon_after_the_start_over_all_pages_and_told_again_only_when_changed() {
+    let world = World::start().await;
+    world.upstream.change(|rows| {
+        rows.accounts = vec![listed("acct_1", true)];
+        rows.transactions = (0..5).map(|id| transaction(id, "loading")).collect();
+    });
+    let (role, handle) = start(&world);
+    until("all are told", async || money(&world).len() == 5).await;
+    let first = money(&world).remove(0);
+    assert_eq!((first.id.as_str(), first.kind.as_str(), first.reconciled), ("tx-0", "tip", true));
+    assert_eq!((first.gross, first.net), (Cents(2000), Cents(1600)));
+    world.upstream.change(|rows| rows.transactions[3] = transaction(3, "undo"));
+    let pages = world.upstream.count("transactions");
+    handle.webhooks_missed();
+    until("the changed one", async || money(&world).len() == 6).await;
+    until("the rest", async || world.upstream.count("transactions") >= pages + 3).await;
+    assert_eq!(money(&world).len(), 6);
+    assert_eq!(money(&world)[5].status, "undo");
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fans_are_added_to_their_list_and_a_list_that_does_not_exist_is_given_up() {
+    let world = World::start().await;
+    world.upstream.change(|rows| rows.accounts = vec![listed("acct_1", true)]);
+    let add = |list: &str, fan: &str| ListAdd {
+        account: "acct_1".into(),
+        list: list.into(),
+        fan: fan.into(),
+        created_at: START,
+    };
+    let list_adds = vec![add("9", "1"), add("9", "2"), add("bad", "3"), add("busy", "4")];
+    let position = Position { epoch: 0, offset: 1 };
+    world.store.ledger.apply(Step { position, list_adds, ..Step::default() }).await.unwrap();
+    world.upstream.fault("user-lists/busy", Fault::Status(503));
+    let (role, _) = start(&world);
+    until("what can be done is done", async || world.store.pool.list_adds(9).await.unwrap().len() == 1).await;
+    assert_eq!(world.store.pool.list_adds(9).await.unwrap(), [add("busy", "4")], "tried again later");
+    let lists = world.upstream.change(|rows| rows.lists.clone());
+    assert_eq!(lists.get("9"), Some(&vec!["1".to_owned(), "2".to_owned()]));
+    world.stop.cancel();
+    role.await.unwrap();
+}

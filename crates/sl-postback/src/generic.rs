@@ -1,0 +1,147 @@
+//! Generic postbacks: the buyer's own URL, body and headers with variables filled in (contract C, ad-platforms 6).
+
+use std::{borrow::Cow, time::Duration};
+
+use sl_core::{
+    catalog::{Account, Postback, PostbackMethod, SmartLink},
+    click::Click,
+    conversion::{Conversion, ConversionKind, FanProfile},
+    delivery::{DeliveryKind, RenderedRequest},
+    retry::Limits,
+    template::{Encoding, body_encoding, render},
+};
+
+/// Three days (ad-platforms 14, rule 1). Trackers know no duplicates window: repeating is their own matter.
+pub(crate) const LIMITS: Limits = Limits { age: Duration::from_secs(72 * 3600), ambiguous: None };
+
+/// Everything a variable can name.
+pub(crate) struct Facts<'a> {
+    pub(crate) conversion: &'a Conversion,
+    pub(crate) kind: DeliveryKind,
+    pub(crate) link: &'a SmartLink,
+    pub(crate) account: Option<&'a Account>,
+    pub(crate) fan: &'a FanProfile,
+    /// `None` for a subscriber of the overflow link (decisions 55).
+    pub(crate) click: Option<&'a Click>,
+}
+
+/// The request of a postback for a conversion.
+pub(crate) fn request(postback: &Postback, facts: &Facts<'_>) -> RenderedRequest {
+    fill(postback, |name| facts.value(name))
+}
+
+/// Fills the templates of a postback. `value` answers `None` for a name that is no variable.
+#[must_use]
+pub fn fill<'v>(postback: &Postback, value: impl Fn(&str) -> Option<Cow<'v, str>> + Copy) -> RenderedRequest {
+    let mut headers: Vec<(String, String)> = postback
+        .headers
+        .iter()
+        .map(|header| (header.name.clone(), render(&header.value, Encoding::Header, value)))
+        .collect();
+    let typed = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    let content_type = typed.map(|(_, value)| value.clone());
+    let body = match (postback.method, &postback.body) {
+        (PostbackMethod::Post, Some(template)) => {
+            render(template, body_encoding(template, content_type.as_deref()), value)
+        }
+        // A body of a GET is ignored (contract C.4).
+        _ => String::new(),
+    };
+    if !body.is_empty() && content_type.is_none() {
+        let json = serde_json::from_str::<serde::de::IgnoredAny>(&body).is_ok();
+        let default = if json { "application/json" } else { "application/x-www-form-urlencoded" };
+        headers.push(("Content-Type".to_owned(), default.to_owned()));
+    }
+    RenderedRequest {
+        method: match postback.method {
+            PostbackMethod::Get => "GET",
+            PostbackMethod::Post => "POST",
+        }
+        .to_owned(),
+        url: render(&postback.url, Encoding::Percent, value),
+        headers,
+        body: body.into_bytes(),
+    }
+}
+
+impl Facts<'_> {
+    /// Value of a variable (contract C.1, ad-platforms 6); empty when it has none, `None` for an unknown name.
+    fn value(&self, name: &str) -> Option<Cow<'_, str>> {
+        let account = self.account;
+        let borrowed = |text: Option<&'_ str>| Cow::Owned(text.unwrap_or_default().to_owned());
+        let value = match name {
+            "ofapi_account_id" => Cow::Owned(self.link.account.to_string()),
+            "creator_onlyfans_id" => Cow::Owned(
+                account.and_then(|account| account.onlyfans_id).map_or_else(String::new, |id| id.to_string()),
+            ),
+            "creator_onlyfans_username" => borrowed(account.and_then(|account| account.username.as_deref())),
+            "creator_onlyfans_name" => borrowed(account.and_then(|account| account.name.as_deref())),
+            "smart_link_id" => Cow::Owned(self.link.id.to_string()),
+            "smart_link_name" => Cow::Borrowed(self.link.name.as_str()),
+            _ => return self.conversion_value(name).or_else(|| self.click_value(name)),
+        };
+        Some(value)
+    }
+
+    fn conversion_value(&self, name: &str) -> Option<Cow<'_, str>> {
+        let conversion = self.conversion;
+        let transaction =
+            conversion.transaction.as_ref().filter(|_| conversion.kind == ConversionKind::NewTransaction);
+        let value = match name {
+            "conversion_type" => Cow::Borrowed(self.kind.as_str()),
+            "event_id" => Cow::Owned(conversion.id.to_string()),
+            "conversion_at" => Cow::Owned(conversion.at.iso()),
+            "amount_gross" => Cow::Owned(conversion.gross.to_string()),
+            "amount_net" => Cow::Owned(conversion.net.to_string()),
+            "currency" => Cow::Borrowed("USD"),
+            "fan_onlyfans_id" => Cow::Owned(conversion.fan.to_string()),
+            "fan_onlyfans_username" => Cow::Borrowed(self.fan.username.as_deref().unwrap_or_default()),
+            "fan_onlyfans_name" => Cow::Borrowed(self.fan.name.as_deref().unwrap_or_default()),
+            "transaction_type" => Cow::Borrowed(transaction.map_or("", |facts| &facts.kind)),
+            "transaction_description" => Cow::Borrowed(transaction.map_or("", |facts| &facts.description)),
+            "transaction_status" => Cow::Borrowed(transaction.map_or("", |facts| &facts.status)),
+            _ => return None,
+        };
+        Some(value)
+    }
+
+    fn click_value(&self, name: &str) -> Option<Cow<'_, str>> {
+        let click = self.click;
+        let params = click.map(|click| &click.params);
+        let param = match name {
+            "click_id" => {
+                return Some(Cow::Owned(click.map_or_else(String::new, |click| click.id.to_string())));
+            }
+            "ip" => {
+                let ip = click.and_then(|click| click.request.ip);
+                return Some(Cow::Owned(ip.map_or_else(String::new, |ip| ip.to_string())));
+            }
+            "user_agent" => click.map(|click| &click.request.user_agent),
+            "country" => click.and_then(|click| click.place.country.as_ref()),
+            "city" => click.and_then(|click| click.place.city.as_ref()),
+            "external_click_id" => params.and_then(|params| params.ecid.as_ref()),
+            "fbclid" => params.and_then(|params| params.fbclid.as_ref()),
+            "gclid" => params.and_then(|params| params.gclid.as_ref()),
+            "gbraid" => params.and_then(|params| params.gbraid.as_ref()),
+            "wbraid" => params.and_then(|params| params.wbraid.as_ref()),
+            "ttclid" => params.and_then(|params| params.ttclid.as_ref()),
+            "sccid" | "sc_click_id" => params.and_then(|params| params.sccid.as_ref()),
+            "twclid" => params.and_then(|params| params.twclid.as_ref()),
+            "rdt_cid" => params.and_then(|params| params.rdt_cid.as_ref()),
+            "msclkid" => params.and_then(|params| params.msclkid.as_ref()),
+            "epik" => params.and_then(|params| params.epik.as_ref()),
+            "aff_s1" => params.and_then(|params| params.aff_s1.as_ref()),
+            "aff_s2" => params.and_then(|params| params.aff_s2.as_ref()),
+            "aff_s3" => params.and_then(|params| params.aff_s3.as_ref()),
+            "aff_s4" => params.and_then(|params| params.aff_s4.as_ref()),
+            "aff_s5" => params.and_then(|params| params.aff_s5.as_ref()),
+            "utm_source" => params.and_then(|params| params.utm_source.as_ref()),
+            "utm_medium" => params.and_then(|params| params.utm_medium.as_ref()),
+            "utm_campaign" => params.and_then(|params| params.utm_campaign.as_ref()),
+            "utm_content" => params.and_then(|params| params.utm_content.as_ref()),
+            "utm_term" => params.and_then(|params| params.utm_term.as_ref()),
+            _ => return None,
+        };
+        Some(Cow::Borrowed(param.map_or("", String::as_str)))
+    }
+}

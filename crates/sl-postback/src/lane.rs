@@ -1,0 +1,191 @@
+//! One destination's due jobs, in order of their time, a few at once.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt, stream};
+use parking_lot::Mutex;
+use sl_core::{
+    breaker::{Breaker, Gate},
+    delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
+    retry::{self, Outcome, reason},
+    time::Timestamp,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    platform::{Skip, Verdict},
+    render::Rendered,
+    target::{Target, Unusable},
+    worker::Shared,
+};
+
+/// Jobs read at once.
+const BATCH: usize = 64;
+
+/// A breaker per destination. A start begins with closed ones: the first answers say how things are.
+#[derive(Default)]
+pub(crate) struct Breakers(Mutex<HashMap<Destination, Breaker>>);
+
+impl Breakers {
+    fn gate(&self, destination: Destination, now: Timestamp, width: usize) -> Gate {
+        self.0.lock().entry(destination).or_default().gate(now, width)
+    }
+
+    fn record(&self, destination: Destination, outcome: Outcome, now: Timestamp) {
+        self.0.lock().entry(destination).or_default().record(outcome, now);
+    }
+
+    /// The destination was changed.
+    pub(crate) fn reset(&self, destination: Destination) {
+        self.0.lock().remove(&destination);
+    }
+}
+
+/// Works until nothing of this destination is due.
+pub(crate) async fn drain(
+    shared: &Shared,
+    destination: Destination,
+    shutdown: &CancellationToken,
+) -> sl_store::Result<()> {
+    loop {
+        let now = shared.clock.now();
+        let due = shared.store.outbox.due(destination, now, BATCH).await?;
+        if due.is_empty() || shutdown.is_cancelled() {
+            return Ok(());
+        }
+        let target = Target::load(&shared.store, destination, &shared.platforms, &shared.keys).await?;
+        let target = match target {
+            Ok(target) => target,
+            Err(Unusable(why)) => {
+                end_all(shared, due, DeliveryState::Parked, why).await?;
+                continue;
+            }
+        };
+        match shared.breakers.gate(destination, now, shared.settings.per_destination) {
+            Gate::Held(outcome) => {
+                let why = if outcome == Outcome::Auth { reason::AUTH } else { reason::CONFIG };
+                end_all(shared, due, DeliveryState::Parked, why).await?;
+            }
+            Gate::RestingUntil(until) => rest(shared, due, until).await?,
+            // A shaky destination gets one probe; its answer decides over the rest.
+            Gate::Open(1) => send_all(shared, &target, due.into_iter().take(1), 1, shutdown).await?,
+            Gate::Open(width) => send_all(shared, &target, due, width, shutdown).await?,
+        }
+    }
+}
+
+async fn send_all(
+    shared: &Shared,
+    target: &Target,
+    due: impl IntoIterator<Item = Delivery>,
+    width: usize,
+    shutdown: &CancellationToken,
+) -> sl_store::Result<()> {
+    let due = stream::iter(due).take_until(Box::pin(shutdown.cancelled()));
+    let mut done = due.map(|delivery| deliver(shared, target, delivery)).buffer_unordered(width);
+    let mut result = Ok(());
+    while let Some(one) = done.next().await {
+        result = result.and(one);
+    }
+    result
+}
+
+/// One attempt of one delivery, with everything before and after it.
+async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_store::Result<()> {
+    let Delivery { job, progress } = delivery;
+    if !matches!(shared.breakers.gate(job.destination, shared.clock.now(), 1), Gate::Open(_)) {
+        // Answers to earlier ones of this batch closed the way; the next look decides what becomes of the rest.
+        return Ok(());
+    }
+    let limits = target.limits();
+    if retry::too_old(job.occurred_at, shared.clock.now(), limits) {
+        // Never sent: our own rule; sent before: the receiver's.
+        let state = if progress.attempts == 0 { DeliveryState::Skipped } else { DeliveryState::Expired };
+        return finish(shared, target.label(), &job.id, progress, state, Skip::TOO_OLD.0).await;
+    }
+    let request = match shared.store.outbox.body(job.id).await? {
+        Some(request) => request,
+        None => match target.render(&shared.store, &job, &shared.settings.public_url).await? {
+            Rendered::Request(request) => shared.store.outbox.store_body(job.id, request).await?,
+            Rendered::Skip(Skip(why)) => {
+                return finish(shared, target.label(), &job.id, progress, DeliveryState::Skipped, why).await;
+            }
+            Rendered::Gone(what) => {
+                tracing::warn!(delivery = %job.id, what, "outbox: a row that this delivery tells of is gone");
+                return finish(shared, target.label(), &job.id, progress, DeliveryState::Expired, "row_gone")
+                    .await;
+            }
+        },
+    };
+    let (attempt, outcome) = attempt(shared, target, request).await;
+    shared.breakers.record(job.destination, outcome, shared.clock.now());
+    metrics::counter!("smartlinks_deliveries_total", "destination" => target.label(), "outcome" => outcome.as_str())
+        .increment(1);
+    let next = retry::after(&progress, attempt.clone(), outcome, job.occurred_at, limits, (shared.chance)());
+    shared.store.outbox.record(job.id, Some(attempt), next).await
+}
+
+/// Sends the request once.
+async fn attempt(shared: &Shared, target: &Target, request: RenderedRequest) -> (Attempt, Outcome) {
+    let request = target.authorise(request);
+    // It is never closed; were it, sending without a permit would only be less fair.
+    let _permit = shared.permits.acquire().await.ok();
+    let (at, began) = (shared.clock.now(), Instant::now());
+    let answer = shared.sender.send(&request, target.origin()).await;
+    let millis = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
+    let attempt = Attempt { at, millis, status: None, error_type: None, message: None };
+    match answer {
+        Ok(answer) => {
+            let Verdict { outcome, words } = target.verdict(&answer);
+            let error_type = (outcome != Outcome::Delivered).then(|| "http".to_owned());
+            (Attempt { status: Some(answer.status), error_type, message: words, ..attempt }, outcome)
+        }
+        Err(none) => {
+            let error_type = Some(none.kind.to_owned());
+            (Attempt { error_type, message: Some(none.words), ..attempt }, none.outcome)
+        }
+    }
+}
+
+async fn end_all(
+    shared: &Shared,
+    due: Vec<Delivery>,
+    state: DeliveryState,
+    why: &str,
+) -> sl_store::Result<()> {
+    for Delivery { job, progress } in due {
+        finish(shared, "held", &job.id, progress, state, why).await?;
+    }
+    Ok(())
+}
+
+/// Ends a delivery without an attempt.
+async fn finish(
+    shared: &Shared,
+    label: &'static str,
+    id: &sl_core::ids::DeliveryId,
+    mut progress: Progress,
+    state: DeliveryState,
+    why: &str,
+) -> sl_store::Result<()> {
+    metrics::counter!("smartlinks_deliveries_total", "destination" => label, "outcome" => state.as_str())
+        .increment(1);
+    progress.updated_at = shared.clock.now();
+    shared.store.outbox.record(*id, None, retry::ended(progress, state, Some(why))).await
+}
+
+/// Puts everything off until the receiver has rested, spread over a fifth of that time, so that it is not run over.
+async fn rest(shared: &Shared, due: Vec<Delivery>, until: Timestamp) -> sl_store::Result<()> {
+    let spread = until.since(shared.clock.now()) / 5;
+    for (nth, Delivery { job, mut progress }) in due.into_iter().enumerate() {
+        // The first one is the probe.
+        let late = if nth == 0 { Duration::ZERO } else { spread.mul_f64((shared.chance)()) };
+        progress.next_attempt_at = Some(until.plus(late));
+        progress.updated_at = shared.clock.now();
+        shared.store.outbox.record(job.id, None, progress).await?;
+    }
+    Ok(())
+}

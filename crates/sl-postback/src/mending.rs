@@ -1,0 +1,71 @@
+//! A destination that was changed gets a new chance: its breaker closes, and what was parked for want of a token or
+//! target is due again (ad-platforms 14, class "auth").
+
+use std::collections::HashMap;
+
+use sl_core::{
+    delivery::{DeliveryState, Destination},
+    ids::TeamId,
+    retry::waits_for_mending,
+    time::Timestamp,
+};
+use sl_store::outbox::DeliveryFilter;
+
+use crate::worker::Shared;
+
+/// Read at once.
+const PAGE: usize = 200;
+
+/// When each destination was last changed, as far as has been acted on.
+#[derive(Default)]
+pub(crate) struct Mending {
+    changed: HashMap<Destination, Timestamp>,
+}
+
+impl Mending {
+    /// Looks for changed destinations. They are few, and the catalog has them in memory.
+    pub(crate) async fn look(&mut self, shared: &Shared) -> sl_store::Result<()> {
+        for team in shared.store.catalog.teams().await? {
+            for pixel in shared.store.catalog.pixels(team.id).await? {
+                self.mend(shared, team.id, Destination::Pixel(pixel.id), pixel.updated_at).await?;
+            }
+            for postback in shared.store.catalog.postbacks(team.id).await? {
+                self.mend(shared, team.id, Destination::Postback(postback.id), postback.updated_at).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn mend(
+        &mut self,
+        shared: &Shared,
+        team: TeamId,
+        destination: Destination,
+        changed_at: Timestamp,
+    ) -> sl_store::Result<()> {
+        if self.changed.get(&destination) == Some(&changed_at) {
+            return Ok(());
+        }
+        shared.breakers.reset(destination);
+        let mut filter = DeliveryFilter {
+            state: Some(DeliveryState::Parked),
+            destination: Some(destination),
+            limit: PAGE,
+            after: None,
+        };
+        loop {
+            let page = shared.store.outbox.list(team, filter.clone()).await?;
+            let Some(last) = page.last() else { break };
+            filter.after = Some(last.job.id);
+            for delivery in &page {
+                let held = delivery.progress.reason.as_deref().is_some_and(waits_for_mending);
+                if held && delivery.progress.updated_at < changed_at {
+                    let again = delivery.progress.replayed(shared.clock.now());
+                    shared.store.outbox.record(delivery.job.id, None, again).await?;
+                }
+            }
+        }
+        self.changed.insert(destination, changed_at);
+        Ok(())
+    }
+}

@@ -1,0 +1,98 @@
+//! What an ad platform is to the worker: how an event is written, how its token is added, what its answer means.
+//!
+//! A new platform is one file under [`crate::platforms`] that implements [`AdPlatform`], a line in
+//! [`crate::platforms::Platforms`], and golden files under `schemas/ad-platforms`.
+
+use sl_core::{
+    catalog::{Pixel, PlatformKind, ValueBasis},
+    click::Click,
+    delivery::{DeliveryKind, RenderedRequest},
+    money::Cents,
+    retry::{Limits, Outcome},
+    seal::Secret,
+    time::Timestamp,
+};
+
+use crate::sender::Answer;
+
+/// One event to be told to a pixel.
+#[derive(Debug, Clone)]
+pub struct Event<'a> {
+    /// What happened.
+    pub kind: DeliveryKind,
+    /// The platform's name for it, from the pixel's map.
+    pub name: &'a str,
+    /// The same on every attempt and for every pixel (ad-platforms 1.5).
+    pub event_id: &'a str,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// Dollars, in the pixel's basis; `None` for clicks and messages.
+    pub value: Option<Cents>,
+    /// The transaction, for purchases.
+    pub order_id: Option<&'a str>,
+    /// An automatic renewal: no website had a part in it.
+    pub renewal: bool,
+    /// Shows the event in the platform's test view.
+    pub test_code: Option<&'a str>,
+}
+
+/// A rule of ours says that this event is not sent (ad-platforms 1.7). The word is on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Skip(pub &'static str);
+
+impl Skip {
+    /// A purchase without an amount.
+    pub const MISSING_VALUE: Self = Self("missing_value");
+    /// An amount below zero.
+    pub const NEGATIVE_VALUE: Self = Self("negative_value");
+    /// Nothing that the platform could recognise the person by.
+    pub const INSUFFICIENT_USER_DATA: Self = Self("insufficient_user_data");
+    /// Older than the platform accepts.
+    pub const TOO_OLD: Self = Self("too_old");
+    /// The pixel's map has no name for the event any more.
+    pub const EVENT_DISABLED: Self = Self("event_disabled");
+}
+
+/// What an answer means, with the platform's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// For the schedule.
+    pub outcome: Outcome,
+    /// For people; secrets are blanked later.
+    pub words: Option<String>,
+}
+
+/// One ad platform. Pure: no clock, no network.
+pub trait AdPlatform: Send + Sync + 'static {
+    /// Which one.
+    fn kind(&self) -> PlatformKind;
+
+    /// How long events are accepted.
+    fn limits(&self) -> Limits;
+
+    /// Writes the request without its token. `click_url` is the address as visited, query included.
+    ///
+    /// # Errors
+    /// [`Skip`] when a rule says not to send it.
+    fn build(
+        &self,
+        pixel: &Pixel,
+        event: &Event<'_>,
+        click: &Click,
+        click_url: &str,
+    ) -> Result<RenderedRequest, Skip>;
+
+    /// Adds the token, just before the request leaves.
+    fn authorise(&self, request: RenderedRequest, token: &Secret) -> RenderedRequest;
+
+    /// Reads the answer.
+    fn verdict(&self, answer: &Answer) -> Verdict;
+}
+
+/// The amount in the pixel's basis.
+pub(crate) fn value(pixel: &Pixel, gross: Cents, net: Cents) -> Cents {
+    match pixel.value_basis {
+        ValueBasis::Gross => gross,
+        ValueBasis::Net => net,
+    }
+}

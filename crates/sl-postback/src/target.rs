@@ -1,0 +1,146 @@
+//! A destination as it is now: what it takes to send to it and to read its answers.
+
+use std::sync::Arc;
+
+use sl_core::{
+    catalog::{Pixel, Postback},
+    delivery::{Destination, Job, RenderedRequest},
+    retry::{Limits, Outcome},
+    seal::{PIXEL_TOKEN, SealKeys, Secret},
+};
+use sl_store::Store;
+
+use crate::{
+    generic,
+    platform::{AdPlatform, Verdict},
+    platforms::Platforms,
+    render::{self, Rendered},
+    sender::{Answer, Origin},
+};
+
+/// Most of a receiver's words that is kept (ad-platforms 14, rule 6).
+const WORDS_MAX: usize = 2048;
+
+/// A destination that can be sent to.
+pub(crate) enum Target {
+    Pixel { pixel: Box<Pixel>, platform: Arc<dyn AdPlatform>, token: Secret },
+    Postback(Box<Postback>),
+}
+
+/// Why a destination can't be sent to until it is changed; the words are shown as the reason.
+pub(crate) struct Unusable(pub(crate) &'static str);
+
+impl Target {
+    /// Reads the destination.
+    pub(crate) async fn load(
+        store: &Store,
+        destination: Destination,
+        platforms: &Platforms,
+        keys: &SealKeys,
+    ) -> sl_store::Result<Result<Self, Unusable>> {
+        let id = match destination {
+            Destination::Postback(id) => {
+                let postback = store.catalog.postback(id).await?;
+                return Ok(postback
+                    .map(|row| Self::Postback(Box::new(row)))
+                    .ok_or(Unusable("destination_deleted")));
+            }
+            Destination::Pixel(id) => id,
+        };
+        let Some(pixel) = store.catalog.pixel(id).await? else {
+            return Ok(Err(Unusable("destination_deleted")));
+        };
+        let Some(platform) = platforms.get(pixel.platform) else {
+            return Ok(Err(Unusable("platform_not_supported_yet")));
+        };
+        Ok(match keys.open(PIXEL_TOKEN, &pixel.sealed_token) {
+            Ok(token) => Ok(Self::Pixel { platform: Arc::clone(platform), pixel: Box::new(pixel), token }),
+            Err(_) => Err(Unusable("token_missing")),
+        })
+    }
+
+    /// Label of metrics.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Pixel { pixel, .. } => pixel.platform.as_str(),
+            Self::Postback(_) => "postback",
+        }
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        match self {
+            Self::Pixel { platform, .. } => platform.limits(),
+            Self::Postback(_) => generic::LIMITS,
+        }
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        match self {
+            Self::Pixel { .. } => Origin::Operator,
+            Self::Postback(_) => Origin::User,
+        }
+    }
+
+    /// Writes the request of a job, without any token.
+    pub(crate) async fn render(
+        &self,
+        store: &Store,
+        job: &Job,
+        public_url: &str,
+    ) -> sl_store::Result<Rendered> {
+        match self {
+            Self::Pixel { pixel, platform, .. } => {
+                render::pixel_event(store, job, pixel, &**platform, public_url).await
+            }
+            Self::Postback(postback) => render::postback(store, job, postback).await,
+        }
+    }
+
+    /// The request as it leaves.
+    pub(crate) fn authorise(&self, request: RenderedRequest) -> RenderedRequest {
+        match self {
+            Self::Pixel { platform, token, .. } => platform.authorise(request, token),
+            Self::Postback(_) => request,
+        }
+    }
+
+    /// Reads an answer; its words are cut and without the token.
+    pub(crate) fn verdict(&self, answer: &Answer) -> Verdict {
+        let Verdict { outcome, words } = match self {
+            Self::Pixel { platform, .. } => platform.verdict(answer),
+            Self::Postback(_) => Verdict {
+                outcome: Outcome::of_status(answer.status, answer.retry_after()),
+                words: Some(answer.words(WORDS_MAX)),
+            },
+        };
+        Verdict { outcome, words: words.map(|words| self.blank(&words)).filter(|words| !words.is_empty()) }
+    }
+
+    /// Replaces secrets in a receiver's words.
+    fn blank(&self, words: &str) -> String {
+        let mut words = words.to_owned();
+        let secrets: Vec<&str> = match self {
+            Self::Pixel { token, .. } => vec![token.expose()],
+            Self::Postback(postback) => {
+                let secret = |name: &str| {
+                    let name = name.to_ascii_lowercase();
+                    ["authorization", "token", "key", "secret", "cookie"]
+                        .iter()
+                        .any(|word| name.contains(word))
+                };
+                postback
+                    .headers
+                    .iter()
+                    .filter(|header| secret(&header.name))
+                    .map(|header| &*header.value)
+                    .collect()
+            }
+        };
+        for secret in secrets.into_iter().filter(|secret| secret.len() >= 4) {
+            words = words.replace(secret, "***");
+        }
+        let end = (0..=words.len().min(WORDS_MAX)).rev().find(|at| words.is_char_boundary(*at));
+        words.truncate(end.unwrap_or_default());
+        words
+    }
+}

@@ -1,0 +1,131 @@
+//! The outbox worker: one lane per destination, so that a slow or dead one holds nobody else up.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use sl_core::{delivery::Destination, seal::SealKeys, time::Clock};
+use sl_store::Store;
+use tokio::{sync::Semaphore, task::JoinSet, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    egress::Egress,
+    lane::{self, Breakers},
+    mending::Mending,
+    platforms::Platforms,
+    sender::Sender,
+};
+
+/// How soon a new job is seen.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How soon a changed destination is seen.
+const MEND: Duration = Duration::from_secs(1);
+
+/// Bounds of the worker.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// Requests in flight, all destinations together (`postback.concurrency`).
+    pub concurrency: usize,
+    /// Of those, to one destination (ad-platforms 14, rule 5).
+    pub per_destination: usize,
+    /// A whole request (`postback.timeout`).
+    pub timeout: Duration,
+    /// Exceptions for destinations that users enter (`egress.allow`).
+    pub egress: Egress,
+    /// `edge.public_url`: the origin of click addresses.
+    pub public_url: String,
+}
+
+/// Numbers in `0.0..1.0`, for jitter.
+pub type Chance = Arc<dyn Fn() -> f64 + Send + Sync>;
+
+/// What lanes share.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) platforms: Platforms,
+    pub(crate) keys: SealKeys,
+    pub(crate) sender: Sender,
+    pub(crate) settings: WorkerSettings,
+    pub(crate) chance: Chance,
+    pub(crate) permits: Semaphore,
+    pub(crate) breakers: Breakers,
+}
+
+/// Sends what is due, for all teams.
+pub struct Worker(Arc<Shared>);
+
+impl Worker {
+    /// Ready to run.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made (no certificates on this machine).
+    pub fn new(
+        settings: WorkerSettings,
+        store: Store,
+        platforms: Platforms,
+        keys: SealKeys,
+        clock: Arc<dyn Clock>,
+        chance: Chance,
+    ) -> reqwest::Result<Self> {
+        let sender = Sender::new(settings.egress.clone(), settings.timeout)?;
+        let permits = Semaphore::new(settings.concurrency.max(1));
+        let breakers = Breakers::default();
+        let shared = Shared { store, clock, platforms, keys, sender, settings, chance, permits, breakers };
+        Ok(Self(Arc::new(shared)))
+    }
+
+    /// Sends test events over the same client and rules.
+    #[must_use]
+    pub fn tester(&self) -> crate::Tester {
+        crate::Tester(Arc::clone(&self.0))
+    }
+
+    /// Runs until `shutdown`; what is in flight then is finished within the request time-out.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let shared = self.0;
+        let (mut lanes, mut busy) = (JoinSet::new(), HashSet::new());
+        let mut mending = Mending::default();
+        let (mut look, mut mend) = (tokio::time::interval(LOOK), tokio::time::interval(MEND));
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(ended) = lanes.join_next() => {
+                    match ended {
+                        Ok(destination) => busy.remove(&destination),
+                        // A lane that panicked frees its place: nothing may wait for ever.
+                        Err(_) => { busy.clear(); continue }
+                    };
+                }
+                _ = mend.tick() => {
+                    if let Err(error) = mending.look(&shared).await {
+                        tracing::error!(%error, "outbox: changed destinations could not be read; trying again");
+                    }
+                }
+                _ = look.tick() => {
+                    let due = match shared.store.outbox.due_destinations(shared.clock.now()).await {
+                        Ok(due) => due,
+                        Err(error) => {
+                            tracing::error!(%error, "outbox: what is due could not be read; trying again");
+                            continue;
+                        }
+                    };
+                    for (destination, _) in due {
+                        if busy.insert(destination) {
+                            lanes.spawn(run_lane(Arc::clone(&shared), destination, shutdown.clone()));
+                        }
+                    }
+                }
+            }
+        }
+        while lanes.join_next().await.is_some() {}
+    }
+}
+
+async fn run_lane(shared: Arc<Shared>, destination: Destination, shutdown: CancellationToken) -> Destination {
+    if let Err(error) = lane::drain(&shared, destination, &shutdown).await {
+        tracing::error!(%destination, %error, "outbox: this destination waits for the next look");
+    }
+    destination
+}

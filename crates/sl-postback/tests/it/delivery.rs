@@ -1,0 +1,150 @@
+//! Promise 7: a delivery is one logical message.
+
+use std::{collections::HashSet, time::Duration};
+
+use axum::{http::StatusCode, response::IntoResponse};
+use serde_json::Value;
+use sl_core::delivery::DeliveryState;
+
+use crate::world::{PIXEL, Receiver, World, confirmed, postback};
+
+const LOOPBACK: &[&str] = &["127.0.0.0/8"];
+
+#[tokio::test]
+async fn a_conversion_is_told_to_the_pixel_and_to_the_postback() {
+    let (meta, tracker) =
+        (Receiver::start(|_, _| confirmed()).await, Receiver::start(|_, _| "ok".into_response()).await);
+    let mut world = World::new(meta.address).await;
+    let url = format!(
+        "http://{}/pb?cid={{external_click_id}}&sum={{amount_net}}&t={{conversion_type}}",
+        tracker.address
+    );
+    world.save_postback(1, url, None).await;
+    let ids = world.conversions(1..2, &[PIXEL, postback(1)]).await;
+    world.work(LOOPBACK).await;
+    for id in &ids {
+        world.until_state(*id, DeliveryState::Delivered).await;
+    }
+    let event = &meta.all()[0];
+    assert_eq!(event.uri, "/v26.0/123/events");
+    let body: Value = serde_json::from_slice(&event.body).unwrap();
+    assert_eq!(body["access_token"], "META-TOKEN-A");
+    assert_eq!(body["data"][0]["event_name"], "Purchase");
+    assert_eq!(body["data"][0]["custom_data"]["value"], 10.01);
+    assert_eq!(tracker.all()[0].uri, "/pb?cid=1&sum=8.01&t=new_transaction");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn every_attempt_has_the_same_body_even_after_a_restart_and_a_changed_template() {
+    let answer = |before: usize, _: &_| match before {
+        0..3 => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        _ => StatusCode::OK.into_response(),
+    };
+    let tracker = Receiver::start(answer).await;
+    let mut world = World::new(tracker.address).await;
+    world.save_postback(1, format!("http://{}/a?e={{event_id}}", tracker.address), None).await;
+    let id = world.conversions(1..2, &[postback(1)]).await[0];
+    for attempts in 1..=4 {
+        world.work(LOOPBACK).await;
+        let delivery = world.until(id, |delivery| delivery.progress.attempts == attempts).await;
+        world.rest().await;
+        world.save_postback(1, format!("http://{}/b?e={{event_id}}", tracker.address), None).await;
+        world.clock.set(delivery.progress.next_attempt_at.unwrap_or(delivery.progress.updated_at));
+    }
+    assert_eq!(world.delivery(id).await.progress.state, DeliveryState::Delivered);
+    let uris: HashSet<String> = tracker.all().into_iter().map(|one| one.uri).collect();
+    assert_eq!(tracker.all().len(), 4);
+    assert_eq!(uris.len(), 1, "{uris:?}");
+    let statuses: Vec<_> =
+        world.store.outbox.attempts(id).await.unwrap().iter().map(|one| one.status).collect();
+    assert_eq!(statuses, [Some(500), Some(500), Some(500), Some(200)]);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn retry_after_is_honoured() {
+    let answer = |_: usize, _: &_| {
+        (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "90")], "slow down").into_response()
+    };
+    let tracker = Receiver::start(answer).await;
+    let mut world = World::new(tracker.address).await;
+    world.save_postback(1, format!("http://{}/", tracker.address), None).await;
+    let id = world.conversions(1..2, &[postback(1)]).await[0];
+    world.work(LOOPBACK).await;
+    let progress = world.until(id, |delivery| delivery.progress.attempts == 1).await.progress;
+    let last = progress.last.unwrap();
+    assert_eq!(last.message.as_deref(), Some("slow down"));
+    let waits = progress.next_attempt_at.unwrap().since(last.at);
+    assert!((90..95).contains(&waits.as_secs()), "{waits:?}");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_refused_token_parks_everything_and_a_new_one_delivers_it() {
+    let answer = |_: usize, one: &crate::world::Received| {
+        if String::from_utf8_lossy(&one.body).contains("NEW-TOKEN") {
+            return confirmed();
+        }
+        let words = r#"{"error":{"code":190,"message":"bad token META-TOKEN-A"}}"#;
+        (StatusCode::BAD_REQUEST, words).into_response()
+    };
+    let meta = Receiver::start(answer).await;
+    let mut world = World::new(meta.address).await;
+    let ids = world.conversions(1..40, &[PIXEL]).await;
+    world.work(LOOPBACK).await;
+    for id in &ids {
+        let delivery = world.until_state(*id, DeliveryState::Parked).await;
+        assert_eq!(delivery.progress.reason.as_deref(), Some("auth"));
+        let words = delivery.progress.last.and_then(|last| last.message).unwrap_or_default();
+        assert!(!words.contains("META-TOKEN-A"), "{words}");
+    }
+    assert!(meta.all().len() <= 5 + 8, "the breaker holds the rest back: {}", meta.all().len());
+    world.clock.advance(Duration::from_secs(10));
+    world.save_pixel("NEW-TOKEN", sl_core::time::Clock::now(&*world.clock)).await;
+    for id in &ids {
+        world.until_state(*id, DeliveryState::Delivered).await;
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_destination_that_never_answers_does_not_slow_another() {
+    let stalled = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let meta = Receiver::start(|_, _| confirmed()).await;
+    let mut world = World::new(meta.address).await;
+    world.save_postback(1, format!("http://{}/", stalled.local_addr().unwrap()), None).await;
+    let ids = world.conversions(1..30, &[PIXEL, postback(1)]).await;
+    world.work(LOOPBACK).await;
+    for id in ids.iter().step_by(2) {
+        world.until_state(*id, DeliveryState::Delivered).await;
+    }
+    let stuck = world.until(ids[1], |delivery| delivery.progress.attempts == 1).await.progress;
+    assert_eq!(stuck.last.unwrap().error_type.as_deref(), Some("timeout"));
+    assert!(stuck.ambiguous_since.is_some(), "it was sent: it may have arrived");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_deleted_destination_parks_what_was_meant_for_it() {
+    let meta = Receiver::start(|_, _| confirmed()).await;
+    let mut world = World::new(meta.address).await;
+    let id = world.conversions(1..2, &[postback(9)]).await[0];
+    world.work(LOOPBACK).await;
+    let delivery = world.until_state(id, DeliveryState::Parked).await;
+    assert_eq!(delivery.progress.reason.as_deref(), Some("destination_deleted"));
+    world.close().await;
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_old_is_not_sent_at_all() {
+    let meta = Receiver::start(|_, _| confirmed()).await;
+    let mut world = World::new(meta.address).await;
+    world.clock.advance(Duration::from_secs(7 * 86_400));
+    let id = world.conversions(1..2, &[PIXEL]).await[0];
+    world.work(LOOPBACK).await;
+    let delivery = world.until_state(id, DeliveryState::Skipped).await;
+    assert_eq!(delivery.progress.reason.as_deref(), Some("too_old"));
+    assert!(meta.all().is_empty());
+    world.close().await;
+}

@@ -1,0 +1,12 @@
+//! Deliveries against real receivers on loopback and the embedded store.
+
+#[cfg(test)]
+mod delivery;
+#[cfg(test)]
+mod egress;
+#[cfg(test)]
+mod goldens;
+#[cfg(test)]
+mod meta;
+#[cfg(test)]
+mod world;

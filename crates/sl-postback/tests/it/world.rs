@@ -1,0 +1,256 @@
+//! A store with destinations and jobs, a receiver that does as it is told, a worker.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use sl_core::{
+    catalog::{EventMap, HeaderTemplate, Pixel, Postback, PostbackMethod, PostbackScope, Team},
+    conversion::ConversionKind,
+    delivery::{Delivery, DeliveryKind, DeliveryState, Destination, EventName, Job},
+    ids::{DeliveryId, PixelId, PostbackId},
+    seal::{PIXEL_TOKEN, SealKeys, Secret},
+    step::Step,
+    time::{Clock, ManualClock, Timestamp},
+};
+use sl_fjall::{FjallHandle, FjallOptions};
+use sl_postback::{Egress, Meta, Platforms, Worker, WorkerSettings};
+use sl_store::{
+    Store,
+    suite::sample::{self, HOUR, TEAM, after},
+};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The pixel's token.
+pub(crate) const TOKEN: &str = "META-TOKEN-A";
+
+/// One request as it came in.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    pub(crate) uri: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+type Answers = Arc<dyn Fn(usize, &Received) -> Response + Send + Sync>;
+
+/// A real HTTP server that keeps what it gets.
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
+    pub(crate) got: Arc<Mutex<Vec<Received>>>,
+}
+
+impl Receiver {
+    /// `answer` gets how many came before.
+    pub(crate) async fn start(answer: impl Fn(usize, &Received) -> Response + Send + Sync + 'static) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let got = Arc::default();
+        let answers: Answers = Arc::new(answer);
+        let router = Router::new().fallback(receive).with_state((Arc::clone(&got), answers));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, got }
+    }
+
+    pub(crate) fn all(&self) -> Vec<Received> {
+        self.got.lock().unwrap().clone()
+    }
+}
+
+async fn receive(
+    State((got, answers)): State<(Arc<Mutex<Vec<Received>>>, Answers)>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let one = Received { uri: uri.to_string(), headers, body };
+    let before = {
+        let mut got = got.lock().unwrap();
+        got.push(one.clone());
+        got.len() - 1
+    };
+    answers(before, &one)
+}
+
+/// As Meta confirms.
+pub(crate) fn confirmed() -> Response {
+    (StatusCode::OK, r#"{"events_received":1,"messages":[],"fbtrace_id":"T"}"#).into_response()
+}
+
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<ManualClock>,
+    keys: SealKeys,
+    pub(crate) meta: SocketAddr,
+    handle: FjallHandle,
+    stop: Option<(CancellationToken, JoinHandle<()>)>,
+    _dir: TempDir,
+}
+
+/// Pixel 1 and the postback of the same number.
+pub(crate) const PIXEL: Destination = Destination::Pixel(PixelId(1));
+
+pub(crate) fn postback(number: u64) -> Destination {
+    Destination::Postback(PostbackId(number))
+}
+
+impl World {
+    pub(crate) async fn new(meta: SocketAddr) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let handle = sl_fjall::open(dir.path(), FjallOptions::default()).unwrap();
+        let store = handle.store();
+        let team = Team { id: TEAM, name: "Team".to_owned(), slug: "team".to_owned(), created_at: HOUR };
+        store.catalog.put_team(team).await.unwrap();
+        store.catalog.put_account(sample::account_row("acct_sample", TEAM)).await.unwrap();
+        let mut link = sample::smart_link(1, TEAM);
+        link.account = sample::account();
+        store.catalog.put_link(link).await.unwrap();
+        let world = Self {
+            store,
+            clock: Arc::new(ManualClock::at(after(60))),
+            keys: SealKeys::new([7; 32]),
+            meta,
+            handle,
+            stop: None,
+            _dir: dir,
+        };
+        world.save_pixel(TOKEN, HOUR).await;
+        world.store.ledger.open(0).await.unwrap();
+        world
+    }
+
+    pub(crate) async fn save_pixel(&self, token: &str, updated_at: Timestamp) {
+        let name = |name: &str| Some(EventName(name.to_owned()));
+        let events = EventMap {
+            event_new_subscriber: name("Subscribe"),
+            event_first_transaction: name("Purchase"),
+            event_new_transaction: name("Purchase"),
+            ..EventMap::default()
+        };
+        let sealed_token = self.keys.seal(PIXEL_TOKEN, &Secret::new(token), [3; 24]);
+        let pixel =
+            Pixel { sealed_token, events, updated_at, pixel_id: "123".to_owned(), ..sample::pixel(1, TEAM) };
+        self.store.catalog.put_pixel(pixel).await.unwrap();
+    }
+
+    pub(crate) async fn save_postback(&self, number: u64, url: String, secret: Option<&str>) {
+        let header = |value: &str| HeaderTemplate { name: "X-Api-Key".to_owned(), value: value.to_owned() };
+        let postback = Postback {
+            id: PostbackId(number),
+            team: TEAM,
+            url,
+            method: PostbackMethod::Get,
+            body: None,
+            headers: secret.map(header).into_iter().collect(),
+            scope: PostbackScope::Global,
+            conversion_types: ConversionKind::ALL.to_vec(),
+            created_at: HOUR,
+            updated_at: HOUR,
+        };
+        self.store.catalog.put_postback(postback).await.unwrap();
+    }
+
+    /// Conversions with their clicks, and a job for each and every destination, as attribution writes them.
+    pub(crate) async fn conversions(
+        &self,
+        numbers: std::ops::Range<u64>,
+        to: &[Destination],
+    ) -> Vec<DeliveryId> {
+        let mut step = sample::step(numbers.end);
+        for number in numbers {
+            let click = sample::click(number, sample::link_id(1), HOUR);
+            let row = sample::conversion(
+                number,
+                sample::link_id(1),
+                Some(click.click.id),
+                ConversionKind::NewTransaction,
+                after(30),
+            );
+            for (nth, destination) in to.iter().enumerate() {
+                let id = DeliveryId::from_bytes(sample::ulid(after(30), number * 100 + nth as u64));
+                step.jobs.push(Job {
+                    id,
+                    kind: DeliveryKind::NewTransaction,
+                    event_id: row.id.to_string(),
+                    conversion: Some(row.id),
+                    click: Some(click.click.id),
+                    fan: Some(row.fan.clone()),
+                    ..sample::job(number, *destination, after(30))
+                });
+            }
+            step.clicks.push(click);
+            step.conversions.push(row);
+        }
+        let ids = step.jobs.iter().map(|job| job.id).collect();
+        self.store.ledger.apply(Step { ..step }).await.unwrap();
+        ids
+    }
+
+    /// Starts a worker; one that ran before is stopped first, as at a restart.
+    pub(crate) async fn work(&mut self, allow: &[&str]) {
+        self.rest().await;
+        let allow: Vec<String> = allow.iter().map(|entry| (*entry).to_owned()).collect();
+        let settings = WorkerSettings {
+            concurrency: 64,
+            per_destination: 8,
+            timeout: Duration::from_secs(2),
+            egress: Egress::new(&allow).unwrap(),
+            public_url: "https://go.example".to_owned(),
+        };
+        let platforms = Platforms::default().with(Meta::new(&format!("http://{}", self.meta), "v26.0"));
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let worker =
+            Worker::new(settings, self.store.clone(), platforms, self.keys.clone(), clock, Arc::new(|| 0.5));
+        let stop = CancellationToken::new();
+        self.stop = Some((stop.clone(), tokio::spawn(worker.unwrap().run(stop))));
+    }
+
+    pub(crate) async fn rest(&mut self) {
+        if let Some((stop, task)) = self.stop.take() {
+            stop.cancel();
+            task.await.unwrap();
+        }
+    }
+
+    pub(crate) async fn delivery(&self, id: DeliveryId) -> Delivery {
+        self.store.outbox.delivery(TEAM, id).await.unwrap().unwrap()
+    }
+
+    /// Waits until `ready` holds for the delivery.
+    pub(crate) async fn until(&self, id: DeliveryId, ready: impl Fn(&Delivery) -> bool) -> Delivery {
+        let looking = async {
+            loop {
+                let delivery = self.delivery(id).await;
+                if ready(&delivery) {
+                    return delivery;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        match tokio::time::timeout(Duration::from_secs(20), looking).await {
+            Ok(delivery) => delivery,
+            Err(_) => panic!("still {:?}", self.delivery(id).await.progress),
+        }
+    }
+
+    pub(crate) async fn until_state(&self, id: DeliveryId, state: DeliveryState) -> Delivery {
+        self.until(id, |delivery| delivery.progress.state == state).await
+    }
+
+    pub(crate) async fn close(mut self) {
+        self.rest().await;
+        drop(self.store);
+        self.handle.close().await.unwrap();
+    }
+}

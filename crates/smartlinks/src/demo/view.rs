@@ -1,0 +1,126 @@
+//! What a person sees while the demo runs: addresses, one line of figures, the summary in words.
+
+use std::io::{IsTerminal, Write};
+
+use super::{
+    figures::Figures,
+    stage::Stage,
+    summary::{Credit, Summary},
+};
+
+/// Prints to stderr, so that stdout is the summary's.
+pub(crate) struct View {
+    live: bool,
+    last: f64,
+}
+
+/// Without a terminal a line is worth printing this often, seconds.
+const SELDOM: f64 = 5.0;
+
+impl View {
+    pub(crate) fn new() -> Self {
+        Self { live: std::io::stderr().is_terminal(), last: 0.0 }
+    }
+
+    pub(crate) fn welcome(stage: &Stage, ends: bool) {
+        let link =
+            stage.creators.first().and_then(|creator| creator.links.first()).map_or("", String::as_str);
+        eprintln!(
+            "smartlinks demo: simulated people click, subscribe and spend; nothing leaves this machine\n\
+             \n  redirector      http://{}/go/{link}\n  dashboard, API  http://{}/\n  API key         {}\n  \
+             creator platform {}/_sim/state   ad platforms {}/_sim/state\n",
+            stage.service.edge,
+            stage.service.admin,
+            stage.key,
+            stage.platform.url(),
+            stage.ads.url(),
+        );
+        if !ends {
+            eprintln!("  Ctrl-C settles and prints the summary; a second one ends at once\n");
+        }
+    }
+
+    /// One line of figures, in place of the one before.
+    pub(crate) fn line(&mut self, seconds: f64, what: &str, figures: &Figures) {
+        if !self.live && seconds - self.last < SELDOM {
+            return;
+        }
+        self.last = seconds;
+        let clicks = &figures.clicks;
+        let text = format!(
+            "{seconds:>5.0} s  {what}  clicks {} (+{} repeats, {} bots)  subscribers {}  revenue ${}  told {} of {}",
+            clicks.person,
+            clicks.repeat,
+            clicks.bot,
+            figures.subscribers,
+            dollars(figures.revenue_cents),
+            figures.outbox.delivered,
+            figures.outbox.due(),
+        );
+        if self.live {
+            eprint!("\r\x1b[2K{text}");
+            // A terminal that is gone is not worth a failure.
+            let _ = std::io::stderr().flush();
+        } else {
+            eprintln!("{text}");
+        }
+    }
+
+    /// Ends the line of figures.
+    pub(crate) fn done(&self) {
+        if self.live {
+            eprintln!();
+        }
+    }
+}
+
+/// The summary for people.
+pub(crate) fn words(summary: &Summary, off: &[String]) -> String {
+    let Summary { clicks, pool, subscribers, revenue_cents, deliveries, redirect_ms, .. } = summary;
+    let credit = |credit: &Credit, show: fn(i64) -> String| {
+        format!(
+            "{} attributed, {} expected, {} simulated in all",
+            show(credit.attributed),
+            show(credit.expected),
+            show(credit.simulated)
+        )
+    };
+    let mut text = format!(
+        "\nclicks       {} by people, {} repeats, {} bots, {} speculative; {} late, {} lost\n\
+         pool links   {} fresh, {} recycled, {} overflow, {} profile\n\
+         subscribers  {}\n\
+         revenue      {}\n\
+         deliveries   {} due, {} accepted, {} distinct at the receivers, {} parked\n\
+         redirects    p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms (simulators and service share this machine)\n",
+        clicks.person,
+        clicks.repeat,
+        clicks.bot,
+        clicks.speculative,
+        clicks.late,
+        clicks.lost,
+        pool.fresh,
+        pool.recycled,
+        pool.overflow,
+        pool.profile,
+        credit(subscribers, |count| count.to_string()),
+        credit(revenue_cents, |cents| format!("${}", dollars(cents))),
+        deliveries.due,
+        deliveries.accepted_by_receiver,
+        deliveries.distinct_at_receiver,
+        deliveries.parked,
+        redirect_ms.p50,
+        redirect_ms.p99,
+        redirect_ms.max,
+    );
+    if off.is_empty() {
+        text.push_str("\nbalanced: every number agrees with the simulators' own books");
+    } else {
+        text.push_str("\nNOT BALANCED\n  ");
+        text.push_str(&off.join("\n  "));
+    }
+    text
+}
+
+fn dollars(cents: i64) -> String {
+    sl_core::money::Cents(cents).to_string()
+}

@@ -1,0 +1,50 @@
+//! The postback role: the outbox worker with its platforms, and test events for the API.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sl_api::{EgressCheck, PixelTester, TestEvent, TestRefused};
+use sl_core::{catalog::Pixel, time::Clock};
+use sl_postback::{Egress, Meta, Platforms, Tester, Worker, WorkerSettings};
+
+use super::base::Base;
+use crate::{config::Config, failure::Failure};
+
+/// Of ad-platforms 14, rule 5.
+const PER_DESTINATION: usize = 8;
+
+/// The worker, ready to run.
+pub(crate) fn worker(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Result<Worker, Failure> {
+    let settings = WorkerSettings {
+        concurrency: config.postback.concurrency,
+        per_destination: PER_DESTINATION,
+        timeout: config.postback.timeout,
+        egress: egress(config)?,
+        public_url: config.edge.public_url.as_str().to_owned(),
+    };
+    let meta = &config.ad_platforms.meta;
+    let platforms = Platforms::default().with(Meta::new(meta.base_url.as_str(), &meta.version));
+    let chance = Arc::new(rand::random::<f64>);
+    Worker::new(settings, base.store.clone(), platforms, base.secrets.seal.clone(), clock, chance)
+        .map_err(Failure::run)
+}
+
+/// Which destinations may be saved: what the worker would refuse is refused at once.
+pub(crate) fn check(config: &Config) -> Result<EgressCheck, Failure> {
+    let egress = egress(config)?;
+    Ok(Arc::new(move |url| egress.check(url).map_err(|error| error.to_string())))
+}
+
+fn egress(config: &Config) -> Result<Egress, Failure> {
+    Egress::new(&config.egress.allow).map_err(|error| Failure::Usage(format!("error: egress.allow: {error}")))
+}
+
+/// Test events, as the API asks for them.
+pub(crate) struct Tests(pub(crate) Tester);
+
+#[async_trait]
+impl PixelTester for Tests {
+    async fn test(&self, pixel: &Pixel, event: TestEvent) -> Result<(), TestRefused> {
+        self.0.test(pixel, &event.event_type, event.test_event_code.as_deref()).await.map_err(TestRefused)
+    }
+}

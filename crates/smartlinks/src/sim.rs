@@ -1,0 +1,58 @@
+//! `smartlinks sim`: one simulator on its own.
+
+use std::sync::Arc;
+
+use sl_core::seal::Secret;
+use sl_sim::{
+    ads::{AdsConfig, AdsSim},
+    platform::{AccountSetup, Faults, PlatformConfig, PlatformSim},
+};
+
+use crate::{cli::Sim, clock::SystemClock, failure::Failure, serve::Signals};
+
+/// Number of the first simulated creator at the platform.
+const FIRST_CREATOR: u64 = 120_000_001;
+
+/// Runs it until SIGINT or SIGTERM.
+///
+/// # Errors
+/// [`Failure::Run`] when the address can't be taken.
+pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    match sim {
+        Sim::Platform { listen, webhook, webhook_secret, api_key, creators, seed, well_behaved } => {
+            let clock = Arc::new(SystemClock);
+            let mut config =
+                PlatformConfig::new(clock, seed, Secret::new(api_key), Secret::new(webhook_secret));
+            config.listen = listen;
+            config.webhook_url = webhook;
+            let account =
+                |(number, name): (u64, &String)| AccountSetup::new(&format!("acct_{name}"), name, number);
+            config.accounts = (FIRST_CREATOR..).zip(&creators).map(account).collect();
+            if well_behaved {
+                config.faults = Faults::none();
+            }
+            let platform = PlatformSim::bind(config).await.map_err(Failure::run)?;
+            println!(
+                "creator platform at {} (platform.base_url); state: {}/_sim/state",
+                platform.url(),
+                platform.url()
+            );
+            signals.next().await;
+            platform.shutdown().await;
+        }
+        Sim::Ads { listen } => {
+            let mut config = AdsConfig::new(Arc::new(SystemClock));
+            config.listen = listen;
+            let ads = AdsSim::bind(config).await.map_err(Failure::run)?;
+            println!(
+                "ad platforms at {} (ad_platforms.meta.base_url); state: {}/_sim/state",
+                ads.url(),
+                ads.url()
+            );
+            signals.next().await;
+            ads.shutdown().await;
+        }
+    }
+    Ok(())
+}
