@@ -11,6 +11,10 @@ mod demo;
 #[cfg(test)]
 mod journey;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod spine;
+#[cfg(test)]
+mod world;
