@@ -14,7 +14,7 @@ fn the_state_machine_agrees_with_the_naive_model_on_every_history() {
         }
         assert_eq!(disagreement(one), None);
     }
-    let count = number("SMARTLINKS_HISTORIES").unwrap_or(2000);
+    let count = number("SMARTLINKS_HISTORIES").unwrap_or(1000);
     let wrong: Vec<String> = (0..count).filter_map(disagreement).take(5).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
