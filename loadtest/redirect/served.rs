@@ -24,7 +24,7 @@ use sl_core::{
     time::{Clock, Timestamp},
 };
 use sl_edge::{Edge, EdgeConfig, EdgeParts, Geo, InstallationSecret, LinkTable, Stock, StockBlock, Window};
-use sl_journal::{ClickLog, Durability, Fate, Journal, JournalConfig, LostReason, Ticket};
+use sl_journal::{ClickLog, ClickView, Durability, Fate, Journal, JournalConfig, LostReason, Ticket};
 use tokio_util::sync::CancellationToken;
 
 use crate::Log;
@@ -50,6 +50,8 @@ pub(crate) struct Books {
     pub(crate) repeats: u64,
     /// Clicks answered before the disk had them, or not kept at all.
     pub(crate) unjournaled: u64,
+    /// Times the disk was asked to make records durable.
+    pub(crate) commits: u64,
 }
 
 /// The system's clock.
@@ -69,6 +71,14 @@ struct Nowhere;
 impl ClickLog for Nowhere {
     fn append(&self, _: Event) -> Result<Ticket, LostReason> {
         Ok(Ticket(0))
+    }
+
+    fn append_click_held(&self, _: &ClickView<'_>) -> Result<Ticket, LostReason> {
+        Ok(Ticket(0))
+    }
+
+    fn fate_now(&self, _: Ticket) -> Option<Fate> {
+        Some(Fate::Stored)
     }
 
     fn fate(&self, _: Ticket) -> Pin<Box<dyn Future<Output = Fate> + Send>> {
@@ -126,8 +136,10 @@ pub(crate) fn run(directory: &Path, log: Log) -> Result<(), Box<dyn Error>> {
     served.join().map_err(|_| "the edge panicked")??;
     journal.close()?;
     drop(journal);
-    let unjournaled = unjournaled(&metrics.render());
-    println!("{}", serde_json::to_string(&books(config, unjournaled)?)?);
+    let metrics = metrics.render();
+    let unjournaled = sum(&metrics, "smartlinks_clicks_unjournaled_total{");
+    let commits = sum(&metrics, "smartlinks_journal_sync_seconds_count");
+    println!("{}", serde_json::to_string(&Books { unjournaled, commits, ..books(config)? })?);
     Ok(())
 }
 
@@ -146,7 +158,7 @@ fn obey(stock: &Stock) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn books(config: JournalConfig, unjournaled: u64) -> Result<Books, Box<dyn Error>> {
+fn books(config: JournalConfig) -> Result<Books, Box<dyn Error>> {
     let journal = Journal::open(config, Arc::new(SystemClock))?;
     let (mut ids, mut links) = (HashSet::new(), HashSet::new());
     let (mut clicks, mut repeats) = (0, 0);
@@ -160,11 +172,19 @@ fn books(config: JournalConfig, unjournaled: u64) -> Result<Books, Box<dyn Error
         _ => {}
     })?;
     journal.close()?;
-    Ok(Books { clicks, distinct: ids.len() as u64, links: links.len() as u64, repeats, unjournaled })
+    Ok(Books {
+        clicks,
+        distinct: ids.len() as u64,
+        links: links.len() as u64,
+        repeats,
+        unjournaled: 0,
+        commits: 0,
+    })
 }
 
-fn unjournaled(metrics: &str) -> u64 {
-    let lines = metrics.lines().filter(|line| line.starts_with("smartlinks_clicks_unjournaled_total{"));
+/// The sum over all labels of one metric.
+fn sum(metrics: &str, name: &str) -> u64 {
+    let lines = metrics.lines().filter(|line| line.starts_with(name));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 

@@ -1,8 +1,9 @@
 //! Reads user agents, once each: device and browser (woothee) and the verdict's tables. Reading one costs some 20 µs,
 //! so every thread keeps the ones it met lately.
 
-use std::{collections::HashMap, rc::Rc};
+use std::rc::Rc;
 
+use hashbrown::HashMap;
 use sl_core::{
     click::Device,
     verdict::agent::{self, Agent},

@@ -3,7 +3,7 @@
 mod accept;
 mod connection;
 mod drain;
-mod patience;
+mod roster;
 mod socket;
 
 use std::{

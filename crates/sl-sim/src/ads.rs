@@ -3,7 +3,7 @@
 //! * [`receiver`]: what a platform is; a new one is one file with one `impl` and one line in [`receivers`]
 //! * [`meta`]: Meta's Conversions API · [`postback`]: takes anything, for postback URLs
 //! * [`ledger`]: what was sent, kept, refused; whether every attempt of an event had the same bytes
-//! * [`control`]: `/_sim/…`
+//! * [`control`]: the switches under `/_sim`
 
 mod control;
 mod ledger;

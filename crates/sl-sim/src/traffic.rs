@@ -2,6 +2,7 @@
 //!
 //! * [`agents`], [`addresses`], [`browser`]: what a request looks like · [`plan`]: what somebody will do, from the seed
 //! * [`person`]: doing it over real HTTP · [`creators`]: the platform as a fan's browser sees it
+//! * [`discover()`]: which Smart Links there are
 //! * [`book`]: what was done, and who should be credited for it
 //!
 //! A person clicks, reads where it is sent, waits, visits that page on the platform simulator, subscribes, spends,
@@ -14,6 +15,7 @@ pub mod book;
 mod browser;
 mod config;
 mod creators;
+mod discover;
 mod person;
 mod plan;
 
@@ -33,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use book::{Book, Figures};
 pub use config::{Mix, Pace, Target, TrafficConfig, TrafficError};
+pub use discover::discover;
 
 use crate::chance::dice;
 
@@ -96,13 +99,15 @@ impl Traffic {
     }
 
     /// People come at [`TrafficConfig::rate`] until `shutdown`; whoever is there then finishes the step at hand and
-    /// leaves. Afterwards the book is complete.
+    /// leaves. Without a shutdown it ends when [`TrafficConfig::visitors`] have come and gone. Afterwards the book is
+    /// complete.
     pub async fn run(&self, shutdown: CancellationToken) {
         person::look_ahead(&self.inner).await;
         let mut people = JoinSet::new();
         let mut arrivals = dice(self.inner.config.seed, &["arrivals"]);
         let mut next = tokio::time::Instant::now();
-        for number in 0.. {
+        let most = self.inner.config.visitors.unwrap_or(u64::MAX);
+        for number in 0..most {
             // Open loop: gaps are exponential, whatever the answers do.
             let gap = -(1.0 - arrivals.random::<f64>()).ln() / self.inner.config.rate;
             next += Duration::from_secs_f64(gap / self.inner.config.time_scale);

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderValue, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE},
 };
 use http_body_util::Full;
@@ -26,11 +26,8 @@ const SOON: HeaderValue = HeaderValue::from_static("1");
 const ADVICE_TYPE: HeaderValue = HeaderValue::from_static("application/trafficadvice+json");
 const ADVICE: &str = r#"[{"user_agent":"prefetch-proxy","disallow":true}]"#;
 
-/// 302 to a place of ours, never stored (contract I.21), with the visitor's cookie if it gets one.
-pub(crate) fn found(location: HeaderValue, cookie: Option<VisitorId>) -> Answer {
-    let mut answer = Response::new(Body::default());
-    *answer.status_mut() = StatusCode::FOUND;
-    let headers = answer.headers_mut();
+/// 302 to a place of ours, never stored (contract I.21), with the visitor's cookie if it gets one. `headers` is empty.
+pub(crate) fn found(mut headers: HeaderMap, location: HeaderValue, cookie: Option<VisitorId>) -> Answer {
     headers.reserve(6);
     headers.insert(LOCATION, location);
     headers.insert(CACHE_CONTROL, NO_STORE);
@@ -38,6 +35,9 @@ pub(crate) fn found(location: HeaderValue, cookie: Option<VisitorId>) -> Answer 
     if let Some(cookie) = cookie.and_then(set_cookie) {
         headers.insert(SET_COOKIE, cookie);
     }
+    let mut answer = Response::new(Body::default());
+    *answer.status_mut() = StatusCode::FOUND;
+    *answer.headers_mut() = headers;
     answer
 }
 

@@ -21,15 +21,22 @@ use super::worker::Worker;
 
 pub(super) type FateFuture = Pin<Box<dyn Future<Output = Fate> + Send>>;
 
+/// Fewer records are not worth a commit of their own while more are being read.
+const ENOUGH: usize = 32;
+
 /// Answers in the order of their tickets.
 #[derive(Default)]
 pub(crate) struct Commits {
     waiting: RefCell<VecDeque<Waiter>>,
-    /// Records are held that the journal may have when this turn is over.
-    held: Cell<bool>,
+    /// Records held back now, those of this turn, and of the turn before.
+    held: Cell<usize>,
+    turn: Cell<usize>,
+    before: Cell<usize>,
     /// Every ticket below has waited for as long as a visitor may.
     late: Cell<u64>,
     watch: RefCell<Option<Waker>>,
+    /// When the watch last woke answers: one reading of the clock for all of them.
+    woken: Cell<Option<Instant>>,
 }
 
 struct Waiter {
@@ -44,18 +51,38 @@ impl Commits {
         self.waiting.borrow_mut().push_back(Waiter { ticket, began, waker });
     }
 
-    /// A record was handed over that is held until the end of the turn.
-    pub(super) fn hold(&self) {
-        if !self.held.replace(true)
+    /// A record was handed over that is held until the end of the turn; in a long turn until half of it, so that disk and
+    /// processor are busy at the same time.
+    pub(super) fn hold(&self, log: &dyn ClickLog) {
+        self.turn.set(self.turn.get() + 1);
+        self.held.set(self.held.get() + 1);
+        if self.held.get() == 1
             && let Some(watch) = &*self.watch.borrow()
         {
             watch.wake_by_ref();
+        }
+        if self.held.get() >= ENOUGH.max(self.before.get() / 2) {
+            self.held.set(0);
+            log.release();
+        }
+    }
+
+    /// The turn is over: nothing is held any more.
+    fn release(&self, log: &dyn ClickLog) {
+        self.before.set(self.turn.replace(0));
+        if self.held.replace(0) > 0 {
+            log.release();
         }
     }
 
     /// Whether the answer has waited for as long as a visitor may.
     pub(super) fn is_late(&self, ticket: Ticket) -> bool {
         ticket.0 < self.late.get()
+    }
+
+    /// How long the visitor waited who came at `began` and whose answer has just been woken.
+    pub(super) fn waited(&self, began: Instant) -> Duration {
+        self.woken.get().map_or(Duration::ZERO, |woken| woken.saturating_duration_since(began))
     }
 
     /// Wakes those whose fate is known; says who is the first of the others, and since when.
@@ -126,9 +153,8 @@ impl Future for Watch {
         if !known {
             commits.watch.replace(Some(context.waker().clone()));
         }
-        if commits.held.replace(false) {
-            log.release();
-        }
+        commits.release(log);
+        commits.woken.set(Some(Instant::now()));
         while let Some((ticket, began)) = commits.wake_settled(log) {
             if self.fate_of(ticket, context).is_ready() {
                 self.first = None;

@@ -82,7 +82,7 @@ fn speculative(worker: &Worker, link: &Prepared, how: How) -> Answering {
         }
         How::Head => {
             worker.meters.hit(Class::Speculative, Some(rung));
-            answer::found(link.place(rung), None)
+            answer::found(http::HeaderMap::new(), link.place(rung), None)
         }
     })
 }

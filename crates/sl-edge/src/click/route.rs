@@ -13,7 +13,13 @@ use super::{
 const GO: &str = "/go/";
 
 /// Answers one request. The click of a `/go/…` is in the journal's hands when this returns.
-pub(crate) fn respond<B>(worker: &Rc<Worker>, peer: IpAddr, request: &Request<B>) -> Answering {
+pub(crate) fn respond<B>(worker: &Rc<Worker>, peer: IpAddr, request: Request<B>) -> Answering {
+    let answer = route(worker, peer, &request);
+    // The answer's headers go where the request's were: hyper reads the next request into the same place.
+    answer.over(request.into_parts().0.headers)
+}
+
+fn route<B>(worker: &Rc<Worker>, peer: IpAddr, request: &Request<B>) -> Answering {
     let path = request.uri().path();
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let answer = match path {

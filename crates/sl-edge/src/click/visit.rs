@@ -124,7 +124,7 @@ impl<'a, B> Visit<'a, B> {
             cookies: &self.cookies,
         };
         let ticket = self.worker.shared.log.append_click_held(&click)?;
-        self.worker.commits.hold();
+        self.worker.commits.hold(&*self.worker.shared.log);
         Ok(ticket)
     }
 
@@ -140,7 +140,7 @@ impl<'a, B> Visit<'a, B> {
         });
         let event = Event { team: link.team, account: link.stock.account.clone(), at: self.now, body };
         let ticket = self.worker.shared.log.append_held(event)?;
-        self.worker.commits.hold();
+        self.worker.commits.hold(&*self.worker.shared.log);
         Ok(ticket)
     }
 

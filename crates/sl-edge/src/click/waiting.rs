@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use sl_core::click::{Class, Rung, VisitorId};
 use sl_core::ladder;
 use sl_journal::{Fate, LostReason, Ticket};
@@ -36,6 +36,8 @@ pub(super) struct Hit {
     /// The click in the window: a person's own, or the one that is repeated.
     entry: Option<Arc<Remembered>>,
     began: Instant,
+    /// Empty; where the answer's headers go.
+    headers: HeaderMap,
 }
 
 /// The future of one answer; `Unpin`, without a heap allocation of its own.
@@ -76,6 +78,7 @@ impl Hit {
             fallback: (shared, link.place(shared)),
             entry,
             began,
+            headers: HeaderMap::new(),
         }
     }
 
@@ -97,8 +100,9 @@ impl Hit {
 
     fn answer(self) -> Answer {
         self.worker.meters.hit(self.class, Some(self.rung));
-        self.worker.meters.redirect_seconds.record(self.began.elapsed().as_secs_f64());
-        answer::found(self.place, self.cookie)
+        let waited = self.worker.commits.waited(self.began);
+        self.worker.meters.redirect_seconds.record(waited.as_secs_f64());
+        answer::found(self.headers, self.place, self.cookie)
     }
 
     /// A click without a record gets the shared link. A lost repeat keeps the link of its click, which is on disk.
@@ -129,6 +133,15 @@ fn count_loss(worker: &Worker, class: Class, entry: Option<&Arc<Remembered>>, re
 impl Answering {
     pub(super) fn ready(answer: Answer) -> Self {
         Self(State::Ready(Some(answer)))
+    }
+
+    /// Puts the headers of an answer that is still to come into memory that is there already.
+    pub(super) fn over(mut self, mut headers: HeaderMap) -> Self {
+        if let State::Waiting(Waiting { hit: Some(hit), .. }) = &mut self.0 {
+            headers.clear();
+            hit.headers = headers;
+        }
+        self
     }
 }
 

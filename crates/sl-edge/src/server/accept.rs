@@ -37,6 +37,8 @@ pub(super) struct Lane {
     pub(super) drain_budget: Duration,
 }
 
+/// Tasks that run before the sockets are looked at again: what is there is answered before more is fetched.
+const TASKS_PER_LOOK: u32 = 128;
 /// After a failed accept: without a pause, a process out of file descriptors would spin.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Refused connections that are told so, per thread. Past it they are closed without a word.
@@ -45,7 +47,10 @@ const REFUSALS: usize = 256;
 impl Lane {
     /// Serves until told to stop, then drains.
     pub(super) fn run(self) -> Result<(), EdgeError> {
-        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let runtime = Builder::new_current_thread()
+            .event_interval(TASKS_PER_LOOK)
+            .enable_all()
+            .build_local(LocalOptions::default());
         runtime.map_err(EdgeError::Thread)?.block_on(self.serve())
     }
 
@@ -54,13 +59,14 @@ impl Lane {
         let worker = Rc::new(Worker::new(Arc::clone(&self.shared), self.seed, self.number));
         spawn_local(Watch::over(Rc::clone(&worker)));
         let lane = Accepting {
-            connections: Rc::new(Connections::new(&self.config, Rc::clone(&worker), self.stop.clone())),
+            connections: Rc::new(Connections::new(&self.config, Rc::clone(&worker))),
             tasks: TaskTracker::new(),
             refusals: TaskTracker::new(),
             open: self.open,
             most: self.config.max_connections,
             worker,
         };
+        spawn_local(Rc::clone(&lane.connections.roster).look_after(self.config.header_timeout));
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -70,6 +76,7 @@ impl Lane {
             lane.take(accepted).await;
         }
         self.shared.draining.store(true, Ordering::SeqCst);
+        lane.connections.roster.stop();
         // Whoever the kernel has let in already is answered too; closing the socket would reset them.
         lane.take_the_rest(&listener).await;
         drop(listener);

@@ -1,7 +1,15 @@
 //! One connection: hyper in the middle, and around it what hyper leaves to others: the answer to a slow header, the way
 //! to close, the drain.
 
-use std::{cell::Cell, future::poll_fn, net::IpAddr, pin::Pin, rc::Rc, time::Duration};
+use std::{
+    cell::Cell,
+    future::poll_fn,
+    net::IpAddr,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -10,9 +18,8 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_util::sync::CancellationToken;
 
-use super::patience::Patience;
+use super::roster::{Roster, Seated};
 use crate::{
     click::{self, HEADER_TOO_SLOW, TOO_MANY_CONNECTIONS, Worker},
     config::EdgeConfig,
@@ -24,7 +31,7 @@ pub(super) struct Connections {
     /// ... that came in after the stop: one answer each.
     last: http1::Builder,
     worker: Rc<Worker>,
-    stop: CancellationToken,
+    pub(super) roster: Rc<Roster>,
 }
 
 /// At the stop, how long a connection that has not asked for anything yet may still do so.
@@ -37,9 +44,12 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
 impl Connections {
-    pub(super) fn new(config: &EdgeConfig, worker: Rc<Worker>, stop: CancellationToken) -> Self {
+    pub(super) fn new(config: &EdgeConfig, worker: Rc<Worker>) -> Self {
         let mut http = http1::Builder::new();
-        http.header_read_timeout(config.header_timeout)
+        // The roster does it, for all connections together.
+        http.header_read_timeout(None)
+            // An answer is one piece of memory: a plain send is the shorter way into the kernel.
+            .writev(false)
             .max_header_size(config.max_header_bytes)
             .max_buf_size(config.max_header_bytes.max(LEAST_BUFFER))
             // Without it, hyper drops the handler of a client that closes its sending side after the request. (Its
@@ -47,57 +57,81 @@ impl Connections {
             .half_close(true);
         let mut last = http.clone();
         last.keep_alive(false);
-        Self { http, last, worker, stop }
+        Self { http, last, worker, roster: Rc::default() }
     }
 
     /// Serves one connection to its end. One that came in after the stop gets one answer.
     pub(super) async fn serve(&self, stream: TcpStream, peer: IpAddr) {
-        let (worker, asked) = (&self.worker, Cell::new(false));
+        let (worker, roster, asked) = (&self.worker, &*self.roster, Cell::new(false));
+        let seat = &self.roster.sit();
         let service = service_fn(|request: Request<Incoming>| {
             asked.set(true);
-            click::respond(worker, peer, &request)
-        });
-        let stopped = self.stop.is_cancelled();
-        let mut http = if stopped { self.last.clone() } else { self.http.clone() };
-        http.timer(Patience::default());
-        let mut connection = http.serve_connection(TokioIo::new(stream), service);
-        let mut outcome = None;
-        if !stopped {
-            tokio::select! {
-                biased;
-                // First, so that an answer that becomes ready together with the stop still says that it is the last.
-                () = self.stop.cancelled() => {}
-                ended = poll_fn(|context| connection.poll_without_shutdown(context)) => outcome = Some(ended),
-            }
-            // hyper would close a connection it has read nothing from, although its first request may be in the kernel.
-            if outcome.is_none() && !asked.get() {
-                tokio::select! {
-                    ended = poll_fn(|context| connection.poll_without_shutdown(context)) => outcome = Some(ended),
-                    () = tokio::time::sleep(GRACE) => {}
+            seat.has_asked();
+            let mut answer = click::respond(worker, peer, request);
+            poll_fn(move |context| {
+                let answer = Pin::new(&mut answer).poll(context);
+                if answer.is_ready() {
+                    seat.is_answered();
                 }
-            }
-            if outcome.is_none() {
-                Pin::new(&mut connection).graceful_shutdown();
-            }
+                answer
+            })
+        });
+        let stopped = roster.is_stopped();
+        let http = if stopped { &self.last } else { &self.http };
+        let mut connection = http.serve_connection(TokioIo::new(stream), service);
+        let mut end =
+            until(seat, || !stopped && roster.is_stopped(), |cx| connection.poll_without_shutdown(cx)).await;
+        if matches!(end, End::Stopped) && !asked.get() {
+            // hyper would close a connection it has read nothing from, although its first request may be in the kernel.
+            let grace = until(seat, || false, |cx| connection.poll_without_shutdown(cx));
+            end = tokio::time::timeout(GRACE, grace).await.unwrap_or(End::Stopped);
         }
-        let outcome = match outcome {
-            Some(ended) => ended,
-            None => poll_fn(|context| connection.poll_without_shutdown(context)).await,
-        };
+        if matches!(end, End::Stopped) {
+            Pin::new(&mut connection).graceful_shutdown();
+            end = until(seat, || false, |cx| connection.poll_without_shutdown(cx)).await;
+        }
         let parts = connection.into_parts();
         let mut stream = parts.io.into_inner();
         let mut linger = false;
-        if let Err(error) = outcome {
-            linger = error.is_parse();
+        match end {
+            End::Over(Err(error)) => linger = error.is_parse(),
             // A connection that idles between requests is closed without a word; one that began a request is told.
-            if error.is_timeout() && !parts.read_buf.is_empty() {
-                self.worker.meters.slow.increment(1);
+            End::TooSlow if !parts.read_buf.is_empty() => {
+                worker.meters.slow.increment(1);
                 let _ = stream.write_all(HEADER_TOO_SLOW).await;
                 linger = true;
             }
+            _ => {}
         }
         close(stream, linger).await;
     }
+}
+
+/// Why a connection is no longer polled.
+enum End {
+    Over(hyper::Result<()>),
+    TooSlow,
+    Stopped,
+}
+
+/// Polls a connection until it is over or there is news.
+async fn until(
+    seat: &Seated,
+    stopped: impl Fn() -> bool,
+    mut connection: impl FnMut(&mut Context<'_>) -> Poll<hyper::Result<()>>,
+) -> End {
+    poll_fn(|context| {
+        // News first, so that an answer that becomes ready together with the stop still says that it is the last.
+        if seat.is_too_slow() {
+            return Poll::Ready(End::TooSlow);
+        }
+        if stopped() {
+            return Poll::Ready(End::Stopped);
+        }
+        seat.park(context);
+        connection(context).map(End::Over)
+    })
+    .await
 }
 
 /// Tells a connection that there are too many.

@@ -1,7 +1,8 @@
 //! A part of the window: keys in the order of their age, and an index into that order.
 //!
-//! A new visitor in a full window costs few accesses to memory that is far away: the order is written at its end and read
-//! at its start, one after the other; only the index, four bytes per key, is hit at random.
+//! A new visitor in a full window costs few accesses to memory that is far away: rows are written at their end and let go
+//! at their start, one after the other; only the index, four bytes per key, is hit at random. So what leaves is not looked
+//! up there: numbers of rows that are gone stay for a while, and mean nothing.
 
 use std::{collections::VecDeque, sync::Arc, sync::atomic::Ordering, time::Duration};
 
@@ -10,12 +11,24 @@ use sl_core::{click::VisitorId, time::Timestamp, visitor::Target};
 
 use super::{Inner, Remembered};
 
+/// Rows that leave together at most.
+const BATCH: usize = 16;
+/// A shard may hold one row more than its share for so many that are its share.
+const ROWS_PER_EXTRA: usize = 512;
+
 /// Keys of some visitors.
 #[derive(Default)]
 pub(super) struct Shard {
     /// Numbers of rows, by key: a keyed hash of visitor and target.
     found: HashTable<u32>,
-    /// Rows by age.
+    rows: Rows,
+    /// Keys held.
+    held: usize,
+}
+
+/// Rows by age.
+#[derive(Default)]
+struct Rows {
     rows: VecDeque<Row>,
     /// Number of the oldest row. Numbers wrap around; there are never as many rows as numbers.
     oldest: u32,
@@ -26,13 +39,14 @@ struct Row {
     /// Half of the visitor's id: with 64 bits of a keyed hash of all of it, no other visitor is ever met.
     whose: u64,
     at: Timestamp,
-    click: Arc<Remembered>,
+    /// `None` when a newer click has taken its place, or when it was lost.
+    click: Option<Arc<Remembered>>,
 }
 
 impl Shard {
     /// Keys held.
     pub(super) fn len(&self) -> usize {
-        self.found.len()
+        self.held
     }
 
     /// The click of a visitor, unless it is over.
@@ -44,9 +58,10 @@ impl Shard {
         now: Timestamp,
         span: Duration,
     ) -> Option<&Arc<Remembered>> {
-        let row = self.row(self.number(key)?)?;
+        let row = self.rows.get(self.number(key)?)?;
         let fresh = now.since(row.at) < span;
-        (fresh && row.whose == half(visitor) && row.click.target == target).then_some(&row.click)
+        let click = row.click.as_ref().filter(|_| fresh && row.whose == half(visitor));
+        click.filter(|click| click.target == target)
     }
 
     /// Remembers a click under one more key, and lets the oldest keys go.
@@ -58,64 +73,109 @@ impl Shard {
         window: &Inner,
         now: Timestamp,
     ) {
-        let number = self.oldest.wrapping_add(len(&self.rows));
-        let Self { found, rows, oldest } = self;
-        let key_of = |number: &u32| rows.get(place(*number, *oldest)).map_or(0, |row| row.key);
-        match found.entry(key, |number| key_of(number) == key, key_of) {
-            // Its row stays where it is until its age has come.
-            Entry::Occupied(mut taken) => *taken.get_mut() = number,
+        let row = Row { key, whose: half(visitor), at: entry.at, click: Some(Arc::clone(entry)) };
+        let number = self.rows.push(row);
+        self.make_room();
+        let rows = &mut self.rows;
+        let same = |number: &u32| rows.key(*number) == Some(key);
+        // Whatever is here by now is of a row that is still there.
+        match self.found.entry(key, same, |number| rows.key(*number).unwrap_or_default()) {
+            Entry::Occupied(mut taken) => {
+                let before = std::mem::replace(taken.get_mut(), number);
+                if rows.take(before).is_none() {
+                    self.held += 1;
+                }
+            }
             Entry::Vacant(free) => {
                 free.insert(number);
+                self.held += 1;
             }
         }
-        self.rows.push_back(Row { key, whose: half(visitor), at: entry.at, click: Arc::clone(entry) });
         self.let_go(window, now);
     }
 
+    /// Before a third of the index means nothing, or before it would grow: numbers of rows that are gone leave it.
+    fn make_room(&mut self) {
+        let (known, rows) = (self.found.len(), self.rows.rows.len());
+        if known > rows + rows / 2 || known == self.found.capacity() {
+            self.found.retain(|number| self.rows.get(*number).is_some());
+        }
+    }
+
+    /// Lets go of what is over or too much: a few rows at once, so that the processor fetches their clicks from far away
+    /// memory together, not one after the other.
     fn let_go(&mut self, window: &Inner, now: Timestamp) {
-        while let Some(first) = self.rows.front() {
-            let over = now.since(first.at) >= window.span;
-            if !over && self.rows.len() <= window.bound {
-                return;
+        let batch = (window.bound / ROWS_PER_EXTRA).clamp(1, BATCH);
+        let much = self.rows.rows.len() >= window.bound + batch;
+        let old = self.rows.rows.get(batch - 1).is_some_and(|row| now.since(row.at) >= window.span);
+        if !much && !old {
+            return;
+        }
+        let first = self.rows.rows.iter().take(batch);
+        // Only read, so that the reads overlap; dropping a reference waits for each in turn.
+        std::hint::black_box(
+            first.filter_map(|row| row.click.as_ref()).map(Arc::strong_count).sum::<usize>(),
+        );
+        for _ in 0..batch {
+            self.let_one_go(window, now);
+        }
+        // A quiet time has passed: all that is over goes.
+        while self.rows.rows.front().is_some_and(|row| now.since(row.at) >= window.span) {
+            self.let_one_go(window, now);
+        }
+    }
+
+    fn let_one_go(&mut self, window: &Inner, now: Timestamp) {
+        let over = self.rows.rows.front().is_some_and(|row| now.since(row.at) >= window.span);
+        if self.rows.pop().is_some() {
+            self.held -= 1;
+            if !over {
+                window.evicted.fetch_add(1, Ordering::Relaxed);
             }
-            let (key, number) = (first.key, self.oldest);
-            // A newer click may have taken its place under the same key, or it was lost.
-            if let Ok(known) = self.found.find_entry(key, |known| *known == number) {
-                known.remove();
-                if !over {
-                    window.evicted.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-            self.rows.pop_front();
-            self.oldest = self.oldest.wrapping_add(1);
         }
     }
 
     /// Forgets `entry` under this key, unless a newer click has taken its place. Its row goes with its age.
     pub(super) fn forget(&mut self, key: u64, entry: &Arc<Remembered>) {
         let Some(number) = self.number(key) else { return };
-        let same = self.row(number).is_some_and(|row| Arc::ptr_eq(&row.click, entry));
-        if same && let Ok(known) = self.found.find_entry(key, |known| *known == number) {
-            known.remove();
+        let click = self.rows.get(number).and_then(|row| row.click.as_ref());
+        if click.is_some_and(|click| Arc::ptr_eq(click, entry)) && self.rows.take(number).is_some() {
+            self.held -= 1;
         }
     }
 
     fn number(&self, key: u64) -> Option<u32> {
-        self.found.find(key, |number| self.row(*number).is_some_and(|row| row.key == key)).copied()
-    }
-
-    fn row(&self, number: u32) -> Option<&Row> {
-        self.rows.get(place(number, self.oldest))
+        self.found.find(key, |number| self.rows.key(*number) == Some(key)).copied()
     }
 }
 
-/// Where a row stands.
-fn place(number: u32, oldest: u32) -> usize {
-    number.wrapping_sub(oldest) as usize
-}
+impl Rows {
+    /// Adds a row; says its number.
+    fn push(&mut self, row: Row) -> u32 {
+        let number = self.oldest.wrapping_add(u32::try_from(self.rows.len()).unwrap_or(u32::MAX));
+        self.rows.push_back(row);
+        number
+    }
 
-fn len(rows: &VecDeque<Row>) -> u32 {
-    u32::try_from(rows.len()).unwrap_or(u32::MAX)
+    /// Lets the oldest row go.
+    fn pop(&mut self) -> Option<Arc<Remembered>> {
+        self.oldest = self.oldest.wrapping_add(1);
+        self.rows.pop_front()?.click
+    }
+
+    /// The row with this number, unless it is gone.
+    fn get(&self, number: u32) -> Option<&Row> {
+        self.rows.get(number.wrapping_sub(self.oldest) as usize)
+    }
+
+    fn key(&self, number: u32) -> Option<u64> {
+        self.get(number).map(|row| row.key)
+    }
+
+    /// Takes the click out of a row.
+    fn take(&mut self, number: u32) -> Option<Arc<Remembered>> {
+        self.rows.get_mut(number.wrapping_sub(self.oldest) as usize)?.click.take()
+    }
 }
 
 #[expect(

@@ -101,6 +101,26 @@ fn the_oldest_leave_first_and_are_counted() {
 }
 
 #[test]
+fn a_window_through_which_many_pass_holds_the_last_of_them() {
+    let window = Window::new(SPAN, 100);
+    // Numbers that are nobody's cookie here.
+    for number in 10_000..15_000 {
+        visit(&window, 1, target(1, None), seen(None, number), NOON);
+        // Somebody whose earlier click is over, or was lost.
+        let lost = entry(2, target(2, None), &seen(None, number % 7), None, NOON);
+        let _ = window.meet(&seen(None, number % 7), target(2, None), NOON, || ((), Some(Arc::clone(&lost))));
+        window.withdraw(&lost);
+    }
+    let known = |number| window.find(VisitorId(number), target(1, None), NOON).is_some();
+    assert!((14_950..15_000).all(known), "the newest stay");
+    assert!(!(10_000..14_800).any(known), "the oldest left");
+    assert!(window.keys() <= 200);
+    let over = NOON.plus(SPAN);
+    visit(&window, 3, target(3, None), seen(None, 1), over);
+    assert_eq!(window.keys(), 2, "what is over leaves");
+}
+
+#[test]
 fn what_is_over_leaves_without_being_counted() {
     let window = Window::new(SPAN, 100);
     visit(&window, 1, target(1, None), seen(None, 1), NOON);

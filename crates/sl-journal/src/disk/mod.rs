@@ -80,6 +80,9 @@ pub trait DiskFile: Send + Sync + 'static {
     /// What the operating system says.
     fn len(&self) -> io::Result<u64>;
 
+    /// Nobody will read it soon: memory that caches what is synced may serve others. Only a hint.
+    fn forget_cached(&self) {}
+
     /// Whether it has none.
     ///
     /// # Errors

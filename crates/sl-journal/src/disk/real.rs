@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{Advice, FlockOperation, fadvise, flock};
 
 use super::{Disk, DiskFile};
 
@@ -97,5 +97,10 @@ impl DiskFile for RealFile {
 
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+
+    fn forget_cached(&self) {
+        // Only a hint: a system that does not take it keeps the pages until it needs them.
+        let _ = fadvise(&self.0, 0, None, Advice::DontNeed);
     }
 }

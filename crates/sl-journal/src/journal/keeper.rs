@@ -12,6 +12,7 @@ const ROUNDS_OFF: u32 = 10;
 pub(super) fn run(shared: &Arc<Shared>) {
     let mut off = 0_u32;
     loop {
+        tidy(shared);
         if off == 0 {
             if let Err(error) = make_spare(shared) {
                 tracing::warn!(%error, "no journal segment can be prepared ahead");
@@ -20,7 +21,6 @@ pub(super) fn run(shared: &Arc<Shared>) {
         } else {
             off -= 1;
         }
-        tidy(shared);
         if !shared.keeper.wait(deadline(ROUND)) {
             return;
         }
@@ -31,6 +31,13 @@ pub(super) fn run(shared: &Arc<Shared>) {
 pub(super) fn tidy(shared: &Shared) {
     let gone = shared.shelf.lock().take_expired(shared.clock.now(), shared.config.retention);
     shared.remove(&gone);
+    // Pages of finished segments would push more useful ones out of memory; they do as the next spare's.
+    let passed = shared.shelf.lock().newly_passed();
+    for segment in passed {
+        if let Ok(file) = shared.disk.open(&segment.name, false) {
+            file.forget_cached();
+        }
+    }
     if let Err(error) = consumers::store(shared) {
         tracing::warn!(%error, "positions of the journal's consumers can't be stored; they only keep segments longer");
     }

@@ -140,6 +140,7 @@ impl Opener {
             }
             return Err(error);
         }
+        segment.will_be_cached();
         self.shared.shelf.lock().segments.push_back(Arc::clone(&segment));
         self.shared.keeper.ring();
         let capacity = self.shared.config.segment_bytes;

@@ -31,9 +31,8 @@ pub(super) enum Urgency {
     Held,
 }
 
-/// Held records that are company enough: writing them while more requests are parsed keeps disk and processor busy at
-/// the same time.
-const ENOUGH: u64 = 32;
+/// Held records that are company enough, whatever their holder has in mind.
+const ENOUGH: u64 = 512;
 
 /// Bounded by bytes. Callers hold its lock for one copy of a record; the writer takes everything at once and leaves an
 /// empty buffer behind.

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -24,6 +24,8 @@ pub(crate) struct Segment {
     length: AtomicU64,
     /// Bytes it takes on disk.
     size: AtomicU64,
+    /// Memory caches it, because this process wrote it.
+    cached: AtomicBool,
 }
 
 impl Segment {
@@ -35,6 +37,7 @@ impl Segment {
             end: AtomicU64::new(end),
             length: AtomicU64::new(length),
             size: AtomicU64::new(size),
+            cached: AtomicBool::new(false),
         }
     }
 
@@ -50,6 +53,11 @@ impl Segment {
     pub(super) fn grow(&self, length: u64, end: u64) {
         self.length.store(length, SeqCst);
         self.end.store(end, SeqCst);
+    }
+
+    /// It is about to be written.
+    pub(super) fn will_be_cached(&self) {
+        self.cached.store(true, SeqCst);
     }
 
     pub(super) fn resize(&self, size: u64) {
@@ -115,6 +123,13 @@ impl Shelf {
             gone.extend(self.segments.pop_front());
         }
         gone
+    }
+
+    /// Finished segments that everybody has passed since the last call: until a restart nobody reads them.
+    pub(super) fn newly_passed(&self) -> Vec<Arc<Segment>> {
+        let finished = self.segments.len().saturating_sub(1);
+        let passed = self.segments.iter().take(finished).filter(|segment| self.is_passed(segment));
+        passed.filter(|segment| segment.cached.swap(false, SeqCst)).map(Arc::clone).collect()
     }
 
     /// Takes the oldest segment off if everybody has passed it, however young it is.

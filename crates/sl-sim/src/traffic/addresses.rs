@@ -24,7 +24,7 @@ const V6_EVERY: u64 = 12;
 pub(super) fn of(device: u64) -> IpAddr {
     if device % V6_EVERY == V6_EVERY - 1 {
         // A /64 of its own in a German network.
-        let prefix = 0x2003_00c0_0000_0000_u128 | u128::from(device / V6_EVERY & 0xffff_ffff);
+        let prefix = 0x2003_00c0_0000_0000_u128 | u128::from((device / V6_EVERY) & 0xffff_ffff);
         return Ipv6Addr::from((prefix << 64) | 0x1c5e_21ff_fe3a_0b17).into();
     }
     let network = NETWORKS.iter().cycle().nth(usize::try_from(device % 11).unwrap_or_default());

@@ -11,12 +11,17 @@
 
 mod figures;
 mod reckon;
+#[cfg(test)]
+mod tests;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use serde::Serialize;
-use sl_core::time::Timestamp;
+use sl_core::{ids::SmartLinkId, time::Timestamp};
 
 use super::Target;
 pub use figures::{
@@ -71,8 +76,6 @@ pub struct Subscriber {
     pub fan: u64,
     /// Creator account.
     pub account: String,
-    /// The device it was made on.
-    pub device: u64,
     /// The address it was made at.
     pub location: String,
     /// When, by the platform: whole seconds.
@@ -214,6 +217,14 @@ impl Book {
             Trouble::Offer => &mut troubles.offer,
             Trouble::Unknown => &mut troubles.unknown,
         } += 1;
+    }
+
+    /// The Smart Link that each payment belongs to, by the platform's id of the payment: where a sum differs, this tells
+    /// which one it was.
+    #[must_use]
+    pub fn credits(&self) -> BTreeMap<String, SmartLinkId> {
+        let facts = self.facts.lock().clone();
+        reckon::credits(&self.targets, &facts)
     }
 
     /// What follows from everything done so far. Sorts all hits: about a second per million.

@@ -16,6 +16,8 @@ pub struct TrafficConfig {
     pub targets: Vec<Target>,
     /// Visitors per second, all kinds together.
     pub rate: f64,
+    /// After so many visitors nobody comes any more, and the run ends when the last one has left.
+    pub visitors: Option<u64>,
     /// Decides every choice.
     pub seed: u64,
     /// `edge.visitor_window`: how long the same visitor is the same click.
@@ -41,6 +43,7 @@ impl TrafficConfig {
             platform_url,
             targets,
             rate: 20.0,
+            visitors: None,
             seed: 1,
             visitor_window: Duration::from_secs(6 * 3600),
             pace: Pace::default(),
@@ -185,6 +188,9 @@ pub enum TrafficError {
     /// The HTTP client can't be made.
     #[error("the HTTP client can't be made: {0}")]
     Client(#[from] reqwest::Error),
+    /// The management API could not say which Smart Links there are.
+    #[error("the Smart Links can't be read from the management API: {0}; check its address and key")]
+    Discover(String),
     /// The histogram can't be made.
     #[error("the histogram of redirects can't be made")]
     Histogram,

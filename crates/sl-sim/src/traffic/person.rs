@@ -182,7 +182,7 @@ impl<'a> Person<'a> {
             return Err(Leaves);
         }
         match creators::subscribe(self.inner, &location, self.fan).await {
-            Ok(subscribed) if subscribed.new => self.subscribed(device, location, subscribed),
+            Ok(subscribed) if subscribed.new => self.subscribed(location, subscribed),
             // The offer was somebody else's, or is over.
             Ok(_) | Err(NotDone::Refused) => self.inner.book.trouble(Trouble::Offer),
             Err(NotDone::Unknown) => self.inner.book.trouble(Trouble::Unknown),
@@ -190,12 +190,10 @@ impl<'a> Person<'a> {
         if self.account.is_some() { Ok(()) } else { Err(Leaves) }
     }
 
-    fn subscribed(&mut self, device: usize, location: String, subscribed: creators::Subscribed) {
-        let Some(who) = self.devices.get(device) else { return };
+    fn subscribed(&mut self, location: String, subscribed: creators::Subscribed) {
         self.inner.book.subscribed(Subscriber {
             fan: self.fan,
             account: subscribed.account.clone(),
-            device: who.number,
             location,
             at: subscribed.subscribed_at,
         });

@@ -3,8 +3,12 @@
 #[cfg(test)]
 mod ads;
 #[cfg(test)]
+mod edge;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod platform;
+#[cfg(test)]
+mod traffic;
 #[cfg(test)]
 mod webhooks;

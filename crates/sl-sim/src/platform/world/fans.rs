@@ -64,6 +64,13 @@ pub(crate) struct Spend {
     #[serde(rename = "type")]
     pub(crate) kind: String,
     pub(crate) amount_cents: i64,
+    /// A renewal is told as `subscriptions.renewed` too.
+    #[serde(default = "yes")]
+    pub(crate) announced: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What came of a payment.
@@ -155,6 +162,8 @@ impl World {
         let mut happened = vec![Happened::Paid { event, fan: fan.clone(), transaction }];
         if spend.kind == "recurring_subscription" {
             account.renew(spend.fan, price, at);
+        }
+        if spend.kind == "recurring_subscription" && spend.announced {
             happened.push(Happened::Subscribed { event: told, fan, at, price, kind: Joined::Renewed });
         }
         Ok((said, happened))

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use sl_core::time::Timestamp;
+use sl_core::{ids::SmartLinkId, time::Timestamp};
 
 use super::{
     super::Target,
@@ -15,6 +15,14 @@ use super::{
 
 /// Broken promises that are spelt out; the rest is only counted.
 const SPELT_OUT: usize = 20;
+
+/// The Smart Link of every payment that has one.
+pub(super) fn credits(targets: &[Target], facts: &Facts) -> BTreeMap<String, SmartLinkId> {
+    let mut reckoning = Reckoning::new(targets, facts);
+    reckoning.fans();
+    let credits = reckoning.credits.into_iter();
+    credits.filter_map(|(payment, target)| Some((payment.to_owned(), targets.get(target)?.id))).collect()
+}
 
 pub(super) fn figures(targets: &[Target], visitor_window: Duration, facts: &Facts) -> Figures {
     let mut reckoning = Reckoning::new(targets, facts);
@@ -39,9 +47,15 @@ struct Reckoning<'a> {
     hits: Vec<&'a Hit>,
     /// Hits of a device, by time.
     by_device: HashMap<u64, Vec<&'a Hit>>,
+    /// Hits that were sent to an address, by time.
+    by_location: HashMap<&'a str, Vec<&'a Hit>>,
+    /// The Smart Link of each shared address.
+    overflow: HashMap<&'a str, usize>,
     links: Vec<LinkFigures>,
     /// Fans that subscribed, per link.
     fans: Vec<BTreeSet<u64>>,
+    /// Which target a payment was credited to.
+    credits: Vec<(&'a str, usize)>,
     figures: Figures,
 }
 
@@ -59,16 +73,26 @@ impl<'a> Reckoning<'a> {
         let mut hits: Vec<&Hit> = facts.hits.iter().collect();
         hits.sort_by_key(|hit| hit.at);
         let mut by_device: HashMap<u64, Vec<&Hit>> = HashMap::new();
+        let mut by_location: HashMap<&str, Vec<&Hit>> = HashMap::new();
         for hit in &hits {
             by_device.entry(hit.device).or_default().push(hit);
+            by_location.entry(&hit.location).or_default().push(hit);
         }
+        let shared = targets.iter().zip(&facts.shared).enumerate();
+        let overflow = shared.flat_map(|(index, (target, shared))| {
+            let not_profile = shared.iter().filter(|location| !is_profile(target, location));
+            not_profile.map(move |location| (location.as_str(), index))
+        });
         Self {
             targets,
             facts,
             hits,
             by_device,
+            by_location,
+            overflow: overflow.collect(),
             links: vec![LinkFigures::default(); targets.len()],
             fans: vec![BTreeSet::new(); targets.len()],
+            credits: Vec::new(),
             figures: Figures { troubles: facts.troubles, ..Figures::default() },
         }
     }
@@ -150,7 +174,7 @@ impl<'a> Reckoning<'a> {
 
     /// What a subscriber belongs to, in order of time; empty: to nobody.
     fn bindings(&mut self, subscriber: &Subscriber) -> Vec<Binding<'a>> {
-        if let Some(target) = self.overflow_of(&subscriber.location) {
+        if let Some(target) = self.overflow.get(subscriber.location.as_str()).copied() {
             return vec![Binding { from: subscriber.at, target, ecid: None, by_click: false }];
         }
         let Some(holder) = self.holder(subscriber) else { return Vec::new() };
@@ -161,19 +185,18 @@ impl<'a> Reckoning<'a> {
         };
         let hits: Vec<&Hit> =
             self.by_device.get(&holder.device).into_iter().flatten().copied().filter(known).collect();
-        let mut close = 0;
-        let inside = |hit: &&&Hit| {
-            let age = subscriber.at.seconds() - hit.at.seconds();
+        let age_and_window = |hit: &&Hit| {
             let window = i64::try_from(self.window(hit.target).as_secs()).unwrap_or(i64::MAX);
+            (subscriber.at.seconds() - hit.at.seconds(), window)
+        };
+        let inside = |hit: &&&Hit| {
+            let (age, window) = age_and_window(hit);
             (0..=window).contains(&age)
         };
-        for hit in &hits {
-            let age = subscriber.at.seconds() - hit.at.seconds();
-            let window = i64::try_from(self.window(hit.target).as_secs()).unwrap_or(i64::MAX);
-            close += u64::from(age.abs() <= 1 || (age - window).abs() <= 1);
-        }
+        let close = hits.iter().map(age_and_window);
+        let close = close.filter(|(age, window)| age.abs() <= 1 || (age - window).abs() <= 1).count();
         let credited = hits.iter().filter(inside).max_by_key(|hit| hit.at).copied();
-        self.figures.close_calls += close;
+        self.figures.close_calls += close as u64;
         let Some(credited) = credited else { return Vec::new() };
         let mut bindings = vec![bind(credited)];
         for hit in hits.iter().filter(|hit| hit.at.seconds() > subscriber.at.seconds()) {
@@ -185,32 +208,17 @@ impl<'a> Reckoning<'a> {
         bindings
     }
 
-    /// The hit through which the address of a subscription was handed out: the newest at its time.
+    /// The hit through which the address of a subscription was handed out: the newest at its time. A late subscriber's
+    /// link may have been handed to somebody else since.
     fn holder(&self, subscriber: &Subscriber) -> Option<&'a Hit> {
-        let of_account = |hit: &&&Hit| {
+        let given = self.by_location.get(subscriber.location.as_str()).into_iter().flatten();
+        let given = given.filter(|hit| {
             let target = self.targets.get(hit.target);
             target.is_some_and(|target| {
                 target.account == subscriber.account && !is_profile(target, &hit.location)
             })
-        };
-        let mut given: Vec<&&Hit> = match self.by_device.get(&subscriber.device) {
-            Some(own) => own.iter().collect(),
-            None => Vec::new(),
-        };
-        // A late subscriber's link may have been handed to somebody else since.
-        if self.is_shared_out(&subscriber.location) {
-            given = self.hits.iter().collect();
-        }
-        let given = given.into_iter().filter(|hit| hit.location == subscriber.location);
-        let given = given.filter(of_account).filter(|hit| hit.at.seconds() <= subscriber.at.seconds());
-        given.max_by_key(|hit| hit.at).copied()
-    }
-
-    /// More than one device was sent to an address of its own.
-    fn is_shared_out(&self, location: &str) -> bool {
-        let mut devices = self.hits.iter().filter(|hit| hit.location == location).map(|hit| hit.device);
-        let first = devices.next();
-        devices.any(|device| Some(device) != first)
+        });
+        given.filter(|hit| hit.at.seconds() <= subscriber.at.seconds()).max_by_key(|hit| hit.at).copied()
     }
 
     fn subscriber(&mut self, subscriber: &Subscriber, binding: Binding<'_>) {
@@ -224,17 +232,21 @@ impl<'a> Reckoning<'a> {
         });
     }
 
-    fn payments(&mut self, bindings: &[Binding<'a>], payments: &[&Payment]) {
+    fn payments(&mut self, bindings: &[Binding<'a>], payments: &[&'a Payment]) {
         let mut payments = payments.to_vec();
         payments.sort_by_key(|payment| payment.at);
         let mut bought = false;
         for payment in payments {
             let Some(binding) = self.in_force(bindings, payment.at) else { continue };
+            self.credits.push((&payment.transaction, binding.target));
             if !payment.is_back {
                 self.figures.revenue_cents.expected += payment.gross_cents;
             }
-            let renewal = payment.kind == "recurring_subscription";
-            let purchase = payment.kind != "new_subscription" && !(renewal && !bought);
+            let purchase = match payment.kind.as_str() {
+                "new_subscription" => false,
+                "recurring_subscription" => bought,
+                _ => true,
+            };
             let first = purchase && !bought;
             bought |= purchase;
             self.event(binding, |link, pixel| {
@@ -294,17 +306,9 @@ impl<'a> Reckoning<'a> {
     fn rung(&self, target: usize, location: &str) -> Rung {
         match self.targets.get(target) {
             Some(target) if is_profile(target, location) => Rung::Profile,
-            _ if self.overflow_of(location).is_some() => Rung::Overflow,
+            _ if self.overflow.contains_key(location) => Rung::Overflow,
             _ => Rung::Own,
         }
-    }
-
-    /// The Smart Link whose shared address it is.
-    fn overflow_of(&self, location: &str) -> Option<usize> {
-        let targets = self.targets.iter().zip(&self.facts.shared).enumerate();
-        let mut found = targets
-            .filter(|(_, (target, shared))| shared.contains(location) && !is_profile(target, location));
-        found.next().map(|(index, _)| index)
     }
 
     fn window(&self, target: usize) -> Duration {
