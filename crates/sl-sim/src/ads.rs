@@ -15,17 +15,19 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::response::Response;
 use parking_lot::Mutex;
+use rand::RngExt;
 use sl_core::time::Clock;
 
 pub use ledger::{AdsState, Event, ReceiverState};
 pub use meta::MetaRules;
 
 use crate::{
+    chance::dice,
     knobs::Knobs,
     server::{Server, Whole},
 };
 use ledger::Ledger;
-use receiver::{Answer, Receiver, Trouble};
+use receiver::{Answer, Receiver, Sighted, Trouble};
 
 /// What [`AdsSim::bind`] wants to know.
 #[derive(Clone)]
@@ -36,13 +38,27 @@ pub struct AdsConfig {
     pub clock: Arc<dyn Clock>,
     /// Whom Meta's receiver believes.
     pub meta: MetaRules,
+    /// Decides which requests fail.
+    pub seed: u64,
+    /// How unruly they are.
+    pub faults: AdsFaults,
+}
+
+/// How ad platforms misbehave. Shares are per attempt of an event, 0.0 to 1.0.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct AdsFaults {
+    /// Answered 503 without being looked at.
+    pub failing: f64,
+    /// Taken, but answered 502: the sender tries again, and the event counts once.
+    pub unanswered: f64,
 }
 
 impl AdsConfig {
-    /// On any port of this machine; every pixel and token is known.
+    /// On any port of this machine; every pixel and token is known, and nothing fails by itself.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), clock, meta: MetaRules::default() }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { listen, clock, meta: MetaRules::default(), seed: 1, faults: AdsFaults::default() }
     }
 }
 
@@ -60,6 +76,8 @@ pub struct AdsSim {
 pub(crate) struct Shared {
     receivers: Vec<Box<dyn Receiver>>,
     clock: Arc<dyn Clock>,
+    seed: u64,
+    faults: AdsFaults,
     knobs: Mutex<Knobs>,
     ledger: Mutex<Ledger>,
 }
@@ -81,6 +99,8 @@ impl AdsSim {
         let shared = Arc::new(Shared {
             receivers: receivers(&config),
             clock: Arc::clone(&config.clock),
+            seed: config.seed,
+            faults: config.faults,
             knobs: Mutex::new(Knobs::default()),
             ledger: Mutex::new(Ledger::default()),
         });
@@ -136,7 +156,8 @@ async fn answer(shared: Arc<Shared>, request: Whole) -> Response {
     };
     sleep(latency).await;
     let sighted = receiver.sight(&request);
-    let answer = match trouble {
+    let (fails, is_lost) = fate(&shared, name, &sighted);
+    let answer = match trouble.or(fails.then_some(Trouble::Failed(503))) {
         Some(trouble) => {
             shared.ledger.lock().turned_away(name, &sighted, &request);
             receiver.trouble(trouble)
@@ -144,12 +165,21 @@ async fn answer(shared: Arc<Shared>, request: Whole) -> Response {
         None => {
             let judged = receiver.judge(&request, now);
             shared.ledger.lock().judged(receiver.as_ref(), &sighted, &judged, &request, now);
-            judged.answer
+            if judged.accepted && is_lost { receiver.trouble(Trouble::Failed(502)) } else { judged.answer }
         }
     };
     sleep(stall.unwrap_or_default()).await;
     shared.ledger.lock().answered(name, answer.status);
     answer.send()
+}
+
+/// What the seed has in store for this attempt of an event: to fail, or to go unanswered.
+fn fate(shared: &Shared, receiver: &str, events: &[Sighted]) -> (bool, bool) {
+    let Some(event) = events.first() else { return (false, false) };
+    let attempts = shared.ledger.lock().attempts(receiver, event).to_string();
+    let mut dice = dice(shared.seed, &[receiver, &event.key, &attempts]);
+    let fails = dice.random_bool(shared.faults.failing);
+    (fails, dice.random_bool(shared.faults.unanswered))
 }
 
 async fn sleep(time: Duration) {

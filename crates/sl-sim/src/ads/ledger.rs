@@ -118,6 +118,12 @@ impl Ledger {
         }
     }
 
+    /// Attempts of an event so far.
+    pub(super) fn attempts(&self, receiver: &str, event: &Sighted) -> u32 {
+        let known = self.receivers.get(receiver).and_then(|book| book.events.get(&event.key));
+        known.map_or(0, |event| event.attempts)
+    }
+
     pub(super) fn answered(&mut self, receiver: &'static str, status: u16) {
         let book = self.receivers.entry(receiver).or_default();
         book.state.requests += 1;

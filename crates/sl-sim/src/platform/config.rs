@@ -75,9 +75,14 @@ impl AccountSetup {
     }
 }
 
-/// How webhooks misbehave. Shares are per event, 0.0 to 1.0.
+/// How the platform misbehaves. Shares are per call or event, 0.0 to 1.0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Faults {
+    /// API calls that are answered 500 without being done.
+    pub failing: f64,
+    /// Creations that are done, but answered 504.
+    pub unanswered: f64,
+    // The rest is about webhooks.
     /// Sent a second time, with the same idempotency key, though the first was taken.
     pub duplicated: f64,
     /// Held back for up to [`Faults::longest_delay`], so that later events overtake it.
@@ -101,6 +106,8 @@ impl Faults {
     #[must_use]
     pub fn none() -> Self {
         Self {
+            failing: 0.0,
+            unanswered: 0.0,
             duplicated: 0.0,
             delayed: 0.0,
             longest_delay: Duration::ZERO,
@@ -116,6 +123,8 @@ impl Faults {
     #[must_use]
     pub fn usual() -> Self {
         Self {
+            failing: 0.005,
+            unanswered: 0.01,
             duplicated: 0.05,
             delayed: 0.2,
             longest_delay: Duration::from_millis(1500),

@@ -2,13 +2,15 @@
 
 use axum::response::Response;
 
+use rand::RngExt;
+
 use super::{
     Shared, calls,
     hooks::Login,
     reply::{Around, Reply, refused},
     routes::{self, Endpoint},
 };
-use crate::{knobs::Rate, server::Whole};
+use crate::{chance::dice, knobs::Rate, server::Whole};
 
 pub(super) async fn pass(shared: &Shared, request: &Whole, path: &[&str]) -> Response {
     let now = shared.now();
@@ -21,7 +23,11 @@ pub(super) async fn pass(shared: &Shared, request: &Whole, path: &[&str]) -> Res
     }
     let rate = rate(shared, free);
     let around = Around { rate, free, address: address(request) };
-    let reply = answer(shared, request, path, found, rate);
+    let chance = Chance::draw(shared, endpoint);
+    let reply = match answer(shared, request, path, found, rate, chance.fails) {
+        done if done.is_done() && chance.is_lost => refused(504, "The upstream did not answer in time."),
+        reply => reply,
+    };
     let response = reply.send(&around);
     shared.meters.lock().count(endpoint, response.status().as_u16(), now.seconds());
     let stall = shared.knobs.lock().take_stall(endpoint);
@@ -30,6 +36,22 @@ pub(super) async fn pass(shared: &Shared, request: &Whole, path: &[&str]) -> Res
         tokio::time::sleep(held).await;
     }
     response
+}
+
+/// What the seed has in store for a call: the n-th one of an endpoint has the same fate in every run.
+struct Chance {
+    fails: bool,
+    is_lost: bool,
+}
+
+impl Chance {
+    fn draw(shared: &Shared, endpoint: &str) -> Self {
+        let faults = &shared.config.faults;
+        let nth = shared.meters.lock().nth(endpoint);
+        let mut dice = dice(shared.config.seed, &["call", endpoint, &nth.to_string()]);
+        let fails = dice.random_bool(faults.failing);
+        Self { fails, is_lost: endpoint.starts_with("create_") && dice.random_bool(faults.unanswered) }
+    }
 }
 
 fn rate(shared: &Shared, free: bool) -> Rate {
@@ -47,6 +69,7 @@ fn answer(
     path: &[&str],
     found: Option<(&str, Endpoint<'_>)>,
     rate: Rate,
+    fails: bool,
 ) -> Reply {
     let want = format!("Bearer {}", shared.config.api_key.expose());
     if request.header("authorization") != want {
@@ -63,6 +86,9 @@ fn answer(
     }
     if let Some(status) = shared.knobs.lock().take_failure(endpoint.name()) {
         return refused(status, "Failed on demand.");
+    }
+    if fails {
+        return refused(500, "Something went wrong.");
     }
     let mut world = shared.world.lock();
     if !account.is_empty() {

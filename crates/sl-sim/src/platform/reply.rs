@@ -49,6 +49,11 @@ pub(super) struct Around {
 }
 
 impl Reply {
+    /// The call was carried out.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Self::Data(_) | Self::Page(..) | Self::Bare(_))
+    }
+
     /// Puts it on the wire.
     pub(super) fn send(self, around: &Around) -> Response {
         let (status, body) = match self {

@@ -14,11 +14,19 @@ pub(super) struct Meters {
     pub(super) answers: BTreeMap<String, BTreeMap<u16, u64>>,
     /// Most requests in one minute of the clock, and that minute's so far.
     pub(super) busiest_minute: u64,
+    calls: BTreeMap<String, u64>,
     minute: i64,
     in_minute: u64,
 }
 
 impl Meters {
+    /// Number of this call among those of its endpoint, from 1.
+    pub(super) fn nth(&mut self, endpoint: &str) -> u64 {
+        let calls = self.calls.entry(endpoint.to_owned()).or_default();
+        *calls += 1;
+        *calls
+    }
+
     pub(super) fn count(&mut self, endpoint: &str, status: u16, second: i64) {
         let statuses = self.answers.entry(endpoint.to_owned()).or_default();
         *statuses.entry(status).or_default() += 1;

@@ -79,7 +79,8 @@ fn enqueue(shared: &Shared, event: bodies::Event, later: Duration) {
         |sort: Sort, body: bytes::Bytes, key: &str| Item { key: key.to_owned(), body, sort, attempts: 0 };
     let outbox = &shared.outbox;
     if twice {
-        outbox.push(item(Sort::Copy, event.body.clone(), &event.key), due + delay(), None);
+        // The copy keeps to the order of statuses too: it may well be the first to arrive.
+        outbox.push(item(Sort::Copy, event.body.clone(), &event.key), due + delay(), follows.clone());
     }
     if forged {
         outbox.push(item(Sort::Forged, event.body.clone(), &event.key), due, None);

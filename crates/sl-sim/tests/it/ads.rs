@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use sl_core::time::ManualClock;
-use sl_sim::ads::{AdsConfig, AdsSim, MetaRules};
+use sl_sim::ads::{AdsConfig, AdsFaults, AdsSim, MetaRules};
 
 use crate::people::{NOW, http};
 
@@ -209,6 +209,25 @@ async fn bytes_are_compared_over_every_attempt_failed_ones_included() {
     let seen = stage.ads.events("meta", "01K1").remove(0);
     assert_eq!((seen.attempts, seen.different, seen.versions.len()), (3, 2, 2));
     assert_eq!(stage.ads.state().receivers["meta"].changed, 1);
+}
+
+#[tokio::test]
+async fn attempts_fail_by_the_seed_and_an_unanswered_one_was_taken() {
+    let config = AdsConfig {
+        faults: AdsFaults { failing: 0.4, unanswered: 0.4 },
+        ..AdsConfig::new(Arc::new(ManualClock::at(NOW)))
+    };
+    let ads = AdsSim::bind(config).await.unwrap();
+    let http = http();
+    for number in 0..20 {
+        let url = format!("{}/in?event_id={number}", ads.url());
+        // Somebody who tries until it is taken.
+        while !http.get(&url).send().await.unwrap().status().is_success() {}
+    }
+    let state = ads.state().receivers["postback"].clone();
+    assert_eq!((state.distinct, state.changed), (20, 0));
+    assert!(state.turned_away > 0 && state.accepted > 20, "{state:?}");
+    assert_eq!(state.answers.values().sum::<u64>(), state.accepted + state.turned_away);
 }
 
 #[tokio::test]

@@ -234,6 +234,20 @@ async fn failures_come_on_demand_and_a_reconnecting_account_answers_503() {
 }
 
 #[tokio::test]
+async fn calls_fail_by_the_seed_and_an_unanswered_creation_is_there() {
+    let stage = Stage::new(Faults { failing: 0.3, unanswered: 0.3, ..Faults::none() }).await;
+    let mut answers = std::collections::BTreeMap::new();
+    for number in 0..40 {
+        let (status, _) = stage.post("tracking-links", json!({"name": format!("link {number}")})).await;
+        *answers.entry(status.as_u16()).or_insert(0) += 1;
+    }
+    let made = stage.platform.state().accounts[ACCOUNT].tracking_links;
+    assert_eq!(made, answers[&200] + answers[&504], "{answers:?}");
+    assert_eq!(answers.values().sum::<usize>(), 40);
+    assert!(answers[&500] > 0);
+}
+
+#[tokio::test]
 async fn a_create_that_times_out_has_succeeded_all_the_same() {
     let stage = Stage::new(Faults::none()).await;
     stage.sim("stall", json!({"ms": 60_000, "count": 1, "only": "create"})).await;

@@ -203,7 +203,8 @@ async fn settings_that_cannot_be_are_refused_by_name() {
 #[tokio::test]
 async fn the_book_and_the_state_machine_agree_to_the_cent() {
     // 50 ms are little more than a second here: less than any margin.
-    let faults = Faults { longest_delay: Duration::from_millis(50), ..Faults::usual() };
+    let longest_delay = Duration::from_millis(50);
+    let faults = Faults { longest_delay, failing: 0.0, unanswered: 0.0, ..Faults::usual() };
     let stage = stage(900, 9, faults).await;
     let ear = listen(&stage).await;
     let url = format!("http://{}/webhooks", ear.addr()).parse().unwrap();
