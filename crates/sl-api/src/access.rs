@@ -1,6 +1,9 @@
 //! Who asks, and may they (contract A.1, F; decisions 13).
 
+use std::time::Duration;
+
 use axum::{
+    body::{Body, Bytes},
     extract::{FromRequestParts, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -72,6 +75,18 @@ pub(crate) async fn guard(
     }
 }
 
+/// Longest time for a body: whoever sends it more slowly keeps a connection that others need.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// A whole body, at most `limit` bytes.
+pub(crate) async fn whole(body: Body, limit: usize) -> Result<Bytes> {
+    match tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, limit)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => Err(ApiError::TooLarge(limit)),
+        Err(_) => Err(ApiError::TooSlow),
+    }
+}
+
 /// A test event waits for an ad platform and changes nothing here.
 const SENDS_FIRST: &str = "/test-event";
 
@@ -79,8 +94,9 @@ const SENDS_FIRST: &str = "/test-event";
 /// waiting.
 async fn run_alone(app: &App, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, BODY_LIMIT).await else {
-        return ApiError::TooLarge(BODY_LIMIT).into_response();
+    let body = match whole(body, BODY_LIMIT).await {
+        Ok(body) => body,
+        Err(error) => return error.into_response(),
     };
     let _alone = app.writes.lock().await;
     next.run(Request::from_parts(parts, body.into())).await

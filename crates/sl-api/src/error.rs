@@ -20,12 +20,16 @@ pub(crate) enum ApiError {
     BadRequest(String),
     /// 401.
     Unauthorized,
+    /// 401 of a webhook.
+    BadSignature,
     /// 403: the key lacks this permission.
     Forbidden(&'static str),
     /// 404: nothing of this name under this path, or another team's.
     NotFound(&'static str),
     /// 405.
     WrongMethod,
+    /// 408: the body did not come in time.
+    TooSlow,
     /// 413: larger than so many bytes.
     TooLarge(usize),
     /// 422.
@@ -55,7 +59,8 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized | Self::BadSignature => StatusCode::UNAUTHORIZED,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
@@ -72,6 +77,10 @@ impl ApiError {
             Self::Unauthorized => "A valid API key is needed: send `Authorization: Bearer slk_…`; \
                                    make one with `smartlinks keys create --name NAME`."
                 .to_owned(),
+            Self::BadSignature => "The `Signature` header is missing or was not made of this body with one of \
+                                   platform.webhook_secrets; compare them with the webhook's secret."
+                .to_owned(),
+            Self::TooSlow => "The body did not come in time; send it again.".to_owned(),
             Self::Forbidden(permission) => format!(
                 "This API key lacks the permission `{permission}`; use a key that has it or make one with \
                  `smartlinks keys create`."

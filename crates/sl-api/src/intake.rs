@@ -91,7 +91,7 @@ impl Outcome {
 
 fn refusal(error: &ApiError) -> &'static str {
     match error {
-        ApiError::Unauthorized => "bad_signature",
+        ApiError::BadSignature => "bad_signature",
         ApiError::TooLarge(_) => "too_large",
         ApiError::Unavailable(_) => "unavailable",
         _ => "failed",
@@ -99,9 +99,9 @@ fn refusal(error: &ApiError) -> &'static str {
 }
 
 async fn receive(app: &App, headers: &HeaderMap, body: Body) -> Result<(String, Outcome)> {
-    let body = axum::body::to_bytes(body, LIMIT).await.map_err(|_| ApiError::TooLarge(LIMIT))?;
+    let body = crate::access::whole(body, LIMIT).await?;
     if !is_authentic(app, headers, &body) {
-        return Err(ApiError::Unauthorized);
+        return Err(ApiError::BadSignature);
     }
     let given_key = headers.get("x-ofapi-idempotency-key").and_then(|value| value.to_str().ok());
     let Envelope { event: name, account, key, usable } = webhook::envelope(&body, given_key);

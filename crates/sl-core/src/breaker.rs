@@ -11,6 +11,8 @@ const REFUSALS: u32 = 5;
 const FAILURES: u32 = 20;
 /// ... for this long; then one probe decides.
 const REST: Duration = Duration::from_secs(5 * 60);
+/// A receiver can't put off all its deliveries longer than that.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// From this many failures in a row on, one request at a time.
 const SHAKY: u32 = 3;
 
@@ -39,7 +41,10 @@ impl Breaker {
     pub fn record(&mut self, outcome: Outcome, now: Timestamp) {
         match outcome {
             // It answered for itself: whatever it says about one event, it is alive.
-            Outcome::Delivered | Outcome::Payload => *self = Self::default(),
+            // A rest that it asked for goes on all the same.
+            Outcome::Delivered | Outcome::Payload => {
+                *self = Self { rest_until: self.rest_until.filter(|until| *until > now), ..Self::default() };
+            }
             Outcome::Auth | Outcome::Config => {
                 self.refusals += 1;
                 if self.refusals >= REFUSALS {
@@ -47,7 +52,7 @@ impl Breaker {
                 }
             }
             Outcome::Slow(hint) => {
-                let until = now.plus(hint.unwrap_or(REST).min(REST));
+                let until = now.plus(hint.unwrap_or(REST).min(LONGEST));
                 self.rest_until = Some(self.rest_until.map_or(until, |at| at.max(until)));
             }
             Outcome::Retry | Outcome::Ambiguous => {
@@ -124,7 +129,11 @@ mod tests {
 
     #[test]
     fn a_throttled_destination_rests_as_it_asks() {
-        let hint = Duration::from_secs(30);
-        assert_eq!(after([Outcome::Slow(Some(hint))]).gate(NOW, 8), Gate::RestingUntil(NOW.plus(hint)));
+        for hint in [Duration::from_secs(30), Duration::from_secs(3600)] {
+            let resting = Gate::RestingUntil(NOW.plus(hint));
+            assert_eq!(after([Outcome::Slow(Some(hint))]).gate(NOW, 8), resting);
+            // Answers to what was under way do not end it.
+            assert_eq!(after([Outcome::Slow(Some(hint)), Outcome::Delivered]).gate(NOW, 8), resting);
+        }
     }
 }

@@ -102,6 +102,12 @@ pub mod reason {
     pub const AUTH: &str = "auth";
     /// The receiver does not know the target; goes on when the destination is changed.
     pub const CONFIG: &str = "config";
+    /// The pixel has no token that can be opened; goes on when it is saved again.
+    pub const TOKEN_MISSING: &str = "token_missing";
+    /// This installation can't deliver to the platform yet; goes on when the pixel is saved again.
+    pub const PLATFORM_UNKNOWN: &str = "platform_not_supported_yet";
+    /// The destination is gone.
+    pub const DELETED: &str = "destination_deleted";
     /// The receiver refuses this event for good.
     pub const PAYLOAD: &str = "payload";
 }
@@ -109,7 +115,7 @@ pub mod reason {
 /// Whether a parked delivery goes on by itself once its destination was changed.
 #[must_use]
 pub fn waits_for_mending(reason: &str) -> bool {
-    matches!(reason, reason::AUTH | reason::CONFIG)
+    matches!(reason, reason::AUTH | reason::CONFIG | reason::TOKEN_MISSING | reason::PLATFORM_UNKNOWN)
 }
 
 /// Whether the event is past what the receiver accepts.

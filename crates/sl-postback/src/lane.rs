@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use sl_core::{
     breaker::{Breaker, Gate},
     delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
+    ids::DeliveryId,
     retry::{self, Outcome, reason},
     time::Timestamp,
 };
@@ -25,22 +26,29 @@ use crate::{
 /// Jobs read at once.
 const BATCH: usize = 64;
 
-/// A breaker per destination. A start begins with closed ones: the first answers say how things are.
+/// A breaker per destination as it was last changed. A start begins with closed ones: the first answers say how things
+/// are.
 #[derive(Default)]
-pub(crate) struct Breakers(Mutex<HashMap<Destination, Breaker>>);
+pub(crate) struct Breakers(Mutex<HashMap<Destination, (Timestamp, Breaker)>>);
 
 impl Breakers {
-    fn gate(&self, destination: Destination, now: Timestamp, width: usize) -> Gate {
-        self.0.lock().entry(destination).or_default().gate(now, width)
+    /// What may be sent to the destination in this version; a newer one begins anew.
+    fn gate(&self, destination: Destination, version: Timestamp, now: Timestamp, width: usize) -> Gate {
+        let mut all = self.0.lock();
+        let entry = all.entry(destination).or_insert_with(|| (version, Breaker::default()));
+        if entry.0 < version {
+            *entry = (version, Breaker::default());
+        }
+        entry.1.gate(now, width)
     }
 
-    fn record(&self, destination: Destination, outcome: Outcome, now: Timestamp) {
-        self.0.lock().entry(destination).or_default().record(outcome, now);
-    }
-
-    /// The destination was changed.
-    pub(crate) fn reset(&self, destination: Destination) {
-        self.0.lock().remove(&destination);
+    /// An answer to an older version says nothing about the newer one.
+    fn record(&self, destination: Destination, version: Timestamp, outcome: Outcome, now: Timestamp) {
+        if let Some((_, breaker)) =
+            self.0.lock().get_mut(&destination).filter(|(newest, _)| *newest == version)
+        {
+            breaker.record(outcome, now);
+        }
     }
 }
 
@@ -64,10 +72,14 @@ pub(crate) async fn drain(
                 continue;
             }
         };
-        match shared.breakers.gate(destination, now, shared.settings.per_destination) {
+        match shared.breakers.gate(destination, target.version(), now, shared.settings.per_destination) {
             Gate::Held(outcome) => {
                 let why = if outcome == Outcome::Auth { reason::AUTH } else { reason::CONFIG };
+                let held: Vec<_> = due.iter().map(|delivery| delivery.job.id).collect();
                 end_all(shared, due, DeliveryState::Parked, why).await?;
+                for id in held {
+                    release_if_changed(shared, &target, destination, id).await?;
+                }
             }
             Gate::RestingUntil(until) => rest(shared, due, until).await?,
             // A shaky destination gets one probe; its answer decides over the rest.
@@ -96,7 +108,8 @@ async fn send_all(
 /// One attempt of one delivery, with everything before and after it.
 async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_store::Result<()> {
     let Delivery { job, progress } = delivery;
-    if !matches!(shared.breakers.gate(job.destination, shared.clock.now(), 1), Gate::Open(_)) {
+    let version = target.version();
+    if !matches!(shared.breakers.gate(job.destination, version, shared.clock.now(), 1), Gate::Open(_)) {
         // Answers to earlier ones of this batch closed the way; the next look decides what becomes of the rest.
         return Ok(());
     }
@@ -121,11 +134,37 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
         },
     };
     let (attempt, outcome) = attempt(shared, target, request).await;
-    shared.breakers.record(job.destination, outcome, shared.clock.now());
+    shared.breakers.record(job.destination, version, outcome, shared.clock.now());
     metrics::counter!("smartlinks_deliveries_total", "destination" => target.label(), "outcome" => outcome.as_str())
         .increment(1);
     let next = retry::after(&progress, attempt.clone(), outcome, job.occurred_at, limits, (shared.chance)());
-    shared.store.outbox.record(job.id, Some(attempt), next).await
+    let held = next.reason.as_deref().is_some_and(retry::waits_for_mending);
+    shared.store.outbox.record(job.id, Some(attempt), next).await?;
+    if held { release_if_changed(shared, target, job.destination, job.id).await } else { Ok(()) }
+}
+
+/// A delivery was parked for want of a good token or target. If the destination was changed meanwhile, that was the old
+/// one's: the delivery is due again.
+async fn release_if_changed(
+    shared: &Shared,
+    target: &Target,
+    destination: Destination,
+    id: DeliveryId,
+) -> sl_store::Result<()> {
+    let catalog = &shared.store.catalog;
+    let (team, newest) = match destination {
+        Destination::Pixel(id) => catalog.pixel(id).await?.map(|pixel| (pixel.team, pixel.updated_at)),
+        Destination::Postback(id) => catalog.postback(id).await?.map(|row| (row.team, row.updated_at)),
+    }
+    .unzip();
+    let (Some(team), true) = (team, newest.is_some_and(|newest| newest > target.version())) else {
+        return Ok(());
+    };
+    if let Some(delivery) = shared.store.outbox.delivery(team, id).await? {
+        let again = delivery.progress.replayed(shared.clock.now());
+        shared.store.outbox.record(id, None, again).await?;
+    }
+    Ok(())
 }
 
 /// Sends the request once.
@@ -166,7 +205,7 @@ async fn end_all(
 async fn finish(
     shared: &Shared,
     label: &'static str,
-    id: &sl_core::ids::DeliveryId,
+    id: &DeliveryId,
     mut progress: Progress,
     state: DeliveryState,
     why: &str,

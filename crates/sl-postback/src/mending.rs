@@ -1,4 +1,4 @@
-//! A destination that was changed gets a new chance: its breaker closes, and what was parked for want of a token or
+//! A destination that was changed gets a new chance: what was parked for want of a token or
 //! target is due again (ad-platforms 14, class "auth").
 
 use std::collections::HashMap;
@@ -46,7 +46,6 @@ impl Mending {
         if self.changed.get(&destination) == Some(&changed_at) {
             return Ok(());
         }
-        shared.breakers.reset(destination);
         let mut filter = DeliveryFilter {
             state: Some(DeliveryState::Parked),
             destination: Some(destination),
@@ -59,7 +58,8 @@ impl Mending {
             filter.after = Some(last.job.id);
             for delivery in &page {
                 let held = delivery.progress.reason.as_deref().is_some_and(waits_for_mending);
-                if held && delivery.progress.updated_at < changed_at {
+                // What is parked later by an attempt that began before is seen by its lane.
+                if held && delivery.progress.updated_at <= changed_at {
                     let again = delivery.progress.replayed(shared.clock.now());
                     shared.store.outbox.record(delivery.job.id, None, again).await?;
                 }

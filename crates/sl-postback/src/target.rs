@@ -5,8 +5,9 @@ use std::sync::Arc;
 use sl_core::{
     catalog::{Pixel, Postback},
     delivery::{Destination, Job, RenderedRequest},
-    retry::{Limits, Outcome},
+    retry::{Limits, Outcome, reason},
     seal::{PIXEL_TOKEN, SealKeys, Secret},
+    time::Timestamp,
 };
 use sl_store::Store;
 
@@ -43,20 +44,28 @@ impl Target {
                 let postback = store.catalog.postback(id).await?;
                 return Ok(postback
                     .map(|row| Self::Postback(Box::new(row)))
-                    .ok_or(Unusable("destination_deleted")));
+                    .ok_or(Unusable(reason::DELETED)));
             }
             Destination::Pixel(id) => id,
         };
         let Some(pixel) = store.catalog.pixel(id).await? else {
-            return Ok(Err(Unusable("destination_deleted")));
+            return Ok(Err(Unusable(reason::DELETED)));
         };
         let Some(platform) = platforms.get(pixel.platform) else {
-            return Ok(Err(Unusable("platform_not_supported_yet")));
+            return Ok(Err(Unusable(reason::PLATFORM_UNKNOWN)));
         };
         Ok(match keys.open(PIXEL_TOKEN, &pixel.sealed_token) {
             Ok(token) => Ok(Self::Pixel { platform: Arc::clone(platform), pixel: Box::new(pixel), token }),
-            Err(_) => Err(Unusable("token_missing")),
+            Err(_) => Err(Unusable(reason::TOKEN_MISSING)),
         })
+    }
+
+    /// When it was last changed: what it refused before is tried again after.
+    pub(crate) fn version(&self) -> Timestamp {
+        match self {
+            Self::Pixel { pixel, .. } => pixel.updated_at,
+            Self::Postback(postback) => postback.updated_at,
+        }
     }
 
     /// Label of metrics.

@@ -62,6 +62,13 @@ pub(crate) async fn read(app: &App, body: &mut Body, postback: &mut Postback) ->
 
 /// What can be told before the template is filled in: scheme, userinfo, a literal private address (decisions 18).
 fn destination(app: &App, template: &str) -> std::result::Result<(), String> {
+    // A variable there would let whoever clicks choose the host (ad-platforms 6).
+    let origin_end = template.find("://").map_or(0, |at| at + 3);
+    let path = template.get(origin_end..).and_then(|rest| rest.find(['/', '?', '#']));
+    let origin = path.and_then(|at| template.get(..origin_end + at)).unwrap_or(template);
+    if origin.contains('{') {
+        return Err("must not hold a variable in its scheme, host or port.".to_owned());
+    }
     let url = url::Url::parse(template).map_err(|error| {
         format!("must be an absolute URL such as https://tracker.example/postback: {error}.")
     })?;

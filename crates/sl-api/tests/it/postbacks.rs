@@ -95,6 +95,10 @@ async fn a_destination_that_may_never_be_reached_is_refused_when_it_is_entered()
         "https://user:pw@t.example/",
         "http://127.0.0.1/x",
         "http://2130706433/x",
+        "http://{external_click_id}/x",
+        "http://t.example:{click_id}/x",
+        "https://{external_click_id}",
+        "{external_click_id}://t.example/x",
         "x".repeat(4001).as_str(),
     ] {
         let mut body = global();

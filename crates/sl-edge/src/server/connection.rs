@@ -98,8 +98,8 @@ impl Connections {
             // A connection that idles between requests is closed without a word; one that began a request is told.
             End::TooSlow if !parts.read_buf.is_empty() => {
                 worker.meters.slow.increment(1);
-                let _ = stream.write_all(HEADER_TOO_SLOW).await;
-                linger = true;
+                // Who does not read its answers has a full buffer; this one is not waited for.
+                linger = tell(&mut stream, HEADER_TOO_SLOW).await;
             }
             _ => {}
         }
@@ -136,9 +136,15 @@ async fn until(
 
 /// Tells a connection that there are too many.
 pub(super) async fn refuse(mut stream: TcpStream) {
-    if stream.write_all(TOO_MANY_CONNECTIONS).await.is_ok() {
+    if tell(&mut stream, TOO_MANY_CONNECTIONS).await {
         close(stream, true).await;
     }
+}
+
+/// Writes a last answer, if it is taken in time.
+async fn tell(stream: &mut TcpStream, answer: &[u8]) -> bool {
+    let written = tokio::time::timeout(LINGER, stream.write_all(answer)).await;
+    written.is_ok_and(|written| written.is_ok())
 }
 
 async fn close(mut stream: TcpStream, linger: bool) {

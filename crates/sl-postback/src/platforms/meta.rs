@@ -124,14 +124,13 @@ impl AdPlatform for Meta {
 /// By code, then `is_transient`, then status (ad-platforms 2.6).
 fn outcome(error: &Value, answer: &Answer) -> Outcome {
     let number = |key: &str| error.get(key).and_then(Value::as_u64);
-    if error.get("is_transient").and_then(Value::as_bool) == Some(true) {
-        return Outcome::Retry;
-    }
+    let is_transient = error.get("is_transient").and_then(Value::as_bool) == Some(true);
     match (number("code"), number("error_subcode")) {
         (Some(190 | 102 | 10 | 200..=299), _) => Outcome::Auth,
         (Some(100), Some(33)) | (Some(3 | 803 | 2635), _) => Outcome::Config,
         (Some(4 | 17 | 341 | 368 | 613 | 80_000..=80_014), _) => Outcome::Slow(regain(answer)),
         (Some(1 | 2 | 21_009), _) => Outcome::Retry,
+        _ if is_transient => Outcome::Retry,
         (Some(100 | 105 | 506), _) => Outcome::Payload,
         _ => Outcome::of_status(answer.status, answer.retry_after()),
     }

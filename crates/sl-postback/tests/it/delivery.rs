@@ -109,6 +109,30 @@ async fn a_refused_token_parks_everything_and_a_new_one_delivers_it() {
 }
 
 #[tokio::test]
+async fn nothing_stays_parked_that_was_under_way_while_the_token_was_mended() {
+    let meta = Receiver::start(|_, one: &crate::world::Received| {
+        if String::from_utf8_lossy(&one.body).contains("NEW-TOKEN") {
+            return confirmed();
+        }
+        (StatusCode::BAD_REQUEST, r#"{"error":{"code":190,"message":"bad token"}}"#).into_response()
+    })
+    .await;
+    let mut world = World::new(meta.address).await;
+    let mut ids = world.conversions(1..40, &[PIXEL]).await;
+    world.work(LOOPBACK).await;
+    world.until_state(ids[0], DeliveryState::Parked).await;
+    // More come in, before and after the change, faster than anybody looks for changes.
+    ids.extend(world.conversions(40..60, &[PIXEL]).await);
+    world.clock.advance(Duration::from_secs(1));
+    world.save_pixel("NEW-TOKEN", sl_core::time::Clock::now(&*world.clock)).await;
+    ids.extend(world.conversions(60..80, &[PIXEL]).await);
+    for id in &ids {
+        world.until_state(*id, DeliveryState::Delivered).await;
+    }
+    world.close().await;
+}
+
+#[tokio::test]
 async fn a_destination_that_never_answers_does_not_slow_another() {
     let stalled = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let meta = Receiver::start(|_, _| confirmed()).await;

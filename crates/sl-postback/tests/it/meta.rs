@@ -44,6 +44,8 @@ fn every_code_has_its_class() {
         (400, error(613, None), Outcome::Slow(None)),
         (400, error(80_004, None), Outcome::Slow(None)),
         (400, r#"{"error":{"code":100,"is_transient":true}}"#.to_owned(), Outcome::Retry),
+        (400, r#"{"error":{"code":613,"is_transient":true}}"#.to_owned(), Outcome::Slow(None)),
+        (400, r#"{"error":{"code":190,"is_transient":true}}"#.to_owned(), Outcome::Auth),
         (502, "<html>bad gateway</html>".to_owned(), Outcome::Retry),
     ] {
         assert_eq!(meta().verdict(&answer(status, &body)).outcome, want, "{status} {body}");
