@@ -13,10 +13,10 @@ use super::{
 const GO: &str = "/go/";
 
 /// Answers one request. The click of a `/go/…` is in the journal's hands when this returns.
-pub(crate) fn respond<B>(worker: &Rc<Worker>, peer: IpAddr, request: Request<B>) -> Answering {
+pub(crate) fn respond<B>(worker: &Rc<Worker>, peer: IpAddr, mut request: Request<B>) -> Answering {
     let answer = route(worker, peer, &request);
     // The answer's headers go where the request's were: hyper reads the next request into the same place.
-    answer.over(request.into_parts().0.headers)
+    answer.over(std::mem::take(request.headers_mut()))
 }
 
 fn route<B>(worker: &Rc<Worker>, peer: IpAddr, request: &Request<B>) -> Answering {
