@@ -134,7 +134,8 @@ pub async fn a_job_skipped_from_the_start_is_never_due(backend: &dyn Backend) {
     assert_eq!(store.outbox.next_due().await.unwrap(), None);
     let skipped = Counts { skipped: 1, ..Counts::default() };
     assert_eq!(store.outbox.counts(after(9)).await.unwrap(), skipped);
-    let filter = DeliveryFilter { state: Some(DeliveryState::Skipped), limit: 9, ..DeliveryFilter::default() };
+    let filter =
+        DeliveryFilter { state: Some(DeliveryState::Skipped), limit: 9, ..DeliveryFilter::default() };
     let listed = store.outbox.list(TEAM, filter).await.unwrap();
     assert_eq!(ids(&listed), [id(1, 1)]);
     assert_eq!(listed[0].progress.reason.as_deref(), Some("no_click"));
