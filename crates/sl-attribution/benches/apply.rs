@@ -18,7 +18,7 @@ use sl_journal::{Batch, ClickLog, EventStream, Fate, LostReason, StreamError, Ti
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-const CLICKS: u64 = 100_000;
+const CLICKS: u64 = 50_000;
 const START: i64 = 1_772_625_600_000;
 
 /// Hands out its records once; nothing is copied.
@@ -126,6 +126,10 @@ fn role(criterion: &mut Criterion) {
     });
     group.finish();
 }
+
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 criterion_group!(benches, role);
 criterion_main!(benches);

@@ -80,5 +80,9 @@ fn clicks(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 criterion_group!(benches, clicks);
 criterion_main!(benches);

@@ -49,7 +49,7 @@ impl Key {
     #[must_use]
     pub fn to_state_key(&self) -> StateKey {
         // Writing to a growing vector cannot fail; an empty key would be a programming error that the tests catch.
-        StateKey(postcard::to_allocvec(self).unwrap_or_default())
+        StateKey(postcard::to_extend(self, Vec::with_capacity(64)).unwrap_or_default())
     }
 }
 

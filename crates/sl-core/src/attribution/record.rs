@@ -34,7 +34,10 @@ macro_rules! records {
 
         impl Record {
             pub(super) fn encode(&self) -> StateBytes {
-                let bytes = match self { $(Self::$variant(record) => postcard::to_extend(record, vec![VERSION])),* };
+                // Most records fit: they are written without growing.
+                let mut start = Vec::with_capacity(160);
+                start.push(VERSION);
+                let bytes = match self { $(Self::$variant(record) => postcard::to_extend(record, start)),* };
                 StateBytes(bytes.unwrap_or_default())
             }
         }

@@ -27,7 +27,7 @@ const VALUE_BYTES: usize = 128;
 #[derive(Debug, Default)]
 pub(super) struct ClickSums {
     hours: HashMap<(SmartLinkId, Timestamp), Rollup>,
-    dimensions: HashMap<DimensionKey, u64>,
+    dimensions: HashMap<(SmartLinkId, Timestamp, Dimension), HashMap<Arc<str>, u64>>,
     /// Keys in the order they came: the first thousand of a day count by name.
     order: Vec<DimensionKey>,
     /// Rough size of what they will change.
@@ -53,14 +53,15 @@ impl ClickSums {
         let day = click.at.day();
         for (dimension, value) in values(click) {
             let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
-            let value = Arc::from(cut(value));
-            let key = DimensionKey { link: click.link, day, dimension, value };
-            if let Some(clicks) = self.dimensions.get_mut(&key) {
+            let value = cut(value);
+            let values = self.dimensions.entry((click.link, day, dimension)).or_default();
+            if let Some(clicks) = values.get_mut(value) {
                 *clicks += 1;
             } else {
                 self.bytes += 192;
-                self.dimensions.insert(key.clone(), 1);
-                self.order.push(key);
+                let value: Arc<str> = Arc::from(value);
+                values.insert(Arc::clone(&value), 1);
+                self.order.push(DimensionKey { link: click.link, day, dimension, value });
             }
         }
     }
@@ -102,7 +103,8 @@ impl Decider<'_> {
             }
         }
         for key in sums.order {
-            let clicks = sums.dimensions.get(&key).copied().unwrap_or(0);
+            let values = sums.dimensions.get(&(key.link, key.day, key.dimension));
+            let clicks = values.and_then(|values| values.get(&key.value)).copied().unwrap_or(0);
             self.sum_dimension(key, clicks);
         }
     }

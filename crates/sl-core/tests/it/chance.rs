@@ -2,6 +2,7 @@
 //! delayed, repeated and out of order.
 
 mod acts;
+mod visits;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,4 +1,5 @@
 //! The state machine against a naive model of the rules, on random histories.
+#![cfg(test)]
 
 #[cfg(test)]
 mod chance;
