@@ -1,7 +1,7 @@
 //! Simulated ad platforms: each validates like the real one, keeps what it accepted, and counts an event once.
 //!
 //! * [`receiver`]: what a platform is; a new one is one file with one `impl` and one line in [`receivers`]
-//! * [`meta`]: Meta's Conversions API · [`tiktok`]: TikTok's Events API · [`postback`]: takes anything, for postback URLs
+//! * [`meta`]: Meta's Conversions API · [`tiktok`]: TikTok's Events API · [`snapchat`]: Snapchat's · [`postback`]: takes anything, for postback URLs
 //! * [`ledger`]: what was sent, kept, refused; whether every attempt of an event had the same bytes
 //! * [`control`]: the switches under `/_sim`
 
@@ -11,6 +11,7 @@ mod ledger;
 mod meta;
 mod postback;
 mod receiver;
+mod snapchat;
 mod tiktok;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -22,6 +23,7 @@ use sl_core::time::Clock;
 
 pub use ledger::{AdsState, Event, ReceiverState};
 pub use meta::MetaRules;
+pub use snapchat::SnapchatRules;
 pub use tiktok::TikTokRules;
 
 use crate::{
@@ -43,6 +45,8 @@ pub struct AdsConfig {
     pub meta: MetaRules,
     /// Whom TikTok's receiver believes.
     pub tiktok: TikTokRules,
+    /// Whom Snapchat's receiver believes.
+    pub snapchat: SnapchatRules,
     /// Decides which requests fail.
     pub seed: u64,
     /// How unruly they are.
@@ -63,14 +67,23 @@ impl AdsConfig {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (meta, tiktok) = (MetaRules::default(), TikTokRules::default());
-        Self { listen, clock, meta, tiktok, seed: 1, faults: AdsFaults::default() }
+        Self {
+            listen,
+            clock,
+            meta: MetaRules::default(),
+            tiktok: TikTokRules::default(),
+            snapchat: SnapchatRules::default(),
+            seed: 1,
+            faults: AdsFaults::default(),
+        }
     }
 }
 
 /// The platforms, and the generic receiver behind them, which takes what no other claims.
 fn receivers(config: &AdsConfig) -> Vec<Box<dyn Receiver>> {
     vec![
+        // Before Meta's, whose versions begin with the same letter.
+        Box::new(snapchat::Snapchat(config.snapchat.clone())),
         Box::new(meta::Meta::new(config.meta.clone())),
         Box::new(tiktok::TikTok(config.tiktok.clone())),
         Box::new(postback::Postbacks),

@@ -130,7 +130,7 @@ impl Receiver for Meta {
         }
     }
 
-    fn remembers(&self) -> Duration {
+    fn remembers(&self, _: &str) -> Duration {
         REMEMBERS
     }
 }

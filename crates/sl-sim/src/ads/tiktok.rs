@@ -161,7 +161,7 @@ impl Receiver for TikTok {
         }
     }
 
-    fn remembers(&self) -> Duration {
+    fn remembers(&self, _: &str) -> Duration {
         REMEMBERS
     }
 }

@@ -297,6 +297,47 @@ async fn tiktok_decides_by_the_code_of_its_body() {
 }
 
 #[tokio::test]
+async fn snapchat_decides_by_its_status_and_validates_apart() {
+    let stage = Stage::new().await;
+    let good = json!({
+        "event_name": "PURCHASE", "event_time": NOW.seconds(), "event_id": "01K1", "action_source": "WEB",
+        "event_source_url": "https://go.example.net/go/01KZ4M8Q2T7V9W3X5Y6B1C0DEF",
+        "user_data": {"client_ip_address": "203.0.113.7", "client_user_agent": "Mozilla/5.0", "country": [HASH]},
+        "custom_data": {"value": 10, "currency": "USD", "order_id": "tx-1"},
+    });
+    let send = async |path: &str, event: &Value| {
+        stage.send(&format!("/v3/4c1f-uuid/{path}?access_token=t"), &json!({"data": [event]})).await
+    };
+    let (status, body) = send("events", &good).await;
+    assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("VALID")));
+    let changed = |pointer: &str, value: Value| {
+        let mut event = good.clone();
+        *event.pointer_mut(pointer).unwrap() = value;
+        event
+    };
+    // Milliseconds are taken; the order is known for a month, whatever the event's id.
+    let (status, _) = send("events", &changed("/event_time", json!(NOW.0))).await;
+    assert_eq!(status, StatusCode::OK);
+    stage.clock.advance(Duration::from_secs(20 * 86_400));
+    send("events", &changed("/event_id", json!("01K2"))).await;
+    let (status, body) = send("events/validate", &good).await;
+    assert_eq!((status, &body["test_event"]), (StatusCode::OK, &json!(true)));
+    let state = stage.ads.state().receivers["snapchat"].clone();
+    assert_eq!((state.accepted, state.distinct, state.tests), (3, 1, 1));
+    for event in [
+        changed("/action_source", json!("website")),
+        changed("/event_time", json!(NOW.seconds() - 18 * 86_400)),
+        changed("/user_data/client_ip_address", json!(HASH)),
+        changed("/user_data/country", json!(["gb"])),
+        changed("/user_data", json!({"sc_click_id": "abc"})),
+        changed("/custom_data", json!({"value": 10})),
+    ] {
+        let (status, body) = send("events", &event).await;
+        assert_eq!((status, &body["status"]), (StatusCode::BAD_REQUEST, &json!("INVALID")), "{event}");
+    }
+}
+
+#[tokio::test]
 async fn a_postback_url_takes_anything_and_counts_a_conversion_once() {
     let stage = Stage::new().await;
     let get = |path: &str| stage.http.get(format!("{}{path}", stage.ads.url()));
