@@ -24,7 +24,7 @@ use sl_core::{
     time::{Clock, Timestamp},
 };
 use sl_edge::{Edge, EdgeConfig, EdgeParts, Geo, InstallationSecret, LinkTable, Stock, StockBlock, Window};
-use sl_journal::{ClickLog, Durability, Fate, Journal, JournalConfig, LostReason, Ticket};
+use sl_journal::{ClickLog, ClickView, Durability, Fate, Journal, JournalConfig, LostReason, Ticket};
 use tokio_util::sync::CancellationToken;
 
 use crate::Log;
@@ -71,6 +71,14 @@ struct Nowhere;
 impl ClickLog for Nowhere {
     fn append(&self, _: Event) -> Result<Ticket, LostReason> {
         Ok(Ticket(0))
+    }
+
+    fn append_click_held(&self, _: &ClickView<'_>) -> Result<Ticket, LostReason> {
+        Ok(Ticket(0))
+    }
+
+    fn fate_now(&self, _: Ticket) -> Option<Fate> {
+        Some(Fate::Stored)
     }
 
     fn fate(&self, _: Ticket) -> Pin<Box<dyn Future<Output = Fate> + Send>> {

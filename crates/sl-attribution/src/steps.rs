@@ -3,9 +3,10 @@
 use std::{collections::HashMap, future::Future, time::Duration};
 
 use sl_core::{
-    attribution::{self, Decision, Key, Memory, Missing, Rules},
+    attribution::{self, Changes, Counts, Decision, Key, Memory, Missing, Rules},
     event::{JournalId, Position, Recorded},
     ids::{AccountId, TeamId},
+    time::Timestamp,
 };
 use sl_store::{Ledger, Result, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,24 @@ pub(crate) struct Steps {
     pub(crate) token: CancellationToken,
 }
 
+/// What is left of a decision once its step is in the store.
+struct Applied {
+    changes: Changes,
+    taken: usize,
+    counts: Counts,
+    due: Option<Vec<(TeamId, AccountId, Timestamp)>>,
+    lagging: Vec<(TeamId, AccountId)>,
+}
+
+/// How long the next pause is.
+struct Wait(Duration);
+
+impl Default for Wait {
+    fn default() -> Self {
+        Self(BACKOFF.0)
+    }
+}
+
 impl Steps {
     /// Applies a batch. Records at or below the highest applied sequence of their journal are skipped (decisions 47).
     /// Returns accounts whose clock stayed behind.
@@ -40,32 +59,53 @@ impl Steps {
         let records = self.fresh(records);
         let mut rest = records.as_slice();
         let mut lagging = Vec::new();
+        // Most of what the batch needs, at once; what the cache drops on the way is asked for again.
+        self.load(ledger, attribution::needs(rest, &self.memory)).await?;
         loop {
-            let mut decision = self.decide(ledger, rest, snapshot).await?;
-            let (done, left) = rest.split_at(decision.taken.min(rest.len()));
+            let applied = self.step(ledger, rest, next, snapshot).await?;
+            self.memory.absorb(applied.changes);
+            progress::count(&applied.counts);
+            if let Some(due) = applied.due {
+                ticks.set(due);
+            }
+            lagging.extend(applied.lagging);
+            rest = rest.get(applied.taken..).unwrap_or_default();
+            if rest.is_empty() {
+                return Ok(lagging);
+            }
+        }
+    }
+
+    /// Decides about the first of `records` and applies the step. While the store does not answer it is decided again:
+    /// from the same memory the same step follows, so none has to be copied.
+    async fn step(
+        &mut self,
+        ledger: &dyn Ledger,
+        records: &[Recorded],
+        next: Position,
+        snapshot: &Snapshot,
+    ) -> Result<Applied> {
+        let mut wait = Wait::default();
+        loop {
+            let decision = self.decide(ledger, records, snapshot).await?;
+            let (done, left) = records.split_at(decision.taken.min(records.len()));
             for record in done {
                 self.applied.insert(record.journal, record.sequence);
             }
             // In the middle of a batch the stream has no position to name: it is read again from the start of the
             // batch after a crash, and what was applied is skipped by its sequence.
             let position = if left.is_empty() { next } else { self.position };
-            decision.step.partition = self.partition;
-            decision.step.position = position;
-            decision.step.applied =
-                self.applied.iter().map(|(journal, sequence)| (*journal, *sequence)).collect();
-            decision.step.applied.sort_unstable();
-            let step = decision.step;
-            self.again(|| ledger.apply(step.clone())).await?;
-            self.position = position;
-            self.memory.absorb(decision.changes);
-            progress::count(&decision.counts);
-            if let Some(due) = decision.due {
-                ticks.set(due);
-            }
-            lagging.extend(decision.lagging);
-            rest = left;
-            if rest.is_empty() {
-                return Ok(lagging);
+            let mut step = decision.step;
+            (step.partition, step.position) = (self.partition, position);
+            step.applied = self.applied.iter().map(|(journal, sequence)| (*journal, *sequence)).collect();
+            step.applied.sort_unstable();
+            match ledger.apply(step).await {
+                Ok(()) => {
+                    self.position = position;
+                    let Decision { changes, taken, counts, due, lagging, .. } = decision;
+                    return Ok(Applied { changes, taken, counts, due, lagging });
+                }
+                Err(error) => self.pause(error, &mut wait).await?,
             }
         }
     }
@@ -88,8 +128,6 @@ impl Steps {
         records: &[Recorded],
         snapshot: &Snapshot,
     ) -> Result<Decision> {
-        let wanted = attribution::needs(records, &self.memory);
-        self.load(ledger, wanted).await?;
         loop {
             match attribution::decide(records, &self.memory, &self.rules, snapshot.view()) {
                 Ok(decision) => return Ok(decision),
@@ -124,19 +162,26 @@ impl Steps {
         F: Fn() -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let mut wait = BACKOFF.0;
+        let mut wait = Wait::default();
         loop {
-            let error = match ask().await {
+            match ask().await {
                 Ok(answer) => return Ok(answer),
-                Err(error) if error.is_temporary() && !self.token.is_cancelled() => error,
-                Err(error) => return Err(error),
-            };
-            tracing::warn!(%error, wait_ms = wait.as_millis(), "the store does not answer; asking again");
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = self.token.cancelled() => {}
+                Err(error) => self.pause(error, &mut wait).await?,
             }
-            wait = (wait * 2).min(BACKOFF.1);
         }
+    }
+
+    /// Waits before the store is asked again; an error that stays, or a stop, ends the asking.
+    async fn pause(&self, error: StoreError, wait: &mut Wait) -> Result<()> {
+        if !error.is_temporary() || self.token.is_cancelled() {
+            return Err(error);
+        }
+        tracing::warn!(%error, wait_ms = wait.0.as_millis(), "the store does not answer; asking again");
+        tokio::select! {
+            () = tokio::time::sleep(wait.0) => {}
+            () = self.token.cancelled() => {}
+        }
+        wait.0 = (wait.0 * 2).min(BACKOFF.1);
+        Ok(())
     }
 }

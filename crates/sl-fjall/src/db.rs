@@ -96,6 +96,11 @@ impl Db {
         self.sync.wait(&self.database).await
     }
 
+    /// Whether an earlier write failed: nothing is written any more until the directory is opened again.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        matches!(self.database.persist(PersistMode::Buffer), Err(fjall::Error::Poisoned))
+    }
+
     /// A counter of `meta`, 0 before its first use.
     pub(crate) fn counter(&self, name: &str) -> Result<u64> {
         Ok(read(&self.meta, &counter_key(name))?.unwrap_or(0))

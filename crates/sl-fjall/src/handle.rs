@@ -85,6 +85,12 @@ impl FjallHandle {
         }
     }
 
+    /// Looks after the store while it is open.
+    #[must_use]
+    pub fn health(&self) -> StoreHealth {
+        StoreHealth(Arc::clone(&self.db))
+    }
+
     /// Makes everything written so far survive a power cut.
     ///
     /// # Errors
@@ -99,5 +105,16 @@ impl FjallHandle {
     /// `Unavailable` when the disk refuses.
     pub async fn close(self) -> Result<()> {
         self.persist().await
+    }
+}
+
+/// Tells whether the store still writes. It keeps the directory locked, like a [`Store`].
+pub struct StoreHealth(Arc<Db>);
+
+impl StoreHealth {
+    /// An earlier write failed (a full disk): reading goes on, writing does not until the directory is opened again.
+    #[must_use]
+    pub fn must_be_reopened(&self) -> bool {
+        self.0.is_poisoned()
     }
 }

@@ -18,4 +18,4 @@ mod reports;
 mod sync;
 mod upkeep;
 
-pub use handle::{FjallHandle, FjallOptions, open};
+pub use handle::{FjallHandle, FjallOptions, StoreHealth, open};

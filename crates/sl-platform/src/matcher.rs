@@ -10,11 +10,11 @@
 //! `Pool::unmatched`, which is read several times in `platform.debounce`; so a restart forgets no search.
 
 mod account;
-#[cfg(test)]
-mod budget;
 mod look;
 mod places;
 mod search;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::{

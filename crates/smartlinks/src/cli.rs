@@ -98,6 +98,43 @@ pub(crate) enum Sim {
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8091")]
         listen: SocketAddr,
     },
+    /// People, bots and browsers that follow Smart Links and subscribe at `sim platform`. Ctrl-C prints their book.
+    Traffic {
+        /// Origin of the redirector. It must list this machine in edge.trusted_proxies, or everybody is one visitor.
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+        edge: Url,
+        /// Origin of the simulated creator platform.
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8090")]
+        platform: Url,
+        /// A Smart Link with its creator, as `ID,ACCOUNT,HANDLE`; may be given several times.
+        #[arg(long = "link", value_name = "ID,ACCOUNT,HANDLE", required = true, value_parser = parse_target)]
+        links: Vec<(String, String, String)>,
+        /// Attribution window of the links.
+        #[arg(long, value_name = "TIME", default_value = "6h", value_parser = parse_duration)]
+        window: Duration,
+        /// Visitors per second.
+        #[arg(long, default_value_t = 20.0, value_parser = parse_rate)]
+        rate: f64,
+        /// The same seed gives the same people.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Stop after this time; without it, run until Ctrl-C.
+        #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+        run_for: Option<Duration>,
+    },
+}
+
+fn parse_target(text: &str) -> Result<(String, String, String), String> {
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    match parts.as_slice() {
+        [id, account, handle] if !id.is_empty() && !account.is_empty() && !handle.is_empty() => {
+            Ok(((*id).to_owned(), (*account).to_owned(), (*handle).to_owned()))
+        }
+        _ => Err(
+            "write the id of the Smart Link, its account_id and the creator's handle, separated by commas"
+                .to_owned(),
+        ),
+    }
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -9,6 +9,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// It failed while running: 1.
     Run(String),
+    /// The service must be started anew, in this process: 1 where nobody does.
+    Reopen(String),
 }
 
 impl Failure {
@@ -21,7 +23,7 @@ impl Failure {
     pub(crate) fn code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
-            Self::Run(_) => ExitCode::from(1),
+            Self::Run(_) | Self::Reopen(_) => ExitCode::from(1),
         }
     }
 }
@@ -29,7 +31,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(text) | Self::Run(text) => f.write_str(text),
+            Self::Usage(text) | Self::Run(text) | Self::Reopen(text) => f.write_str(text),
         }
     }
 }

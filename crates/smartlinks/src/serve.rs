@@ -1,5 +1,7 @@
 //! `smartlinks serve`: the service until a signal.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
@@ -26,7 +28,11 @@ pub(crate) fn check_roles(roles: &str) -> Result<(), Failure> {
     Err(Failure::Usage(text))
 }
 
+/// Between two tries to start anew.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Runs until SIGTERM or SIGINT, then stops in order. A second signal ends the process at once with 1 (decisions 14).
+/// After a full disk that has room again the service is started anew.
 ///
 /// # Errors
 /// [`Failure::Run`] when it can't start, a role fails, or the last sync does.
@@ -37,20 +43,57 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
         started = Service::start(config, &pace) => started?,
         () = signals.next() => return Ok(()),
     };
-    if let Some(secret) = &service.owner_key {
-        eprintln!("owner API key (shown once): {}", secret.expose());
+    // A port of the system's choice stays the same over a start anew.
+    let mut pinned = config.clone();
+    (pinned.edge.listen, pinned.admin.listen) = (service.edge, service.admin);
+    loop {
+        if let Some(secret) = &service.owner_key {
+            eprintln!("owner API key (shown once): {}", secret.expose());
+        }
+        tracing::info!(edge = %service.edge, admin = %service.admin, "ready");
+        let failure = tokio::select! {
+            () = signals.next() => None,
+            failure = service.failed() => Some(failure),
+        };
+        let stopped = if let Some(Failure::Reopen(why)) = failure {
+            tracing::warn!("{why}");
+            if let Err(error) = service.shutdown().await {
+                tracing::warn!("{error}");
+            }
+            match anew(&pinned, &pace, &mut signals).await {
+                Some(started) => {
+                    service = started;
+                    continue;
+                }
+                None => return Ok(()),
+            }
+        } else {
+            tracing::info!("stopping; a second signal ends at once");
+            tokio::select! {
+                stopped = service.shutdown() => stopped,
+                () = signals.next() => Err(Failure::Run("ended at once by a second signal".to_owned())),
+            }
+        };
+        return failure.map_or(stopped, Err);
     }
-    tracing::info!(edge = %service.edge, admin = %service.admin, "ready");
-    let failure = tokio::select! {
-        () = signals.next() => None,
-        failure = service.failed() => Some(failure),
-    };
-    tracing::info!("stopping; a second signal ends at once");
-    let stopped = tokio::select! {
-        stopped = service.shutdown() => stopped,
-        () = signals.next() => Err(Failure::Run("ended at once by a second signal".to_owned())),
-    };
-    failure.map_or(stopped, Err)
+}
+
+/// Tries to start until it succeeds; `None` when a signal comes first.
+async fn anew(config: &Config, pace: &Pace, signals: &mut Signals) -> Option<Service> {
+    loop {
+        let started = tokio::select! {
+            started = Service::start(config, pace) => started,
+            () = signals.next() => return None,
+        };
+        match started {
+            Ok(service) => return Some(service),
+            Err(error) => tracing::error!("{error}; trying again in {AGAIN:?}"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(AGAIN) => {}
+            () = signals.next() => return None,
+        }
+    }
 }
 
 /// What asks the process to end.

@@ -6,9 +6,11 @@ use sl_core::seal::Secret;
 use sl_sim::{
     ads::{AdsConfig, AdsSim},
     platform::{AccountSetup, Faults, PlatformConfig, PlatformSim},
+    traffic::{Target, Traffic, TrafficConfig},
 };
+use tokio_util::sync::CancellationToken;
 
-use crate::{cli::Sim, clock::SystemClock, failure::Failure, serve::Signals};
+use crate::{cli::Sim, clock::SystemClock, demo::until, failure::Failure, serve::Signals};
 
 /// Number of the first simulated creator at the platform.
 const FIRST_CREATOR: u64 = 120_000_001;
@@ -52,6 +54,28 @@ pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
             );
             signals.next().await;
             ads.shutdown().await;
+        }
+        Sim::Traffic { edge, platform, links, window, rate, seed, run_for } => {
+            let targets = links.into_iter().map(|(id, account, username)| {
+                Ok(Target { id: id.parse().map_err(Failure::run)?, account, username, window })
+            });
+            let targets = targets.collect::<Result<Vec<_>, Failure>>()?;
+            let mut config = TrafficConfig::new(Arc::new(SystemClock), edge, platform, targets);
+            (config.rate, config.seed) = (rate, seed);
+            let traffic = Traffic::new(config).map_err(Failure::run)?;
+            eprintln!("people come at {rate} a second; Ctrl-C ends and prints the book");
+            let stop = CancellationToken::new();
+            let end = async {
+                tokio::select! {
+                    () = signals.next() => {}
+                    () = until(run_for) => {}
+                }
+                stop.cancel();
+            };
+            tokio::join!(traffic.run(stop.clone()), end);
+            let book =
+                serde_json::json!({ "book": traffic.book().figures(), "redirect_ms": traffic.latency() });
+            println!("{}", serde_json::to_string_pretty(&book).map_err(Failure::run)?);
         }
     }
     Ok(())

@@ -29,10 +29,13 @@ impl Decider<'_> {
         let number = wait as u8;
         let Some(queue) = self.state.queues.get_mut(usize::from(number)) else { return };
         queue.next = Some(queue.next.unwrap_or(when));
-        let mut page_key = Key::Page(self.account.clone(), number, queue.last);
+        let page_key = Key::Page(self.account.clone(), number, queue.last);
         if self.memory.read::<PageRecord>(&page_key).is_some_and(|page| page.entries.len() >= PAGE) {
+            // Nothing has ever been in the page behind the last one: it need not be looked for.
             queue.last += 1;
-            page_key = Key::Page(self.account.clone(), number, queue.last);
+            let page_key = Key::Page(self.account.clone(), number, queue.last);
+            self.memory.put(&page_key, PageRecord { entries: vec![(when, key)] });
+            return;
         }
         self.memory.edit(&page_key, |page: &mut PageRecord| page.entries.push((when, key)));
     }

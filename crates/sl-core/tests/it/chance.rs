@@ -58,7 +58,7 @@ pub(crate) fn history(number: u64) -> Vec<Happening> {
         seen: false,
     });
     let devices = devices.collect();
-    let acts = chance.random_range(4..40);
+    let acts = chance.random_range(4..50);
     let mut dice = Dice {
         chance,
         now: START,
@@ -138,7 +138,7 @@ impl Dice {
     }
 
     fn account(&mut self) -> &'static str {
-        if self.odds(75) { "acct_1" } else { "acct_2" }
+        if self.odds(80) { "acct_1" } else { "acct_2" }
     }
 
     /// In order of arrival, with a clock that is off now and then, and with questions at the end that show every binding.

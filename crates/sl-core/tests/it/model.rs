@@ -7,6 +7,7 @@ mod clicks;
 mod money;
 mod outcome;
 mod subscribers;
+mod tally;
 mod told;
 
 use std::collections::BTreeMap;

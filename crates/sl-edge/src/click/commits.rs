@@ -35,6 +35,8 @@ pub(crate) struct Commits {
     /// Every ticket below has waited for as long as a visitor may.
     late: Cell<u64>,
     watch: RefCell<Option<Waker>>,
+    /// When the watch last woke answers: one reading of the clock for all of them.
+    woken: Cell<Option<Instant>>,
 }
 
 struct Waiter {
@@ -76,6 +78,11 @@ impl Commits {
     /// Whether the answer has waited for as long as a visitor may.
     pub(super) fn is_late(&self, ticket: Ticket) -> bool {
         ticket.0 < self.late.get()
+    }
+
+    /// How long the visitor waited who came at `began` and whose answer has just been woken.
+    pub(super) fn waited(&self, began: Instant) -> Duration {
+        self.woken.get().map_or(Duration::ZERO, |woken| woken.saturating_duration_since(began))
     }
 
     /// Wakes those whose fate is known; says who is the first of the others, and since when.
@@ -147,6 +154,7 @@ impl Future for Watch {
             commits.watch.replace(Some(context.waker().clone()));
         }
         commits.release(log);
+        commits.woken.set(Some(Instant::now()));
         while let Some((ticket, began)) = commits.wake_settled(log) {
             if self.fate_of(ticket, context).is_ready() {
                 self.first = None;

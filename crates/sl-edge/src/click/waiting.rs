@@ -100,7 +100,8 @@ impl Hit {
 
     fn answer(self) -> Answer {
         self.worker.meters.hit(self.class, Some(self.rung));
-        self.worker.meters.redirect_seconds.record(self.began.elapsed().as_secs_f64());
+        let waited = self.worker.commits.waited(self.began);
+        self.worker.meters.redirect_seconds.record(waited.as_secs_f64());
         answer::found(self.headers, self.place, self.cookie)
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Lane {
     pub(super) drain_budget: Duration,
 }
 
+/// Tasks that run before the sockets are looked at again: what is there is answered before more is fetched.
+const TASKS_PER_LOOK: u32 = 128;
 /// After a failed accept: without a pause, a process out of file descriptors would spin.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Refused connections that are told so, per thread. Past it they are closed without a word.
@@ -45,7 +47,10 @@ const REFUSALS: usize = 256;
 impl Lane {
     /// Serves until told to stop, then drains.
     pub(super) fn run(self) -> Result<(), EdgeError> {
-        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let runtime = Builder::new_current_thread()
+            .event_interval(TASKS_PER_LOOK)
+            .enable_all()
+            .build_local(LocalOptions::default());
         runtime.map_err(EdgeError::Thread)?.block_on(self.serve())
     }
 

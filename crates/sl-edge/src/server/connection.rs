@@ -48,6 +48,8 @@ impl Connections {
         let mut http = http1::Builder::new();
         // The roster does it, for all connections together.
         http.header_read_timeout(None)
+            // An answer is one piece of memory: a plain send is the shorter way into the kernel.
+            .writev(false)
             .max_header_size(config.max_header_bytes)
             .max_buf_size(config.max_header_bytes.max(LEAST_BUFFER))
             // Without it, hyper drops the handler of a client that closes its sending side after the request. (Its

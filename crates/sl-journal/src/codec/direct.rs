@@ -56,7 +56,7 @@ fn click(click: &ClickView<'_>, team: TeamId, account: &AccountId, into: &mut Ve
     wide(into, 1, u128::from_be_bytes(click.id.to_bytes()));
     if click.team != team {
         key(into, 2, VARINT);
-        encode_varint(click.team.0, into);
+        varint(click.team.0, into);
     }
     if click.account != account {
         some(into, 3, Some(click.account.as_str()));
@@ -149,7 +149,15 @@ fn visitor(into: &mut Vec<u8>, field: u64, keys: &VisitorKeys) {
 // === the wire ===
 
 fn key(into: &mut Vec<u8>, field: u64, kind: u64) {
-    encode_varint(field << 3 | kind, into);
+    varint(field << 3 | kind, into);
+}
+
+/// Most numbers here are small: keys of fields, lengths of names.
+fn varint(value: u64, into: &mut Vec<u8>) {
+    match u8::try_from(value) {
+        Ok(byte @ 0..128) => into.push(byte),
+        _ => encode_varint(value, into),
+    }
 }
 
 /// A message inside, always there. `guess`: bytes its length takes, most of the time.
@@ -178,7 +186,7 @@ fn nested(into: &mut Vec<u8>, field: u64, guess: usize, inside: impl FnOnce(&mut
 fn number(into: &mut Vec<u8>, field: u64, value: u64) {
     if value != 0 {
         key(into, field, VARINT);
-        encode_varint(value, into);
+        varint(value, into);
     }
 }
 
@@ -203,7 +211,7 @@ fn text(into: &mut Vec<u8>, field: u64, value: &str) {
 fn some(into: &mut Vec<u8>, field: u64, value: Option<&str>) {
     if let Some(value) = value {
         key(into, field, LENGTH);
-        encode_varint(value.len() as u64, into);
+        varint(value.len() as u64, into);
         into.extend_from_slice(value.as_bytes());
     }
 }

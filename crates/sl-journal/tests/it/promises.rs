@@ -35,7 +35,16 @@ impl OnDisk {
             durability: self.durability,
             ..world::config()
         };
-        self.journal = Some(Journal::open(config, Arc::new(ManualClock::at(world::START))).unwrap());
+        // While another test starts a process, that process holds every open file, the lock of a closed journal too, until
+        // it runs its own program.
+        let mut tries = 0;
+        self.journal = loop {
+            match Journal::open(config.clone(), Arc::new(ManualClock::at(world::START))) {
+                Err(JournalError::Locked(_)) if tries < 1_000_000 => tries += 1,
+                opened => break Some(opened.unwrap()),
+            }
+            std::thread::yield_now();
+        };
     }
 
     fn journal(&self) -> &Arc<Journal> {

@@ -122,7 +122,9 @@ impl AccountMatcher {
             let live = self.store.pool.live(&self.account).await?;
             self.watch.refresh(live, &self.settings.looks);
             let watch = &self.watch;
-            self.short.retain(|id, _| watch.links.contains_key(id) || watch.shared.contains_key(id));
+            let is_watched = |id: &PoolLinkId| watch.links.contains_key(id) || watch.shared.contains_key(id);
+            self.short.retain(|id, _| is_watched(id));
+            self.told.retain(|id, _| is_watched(id));
             let oldest = now.minus(Duration::from_secs(3600));
             self.read_at.retain(|_, at| *at >= oldest);
             self.refreshed_at = Some(now);

@@ -35,8 +35,8 @@ pub(super) enum LookError {
     Journal(#[from] LostReason),
 }
 
-/// What is known of a shared link; in memory only, some 60 bytes a subscriber: after a start its list is read once more,
-/// and attribution knows the repetitions.
+/// What is known of a link with subscribers; in memory only, some 60 bytes a subscriber: after a start the list of a
+/// shared link is read once more, and attribution knows the repetitions.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     counted: Option<u32>,
@@ -85,11 +85,20 @@ impl AccountMatcher {
         Ok(())
     }
 
+    /// Writes down what somebody waits for: a moved counter, and a look that was due. Any other look is only remembered.
     async fn store_looks(&mut self, looks: Vec<Look>) -> Result<(), LookError> {
-        if looks.is_empty() {
-            return Ok(());
+        let schedule = &self.settings.looks;
+        let watch = &self.watch;
+        let matters = |look: &&Look| {
+            watch.links.get(&look.link.id).is_some_and(|link| {
+                let due = schedule.next(look.link.id.kind, &link.facts);
+                look.subscribers > link.facts.subscribers_seen || due.is_some_and(|due| due.at <= look.at)
+            })
+        };
+        let written: Vec<Look> = looks.iter().filter(matters).cloned().collect();
+        if !written.is_empty() {
+            self.store.pool.looked(written).await?;
         }
-        self.store.pool.looked(looks.clone()).await?;
         for look in looks {
             let Some(link) = self.watch.links.get_mut(&look.link.id) else { continue };
             link.facts.last_look_at = link.facts.last_look_at.max(Some(look.at));
@@ -198,9 +207,7 @@ impl AccountMatcher {
         seen_at: Timestamp,
     ) -> Result<bool, LookError> {
         let fan = row.fan.clone();
-        if listed.overflow_of.is_some()
-            && self.told.get(&listed.id).is_some_and(|told| told.fans.contains(&fan))
-        {
+        if self.told.get(&listed.id).is_some_and(|told| told.fans.contains(&fan)) {
             return Ok(false);
         }
         let event = Event {
@@ -219,9 +226,7 @@ impl AccountMatcher {
             }),
         };
         append_synced(&*self.log, event).await?;
-        if listed.overflow_of.is_some() {
-            self.told.entry(listed.id).or_default().fans.insert(fan.clone());
-        }
+        self.told.entry(listed.id).or_default().fans.insert(fan.clone());
         self.searches.found(&fan);
         Ok(true)
     }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::failure::Failure;
 
@@ -41,7 +41,7 @@ impl Client {
     async fn send(&self, path: &str, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
         let answer = request.bearer_auth(&self.key).send().await.map_err(Failure::run)?;
         let status = answer.status();
-        let body: Value = answer.json().await.unwrap_or_else(|_| json!(null));
+        let body: Value = answer.json().await.unwrap_or_default();
         if status.is_success() { Ok(body) } else { Err(Failure::Run(format!("{path}: {status}: {body}"))) }
     }
 }

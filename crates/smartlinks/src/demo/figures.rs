@@ -72,9 +72,10 @@ pub(crate) async fn read(client: &Client, creators: &[Creator]) -> Result<Figure
     };
     for link in creators.iter().flat_map(|creator| &creator.links) {
         let shown = client.get(&format!("/api/smart-links/{link}")).await?;
-        figures.listed += shown["data"]["clicks_count"].as_u64().unwrap_or_default();
-        figures.subscribers += shown["data"]["subscribers_count"].as_i64().unwrap_or_default();
-        let revenue = shown["data"]["revenue"].as_str().and_then(|text| Cents::parse(text).ok());
+        let value = |key: &str| shown.get("data").and_then(|data| data.get(key));
+        figures.listed += value("clicks_count").and_then(Value::as_u64).unwrap_or_default();
+        figures.subscribers += value("subscribers_count").and_then(Value::as_i64).unwrap_or_default();
+        let revenue = value("revenue").and_then(Value::as_str).and_then(|text| Cents::parse(text).ok());
         figures.revenue_cents += revenue.unwrap_or_default().0;
     }
     Ok(figures)

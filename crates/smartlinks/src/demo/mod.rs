@@ -107,7 +107,8 @@ fn traffic(args: &cli::Demo, stage: &Stage) -> Result<Traffic, Failure> {
     Traffic::new(config).map_err(Failure::run)
 }
 
-async fn until(time: Option<Duration>) {
+/// Returns after `time`; never without one.
+pub(crate) async fn until(time: Option<Duration>) {
     match time {
         Some(time) => tokio::time::sleep(time).await,
         None => std::future::pending().await,

@@ -182,7 +182,8 @@ async fn advertise(
         for name in ["Instagram / hook 1", "TikTok / hook 2"] {
             let body = json!({ "account_id": account.id, "name": name, "link_type": "tracking_link" });
             let made = client.post("/api/smart-links", &body).await?;
-            links.push(made["data"]["id"].as_str().unwrap_or_default().to_owned());
+            let id = made.pointer("/data/id").and_then(Value::as_str);
+            links.push(id.map(str::to_owned).ok_or_else(|| Failure::Run(format!("no id in {made}")))?);
         }
         if let Some(first) = links.first() {
             let pixel = json!({ "platform": "meta", "pixel_id": PIXEL, "pixel_access_token": "DEMO-TOKEN", "label": "Demo" });

@@ -4,13 +4,14 @@
 //! * [`base`]: what is opened before anything runs · [`feed`]: what the edge answers from · [`lessee`]: pool links in blocks
 //! * [`creators`]: pool keeper, matcher, reconciliation · [`deliveries`]: the outbox worker
 //! * [`admin`]: the private listener · [`control`]: commands of this machine · [`progress`], [`gauges`]: where the queues stand
-//! * [`upkeep`]: retention · [`stop`]: the way down
+//! * [`upkeep`]: retention · [`doctor`]: what follows a full disk · [`stop`]: the way down
 
 pub(crate) mod admin;
 pub(crate) mod base;
 pub(crate) mod control;
 pub(crate) mod creators;
 pub(crate) mod deliveries;
+pub(crate) mod doctor;
 pub(crate) mod feed;
 pub(crate) mod gauges;
 pub(crate) mod lessee;
@@ -42,6 +43,7 @@ use self::{
     base::Base,
     control::Control,
     creators::{Pace, Standing},
+    doctor::Doctor,
     feed::Feed,
     gauges::Gauges,
     lessee::Lessee,
@@ -114,6 +116,7 @@ impl Service {
         let edge_address = edge.local_addr();
         let edge_run = edge.run(stops.edge.clone(), DRAIN);
         let edge_ended = stops.edge_ended.clone().drop_guard();
+        let doctor = Doctor::new(base.handle.health(), config.data_dir.clone(), report.clone());
         let edge = tokio::spawn(async move {
             watch_over(edge_run, report).await;
             drop(edge_ended);
@@ -150,6 +153,7 @@ impl Service {
             tokio::spawn(control.run(base.store.clone(), clock, stops.helpers.clone())),
             tokio::spawn(gauges.run(stops.helpers.clone())),
             tokio::spawn(upkeep.run(stops.helpers.clone())),
+            tokio::spawn(doctor.run(stops.helpers.clone())),
         ];
         let tasks = Tasks { edge, lessee, creators, deliveries, helpers, attribution };
         Ok(Self {

@@ -31,15 +31,15 @@ impl Service {
         })
         .await;
         let head = base.journal.status().head;
-        within("attribution", attribution.wait_for(|progress| progress.position >= head)).await;
+        if !base.handle.health().must_be_reopened() {
+            within("attribution", attribution.wait_for(|progress| progress.position >= head)).await;
+        }
         stops.attribution.cancel();
         within("attribution's last sync", attribution_task).await;
         let base_store = base.store;
         drop(base_store);
-        base.handle
-            .close()
-            .await
-            .map_err(|error| Failure::Run(format!("the store's last sync failed: {error}")))?;
+        // The journal is closed whatever the store says: it has what the store has not.
+        let stored = base.handle.close().await;
         let journal = base.journal;
         let closed = tokio::task::spawn_blocking(move || journal.close());
         closed
@@ -47,7 +47,7 @@ impl Service {
             .map_err(Failure::run)?
             .map_err(|error| Failure::Run(format!("the journal's last sync failed: {error}")))?;
         drop(base.lock);
-        Ok(())
+        stored.map_err(|error| Failure::Run(format!("the store's last sync failed: {error}")))
     }
 }
 

@@ -20,6 +20,7 @@ use sl_core::{
 use crate::{
     creator::{LINK, address, prepare},
     process::{Service, visit},
+    world::Ads,
 };
 
 /// Rounds on one data directory.
@@ -91,23 +92,29 @@ impl Answered {
 }
 
 #[test]
-fn kill_9_at_random_moments_loses_no_answered_click_and_gives_no_link_twice() {
+fn kill_9_at_random_moments_loses_no_answered_click_gives_no_link_twice_and_tells_each_once() {
     let dir = tempfile::tempdir().unwrap();
     prepare(dir.path(), 20_000);
-    let (answered, mut key) = (Answered::default(), None);
+    let (ads, answered, mut key) = (Ads::start(), Answered::default(), None);
     let mut chance = rand_chacha::ChaCha8Rng::seed_from_u64(9);
     for _ in 0..ROUNDS {
-        let service = Service::start(dir.path());
-        key = key.or_else(|| service.owner_key.clone());
+        let service = ads.service(dir.path());
+        if let Some(first) = service.owner_key.clone() {
+            ads.pixel(&service, &first);
+            key = Some(first);
+        }
         answered.load(service, chance.random_range(1..150), Service::kill);
     }
-    let mut service = Service::start(dir.path());
+    let mut service = ads.service(dir.path());
     let key = key.unwrap();
     service.settle(&key);
+    service.until(&key, "/api/x/progress", |shown| shown["data"]["outbox"]["waiting"] == 0);
     let shown = service.api(&key, &format!("/api/smart-links/{LINK}"));
     assert_eq!(service.terminate().code(), Some(0));
     let rows = answered.check(dir.path());
     assert_eq!(shown["data"]["clicks_count"], rows, "the figures are those of the journal");
+    let meta = ads.meta();
+    assert_eq!((meta.distinct, meta.changed), (rows, 0), "every click is told as one event: {meta:?}");
 }
 
 #[test]

@@ -3,74 +3,13 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener},
-    path::Path,
-    sync::{Arc, mpsc},
+    sync::mpsc,
     thread,
 };
 
-use serde_json::{Value, json};
-use sl_core::{
-    seal::Secret,
-    time::{Clock, Timestamp},
-};
-use sl_sim::platform::{AccountSetup, Faults, PlatformConfig, PlatformSim};
+use serde_json::json;
 
-use crate::process::Service;
-
-struct WallClock;
-
-impl Clock for WallClock {
-    fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-        Timestamp(i64::try_from(since.as_millis()).unwrap())
-    }
-}
-
-/// The simulated platform on a runtime of its own.
-struct Platform {
-    runtime: tokio::runtime::Runtime,
-    sim: PlatformSim,
-    http: reqwest::Client,
-}
-
-impl Platform {
-    fn start() -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let mut config =
-            PlatformConfig::new(Arc::new(WallClock), 1, Secret::new("key-1"), Secret::new("hook-1"));
-        config.accounts = vec![AccountSetup::new("acct_1", "nova", 77)];
-        config.faults = Faults::none();
-        let sim = runtime.block_on(PlatformSim::bind(config)).unwrap();
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { runtime, sim, http }
-    }
-
-    fn act(&self, what: &str, body: &Value) -> Value {
-        let url = format!("{}/_sim/{what}", self.sim.url());
-        self.runtime.block_on(async {
-            let answer = self.http.post(url).body(body.to_string()).send().await.unwrap();
-            let (status, text) = (answer.status(), answer.text().await.unwrap());
-            assert!(status.is_success(), "{what}: {text}");
-            serde_json::from_str(&text).unwrap()
-        })
-    }
-
-    fn service(&self, dir: &Path) -> Service {
-        Service::start_with(
-            dir,
-            &[
-                ("PLATFORM__BASE_URL", &self.sim.url()),
-                ("PLATFORM__API_KEY", "key-1"),
-                ("PLATFORM__WEBHOOK_SECRETS", "hook-1"),
-                ("PLATFORM__DEBOUNCE", "200ms"),
-                ("PLATFORM__POLL", "1s"),
-                ("EGRESS__ALLOW", "127.0.0.0/8"),
-            ],
-        )
-    }
-}
+use crate::{process::Service, world::Platform};
 
 /// A tracker that hands on the request lines it gets.
 fn tracker() -> (SocketAddr, mpsc::Receiver<String>) {
@@ -108,9 +47,9 @@ fn set_up(service: &Service, key: &str, tracker: SocketAddr) -> String {
 #[test]
 fn a_fan_is_credited_to_the_click_and_the_tracker_is_told() {
     let dir = tempfile::tempdir().unwrap();
-    let platform = Platform::start();
+    let platform = Platform::start("nova");
     let mut service = platform.service(dir.path());
-    platform.sim.set_webhook(format!("http://{}/webhooks/onlyfansapi", service.admin).parse().unwrap());
+    platform.webhooks_to(service.admin);
     let key = service.owner_key.clone().unwrap();
     let (tracker, told) = tracker();
     let link = set_up(&service, &key, tracker);

@@ -7,8 +7,14 @@ mod crash;
 #[cfg(test)]
 mod creator;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod journey;
+#[cfg(test)]
+mod outage;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
 mod spine;
+#[cfg(test)]
+mod world;

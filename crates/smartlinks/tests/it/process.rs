@@ -3,7 +3,7 @@
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread,
@@ -25,6 +25,7 @@ pub(crate) fn command() -> Command {
 /// A running service; killed when it is dropped.
 pub(crate) struct Service {
     child: Child,
+    log: mpsc::Receiver<String>,
     pub(crate) edge: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) owner_key: Option<String>,
@@ -39,8 +40,14 @@ impl Service {
 
     /// The same with settings of its own: `("POOL__MIN", "40")`.
     pub(crate) fn start_with(dir: &Path, settings: &[(&str, &str)]) -> Self {
-        let mut child = command()
-            .arg("serve")
+        let mut command = command();
+        command.arg("serve");
+        Self::start_by(command, dir, settings)
+    }
+
+    /// The same by a command that ends in `smartlinks serve`.
+    pub(crate) fn start_by(mut command: Command, dir: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut child = command
             .env("SMARTLINKS_DATA_DIR", dir)
             .env("SMARTLINKS_EDGE__LISTEN", "127.0.0.1:0")
             .env("SMARTLINKS_EDGE__TRUSTED_PROXIES", "127.0.0.0/8")
@@ -56,12 +63,12 @@ impl Service {
         let (lines, heard) = mpsc::channel();
         let log = BufReader::new(child.stderr.take().unwrap());
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut service = Self { child, edge: nowhere, admin: nowhere, owner_key: None };
+        let mut service = Self { child, log: heard, edge: nowhere, admin: nowhere, owner_key: None };
         // Read to its end: a full pipe would stop the service.
         thread::spawn(move || log.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line))));
         let mut said = Vec::new();
         loop {
-            let Ok(line) = heard.recv_timeout(PATIENCE) else {
+            let Ok(line) = service.log.recv_timeout(PATIENCE) else {
                 panic!("the service did not start: {said:#?}")
             };
             if let Some((_, secret)) = line.split_once("shown once): ") {
@@ -77,6 +84,19 @@ impl Service {
             }
             said.push(line);
         }
+    }
+
+    /// Waits until the log says something.
+    pub(crate) fn until_said(&self, text: &str) {
+        while !self.log.recv_timeout(PATIENCE).unwrap().contains(text) {}
+    }
+
+    /// A path as the process sees it, which may have mounts of its own.
+    pub(crate) fn path(&self, path: &Path) -> PathBuf {
+        Path::new("/proc")
+            .join(self.child.id().to_string())
+            .join("root")
+            .join(path.strip_prefix("/").unwrap())
     }
 
     /// `kill -9`.

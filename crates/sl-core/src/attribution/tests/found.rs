@@ -42,8 +42,8 @@ fn a_subscription_webhook_outlives_the_expired_hold_of_its_fans_money() {
 fn a_second_look_does_not_replace_the_one_that_waits_for_its_click() {
     let mut world = World::new();
     world.seen(10, "f", at("03-04T12:10:00Z"), 500);
-    world.seen(10, "f", at("03-04T12:20:00Z"), 900);
     world.seen(10, "f", at("03-04T12:10:00Z"), 500);
+    world.seen(10, "f", at("03-04T12:20:00Z"), 900);
     world.click(A, 1, 10, at("03-04T12:00:00Z"));
     let rows: Vec<_> = world.shown.conversions.values().map(|row| (row.at, row.gross)).collect();
     assert_eq!(rows, [(at("03-04T12:10:00Z"), Cents(500))]);

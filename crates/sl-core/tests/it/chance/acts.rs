@@ -194,7 +194,14 @@ impl Dice {
 
     /// Fans are of one creator; some come again, some are new, some never subscribed.
     fn fan(&mut self, account: &str) -> FanId {
-        FanId::from(format!("{account}-{}", self.roll(5)))
+        FanId::from(format!("{account}-{}", self.roll(4)))
+    }
+
+    /// Money and messages come mostly from subscribers.
+    fn subscriber(&mut self, account: &str) -> FanId {
+        let of = self.looks.iter().filter(|(of, _)| *of == account);
+        let fans: Vec<FanId> = of.map(|(_, seen)| seen.fan.clone()).collect();
+        if fans.is_empty() || self.odds(20) { self.fan(account) } else { self.pick(&fans).clone() }
     }
 
     fn transaction(&mut self, id: &str, fan: &FanId, kind: &str, gross: Cents, at: i64) -> Transaction {
@@ -235,7 +242,7 @@ impl Dice {
             return self.tell_money(account, money);
         }
         let account = self.account();
-        let fan = self.fan(account);
+        let fan = self.subscriber(account);
         let kind =
             *self.pick(&["tip", "tip", "post", "message", "recurring_subscription", "new_subscription"]);
         let ago = if self.odds(70) { 0 } else { self.roll(20 * HOUR) };
@@ -256,12 +263,14 @@ impl Dice {
             return;
         }
         let account = self.account();
-        let fan = self.fan(account);
-        let id = self.number().to_string();
-        let ago = if self.odds(70) { 0 } else { self.roll(20 * HOUR) };
-        let at = whole(self.now - ago);
-        self.messages.push((account, id.clone(), fan.clone(), at));
-        self.say(account, What::Message { key, id, fan, at: Timestamp(at) });
+        let fan = self.subscriber(account);
+        for _ in 0..=self.roll(4) {
+            let (key, id) = (format!("{key}-{}", self.next), self.number().to_string());
+            let ago = if self.odds(70) { 0 } else { self.roll(20 * HOUR) };
+            let at = whole(self.now - ago);
+            self.messages.push((account, id.clone(), fan.clone(), at));
+            self.say(account, What::Message { key, id, fan: fan.clone(), at: Timestamp(at) });
+        }
     }
 
     /// A small transaction of every fan at every time that could matter: where it is credited shows the binding.
@@ -271,7 +280,7 @@ impl Dice {
         times.extend(self.looks.iter().filter_map(|(_, seen)| seen.subscribed_at).map(|at| at.0));
         times.sort_unstable();
         let mut questions = Vec::new();
-        for fan in 0..5 {
+        for fan in 0..4 {
             let fan = FanId::from(format!("{account}-{fan}"));
             for at in &times {
                 let id = format!("?{fan}-{at}");

@@ -1,0 +1,5 @@
+//! The work of one account, turn by turn, against a platform in memory.
+
+mod budget;
+mod model;
+mod rig;

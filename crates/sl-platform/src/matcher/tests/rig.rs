@@ -1,0 +1,242 @@
+//! A platform in memory, a journal that only remembers, and the pool on disk.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use sl_core::{
+    conversion::FanProfile,
+    event::{Event, EventBody, Position},
+    ids::{AccountId, FanId, LinkKind, PoolLinkId, TeamId},
+    matching::Looks,
+    pool::{Given, StockKey},
+    step::{Step, Unmatched},
+    time::{ManualClock, Timestamp},
+};
+use sl_fjall::{FjallHandle, FjallOptions};
+use sl_journal::{ClickLog, Fate, LostReason, Ticket};
+use sl_store::{Store, pool::NewPoolLink};
+use tokio::sync::watch as channel;
+
+use super::super::{MatcherSettings, account::AccountMatcher, search::Searches, watch::Watch};
+use crate::{
+    error::{PlatformError, Result},
+    pacer::Priority,
+    platform::{
+        AccountSeen, CreatorPlatform, LinkPage, LinkSeen, LinkWish, PAGE, Page, ProfileSeen, SubscriberRow,
+        TransactionPage,
+    },
+};
+
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const ACCOUNT: &str = "acct_1";
+
+/// A link list in memory.
+pub(super) struct Fake {
+    links: u64,
+    /// Fans by link.
+    pub(super) fans: Mutex<BTreeMap<u64, Vec<u64>>>,
+    pub(super) requests: AtomicU64,
+    /// Decides which calls fail, one in ten.
+    pub(super) unruly: Mutex<Option<StdRng>>,
+}
+
+impl Fake {
+    fn answer(&self) -> Result<()> {
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        let fails = self.unruly.lock().as_mut().is_some_and(|rng| rng.random_ratio(1, 10));
+        if fails { Err(PlatformError::AccountBusy) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl CreatorPlatform for Fake {
+    async fn links(&self, _: &AccountId, ask: LinkPage, _: Priority) -> Result<Page<LinkSeen>> {
+        self.answer()?;
+        let fans = self.fans.lock();
+        let from = u64::from(ask.offset);
+        let rows = (from..self.links.min(from + u64::from(PAGE))).map(|number| LinkSeen {
+            id: id(number),
+            name: None,
+            url: None,
+            code: None,
+            trial_days: None,
+            subscribers: fans.get(&number).map_or(0, |fans| u32::try_from(fans.len()).unwrap()),
+            created_at: None,
+        });
+        Ok(Page { rows: rows.collect(), has_more: from + u64::from(PAGE) < self.links })
+    }
+
+    async fn subscribers(
+        &self,
+        _: &AccountId,
+        link: PoolLinkId,
+        _: u32,
+        _: Priority,
+    ) -> Result<Page<SubscriberRow>> {
+        self.answer()?;
+        let fans = self.fans.lock().get(&link.number).cloned().unwrap_or_default();
+        let row = |fan: u64| SubscriberRow {
+            fan: FanId::from(fan.to_string()),
+            profile: FanProfile::default(),
+            subscribed_at: None,
+            price: None,
+        };
+        Ok(Page { rows: fans.into_iter().map(row).collect(), has_more: false })
+    }
+
+    async fn accounts(&self, _: Priority) -> Result<Vec<AccountSeen>> {
+        Err(PlatformError::Unreachable)
+    }
+
+    async fn me(&self, _: &AccountId, _: Priority) -> Result<ProfileSeen> {
+        Err(PlatformError::Unreachable)
+    }
+
+    async fn create(&self, _: &AccountId, _: &LinkWish, _: Priority) -> Result<LinkSeen> {
+        Err(PlatformError::Unreachable)
+    }
+
+    async fn add_to_list(&self, _: &AccountId, _: &str, _: &[FanId], _: Priority) -> Result<usize> {
+        Err(PlatformError::Unreachable)
+    }
+
+    async fn transactions(
+        &self,
+        _: &AccountId,
+        _: Timestamp,
+        _: Option<&str>,
+        _: Priority,
+    ) -> Result<TransactionPage> {
+        Err(PlatformError::Unreachable)
+    }
+}
+
+/// What was appended.
+#[derive(Default)]
+pub(super) struct Log(Mutex<Vec<Event>>);
+
+impl Log {
+    /// Link and fan of each subscriber told.
+    pub(super) fn told(&self) -> Vec<(u64, u64)> {
+        let told = |event: &Event| match &event.body {
+            EventBody::SubscriberSeen(seen) => {
+                Some((seen.pool_link.number, seen.fan.as_str().parse().unwrap()))
+            }
+            _ => None,
+        };
+        self.0.lock().iter().filter_map(told).collect()
+    }
+}
+
+impl ClickLog for Log {
+    fn append(&self, event: Event) -> std::result::Result<Ticket, LostReason> {
+        self.0.lock().push(event);
+        Ok(Ticket(0))
+    }
+
+    fn fate(&self, _: Ticket) -> Pin<Box<dyn Future<Output = Fate> + Send>> {
+        Box::pin(std::future::ready(Fate::Stored))
+    }
+}
+
+/// Everything around the role.
+pub(super) struct Rig {
+    pub(super) platform: Arc<Fake>,
+    pub(super) store: Store,
+    pub(super) log: Arc<Log>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) inbox: channel::Sender<Vec<Unmatched>>,
+    step: u64,
+    _handle: FjallHandle,
+    _dir: tempfile::TempDir,
+}
+
+impl Rig {
+    /// A stock of that many tracking links, numbered from 0.
+    pub(super) async fn new(links: u64) -> Self {
+        let dir = tempfile::TempDir::new().unwrap();
+        let handle = sl_fjall::open(dir.path(), FjallOptions::default()).unwrap();
+        let store = handle.store();
+        store.ledger.open(0).await.unwrap();
+        let stock = StockKey { account: ACCOUNT.into(), kind: LinkKind::TrackingLink, trial_days: None };
+        let new = (0..links).map(|number| NewPoolLink {
+            team: TeamId(1),
+            stock: stock.clone(),
+            id: id(number),
+            url: String::new(),
+            created_at: Timestamp(0),
+        });
+        store.pool.add(new.collect()).await.unwrap();
+        let platform =
+            Fake { links, fans: Mutex::default(), requests: AtomicU64::new(0), unruly: Mutex::new(None) };
+        Self {
+            platform: Arc::new(platform),
+            store,
+            log: Arc::default(),
+            clock: Arc::default(),
+            inbox: channel::channel(Vec::new()).0,
+            step: 0,
+            _handle: handle,
+            _dir: dir,
+        }
+    }
+
+    /// One call in ten fails from now on.
+    pub(super) fn be_unruly(&self, seed: u64) {
+        *self.platform.unruly.lock() = Some(StdRng::seed_from_u64(seed));
+    }
+
+    /// A role that has just started.
+    pub(super) fn role(&self) -> AccountMatcher {
+        let looks = Looks::new(HOUR * 6, HOUR * 24);
+        let (poll, debounce) = (Duration::from_secs(60), Duration::from_secs(2));
+        AccountMatcher {
+            account: ACCOUNT.into(),
+            team: TeamId(1),
+            platform: Arc::<Fake>::clone(&self.platform),
+            store: self.store.clone(),
+            log: Arc::<Log>::clone(&self.log),
+            clock: Arc::<ManualClock>::clone(&self.clock),
+            lag: Arc::new(|| Duration::ZERO),
+            settings: Arc::new(MatcherSettings { poll, debounce, looks }),
+            inbox: self.inbox.subscribe(),
+            backlog: Arc::new(AtomicUsize::new(0)),
+            watch: Watch::default(),
+            searches: Searches::default(),
+            told: HashMap::new(),
+            short: HashMap::new(),
+            read_at: HashMap::new(),
+            refreshed_at: None,
+            shared_at: None,
+        }
+    }
+
+    /// Attribution says who holds what.
+    pub(super) async fn give(&mut self, given: Vec<(PoolLinkId, Given)>) {
+        self.step += 1;
+        let given = given.into_iter().map(|(link, given)| (ACCOUNT.into(), link, given));
+        let position = Position { epoch: 0, offset: self.step };
+        let step = Step { position, given: given.collect(), ..Step::default() };
+        self.store.ledger.apply(step).await.unwrap();
+    }
+
+    /// Links that wait for a look.
+    pub(super) async fn live(&self) -> usize {
+        self.store.pool.live(&ACCOUNT.into()).await.unwrap().len()
+    }
+}
+
+pub(super) fn id(number: u64) -> PoolLinkId {
+    PoolLinkId { kind: LinkKind::TrackingLink, number }
+}

@@ -1,0 +1,172 @@
+//! What goes on while others are down, and what is made up for afterwards.
+
+use std::{
+    collections::HashSet,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
+    path::Path,
+    process::Command,
+    time::Duration,
+};
+
+use rand::{Rng, SeedableRng};
+use serde_json::json;
+
+use crate::{
+    creator::{LINK, address, prepare},
+    process::Service,
+    world::{Ads, Platform},
+};
+
+/// Where visitors go when there is no pool link.
+const PROFILE: &str = "https://onlyfans.com/creator";
+
+#[test]
+fn a_platform_that_is_down_stops_no_redirect_and_everybody_is_matched_afterwards() {
+    let dir = tempfile::tempdir().unwrap();
+    prepare(dir.path(), 0);
+    let platform = Platform::start("creator");
+    platform.act("fail", &json!({ "status": 503 }));
+    let service = platform.service(dir.path());
+    let key = service.owner_key.clone().unwrap();
+    platform.webhooks_to(service.admin);
+    let link = LINK.to_string();
+    assert_eq!(service.visit(&link, 1).unwrap().location.as_deref(), Some(PROFILE));
+
+    platform.act("fail", &json!({}));
+    service.until(&key, "/api/x/pool", |shown| shown["data"][0]["leased"].as_u64() > Some(0));
+    let place = service.visit(&link, 2).unwrap().location.unwrap();
+    assert_ne!(place, PROFILE);
+
+    platform.act("fail", &json!({ "status": 503 }));
+    platform.act("subscribe", &json!({ "link": place, "fan": { "id": 900 } }));
+    service.until(&key, "/api/x/progress", |shown| shown["data"]["matcher"]["backlog"].as_u64() > Some(0));
+    assert_eq!(service.visit(&link, 3).unwrap().status, 302);
+    let shown = format!("/api/smart-links/{link}");
+    assert_eq!(service.api(&key, &shown)["data"]["subscribers_count"], 0);
+
+    platform.act("fail", &json!({}));
+    let shown = service.until(&key, &shown, |shown| shown["data"]["subscribers_count"] == 1);
+    assert_eq!(shown["data"]["revenue"], "10.00", "{shown}");
+}
+
+#[test]
+fn a_receiver_that_is_down_gets_everything_afterwards_one_body_per_event() {
+    let dir = tempfile::tempdir().unwrap();
+    prepare(dir.path(), 300);
+    let ads = Ads::start();
+    ads.fail(&json!({ "status": 503, "count": 4 }));
+    let service = ads.service(dir.path());
+    let key = service.owner_key.clone().unwrap();
+    ads.pixel(&service, &key);
+    for visitor in 1..=6 {
+        assert_eq!(service.visit(&LINK.to_string(), visitor).unwrap().status, 302);
+    }
+    service.until(&key, "/api/x/deliveries?state=delivered", |shown| {
+        shown["data"].as_array().is_some_and(|rows| rows.len() == 6)
+    });
+    let meta = ads.meta();
+    assert_eq!((meta.distinct, meta.accepted, meta.changed, meta.turned_away), (6, 6, 0, 4));
+}
+
+#[test]
+fn garbage_on_every_port_harms_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    prepare(dir.path(), 300);
+    let mut service = Service::start(dir.path());
+    let key = service.owner_key.clone().unwrap();
+    let mut chance = rand_chacha::ChaCha8Rng::seed_from_u64(5);
+    let socket = dir.path().join("control.sock");
+    for round in 0..60 {
+        let mut bytes = vec![0; 1 << (round % 15)];
+        chance.fill_bytes(&mut bytes);
+        if round % 3 == 0 {
+            // Something that begins well.
+            bytes.splice(
+                ..0,
+                *b"POST /webhooks/onlyfansapi HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n",
+            );
+        }
+        throw(service.edge, &bytes);
+        throw(service.admin, &bytes);
+        let mut control = UnixStream::connect(&socket).unwrap();
+        let _ = control.write_all(&bytes);
+    }
+    let place = service.visit(&LINK.to_string(), 1).unwrap().location.unwrap();
+    assert!((1..=300).map(address).any(|own| own == place), "{place}");
+    service.settle(&key);
+    assert_eq!(service.terminate().code(), Some(0));
+}
+
+/// Sends it and hangs up; whether it is taken or refused is the other's business.
+fn throw(to: SocketAddr, bytes: &[u8]) {
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let _ = stream.write_all(bytes);
+    let _ = stream.read(&mut [0; 64]);
+}
+
+/// A service whose data directory is a small disk of its own; `None` where this machine lets nobody mount one.
+fn on_a_small_disk(dir: &Path) -> Option<Service> {
+    let (stock, disk) = (dir.join("stock"), dir.join("disk"));
+    std::fs::create_dir_all(&disk).unwrap();
+    prepare(&stock, 3000);
+    let isolated = || {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "--"]);
+        command
+    };
+    if !isolated()
+        .args(["mount", "-t", "tmpfs", "tmpfs"])
+        .arg(&disk)
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        return None;
+    }
+    let script = "mount -t tmpfs -o size=420m tmpfs \"$2\" && cp -a \"$1/.\" \"$2\" && exec \"$0\" serve";
+    let mut command = isolated();
+    command.args(["sh", "-c", script, env!("CARGO_BIN_EXE_smartlinks")]).arg(&stock).arg(&disk);
+    Some(Service::start_by(command, &disk, &[("JOURNAL__SEGMENT", "1MiB")]))
+}
+
+#[test]
+fn a_full_disk_stops_no_redirect_and_everything_goes_on_once_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(mut service) = on_a_small_disk(dir.path()) else {
+        eprintln!("not shown: no mount namespaces for this user");
+        return;
+    };
+    let key = service.owner_key.clone().unwrap();
+    let (link, mut next) = (LINK.to_string(), 0);
+    let mut own = HashSet::new();
+    let mut visit = |service: &Service| {
+        next += 1;
+        let place = service.visit(&link, next).unwrap().location.unwrap();
+        // Promise 3 over all of it: no link has two visitors.
+        let is_own = place != PROFILE;
+        assert!(!is_own || own.insert(place.clone()), "{place} was given twice");
+        is_own
+    };
+    for _ in 0..20 {
+        visit(&service);
+    }
+    let filler = service.path(&dir.path().join("disk/filler"));
+    let mut file = std::fs::File::create(&filler).unwrap();
+    let block = vec![1; 1 << 16];
+    while file.write_all(&block).is_ok() {}
+    // Into the last segment fit some; then clicks are lost, and still redirected.
+    let full = (0..20_000).any(|_| !visit(&service));
+    assert!(full, "the disk was never full");
+    drop(file);
+    std::fs::remove_file(&filler).unwrap();
+    service.until_said("the store is opened anew");
+    service.until_said("ready edge=");
+    assert!((0..20).all(|_| visit(&service)), "visitors get links of their own again");
+    service.settle(&key);
+    let shown = format!("/api/smart-links/{LINK}");
+    let before = service.api(&key, &shown)["data"]["clicks_count"].as_u64().unwrap();
+    assert!(before >= own.len() as u64, "{before} clicks, {} links in hands", own.len());
+    assert_eq!(service.terminate().code(), Some(0));
+}

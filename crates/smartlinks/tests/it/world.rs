@@ -1,0 +1,124 @@
+//! The simulated creator platform and ad platforms, on runtimes of their own, beside a service in a process of its own.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use serde_json::{Value, json};
+use sl_core::{
+    seal::Secret,
+    time::{Clock, Timestamp},
+};
+use sl_sim::{
+    ads::{AdsConfig, AdsSim, ReceiverState},
+    platform::{AccountSetup, Faults, PlatformConfig, PlatformSim},
+};
+use tokio::runtime::Runtime;
+
+use crate::{creator::LINK, process::Service};
+
+struct WallClock;
+
+impl Clock for WallClock {
+    fn now(&self) -> Timestamp {
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        Timestamp(i64::try_from(since.as_millis()).unwrap())
+    }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// POST to a simulator's control.
+fn control(runtime: &Runtime, http: &reqwest::Client, url: String, body: &Value) -> Value {
+    runtime.block_on(async {
+        let answer = http.post(&url).body(body.to_string()).send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{url}: {text}");
+        serde_json::from_str(&text).unwrap()
+    })
+}
+
+/// A creator platform with one account, `acct_1`.
+pub(crate) struct Platform {
+    runtime: Runtime,
+    sim: PlatformSim,
+    http: reqwest::Client,
+}
+
+impl Platform {
+    /// `username` is the creator's handle.
+    pub(crate) fn start(username: &str) -> Self {
+        let runtime = runtime();
+        let (key, hook) = (Secret::new("key-1"), Secret::new("hook-1"));
+        let mut config = PlatformConfig::new(Arc::new(WallClock), 1, key, hook);
+        config.accounts = vec![AccountSetup::new("acct_1", username, 77)];
+        config.faults = Faults::none();
+        let sim = runtime.block_on(PlatformSim::bind(config)).unwrap();
+        Self { runtime, sim, http: client() }
+    }
+
+    /// Something people do (`subscribe`, `spend`) or a switch (`fail`).
+    pub(crate) fn act(&self, what: &str, body: &Value) -> Value {
+        control(&self.runtime, &self.http, format!("{}/_sim/{what}", self.sim.url()), body)
+    }
+
+    pub(crate) fn webhooks_to(&self, admin: SocketAddr) {
+        self.sim.set_webhook(format!("http://{admin}/webhooks/onlyfansapi").parse().unwrap());
+    }
+
+    /// A service that follows it closely.
+    pub(crate) fn service(&self, dir: &Path) -> Service {
+        Service::start_with(
+            dir,
+            &[
+                ("PLATFORM__BASE_URL", &self.sim.url()),
+                ("PLATFORM__API_KEY", "key-1"),
+                ("PLATFORM__WEBHOOK_SECRETS", "hook-1"),
+                ("PLATFORM__DEBOUNCE", "200ms"),
+                ("PLATFORM__POLL", "1s"),
+                ("EGRESS__ALLOW", "127.0.0.0/8"),
+            ],
+        )
+    }
+}
+
+/// Ad platforms.
+pub(crate) struct Ads {
+    runtime: Runtime,
+    sim: AdsSim,
+    http: reqwest::Client,
+}
+
+impl Ads {
+    pub(crate) fn start() -> Self {
+        let runtime = runtime();
+        let sim = runtime.block_on(AdsSim::bind(AdsConfig::new(Arc::new(WallClock)))).unwrap();
+        Self { runtime, sim, http: client() }
+    }
+
+    /// The next answers fail.
+    pub(crate) fn fail(&self, how: &Value) {
+        control(&self.runtime, &self.http, format!("{}/_sim/fail", self.sim.url()), how);
+    }
+
+    /// A service that tells them.
+    pub(crate) fn service(&self, dir: &Path) -> Service {
+        Service::start_with(dir, &[("AD_PLATFORMS__META__BASE_URL", &self.sim.url())])
+    }
+
+    /// Puts a Meta pixel on [`LINK`]; its clicks are events.
+    pub(crate) fn pixel(&self, service: &Service, key: &str) {
+        let pixel = json!({ "platform": "meta", "pixel_id": "123456789", "pixel_access_token": "TOKEN-1" });
+        service.post(key, &format!("/api/smart-links/{LINK}/pixels"), &pixel);
+    }
+
+    /// What Meta has seen.
+    pub(crate) fn meta(&self) -> ReceiverState {
+        self.sim.state().receivers.get("meta").cloned().unwrap_or_default()
+    }
+}
