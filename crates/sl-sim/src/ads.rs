@@ -1,15 +1,18 @@
 //! Simulated ad platforms: each validates like the real one, keeps what it accepted, and counts an event once.
 //!
 //! * [`receiver`]: what a platform is; a new one is one file with one `impl` and one line in [`receivers`]
-//! * [`meta`]: Meta's Conversions API · [`postback`]: takes anything, for postback URLs
+//! * [`meta`]: Meta's Conversions API · [`tiktok`]: TikTok's Events API · [`snapchat`]: Snapchat's · [`postback`]: takes anything, for postback URLs
 //! * [`ledger`]: what was sent, kept, refused; whether every attempt of an event had the same bytes
 //! * [`control`]: the switches under `/_sim`
 
 mod control;
+mod fields;
 mod ledger;
 mod meta;
 mod postback;
 mod receiver;
+mod snapchat;
+mod tiktok;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -20,6 +23,8 @@ use sl_core::time::Clock;
 
 pub use ledger::{AdsState, Event, ReceiverState};
 pub use meta::MetaRules;
+pub use snapchat::SnapchatRules;
+pub use tiktok::TikTokRules;
 
 use crate::{
     chance::dice,
@@ -38,6 +43,10 @@ pub struct AdsConfig {
     pub clock: Arc<dyn Clock>,
     /// Whom Meta's receiver believes.
     pub meta: MetaRules,
+    /// Whom TikTok's receiver believes.
+    pub tiktok: TikTokRules,
+    /// Whom Snapchat's receiver believes.
+    pub snapchat: SnapchatRules,
     /// Decides which requests fail.
     pub seed: u64,
     /// How unruly they are.
@@ -58,13 +67,27 @@ impl AdsConfig {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { listen, clock, meta: MetaRules::default(), seed: 1, faults: AdsFaults::default() }
+        Self {
+            listen,
+            clock,
+            meta: MetaRules::default(),
+            tiktok: TikTokRules::default(),
+            snapchat: SnapchatRules::default(),
+            seed: 1,
+            faults: AdsFaults::default(),
+        }
     }
 }
 
 /// The platforms, and the generic receiver behind them, which takes what no other claims.
 fn receivers(config: &AdsConfig) -> Vec<Box<dyn Receiver>> {
-    vec![Box::new(meta::Meta::new(config.meta.clone())), Box::new(postback::Postbacks)]
+    vec![
+        // Before Meta's, whose versions begin with the same letter.
+        Box::new(snapchat::Snapchat(config.snapchat.clone())),
+        Box::new(meta::Meta::new(config.meta.clone())),
+        Box::new(tiktok::TikTok(config.tiktok.clone())),
+        Box::new(postback::Postbacks),
+    ]
 }
 
 /// Running ad platforms.

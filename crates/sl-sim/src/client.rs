@@ -17,5 +17,7 @@ pub fn build(connect: Duration, total: Duration, idle_per_host: usize) -> Result
         .connect_timeout(connect)
         .timeout(total)
         .pool_max_idle_per_host(idle_per_host)
+        // Servers end idle connections after some seconds; a request that meets the end goes unanswered.
+        .pool_idle_timeout(Duration::from_secs(1))
         .build()
 }

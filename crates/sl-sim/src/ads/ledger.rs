@@ -103,14 +103,16 @@ impl Ledger {
         if let Some(reason) = &judged.reason {
             *book.state.refused.entry(reason.clone()).or_default() += 1;
         }
+        if judged.is_test {
+            book.state.tests += events.len() as u64;
+        }
         if !judged.accepted {
             return;
         }
         for event in events {
             book.state.accepted += 1;
-            book.state.tests += u64::from(judged.is_test);
             let first = book.first.get(&event.key);
-            if first.is_none_or(|first| now.since(*first) >= receiver.remembers()) {
+            if first.is_none_or(|first| now.since(*first) >= receiver.remembers(&event.name)) {
                 book.first.insert(event.key.clone(), now);
                 book.state.distinct += 1;
                 *book.state.distinct_by_name.entry(event.name.clone()).or_default() += 1;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sl_core::time::Timestamp;
 
+use super::fields;
 use super::receiver::{Answer, Judged, Receiver, Sighted, Trouble};
 use crate::server::Whole;
 use refusal::Refusal;
@@ -90,16 +91,7 @@ impl Receiver for Meta {
     fn sight(&self, request: &Whole) -> Vec<Sighted> {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
         let pixel = address(request).map(|(_, pixel)| pixel).unwrap_or_default();
-        let events = body.get("data").and_then(Value::as_array).into_iter().flatten();
-        events
-            .map(|event| {
-                let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-                let (name, id) = (text("event_name"), text("event_id"));
-                // An event without an id is a new one every time.
-                let key = format!("{pixel}\n{name}\n{id}");
-                Sighted { name, id, key }
-            })
-            .collect()
+        fields::events(&body, pixel, "event_name")
     }
 
     fn judge(&self, request: &Whole, now: Timestamp) -> Judged {
@@ -138,7 +130,7 @@ impl Receiver for Meta {
         }
     }
 
-    fn remembers(&self) -> Duration {
+    fn remembers(&self, _: &str) -> Duration {
         REMEMBERS
     }
 }

@@ -62,7 +62,7 @@ impl Receiver for Postbacks {
         }
     }
 
-    fn remembers(&self) -> Duration {
+    fn remembers(&self, _: &str) -> Duration {
         REMEMBERS
     }
 }

@@ -26,8 +26,8 @@ pub(crate) trait Receiver: Send + Sync + 'static {
     /// What the real one answers when it fails or limits.
     fn trouble(&self, trouble: Trouble) -> Answer;
 
-    /// How long the same event counts once.
-    fn remembers(&self) -> Duration;
+    /// How long the same event counts once, by its name.
+    fn remembers(&self, name: &str) -> Duration;
 }
 
 /// An event of a request.

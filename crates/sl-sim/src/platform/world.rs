@@ -1,9 +1,11 @@
 //! Accounts, links, fans and money, without any HTTP. Times are arguments and whole seconds, as the platform's are.
 //!
-//! * [`links`]: making, finding and visiting links · [`fans`]: subscribing, spending, messages, reversals
+//! * [`links`]: making, finding and visiting links · [`fans`]: subscribing
+//! * [`money`]: spending, renewals, reversals, messages
 
 mod fans;
 mod links;
+mod money;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,9 +13,10 @@ use sl_core::{ids::LinkKind, money::Cents, time::Timestamp};
 
 use super::{config::AccountSetup, hooks::Login};
 
-pub(super) use fans::{Happened, Joined, Person, Spend, is_back};
+pub(super) use fans::{Happened, Joined, Person};
 pub(super) use links::Place;
 pub(super) use links::TrialWish;
+pub(super) use money::{Spend, is_back};
 
 /// Why something can't be done; a sentence for people, with the HTTP status it is told with.
 #[derive(Debug, Clone, PartialEq, Eq)]

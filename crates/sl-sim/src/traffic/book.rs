@@ -1,6 +1,6 @@
 //! Who should be credited for what, computed from what each person did: apart from any attribution code.
 //!
-//! * this file: what was done · [`reckon`]: the rules · [`figures`]: the result
+//! * this file: what was done · [`reckon`]: the rules · [`figures`], [`deliveries`]: the result
 //!
 //! The rules in short (architecture 5, decisions 1 to 3, 25 to 31, 55). The same device on the same link with the same
 //! `ecid` inside the visitor window is a repeat. A subscriber is credited to the latest hit of the device that holds its
@@ -9,6 +9,7 @@
 //! messages go to the binding in force at their time; what is taken back is subtracted. A subscriber through a link's
 //! overflow address belongs to that Smart Link, without a click and for good; one through the profile belongs to nobody.
 
+mod deliveries;
 mod figures;
 mod reckon;
 #[cfg(test)]
@@ -24,9 +25,8 @@ use serde::Serialize;
 use sl_core::{ids::SmartLinkId, time::Timestamp};
 
 use super::Target;
-pub use figures::{
-    Clicks, ConversionKind, Deliveries, Destination, Events, Figures, LinkFigures, Pair, PixelEvents, Rungs,
-};
+pub use deliveries::{ConversionKind, Deliveries, Destination};
+pub use figures::{Clicks, Events, Figures, LinkFigures, Pair, PixelEvents, Rungs};
 
 /// Everything that was done so far.
 #[derive(Debug)]

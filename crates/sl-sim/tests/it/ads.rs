@@ -251,6 +251,93 @@ async fn a_stalled_call_was_taken_all_the_same() {
 }
 
 #[tokio::test]
+async fn tiktok_decides_by_the_code_of_its_body() {
+    let stage = Stage::new().await;
+    let good = json!({
+        "event": "CompletePayment", "event_time": NOW.seconds(), "event_id": "01K1",
+        "user": {"ttclid": "E.C.P.abc", "external_id": HASH, "ip": "203.0.113.7", "user_agent": "Mozilla/5.0", "country": "gb"},
+        "page": {"url": "https://go.example.net/go/01KZ4M8Q2T7V9W3X5Y6B1C0DEF?ttclid=E.C.P.abc"},
+        "properties": {"value": 10, "currency": "USD"},
+    });
+    let send = async |token: &str, event: &Value| -> (u16, Value) {
+        let call = json!({"event_source": "web", "event_source_id": "C4", "data": [event]});
+        let url = format!("{}/open_api/v1.3/event/track/", stage.ads.url());
+        let request = stage.http.post(url).header("access-token", token).json(&call);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    };
+    let mut body = send("t", &good).await;
+    assert_eq!((body.0, &body.1["code"]), (200, &json!(0)));
+    body = send("t", &good).await;
+    assert_eq!(body.1["code"], 0);
+    let changed = |pointer: &str, value: Value| {
+        let mut event = good.clone();
+        *event.pointer_mut(pointer).unwrap() = value;
+        event
+    };
+    for (event, code) in [
+        (changed("/event_id", json!(7)), 40_002),
+        (changed("/event_time", json!(NOW.0)), 40_002),
+        (changed("/user/external_id", json!("plain")), 40_062),
+        (changed("/user/ttclid", json!("x".repeat(1001))), 40_002),
+        (changed("/page", json!({})), 40_002),
+        (changed("/properties", json!({"value": 10})), 40_002),
+        (changed("/properties/value", json!("10.00")), 40_002),
+    ] {
+        body = send("t", &event).await;
+        assert_eq!((body.0, &body.1["code"]), (200, &json!(code)), "{event}");
+    }
+    body = send("", &good).await;
+    assert_eq!((body.0, &body.1["code"]), (401, &json!(40_104)));
+    let state = stage.ads.state().receivers["tiktok"].clone();
+    assert_eq!((state.accepted, state.distinct, state.changed), (2, 1, 1));
+    stage.sim("fail", json!({"status": 429, "count": 1, "only": "tiktok"})).await;
+    body = send("t", &good).await;
+    assert_eq!((body.0, &body.1["code"]), (401, &json!(40_100)), "throttling comes with 401");
+}
+
+#[tokio::test]
+async fn snapchat_decides_by_its_status_and_validates_apart() {
+    let stage = Stage::new().await;
+    let good = json!({
+        "event_name": "PURCHASE", "event_time": NOW.seconds(), "event_id": "01K1", "action_source": "WEB",
+        "event_source_url": "https://go.example.net/go/01KZ4M8Q2T7V9W3X5Y6B1C0DEF",
+        "user_data": {"client_ip_address": "203.0.113.7", "client_user_agent": "Mozilla/5.0", "country": [HASH]},
+        "custom_data": {"value": 10, "currency": "USD", "order_id": "tx-1"},
+    });
+    let send = async |path: &str, event: &Value| {
+        stage.send(&format!("/v3/4c1f-uuid/{path}?access_token=t"), &json!({"data": [event]})).await
+    };
+    let (status, body) = send("events", &good).await;
+    assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("VALID")));
+    let changed = |pointer: &str, value: Value| {
+        let mut event = good.clone();
+        *event.pointer_mut(pointer).unwrap() = value;
+        event
+    };
+    // Milliseconds are taken; the order is known for a month, whatever the event's id.
+    let (status, _) = send("events", &changed("/event_time", json!(NOW.0))).await;
+    assert_eq!(status, StatusCode::OK);
+    stage.clock.advance(Duration::from_secs(20 * 86_400));
+    send("events", &changed("/event_id", json!("01K2"))).await;
+    let (status, body) = send("events/validate", &good).await;
+    assert_eq!((status, &body["test_event"]), (StatusCode::OK, &json!(true)));
+    let state = stage.ads.state().receivers["snapchat"].clone();
+    assert_eq!((state.accepted, state.distinct, state.tests), (3, 1, 1));
+    for event in [
+        changed("/action_source", json!("website")),
+        changed("/event_time", json!(NOW.seconds() - 18 * 86_400)),
+        changed("/user_data/client_ip_address", json!(HASH)),
+        changed("/user_data/country", json!(["gb"])),
+        changed("/user_data", json!({"sc_click_id": "abc"})),
+        changed("/custom_data", json!({"value": 10})),
+    ] {
+        let (status, body) = send("events", &event).await;
+        assert_eq!((status, &body["status"]), (StatusCode::BAD_REQUEST, &json!("INVALID")), "{event}");
+    }
+}
+
+#[tokio::test]
 async fn a_postback_url_takes_anything_and_counts_a_conversion_once() {
     let stage = Stage::new().await;
     let get = |path: &str| stage.http.get(format!("{}{path}", stage.ads.url()));

@@ -5,7 +5,10 @@ use std::{net::IpAddr, time::Duration};
 use serde_json::Value;
 use sl_core::time::Timestamp;
 
-use super::refusal::Refusal;
+use super::{
+    super::fields::{self, is_hash},
+    refusal::Refusal,
+};
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 /// `physical_store`.
@@ -156,30 +159,15 @@ fn missing(field: &str) -> Refusal {
     Refusal::malformed(field, "is missing")
 }
 
-/// A text that is there is not empty.
+/// A text that is there is a text, and not empty.
 fn text<'a>(object: &'a Value, name: &str) -> Result<Option<&'a str>, Refusal> {
-    match object.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
-        Some(_) => Err(Refusal::malformed(name, "must be a string that is not empty")),
-    }
+    fields::text(object, name).ok_or_else(|| Refusal::malformed(name, "must be a string that is not empty"))
 }
 
 /// A text, or a list of texts.
 fn many<'a>(object: &'a Value, name: &str) -> Result<Vec<&'a str>, Refusal> {
     let wrong = || Refusal::malformed(&format!("user_data.{name}"), "must be a string or a list of strings");
-    match object.get(name) {
-        None => Ok(Vec::new()),
-        Some(Value::String(text)) => Ok(vec![text]),
-        Some(Value::Array(items)) if !items.is_empty() => {
-            items.iter().map(|item| item.as_str().ok_or_else(wrong)).collect()
-        }
-        Some(_) => Err(wrong()),
-    }
-}
-
-fn is_hash(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    fields::many(object, name).ok_or_else(wrong)
 }
 
 /// `fb.{index}.{ms}.{rest}`, perhaps with one more part of 2 or 8 characters (ad-platforms 2.3).
