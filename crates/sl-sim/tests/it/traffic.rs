@@ -27,6 +27,7 @@ use sl_sim::{
     traffic::{
         Pace, Target, Traffic, TrafficConfig, TrafficError,
         book::{self, Destination},
+        discover,
     },
 };
 use tokio::time::Instant;
@@ -442,4 +443,27 @@ fn destinations(targets: &[Target]) -> Destinations {
     };
     let links: Vec<SmartLink> = targets.iter().enumerate().map(link).collect();
     Destinations::new(&links, &[pixel], &[postback])
+}
+
+#[tokio::test]
+async fn smart_links_are_read_from_the_management_api() {
+    let api = Server::bind(localhost(), Arc::new(()), |_, request| async move {
+        let known =
+            request.header("authorization") == "Bearer slk_1" && request.uri.path() == "/api/smart-links";
+        let body = serde_json::json!({"data": [{
+            "id": "01KZ4M8Q2T7V9W3X5Y6B1C0DEF", "name": "hook 1", "link_type": "tracking_link",
+            "account": {"id": ACCOUNT, "display_name": "Nova", "username": "nova"},
+        }]});
+        let response = http::Response::builder().status(if known { 200 } else { 401 });
+        response.body(axum::body::Body::from(body.to_string())).unwrap()
+    });
+    let api = api.await.unwrap();
+    let url = format!("http://{}", api.addr()).parse().unwrap();
+    let window = Duration::from_secs(6 * 3600);
+    let targets = discover(&url, &Secret::new("slk_1"), window).await.unwrap();
+    let id = "01KZ4M8Q2T7V9W3X5Y6B1C0DEF".parse().unwrap();
+    let nova = Target { id, account: ACCOUNT.to_owned(), username: "nova".to_owned(), window };
+    assert_eq!(targets, [nova]);
+    let error = discover(&url, &Secret::new("slk_2"), window).await.unwrap_err().to_string();
+    assert!(error.contains("401") && !error.contains("slk_2"), "{error}");
 }
