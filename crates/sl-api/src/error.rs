@@ -77,9 +77,11 @@ impl ApiError {
             Self::Unauthorized => "A valid API key is needed: send `Authorization: Bearer slk_…`; \
                                    make one with `smartlinks keys create --name NAME`."
                 .to_owned(),
-            Self::BadSignature => "The `Signature` header is missing or was not made of this body with one of \
+            Self::BadSignature => {
+                "The `Signature` header is missing or was not made of this body with one of \
                                    platform.webhook_secrets; compare them with the webhook's secret."
-                .to_owned(),
+                    .to_owned()
+            }
             Self::TooSlow => "The body did not come in time; send it again.".to_owned(),
             Self::Forbidden(permission) => format!(
                 "This API key lacks the permission `{permission}`; use a key that has it or make one with \

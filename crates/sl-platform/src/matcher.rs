@@ -85,8 +85,14 @@ pub struct Matcher {
     lag: Lag,
     clock: Arc<dyn Clock>,
     handle: MatcherHandle,
-    accounts: HashMap<AccountId, channel::Sender<Vec<Unmatched>>>,
+    accounts: HashMap<AccountId, AtWork>,
     tasks: JoinSet<()>,
+}
+
+/// An account that is looked after.
+struct AtWork {
+    inbox: channel::Sender<Vec<Unmatched>>,
+    stop: CancellationToken,
 }
 
 /// Talks to the running role.
@@ -192,7 +198,11 @@ impl Matcher {
             revisions.mark_unchanged();
             for team in self.store.catalog.teams().await? {
                 for account in self.store.catalog.accounts(team.id).await? {
-                    self.take_on(account, shutdown);
+                    if account.usable.yes {
+                        self.take_on(account, shutdown);
+                    } else {
+                        self.put_down(account.id);
+                    }
                 }
             }
         }
@@ -201,15 +211,16 @@ impl Matcher {
         for row in self.store.pool.unmatched().await? {
             waiting.entry(row.account.clone()).or_default().push(row);
         }
-        for (account, inbox) in &self.accounts {
+        for (account, work) in &self.accounts {
             let rows = waiting.remove(account).unwrap_or_default();
-            inbox.send_if_modified(|known| {
+            work.inbox.send_if_modified(|known| {
                 let is_new = *known != rows;
                 *known = rows;
                 is_new
             });
         }
-        // Of an account that nobody knows: it has as long as any other to turn up.
+        // Of an account that nobody knows or that is logged out: it has as long as any other to turn up. After that its
+        // looks find the subscriber.
         let (looks, now) = (&self.settings.looks, self.clock.now());
         for row in waiting.into_values().flatten() {
             if looks.next_search(row.known_at, self.settings.debounce, Some(now)).is_none() {
@@ -230,7 +241,8 @@ impl Matcher {
         let (sender, inbox) = channel::channel(Vec::new());
         let backlog = Arc::new(AtomicUsize::new(0));
         self.handle.backlogs.lock().insert(account.id.clone(), Arc::clone(&backlog));
-        self.accounts.insert(account.id.clone(), sender);
+        let stop = shutdown.child_token();
+        self.accounts.insert(account.id.clone(), AtWork { inbox: sender, stop: stop.clone() });
         let work = AccountMatcher {
             account: account.id,
             team: account.team,
@@ -250,6 +262,14 @@ impl Matcher {
             refreshed_at: None,
             shared_at: None,
         };
-        self.tasks.spawn(work.run(shutdown.clone()));
+        self.tasks.spawn(work.run(stop));
+    }
+
+    /// Stops asking for an account that the platform does not answer for: it has no backlog until it is back.
+    fn put_down(&mut self, account: AccountId) {
+        if let Some(work) = self.accounts.remove(&account) {
+            work.stop.cancel();
+            self.handle.backlogs.lock().remove(&account);
+        }
     }
 }

@@ -92,7 +92,7 @@ impl Decider<'_> {
         let mut fan: Box<FanRecord> = self.memory.take(&key);
         self.profile(&new.fan, &mut fan, &new.profile);
         let until = self.moment().plus(HOLD_SUBSCRIBER);
-        fan.announced.push(Announced { at: new.at, price: new.price, until });
+        fan.announced.push(Announced { at: new.at, price: new.price, renewed: new.renewed, until });
         if fan.announced.len() > ANNOUNCED {
             fan.announced.remove(0);
         }

@@ -265,6 +265,8 @@ pub(super) struct Announced {
     /// When the fan subscribed.
     pub(super) at: Timestamp,
     pub(super) price: Option<Cents>,
+    /// `subscriptions.renewed`.
+    pub(super) renewed: bool,
     /// Kept at least until then, also when nothing else is known of the fan.
     pub(super) until: Timestamp,
 }

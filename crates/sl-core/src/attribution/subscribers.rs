@@ -328,12 +328,14 @@ impl Decider<'_> {
     }
 }
 
-/// The time a webhook gives to an undated subscriber: the newest that the look could have seen.
+/// The time a webhook gives to an undated subscriber: the newest that the look could have seen (decisions 22). A renewal
+/// counts where no new subscription does: a fan who comes back may be announced as either (contract I.45).
 fn announced(fan: &FanRecord, seen: &SubscriberSeen) -> Option<Timestamp> {
     let latest = seen.seen_at.plus(FUTURE_SLACK);
     let earliest = seen.absent_at.map(|absent| absent.minus(CLOCK_SLACK));
-    let times = fan.announced.iter().map(|announced| announced.at);
-    times.filter(|at| *at <= latest && earliest.is_none_or(|earliest| *at >= earliest)).max()
+    let fits = |at: Timestamp| at <= latest && earliest.is_none_or(|earliest| at >= earliest);
+    let fitting = fan.announced.iter().filter(|announced| fits(announced.at));
+    fitting.max_by_key(|announced| (!announced.renewed, announced.at)).map(|announced| announced.at)
 }
 
 /// The price a webhook gave for the subscription at `at`.

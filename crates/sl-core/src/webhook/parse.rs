@@ -158,6 +158,11 @@ fn subscription(payload: &Value, renewed: bool) -> Result<Subscription, Reason> 
 fn transaction(payload: &Value) -> Result<Transaction, Reason> {
     let fan = payload.get("fan").unwrap_or(&Value::Null);
     let status = text(payload.get("status"), "payload.status")?;
+    if let Some(currency) =
+        payload.get("currency").filter(|word| word.as_str() != Some("USD") && !word.is_null())
+    {
+        return Err(wrong("payload.currency", currency, "USD; amounts are credited in dollars only"));
+    }
     Ok(Transaction {
         id: TransactionId::from(id(payload.get("id"), "payload.id")?),
         kind: text(payload.get("type"), "payload.type")?,
@@ -297,6 +302,9 @@ mod tests {
             let reason = parsed("transactions.new", payload).unwrap_err();
             assert!(reason.to_string().starts_with(&format!("payload.{field}: is missing")), "{reason}");
         }
+        let mut payload = tip();
+        payload["currency"] = json!("EUR");
+        assert_eq!(parsed("transactions.new", payload).unwrap_err().field, "payload.currency");
         let reason = parsed("messages.received", json!({"id": 1})).unwrap_err();
         assert_eq!(reason.field, "payload.fromUser.id");
         let reason = parsed("subscriptions.new", json!({"user": {"id": "1"}})).unwrap_err();

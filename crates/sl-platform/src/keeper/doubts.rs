@@ -56,7 +56,7 @@ impl Keeper {
             return Ok(false);
         }
         self.doubts.looked_at = Some(now);
-        let mut taken = false;
+        let (mut taken, mut failed) = (false, None);
         let mut lists: BTreeMap<(AccountId, LinkKind), Vec<Doubt>> = BTreeMap::new();
         for doubt in self.doubts.open.drain(..) {
             lists.entry((doubt.account.clone(), doubt.wish.kind)).or_default().push(doubt);
@@ -69,15 +69,22 @@ impl Keeper {
             for doubt in doubts {
                 let link = found.iter().find(|link| link.name.as_deref() == Some(&doubt.wish.name));
                 match (link, need.accounts.get(&account)) {
-                    (Some(link), Some(row)) => {
-                        self.take_over(row, &doubt.place, vec![link.clone()]).await?;
-                        taken = true;
+                    // What the store does not take now stays in doubt, and is found again.
+                    (Some(link), Some(row)) if failed.is_none() => {
+                        match self.take_over(row, &doubt.place, vec![link.clone()]).await {
+                            Ok(_) => taken = true,
+                            Err(error) => {
+                                failed = Some(error);
+                                self.doubts.open.push(doubt);
+                            }
+                        }
                     }
+                    (Some(_), Some(_)) => self.doubts.open.push(doubt),
                     _ if answered && now.since(doubt.since) >= SETTLED => {}
                     _ => self.doubts.open.push(doubt),
                 }
             }
         }
-        Ok(taken)
+        failed.map_or(Ok(taken), Err)
     }
 }

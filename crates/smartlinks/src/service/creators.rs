@@ -14,7 +14,7 @@ use sl_platform::{
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{base::Base, pool_rules};
+use super::{base::Base, pool_rules, roles::Roles};
 use crate::{config::Config, failure::Failure};
 
 /// Longest time for one request: a create that takes longer is found by name.
@@ -56,7 +56,7 @@ pub(crate) fn start(
     base: &Base,
     clock: &Arc<dyn Clock>,
     attribution: watch::Receiver<Progress>,
-    stop: &CancellationToken,
+    (roles, stop): (&Roles, &CancellationToken),
 ) -> Result<(Standing, Vec<JoinHandle<()>>), Failure> {
     let Some(api_key) = config.platform.api_key.0.clone() else {
         tracing::warn!("platform.api_key is not set: no pool links are made and no subscriber is matched");
@@ -102,9 +102,9 @@ pub(crate) fn start(
     let reconcile = Reconcile::new(pace.reconcile, platform, base.store.clone(), journal, Arc::clone(clock));
     let standing = Standing { pool: keeper.snapshot(), matcher: Some(matcher.handle()) };
     let tasks = vec![
-        tokio::spawn(keeper.run(stop.clone())),
-        tokio::spawn(matcher.run(stop.clone())),
-        tokio::spawn(reconcile.run(stop.clone())),
+        roles.start("the pool keeper", stop, keeper.run(stop.clone())),
+        roles.start("the matcher", stop, matcher.run(stop.clone())),
+        roles.start("reconciliation", stop, reconcile.run(stop.clone())),
     ];
     Ok((standing, tasks))
 }

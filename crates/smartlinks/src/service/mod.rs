@@ -16,6 +16,7 @@ pub(crate) mod feed;
 pub(crate) mod gauges;
 pub(crate) mod lessee;
 pub(crate) mod progress;
+mod roles;
 mod stop;
 pub(crate) mod upkeep;
 
@@ -48,6 +49,7 @@ use self::{
     gauges::Gauges,
     lessee::Lessee,
     progress::Queues,
+    roles::Roles,
     upkeep::Upkeep,
 };
 use crate::{clock::SystemClock, config::Config, failure::Failure, metrics};
@@ -110,24 +112,29 @@ impl Service {
 
         let loop_ = attribution(config, &base, Arc::clone(&clock));
         let progress = loop_.progress();
-        let attribution = tokio::spawn(watch_over(loop_.run(stops.attribution.clone()), report.clone()));
+        let roles = Roles(report.clone());
+        let run = loop_.run(stops.attribution.clone());
+        let attribution = roles.start_fallible("attribution", &stops.attribution, run);
 
         let (edge, feed, lessee) = edge(config, &base, &clock).await?;
         let edge_address = edge.local_addr();
         let edge_run = edge.run(stops.edge.clone(), DRAIN);
         let edge_ended = stops.edge_ended.clone().drop_guard();
-        let doctor = Doctor::new(base.handle.health(), config.data_dir.clone(), report.clone());
-        let edge = tokio::spawn(async move {
-            watch_over(edge_run, report).await;
+        let doctor = Doctor::new(base.handle.health(), config.data_dir.clone(), report);
+        let edge = roles.start_fallible("the edge", &stops.edge, async move {
+            let ended = edge_run.await;
             drop(edge_ended);
+            ended
         });
-        let lessee = tokio::spawn(lessee.run(stops.edge.clone(), stops.edge_ended.clone()));
+        let lessee = lessee.run(stops.edge.clone(), stops.edge_ended.clone());
+        let lessee = roles.start("leasing of pool links", &stops.edge, lessee);
 
         let (standing, creators) =
-            creators::start(config, pace, &base, &clock, progress.clone(), &stops.creators)?;
+            creators::start(config, pace, &base, &clock, progress.clone(), (&roles, &stops.creators))?;
         let worker = deliveries::worker(config, &base, Arc::clone(&clock))?;
         let tester = worker.tester();
-        let deliveries = tokio::spawn(worker.run(stops.deliveries.clone()));
+        let run = worker.run(stops.deliveries.clone());
+        let deliveries = roles.start("deliveries", &stops.deliveries, run);
 
         let admin = Admin::bind(config.admin.listen).await?;
         let admin_address = admin.local_addr();
@@ -147,13 +154,15 @@ impl Service {
             pool_rules(config),
         );
         let upkeep = Upkeep::new(base.store.clone(), Arc::clone(&clock), config.retention.clone());
+        let stop = &stops.helpers;
         let helpers = vec![
-            tokio::spawn(feed.run(stops.helpers.clone())),
-            tokio::spawn(admin.run(router, stops.helpers.clone(), DRAIN)),
-            tokio::spawn(control.run(base.store.clone(), clock, stops.helpers.clone())),
-            tokio::spawn(gauges.run(stops.helpers.clone())),
-            tokio::spawn(upkeep.run(stops.helpers.clone())),
-            tokio::spawn(doctor.run(stops.helpers.clone())),
+            roles.start("catalog changes for the edge", stop, feed.run(stop.clone())),
+            roles.start("the API", stop, admin.run(router, stop.clone(), DRAIN)),
+            roles.start("commands", stop, control.run(base.store.clone(), clock, stop.clone())),
+            roles.start("gauges", stop, gauges.run(stop.clone())),
+            roles.start("retention", stop, upkeep.run(stop.clone())),
+            // It ends by itself when it has something to say.
+            tokio::spawn(doctor.run(stop.clone())),
         ];
         let tasks = Tasks { edge, lessee, creators, deliveries, helpers, attribution };
         Ok(Self {
@@ -185,17 +194,6 @@ impl Service {
             Some(failure) => failure,
             None => std::future::pending().await,
         }
-    }
-}
-
-/// Runs a role whose end is the end of the service.
-async fn watch_over<E: std::fmt::Display>(
-    role: impl Future<Output = Result<(), E>>,
-    report: mpsc::Sender<Failure>,
-) {
-    if let Err(error) = role.await {
-        // Past four reports the service is ending already.
-        let _ = report.try_send(Failure::run(error));
     }
 }
 
