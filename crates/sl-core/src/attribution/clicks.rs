@@ -193,7 +193,8 @@ impl Decider<'_> {
             return Some(base);
         }
         let given = repeat.visitor.given.map(Who::Cookie).filter(|given| *given != who);
-        for who in [Some(who), given].into_iter().flatten() {
+        // The count rests with the visitor of the click; who repeated it with an older cookie only has the hit.
+        for who in [given, Some(who)].into_iter().flatten() {
             let key = Key::Visitor(self.account.clone(), who);
             let mut visitor: VisitorRecord = self.memory.take(&key);
             if let Some(base) = visitor.hits.iter().find(|hit| hit.row == repeat.click).copied() {

@@ -84,6 +84,8 @@ fn a_repeat_with_an_older_cookie_finds_its_click_also_when_that_comes_later() {
     world.event(at("03-04T12:05:00Z"), repeat_with(&click, 9, at("03-04T12:05:00Z")));
     tell(&mut world, &click, at("03-04T12:06:00Z"));
     assert_eq!(world.shown.clicks[&click.id].gross_clicks, 2);
+    world.event(at("03-04T12:10:00Z"), repeat_with(&click, 9, at("03-04T12:10:00Z")));
+    assert_eq!(world.shown.clicks[&click.id].gross_clicks, 3);
 }
 
 #[test]
