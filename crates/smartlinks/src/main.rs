@@ -47,9 +47,12 @@ fn run(cli: Cli) -> Result<(), Failure> {
             print!("{}", config::DEFAULT);
             Ok(())
         }
-        Command::CheckConfig => check_config(file),
+        Command::CheckConfig => check_config(file, json),
         Command::Journal(command) => inspect::run(command, json),
         Command::Keys(command) => runtime()?.block_on(keys::run(&load(file)?, command, json)),
+        Command::Demo(_) if file.is_some() => Err(Failure::Usage(
+            "error: --config: the demo has a configuration of its own; `serve` takes a file".to_owned(),
+        )),
         Command::Demo(args) => runtime()?.block_on(demo::run(&args, json)),
         Command::Sim(sim) => runtime()?.block_on(sim::run(sim)),
         Command::Serve { roles } => {
@@ -75,13 +78,27 @@ fn load(file: Option<&Path>) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn check_config(file: Option<&Path>) -> Result<(), Failure> {
-    match config::load(file, std::env::vars()) {
-        Ok((_, warnings)) if warnings.is_empty() => println!("no problems"),
-        Ok((_, warnings)) => println!("{}", lines(&warnings)),
-        Err(LoadError(problems)) => return Err(Failure::Usage(lines(&problems))),
+fn check_config(file: Option<&Path>, json: bool) -> Result<(), Failure> {
+    let (problems, fails) = match config::load(file, std::env::vars()) {
+        Ok((_, warnings)) => (warnings, false),
+        Err(LoadError(problems)) => (problems, true),
+    };
+    let text = if json {
+        serde_json::to_string(&problems).map_err(Failure::run)?
+    } else if problems.is_empty() {
+        "no problems".to_owned()
+    } else {
+        lines(&problems)
+    };
+    // For programs the answer is on stdout whatever it says.
+    if json || !fails {
+        println!("{text}");
     }
-    Ok(())
+    match (fails, json) {
+        (false, _) => Ok(()),
+        (true, false) => Err(Failure::Usage(text)),
+        (true, true) => Err(Failure::Usage(format!("{} problems", problems.len()))),
+    }
 }
 
 fn lines(problems: &[Problem]) -> String {

@@ -1,11 +1,12 @@
 //! What types can't say: ranges, contradictions, and settings that work but surprise.
 
+use serde::Serialize;
 use std::{fmt, time::Duration};
 
 use super::{Backend, Config};
 
 /// One line of `check-config`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Problem {
     pub(crate) level: Level,
     /// Such as `edge.listen`.
@@ -15,7 +16,8 @@ pub(crate) struct Problem {
 }
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Level {
     /// The service does not start.
     Error,

@@ -14,7 +14,7 @@ pub(crate) struct LoadError(pub(crate) Vec<Problem>);
 /// Prefix of environment overrides.
 const PREFIX: &str = "SMARTLINKS_";
 /// Variables with the prefix that are no configuration keys.
-const NOT_KEYS: [&str; 2] = ["SMARTLINKS_CONFIG", "SMARTLINKS_HISTORIES"];
+const NOT_KEYS: [&str; 3] = ["SMARTLINKS_CONFIG", "SMARTLINKS_HISTORIES", "SMARTLINKS_CRASH_ROUNDS"];
 
 /// A key with its path, and what was written.
 type Leaf = (Vec<String>, Value);

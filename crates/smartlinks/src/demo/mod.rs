@@ -30,8 +30,8 @@ use crate::{cli, clock::SystemClock, failure::Failure, serve::Signals};
 
 /// Between two lines of figures.
 const LOOK: Duration = Duration::from_millis(500);
-/// Longest time to settle: three of the first waits of a retried delivery.
-const SETTLE: Duration = Duration::from_secs(60);
+/// Longest time to settle: the first two waits of a retried delivery with their jitter, and room.
+const SETTLE: Duration = Duration::from_secs(100);
 /// So many quiet looks in a row are an end: what one queue hands to the next is never in two of them.
 const QUIET: u32 = 4;
 
@@ -65,6 +65,9 @@ pub(crate) async fn run(args: &cli::Demo, json: bool) -> Result<(), Failure> {
         () = signals.next() => return Err(Failure::Run("ended at once by a second signal".to_owned())),
     };
     view.done();
+    if figures.subscribers == 0 {
+        eprintln!("nobody has subscribed yet: there is little to compare; try --for 20s or longer");
+    }
     let (summary, off) = account(&stage, &traffic, &figures, begun);
     let Stage { service, platform, ads, .. } = stage;
     service.shutdown().await?;
