@@ -62,7 +62,7 @@ pub(crate) struct Account {
     known: Vec<(u128, FanId)>,
     subscriptions: Vec<Subscription>,
     touches: Vec<Touch>,
-    announced: Vec<(FanId, i64, Cents)>,
+    announced: Vec<Word>,
     /// With the end of the wait.
     undated: Vec<(i64, SubscriberSeen)>,
     pending: Vec<(i64, SubscriberSeen, i64)>,
@@ -87,6 +87,15 @@ struct Hit {
     row: usize,
     at: i64,
     keys: VisitorKeys,
+}
+
+/// What a `subscriptions.*` webhook said.
+#[derive(Debug)]
+struct Word {
+    fan: FanId,
+    at: i64,
+    price: Cents,
+    renewed: bool,
 }
 
 struct Subscription {
@@ -149,8 +158,8 @@ impl Account {
             What::Money(None, money) => self.money(money),
             What::Money(Some(key), money) if self.is_new(key) => self.money(money),
             What::Message { key, id, fan, at } if self.is_new(key) => self.message(id, fan, at.0),
-            What::Announced { key, fan, at, price, .. } if self.is_new(key) => {
-                self.announcement(fan, at.0, *price);
+            What::Announced { key, fan, at, price, renewed } if self.is_new(key) => {
+                self.announcement(fan, at.0, *price, *renewed);
             }
             What::Broken(key) => {
                 self.is_new(key);

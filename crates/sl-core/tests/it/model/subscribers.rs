@@ -8,7 +8,8 @@ use sl_core::{
 };
 
 use super::{
-    Account, HOUR, Hit, MINUTE, SECOND, Subscription, Touch, clicks::cookie, outcome::Line, second, time,
+    Account, HOUR, Hit, MINUTE, SECOND, Subscription, Touch, Word, clicks::cookie, outcome::Line, second,
+    time,
 };
 
 impl Account {
@@ -34,15 +35,21 @@ impl Account {
         if at <= self.at + 5 * MINUTE { at } else { self.at }
     }
 
-    /// The newest webhook of the fan that the look could have seen.
+    /// The newest `subscriptions.new` of the fan that the look could have seen, or failing that a renewal.
     fn webhook_date(&self, seen: &SubscriberSeen) -> Option<i64> {
         let earliest = seen.absent_at.map_or(i64::MIN, |absent| absent.0 - 15 * MINUTE);
-        let of_fan = self.announced.iter().filter(|(fan, ..)| *fan == seen.fan).map(|(_, at, _)| *at);
-        of_fan.filter(|at| (earliest..=seen.seen_at.0 + 5 * MINUTE).contains(at)).max()
+        let newest = |renewed: bool| {
+            let of_fan = self.announced.iter().filter(|word| word.fan == seen.fan && word.renewed == renewed);
+            of_fan
+                .map(|word| word.at)
+                .filter(|at| (earliest..=seen.seen_at.0 + 5 * MINUTE).contains(at))
+                .max()
+        };
+        newest(false).or_else(|| newest(true))
     }
 
-    pub(super) fn announcement(&mut self, fan: &FanId, at: i64, price: Cents) {
-        self.announced.push((fan.clone(), at, price));
+    pub(super) fn announcement(&mut self, fan: &FanId, at: i64, price: Cents, renewed: bool) {
+        self.announced.push(Word { fan: fan.clone(), at, price, renewed });
         for (until, seen) in std::mem::take(&mut self.undated) {
             match self.webhook_date(&seen).filter(|_| seen.fan == *fan) {
                 Some(at) => {
@@ -162,8 +169,8 @@ impl Account {
         let click = credited.map(|(_, hit)| self.credited(hit).id);
         self.subscriptions.push(Subscription { fan: seen.fan.clone(), pool_link: seen.pool_link, holder });
         let apart = |other: i64| (other - at).abs();
-        let near = self.announced.iter().filter(|(fan, other, _)| *fan == seen.fan && apart(*other) <= HOUR);
-        let announced = near.min_by_key(|(_, other, _)| apart(*other)).map(|(.., price)| *price);
+        let near = self.announced.iter().filter(|word| word.fan == seen.fan && apart(word.at) <= HOUR);
+        let announced = near.min_by_key(|word| apart(word.at)).map(|word| word.price);
         let gross = seen.price.or(announced).unwrap_or_default();
         self.convert(Line {
             kind: ConversionKind::NewSubscriber,
