@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     io::Write,
     sync::{Arc, Barrier},
+    time::Duration,
 };
 
 use crate::rig::{Answer, IPHONE, Rig, block, go, read_answers};
@@ -21,7 +22,7 @@ fn connections_we_can_hold(wanted: usize) -> usize {
 fn ten_thousand_slow_connections_do_not_keep_a_visitor_waiting() {
     let count = connections_we_can_hold(10_000);
     assert!(count >= 100, "no file descriptors to test with");
-    let rig = Rig::with(|config| config.header_timeout = std::time::Duration::from_secs(60));
+    let rig = Rig::with(|config| config.header_timeout = Duration::from_secs(60));
     let mut slow = Vec::with_capacity(count);
     for _ in 0..count {
         let mut stream = rig.connect();
@@ -81,4 +82,26 @@ fn no_two_visitors_hold_the_same_link_and_no_visitor_two() {
             _ => {}
         }
     }
+}
+
+#[test]
+fn who_never_reads_its_answers_does_not_keep_a_place_for_ever() {
+    let rig = Rig::with(|config| {
+        config.max_connections = 4;
+        config.header_timeout = Duration::from_millis(200);
+        config.durable_wait = Duration::from_millis(100);
+    });
+    let asks = format!("HEAD {} HTTP/1.1\r\nHost: x\r\nUser-Agent: {IPHONE}\r\n\r\n", go("")).repeat(200);
+    let mut greedy: Vec<_> = (0..4).map(|_| rig.connect()).collect();
+    for stream in &mut greedy {
+        stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+        // Until the edge reads no more, because it can't write.
+        while stream.write_all(asks.as_bytes()).is_ok() {}
+    }
+    let mut answers = (0..200).map(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        rig.visit(&go(""), &[]).status
+    });
+    assert!(answers.any(|status| status == 302), "all places stay taken");
+    drop(greedy);
 }
