@@ -92,12 +92,17 @@ fn who_never_reads_its_answers_does_not_keep_a_place_for_ever() {
         config.durable_wait = Duration::from_millis(100);
     });
     let asks = format!("HEAD {} HTTP/1.1\r\nHost: x\r\nUser-Agent: {IPHONE}\r\n\r\n", go("")).repeat(200);
-    let mut greedy: Vec<_> = (0..4).map(|_| rig.connect()).collect();
-    for stream in &mut greedy {
-        stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
-        // Until the edge reads no more, because it can't write.
-        while stream.write_all(asks.as_bytes()).is_ok() {}
-    }
+    let greedy: Vec<_> = std::thread::scope(|scope| {
+        let ask = || {
+            let mut stream = rig.connect();
+            stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+            // Until the edge reads no more, because it can't write.
+            while stream.write_all(asks.as_bytes()).is_ok() {}
+            stream
+        };
+        let asking: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+        asking.into_iter().map(|one| one.join().unwrap()).collect()
+    });
     let mut answers = (0..200).map(|_| {
         std::thread::sleep(Duration::from_millis(50));
         rig.visit(&go(""), &[]).status
