@@ -1,13 +1,13 @@
 //! What a click is: rows, links, cookies, repeats.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use sl_core::{
     click::{Class, Rung},
     pool::StockKey,
 };
 
-use crate::rig::{BOT, IPHONE, OVERFLOW, PROFILE, Rig, go, key, number, other};
+use crate::rig::{BOT, IPHONE, NOON, OVERFLOW, PROFILE, Rig, go, key, number, other};
 
 #[test]
 fn a_click_keeps_everything_that_later_stages_need() {
@@ -144,6 +144,31 @@ fn a_repeat_across_midnight_is_still_a_repeat() {
     rig.clock.advance(Duration::from_secs(5 * 3600));
     assert_eq!(rig.visit(&go(""), &[]).location(), first.location());
     assert_eq!((rig.clicks().len(), rig.repeats().len()), (1, 1));
+}
+
+#[test]
+fn a_clock_that_steps_back_loses_nobody_and_gives_no_link_twice() {
+    let rig = Rig::start();
+    let first = rig.visit(&go("?ecid=a"), &[]);
+    // Across midnight, too: the day's salt is an earlier one.
+    for back in [1, 3600, 13 * 3600] {
+        rig.clock.set(NOON.minus(Duration::from_secs(back)));
+        let fresh = rig.visit(&go(&format!("?ecid=back{back}")), &[]);
+        assert_eq!(fresh.status, 302);
+        assert_ne!(fresh.location(), first.location());
+        let cookie = first.cookie().unwrap();
+        assert_eq!(
+            rig.visit(&go("?ecid=a"), &[("Cookie", &cookie)]).location(),
+            first.location(),
+            "back {back} s"
+        );
+    }
+    let clicks = rig.clicks();
+    let links: HashSet<_> = clicks.iter().map(|click| click.pool_link).collect();
+    let ids: HashSet<_> = clicks.iter().map(|click| click.id).collect();
+    assert_eq!((clicks.len(), links.len(), ids.len()), (4, 4, 4));
+    rig.clock.set(NOON);
+    assert_eq!(rig.visit(&go("?ecid=a"), &[]).location(), first.location(), "and forward again");
 }
 
 #[test]
