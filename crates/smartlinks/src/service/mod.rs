@@ -3,6 +3,7 @@
 //!
 //! * [`base`]: what is opened before anything runs · [`feed`]: what the edge answers from · [`lessee`]: pool links in blocks
 //! * [`creators`]: pool keeper, matcher, reconciliation · [`deliveries`]: the outbox worker
+//! * [`redirects`]: the edge · [`shown`]: what the API is made of · [`roles`]: an end that nobody asked for is the service's
 //! * [`admin`]: the private listener · [`control`]: commands of this machine · [`progress`], [`gauges`]: where the queues stand
 //! * [`upkeep`]: retention · [`doctor`]: what follows a full disk · [`stop`]: the way down
 
@@ -16,13 +17,14 @@ pub(crate) mod feed;
 pub(crate) mod gauges;
 pub(crate) mod lessee;
 pub(crate) mod progress;
+mod redirects;
 mod roles;
+mod shown;
 mod stop;
 pub(crate) mod upkeep;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use sl_api::{ApiParts, ApiSettings};
 use sl_attribution::{Attribution, AttributionSettings, Progress};
 use sl_core::{
     apikey::{KeySecret, Role},
@@ -30,7 +32,6 @@ use sl_core::{
     ids::TeamId,
     time::Clock,
 };
-use sl_edge::{Edge, EdgeConfig, EdgeParts, Geo, GeoFiles, LinkTable, Stock, Window};
 use sl_journal::Journal;
 use sl_store::pool::PoolRules;
 use tokio::{
@@ -40,17 +41,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    admin::Admin,
-    base::Base,
-    control::Control,
-    creators::{Pace, Standing},
-    doctor::Doctor,
-    feed::Feed,
-    gauges::Gauges,
-    lessee::Lessee,
-    progress::Queues,
-    roles::Roles,
-    upkeep::Upkeep,
+    admin::Admin, base::Base, control::Control, creators::Pace, doctor::Doctor, gauges::Gauges,
+    progress::Queues, roles::Roles, shown::Shown, upkeep::Upkeep,
 };
 use crate::{clock::SystemClock, config::Config, failure::Failure, metrics};
 
@@ -116,7 +108,7 @@ impl Service {
         let run = loop_.run(stops.attribution.clone());
         let attribution = roles.start_fallible("attribution", &stops.attribution, run);
 
-        let (edge, feed, lessee) = edge(config, &base, &clock).await?;
+        let (edge, feed, lessee) = redirects::open(config, &base, &clock).await?;
         let edge_address = edge.local_addr();
         let edge_run = edge.run(stops.edge.clone(), DRAIN);
         let edge_ended = stops.edge_ended.clone().drop_guard();
@@ -145,7 +137,7 @@ impl Service {
             matcher: standing.matcher.clone(),
         };
         let shown = Shown { queues, standing, tester, metrics };
-        let router = sl_api::router(api(config, &base, &clock, shown, stops.unready.clone())?);
+        let router = sl_api::router(shown::api(config, &base, &clock, shown, stops.unready.clone())?);
         let gauges = Gauges::new(
             base.store.clone(),
             Arc::clone(&base.journal),
@@ -210,102 +202,6 @@ fn attribution(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Attributi
     Attribution::new(stream, base.store.clone(), Arc::<Journal>::clone(&base.journal), settings, clock)
 }
 
-/// The edge with everything it answers from: links, visitors of the last hours, places.
-async fn edge(config: &Config, base: &Base, clock: &Arc<dyn Clock>) -> Result<(Edge, Feed, Lessee), Failure> {
-    let stock = Stock::default();
-    let mut lessee =
-        Lessee::new(stock.clone(), Arc::clone(&base.store.pool), Arc::clone(clock), pool_rules(config));
-    let addresses = feed::addresses(&base.store).await.map_err(Failure::run)?;
-    lessee.settle_earlier().await.map_err(Failure::run)?;
-    let window = Window::new(config.edge.visitor_window, config.edge.window_entries);
-    let (filled, journal, now) = (window.clone(), Arc::clone(&base.journal), clock.now());
-    let remembered = tokio::task::spawn_blocking(move || feed::rebuild(&filled, &journal, &addresses, now));
-    let remembered = remembered.await.map_err(Failure::run)?.map_err(Failure::run)?;
-    tracing::info!(remembered, "visitors of the last hours are known again");
-    let links = LinkTable::new(stock);
-    let feed = Feed::start(Arc::clone(&base.store.catalog), links.clone(), config.attribution.window);
-    let feed = feed.await.map_err(Failure::run)?;
-    // The first visitors find links in stock.
-    lessee.look().await.map_err(Failure::run)?;
-    let (geo, warnings) = Geo::open(GeoFiles {
-        country: config.geo.country_db.clone(),
-        city: config.geo.city_db.clone(),
-        asn: config.geo.asn_db.clone(),
-    });
-    for warning in warnings {
-        tracing::warn!("{warning}");
-    }
-    let mut seed = [0; 32];
-    rand::fill(&mut seed);
-    let parts = EdgeParts {
-        log: Arc::<Journal>::clone(&base.journal),
-        links,
-        geo,
-        window,
-        clock: Arc::clone(clock),
-        secret: base.secrets.visitors.clone(),
-        seed,
-    };
-    let edge = Edge::bind(edge_config(config), parts).map_err(Failure::run)?;
-    Ok((edge, feed, lessee))
-}
-
-fn edge_config(config: &Config) -> EdgeConfig {
-    let (edge, default) = (&config.edge, EdgeConfig::default());
-    EdgeConfig {
-        listen: edge.listen,
-        threads: edge.threads.unwrap_or(default.threads),
-        max_connections: edge.max_connections,
-        header_timeout: edge.header_timeout,
-        max_header_bytes: usize::try_from(edge.max_header_bytes.as_u64()).unwrap_or(usize::MAX),
-        durable_wait: edge.durable_wait,
-        trusted_proxies: edge.trusted_proxies.clone(),
-        client_ip_header: edge.client_ip_header.clone(),
-        cookie: edge.cookie,
-    }
-}
-
 fn pool_rules(config: &Config) -> PoolRules {
     PoolRules { window: config.attribution.window, quarantine: config.pool.quarantine }
-}
-
-/// What the API shows of the running roles.
-struct Shown {
-    queues: Queues,
-    standing: Standing,
-    tester: sl_postback::Tester,
-    metrics: metrics_exporter_prometheus::PrometheusHandle,
-}
-
-fn api(
-    config: &Config,
-    base: &Base,
-    clock: &Arc<dyn Clock>,
-    shown: Shown,
-    unready: CancellationToken,
-) -> Result<ApiParts, Failure> {
-    let Shown { queues, standing, tester, metrics } = shown;
-    let ready =
-        move || if unready.is_cancelled() { Err("the service is stopping".to_owned()) } else { Ok(()) };
-    Ok(ApiParts {
-        store: base.store.clone(),
-        log: Arc::<Journal>::clone(&base.journal),
-        clock: Arc::clone(clock),
-        progress: Arc::new(queues),
-        pool_status: Arc::new(standing),
-        pixel_tester: Some(Arc::new(deliveries::Tests(tester))),
-        seal_keys: base.secrets.seal.clone(),
-        random: Arc::new(|bytes: &mut [u8]| rand::fill(bytes)),
-        settings: ApiSettings {
-            edge_public_url: config.edge.public_url.as_str().trim_end_matches('/').to_owned(),
-            webhook_secrets: config.platform.webhook_secrets.clone(),
-            accept_unsigned: config.platform.accept_unsigned,
-            metrics_token: config.admin.metrics_token.0.clone(),
-            pool_rules: pool_rules(config),
-            attribution_window: config.attribution.window,
-            egress_check: deliveries::check(config)?,
-        },
-        metrics_text: Arc::new(move || metrics.render()),
-        ready: Arc::new(ready),
-    })
 }

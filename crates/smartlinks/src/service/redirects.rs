@@ -1,0 +1,74 @@
+//! The edge with everything it answers from: links, visitors of the last hours, places.
+
+use std::sync::Arc;
+
+use sl_core::time::Clock;
+use sl_edge::{Edge, EdgeConfig, EdgeParts, Geo, GeoFiles, LinkTable, Stock, Window};
+use sl_journal::Journal;
+
+use super::{
+    base::Base,
+    feed::{self, Feed},
+    lessee::Lessee,
+    pool_rules,
+};
+use crate::{config::Config, failure::Failure};
+
+/// Opens it, and what feeds it.
+pub(super) async fn open(
+    config: &Config,
+    base: &Base,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Edge, Feed, Lessee), Failure> {
+    let stock = Stock::default();
+    let mut lessee =
+        Lessee::new(stock.clone(), Arc::clone(&base.store.pool), Arc::clone(clock), pool_rules(config));
+    let addresses = feed::addresses(&base.store).await.map_err(Failure::run)?;
+    lessee.settle_earlier().await.map_err(Failure::run)?;
+    let window = Window::new(config.edge.visitor_window, config.edge.window_entries);
+    let (filled, journal, now) = (window.clone(), Arc::clone(&base.journal), clock.now());
+    let remembered = tokio::task::spawn_blocking(move || feed::rebuild(&filled, &journal, &addresses, now));
+    let remembered = remembered.await.map_err(Failure::run)?.map_err(Failure::run)?;
+    tracing::info!(remembered, "visitors of the last hours are known again");
+    let links = LinkTable::new(stock);
+    let feed = Feed::start(Arc::clone(&base.store.catalog), links.clone(), config.attribution.window);
+    let feed = feed.await.map_err(Failure::run)?;
+    // The first visitors find links in stock.
+    lessee.look().await.map_err(Failure::run)?;
+    let (geo, warnings) = Geo::open(GeoFiles {
+        country: config.geo.country_db.clone(),
+        city: config.geo.city_db.clone(),
+        asn: config.geo.asn_db.clone(),
+    });
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut seed = [0; 32];
+    rand::fill(&mut seed);
+    let parts = EdgeParts {
+        log: Arc::<Journal>::clone(&base.journal),
+        links,
+        geo,
+        window,
+        clock: Arc::clone(clock),
+        secret: base.secrets.visitors.clone(),
+        seed,
+    };
+    let edge = Edge::bind(edge_config(config), parts).map_err(Failure::run)?;
+    Ok((edge, feed, lessee))
+}
+
+fn edge_config(config: &Config) -> EdgeConfig {
+    let (edge, default) = (&config.edge, EdgeConfig::default());
+    EdgeConfig {
+        listen: edge.listen,
+        threads: edge.threads.unwrap_or(default.threads),
+        max_connections: edge.max_connections,
+        header_timeout: edge.header_timeout,
+        max_header_bytes: usize::try_from(edge.max_header_bytes.as_u64()).unwrap_or(usize::MAX),
+        durable_wait: edge.durable_wait,
+        trusted_proxies: edge.trusted_proxies.clone(),
+        client_ip_header: edge.client_ip_header.clone(),
+        cookie: edge.cookie,
+    }
+}

@@ -1,0 +1,56 @@
+//! What the API is made of: the stores, and what it shows of the running roles.
+
+use std::sync::Arc;
+
+use sl_api::{ApiParts, ApiSettings};
+use sl_core::time::Clock;
+use sl_journal::Journal;
+use tokio_util::sync::CancellationToken;
+
+use super::{base::Base, creators::Standing, deliveries, pool_rules, progress::Queues};
+use crate::{config::Config, failure::Failure};
+
+/// What the API shows of the running roles.
+pub(super) struct Shown {
+    pub(super) queues: Queues,
+    pub(super) standing: Standing,
+    pub(super) tester: sl_postback::Tester,
+    pub(super) metrics: metrics_exporter_prometheus::PrometheusHandle,
+}
+
+/// The parts of the router.
+///
+/// # Errors
+/// [`Failure::Usage`] when a setting of destinations is wrong.
+pub(super) fn api(
+    config: &Config,
+    base: &Base,
+    clock: &Arc<dyn Clock>,
+    shown: Shown,
+    unready: CancellationToken,
+) -> Result<ApiParts, Failure> {
+    let Shown { queues, standing, tester, metrics } = shown;
+    let ready =
+        move || if unready.is_cancelled() { Err("the service is stopping".to_owned()) } else { Ok(()) };
+    Ok(ApiParts {
+        store: base.store.clone(),
+        log: Arc::<Journal>::clone(&base.journal),
+        clock: Arc::clone(clock),
+        progress: Arc::new(queues),
+        pool_status: Arc::new(standing),
+        pixel_tester: Some(Arc::new(deliveries::Tests(tester))),
+        seal_keys: base.secrets.seal.clone(),
+        random: Arc::new(|bytes: &mut [u8]| rand::fill(bytes)),
+        settings: ApiSettings {
+            edge_public_url: config.edge.public_url.as_str().trim_end_matches('/').to_owned(),
+            webhook_secrets: config.platform.webhook_secrets.clone(),
+            accept_unsigned: config.platform.accept_unsigned,
+            metrics_token: config.admin.metrics_token.0.clone(),
+            pool_rules: pool_rules(config),
+            attribution_window: config.attribution.window,
+            egress_check: deliveries::check(config)?,
+        },
+        metrics_text: Arc::new(move || metrics.render()),
+        ready: Arc::new(ready),
+    })
+}
