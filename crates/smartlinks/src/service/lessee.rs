@@ -20,7 +20,9 @@ const LEASE: Duration = Duration::from_secs(3600);
 const RENEW: Duration = Duration::from_secs(1800);
 /// Longest time until a new stock, a refilled one or an old lease is looked at.
 const LOOK: Duration = Duration::from_millis(500);
-/// Shortest pause between two looks: an empty stock under load asks with every click.
+/// Shortest pause between two looks while there is something to lease: a burst on a new stock outruns its starter block.
+const SHORT: Duration = Duration::from_millis(5);
+/// ... and after one that got less than was wanted: an empty stock under load asks with every click.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The lessee of one process.
@@ -51,10 +53,15 @@ impl Lessee {
     /// Works until `stop`; then gives back everything that is left.
     pub(crate) async fn run(mut self, stop: CancellationToken, edge_ended: CancellationToken) {
         while !stop.is_cancelled() {
-            if let Err(error) = self.look().await {
-                tracing::warn!(%error, "pool links can't be leased; visitors get shared links until they can");
-            }
-            tokio::time::sleep(PAUSE).await;
+            let pause = match self.look().await {
+                Ok(true) => SHORT,
+                Ok(false) => PAUSE,
+                Err(error) => {
+                    tracing::warn!(%error, "pool links can't be leased; visitors get shared links until they can");
+                    PAUSE
+                }
+            };
+            tokio::time::sleep(pause).await;
             tokio::select! {
                 () = self.stock.low() => {}
                 () = tokio::time::sleep(LOOK) => {}
@@ -68,18 +75,20 @@ impl Lessee {
         }
     }
 
-    /// One look: end what is over, prolong what ages, lease what is wanted.
-    pub(crate) async fn look(&mut self) -> Result<()> {
+    /// One look: end what is over, prolong what ages, lease what is wanted. `false` when there was less than wanted.
+    pub(crate) async fn look(&mut self) -> Result<bool> {
         let over = self.stock.expire(Instant::now());
         self.end(over).await?;
         self.renew().await?;
+        let mut satisfied = true;
         for want in self.stock.wanted(Instant::now()).into_iter().filter(|want| want.want > 0) {
-            self.lease(want.stock, want.want).await?;
+            satisfied &= self.lease(want.stock, want.want).await?;
         }
-        Ok(())
+        Ok(satisfied)
     }
 
-    async fn lease(&mut self, stock: StockKey, want: usize) -> Result<()> {
+    /// Leases a block; `false` when it is smaller than wanted.
+    async fn lease(&mut self, stock: StockKey, want: usize) -> Result<bool> {
         let (asked_at, now) = (Instant::now(), self.clock.now());
         let request = LeaseRequest {
             stock,
@@ -91,15 +100,16 @@ impl Lessee {
         };
         let block = self.pool.lease(request).await?;
         if block.links.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
+        let whole = block.links.len() >= want;
         self.out.insert(block.fence, (block.stock.clone(), asked_at));
         let block =
             StockBlock { fence: block.fence, stock: block.stock, links: block.links, good_for: LEASE };
         for id in self.stock.put_block(block, asked_at) {
             tracing::error!(%id, "a pool link has an address that can't be redirected to; nobody gets it");
         }
-        Ok(())
+        Ok(whole)
     }
 
     async fn renew(&mut self) -> Result<()> {
