@@ -10,16 +10,16 @@ use crate::{
     world::{RULES, World},
 };
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn every_stock_is_filled_to_its_target_and_every_link_gets_its_overflow_link() {
     let world = World::start().await;
     let tracking = world.link(1, |_| {}).await;
     let trial = world.link(2, |link| (link.kind, link.trial_days) = (LinkKind::FreeTrial, Some(7))).await;
     world.link(3, |link| link.paused = true).await;
-    let keeper = world.keeper();
-    let snapshot = keeper.snapshot();
-    let role = tokio::spawn(keeper.run(world.stop.clone()));
-    until("both stocks are full", async || world.count(&[PoolState::Fresh]).await == 40).await;
+    let mut keeper = world.keeper();
+    let (snapshot, stop) = (keeper.snapshot(), CancellationToken::new());
+    while keeper.turn(&stop).await.unwrap() {}
+    assert_eq!(world.count(&[PoolState::Fresh]).await, 40, "both stocks are full");
     for (id, list) in [(tracking, "tracking-links"), (trial, "trial-links")] {
         let link = world.store.catalog.link(id).await.unwrap().unwrap();
         let overflow = link.overflow.clone().unwrap();
@@ -32,8 +32,6 @@ async fn every_stock_is_filled_to_its_target_and_every_link_gets_its_overflow_li
     assert_eq!(limits.iter().sum::<u64>(), 20, "single use, but for the one overflow link without a limit");
     // Three overflow links, one of them of the paused link, and nothing beyond.
     assert_eq!(world.upstream.count("POST"), 43);
-    world.stop.cancel();
-    role.await.unwrap();
     let mut block = world.store.pool.lease(crate::matcher::request(&world, 20)).await.unwrap();
     let urls: BTreeSet<_> = block.links.iter().map(|(link, _)| link.url.clone()).collect();
     assert_eq!(urls.len(), 20);
