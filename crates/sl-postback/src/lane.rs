@@ -67,19 +67,15 @@ pub(crate) async fn drain(
         let target = Target::load(&shared.store, destination, &shared.platforms, &shared.keys).await?;
         let target = match target {
             Ok(target) => target,
-            Err(Unusable(why)) => {
-                end_all(shared, due, DeliveryState::Parked, why).await?;
+            Err(Unusable { why, version }) => {
+                hold_all(shared, due, why, version).await?;
                 continue;
             }
         };
         match shared.breakers.gate(destination, target.version(), now, shared.settings.per_destination) {
             Gate::Held(outcome) => {
                 let why = if outcome == Outcome::Auth { reason::AUTH } else { reason::CONFIG };
-                let held: Vec<_> = due.iter().map(|delivery| delivery.job.id).collect();
-                end_all(shared, due, DeliveryState::Parked, why).await?;
-                for id in held {
-                    release_if_changed(shared, &target, destination, id).await?;
-                }
+                hold_all(shared, due, why, target.version()).await?;
             }
             Gate::RestingUntil(until) => rest(shared, due, until).await?,
             // A shaky destination gets one probe; its answer decides over the rest.
@@ -140,14 +136,14 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
     let next = retry::after(&progress, attempt.clone(), outcome, job.occurred_at, limits, (shared.chance)());
     let held = next.reason.as_deref().is_some_and(retry::waits_for_mending);
     shared.store.outbox.record(job.id, Some(attempt), next).await?;
-    if held { release_if_changed(shared, target, job.destination, job.id).await } else { Ok(()) }
+    if held { release_if_changed(shared, version, job.destination, job.id).await } else { Ok(()) }
 }
 
-/// A delivery was parked for want of a good token or target. If the destination was changed meanwhile, that was the old
-/// one's: the delivery is due again.
+/// A delivery was parked for want of a good token or target, as the destination was at `version`. If it was changed
+/// meanwhile, that was the old one's: the delivery is due again.
 async fn release_if_changed(
     shared: &Shared,
-    target: &Target,
+    version: Timestamp,
     destination: Destination,
     id: DeliveryId,
 ) -> sl_store::Result<()> {
@@ -157,7 +153,7 @@ async fn release_if_changed(
         Destination::Postback(id) => catalog.postback(id).await?.map(|row| (row.team, row.updated_at)),
     }
     .unzip();
-    let (Some(team), true) = (team, newest.is_some_and(|newest| newest > target.version())) else {
+    let (Some(team), true) = (team, newest.is_some_and(|newest| newest > version)) else {
         return Ok(());
     };
     if let Some(delivery) = shared.store.outbox.delivery(team, id).await? {
@@ -189,14 +185,20 @@ async fn attempt(shared: &Shared, target: &Target, request: RenderedRequest) -> 
     }
 }
 
-async fn end_all(
+/// Parks what can't be sent until the destination, as it was at `version`, is changed.
+async fn hold_all(
     shared: &Shared,
     due: Vec<Delivery>,
-    state: DeliveryState,
     why: &str,
+    version: Timestamp,
 ) -> sl_store::Result<()> {
     for Delivery { job, progress } in due {
-        finish(shared, "held", &job.id, progress, state, why).await?;
+        let label = match job.destination {
+            Destination::Pixel(_) => "pixel",
+            Destination::Postback(_) => "postback",
+        };
+        finish(shared, label, &job.id, progress, DeliveryState::Parked, why).await?;
+        release_if_changed(shared, version, job.destination, job.id).await?;
     }
     Ok(())
 }

@@ -28,8 +28,17 @@ pub(crate) enum Target {
     Postback(Box<Postback>),
 }
 
-/// Why a destination can't be sent to until it is changed; the words are shown as the reason.
-pub(crate) struct Unusable(pub(crate) &'static str);
+/// A destination that can't be sent to until it is changed.
+pub(crate) struct Unusable {
+    /// Shown as the reason.
+    pub(crate) why: &'static str,
+    /// When it was last changed; the end of time for one that is gone.
+    pub(crate) version: Timestamp,
+}
+
+impl Unusable {
+    const DELETED: Self = Self { why: reason::DELETED, version: Timestamp(i64::MAX) };
+}
 
 impl Target {
     /// Reads the destination.
@@ -42,21 +51,19 @@ impl Target {
         let id = match destination {
             Destination::Postback(id) => {
                 let postback = store.catalog.postback(id).await?;
-                return Ok(postback
-                    .map(|row| Self::Postback(Box::new(row)))
-                    .ok_or(Unusable(reason::DELETED)));
+                return Ok(postback.map(|row| Self::Postback(Box::new(row))).ok_or(Unusable::DELETED));
             }
             Destination::Pixel(id) => id,
         };
         let Some(pixel) = store.catalog.pixel(id).await? else {
-            return Ok(Err(Unusable(reason::DELETED)));
+            return Ok(Err(Unusable::DELETED));
         };
         let Some(platform) = platforms.get(pixel.platform) else {
-            return Ok(Err(Unusable(reason::PLATFORM_UNKNOWN)));
+            return Ok(Err(Unusable { why: reason::PLATFORM_UNKNOWN, version: pixel.updated_at }));
         };
         Ok(match keys.open(PIXEL_TOKEN, &pixel.sealed_token) {
             Ok(token) => Ok(Self::Pixel { platform: Arc::clone(platform), pixel: Box::new(pixel), token }),
-            Err(_) => Err(Unusable(reason::TOKEN_MISSING)),
+            Err(_) => Err(Unusable { why: reason::TOKEN_MISSING, version: pixel.updated_at }),
         })
     }
 
@@ -137,12 +144,13 @@ impl Target {
                         .iter()
                         .any(|word| name.contains(word))
                 };
-                postback
-                    .headers
-                    .iter()
-                    .filter(|header| secret(&header.name))
-                    .map(|header| &*header.value)
-                    .collect()
+                let headers = postback.headers.iter().filter(|header| secret(&header.name));
+                // `Bearer X` may come back as X alone.
+                let words = headers.flat_map(|header| header.value.split_whitespace());
+                let query = postback.url.split_once('?').map_or("", |(_, query)| query);
+                let pairs = query.split(['&', '#']).filter_map(|pair| pair.split_once('='));
+                let fixed = pairs.filter(|(name, value)| secret(name) && !value.contains('{'));
+                words.chain(fixed.map(|(_, value)| value)).collect()
             }
         };
         for secret in secrets.into_iter().filter(|secret| secret.len() >= 4) {

@@ -59,15 +59,17 @@ async fn a_redirect_is_not_followed() {
 async fn an_endless_answer_and_an_echoed_secret_are_cut() {
     let answer = |_: usize, one: &crate::world::Received| {
         let secret = one.headers["x-api-key"].to_str().unwrap().to_owned();
-        (StatusCode::BAD_REQUEST, format!("no such key {secret} {}", "x".repeat(1 << 20))).into_response()
+        let words = format!("no such key {secret}, nor token s3cr3t-in-query {}", "x".repeat(1 << 20));
+        (StatusCode::BAD_REQUEST, words).into_response()
     };
     let tracker = Receiver::start(answer).await;
     let mut world = World::new(tracker.address).await;
-    world.save_postback(1, format!("http://{}/", tracker.address), Some("hunter2hunter2")).await;
+    let url = format!("http://{}/?token=s3cr3t-in-query&cid={{click_id}}", tracker.address);
+    world.save_postback(1, url, Some("hunter2hunter2")).await;
     let ids = world.conversions(1..2, &[postback(1)]).await;
     world.work(&["127.0.0.1"]).await;
     let delivery = world.until_state(ids[0], DeliveryState::Parked).await;
     let words = delivery.progress.last.unwrap().message.unwrap();
-    assert!(words.len() <= 2048 && words.starts_with("no such key ***"), "{}", words.len());
+    assert!(words.len() <= 2048 && words.starts_with("no such key ***, nor token *** "), "{}", words.len());
     world.close().await;
 }
