@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
-use crate::time::Timestamp;
+use crate::{time::Timestamp, visitor::is_unexpanded_macro};
 
 /// A ULID made of a time and 80 bits of the hash of what caused it (decisions 21): the same cause, the same id.
 pub(super) fn ulid(at: Timestamp, cause: &[&[u8]]) -> Ulid {
@@ -20,18 +20,12 @@ pub(super) fn ulid(at: Timestamp, cause: &[&[u8]]) -> Ulid {
 
 /// Key of an `ecid` for comparing: 0 when it is absent, empty or an unreplaced macro (decisions 36).
 pub(super) fn ecid(value: Option<&str>) -> u64 {
-    let Some(value) = value.map(str::trim).filter(|value| !value.is_empty() && !is_macro(value)) else {
+    let Some(value) = value.map(str::trim).filter(|value| !value.is_empty() && !is_unexpanded_macro(value))
+    else {
         return 0;
     };
     let digest: [u8; 32] = Sha256::digest(value.as_bytes()).into();
     digest.iter().take(8).fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte)).max(1)
-}
-
-/// An unreplaced macro: the whole value is `{…}`, `__…__`, `${…}`, `[…]` or `%…%` (ad-platforms 1.2).
-fn is_macro(value: &str) -> bool {
-    [("{", "}"), ("__", "__"), ("${", "}"), ("[", "]"), ("%", "%")].into_iter().any(|(open, close)| {
-        value.len() >= open.len() + close.len() && value.starts_with(open) && value.ends_with(close)
-    })
 }
 
 #[cfg(test)]
