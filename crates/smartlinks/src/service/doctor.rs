@@ -1,7 +1,10 @@
 //! Watches the store: after a failed write (a full disk) it writes nothing until it is opened again. Redirects go on
 //! meanwhile. Once the disk takes data again, the service is started anew within this process.
 
-use std::{fs::File, io::Write, path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sl_fjall::StoreHealth;
 use tokio::sync::mpsc;
@@ -11,10 +14,8 @@ use crate::failure::Failure;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(1);
-/// What the disk must take before opening is tried: the store's own log is 64 MiB at least, and the journal wants a segment.
-const ROOM: usize = 128 << 20;
-/// Written at once.
-const BLOCK: usize = 1 << 20;
+/// What the disk must have free before opening is tried, bytes: the store's own log is 64 MiB at least, and the journal wants a segment.
+const ROOM: u64 = 128 << 20;
 
 /// The role.
 pub(crate) struct Doctor {
@@ -45,9 +46,7 @@ impl Doctor {
                 );
                 told = true;
             }
-            let probe = self.dir.join("probe.tmp");
-            let has_room = tokio::task::spawn_blocking(move || has_room(probe)).await.unwrap_or_default();
-            if has_room {
+            if has_room(&self.dir) {
                 let why = "the disk takes data again: the store is opened anew";
                 // A full channel means that the service is ending already.
                 let _ = self.report.try_send(Failure::Reopen(why.to_owned()));
@@ -57,14 +56,7 @@ impl Doctor {
     }
 }
 
-/// Tries it, and leaves nothing behind.
-fn has_room(probe: PathBuf) -> bool {
-    let filled = File::create(&probe).and_then(|mut file| {
-        let block = vec![0; BLOCK];
-        (0..ROOM / BLOCK).try_for_each(|_| file.write_all(&block))?;
-        file.sync_all()
-    });
-    // It may not have been made at all.
-    let _ = std::fs::remove_file(&probe);
-    filled.is_ok()
+/// Asked, not tried: filling the last room would take it from the journal.
+fn has_room(dir: &Path) -> bool {
+    rustix::fs::statvfs(dir).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) >= ROOM)
 }
