@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod ads;
 #[cfg(test)]
+mod agreement;
+#[cfg(test)]
 mod edge;
 #[cfg(test)]
 mod people;

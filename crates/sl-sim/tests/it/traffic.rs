@@ -1,34 +1,20 @@
-//! Traffic against an edge of a few lines and the platform simulator; and the book against the attribution of the
-//! service, which it was written apart from.
+//! Traffic against an edge of a few lines and the platform simulator.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
 
 use sl_core::{
-    attribution::{Destinations, Memory, Missing, Rules, decide},
-    catalog::{
-        EventMap, Pixel, PlatformKind, Postback, PostbackMethod, PostbackScope, SmartLink, ValueBasis,
-    },
-    conversion::{ConversionKind, FanProfile},
-    delivery::{Destination as Told, EventName},
-    event::{EventBody, JournalId, Recorded, SubscriberSeen, WebhookReceived},
-    ids::{AccountId, FanId, LinkKind, PixelId, PoolLinkId, PostbackId, SmartLinkId, TeamId},
+    ids::{LinkKind, PoolLinkId, SmartLinkId},
     seal::Secret,
-    step::{LinkTotals, StateBytes, StateKey},
     time::{Clock, Timestamp},
-    webhook::{envelope, verify},
 };
 use sl_sim::{
     platform::{AccountSetup, Faults, PlatformConfig, PlatformSim},
     server::Server,
-    traffic::{
-        Pace, Target, Traffic, TrafficConfig, TrafficError,
-        book::{self, Destination},
-        discover,
-    },
+    traffic::{Pace, Target, Traffic, TrafficConfig, TrafficError, book, discover},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -53,15 +39,15 @@ impl Clock for FastClock {
 /// A stall of the machine of 240 ms is within the margin of 6 s.
 const SPEED: u32 = 25;
 
-struct Stage {
-    platform: PlatformSim,
-    edge: Arc<Edge>,
-    server: Server,
-    config: TrafficConfig,
+pub(crate) struct Stage {
+    pub(crate) platform: PlatformSim,
+    pub(crate) edge: Arc<Edge>,
+    pub(crate) server: Server,
+    pub(crate) config: TrafficConfig,
 }
 
 /// Two Smart Links with 24 s to subscribe, a pool of `links`, a clock 25 times as fast as the wall's.
-async fn stage(links: usize, dry_every: usize, faults: Faults) -> Stage {
+pub(crate) async fn stage(links: usize, dry_every: usize, faults: Faults) -> Stage {
     let clock = Arc::new(FastClock { began: Instant::now(), speed: SPEED });
     let platform = PlatformConfig {
         accounts: vec![AccountSetup::new(ACCOUNT, "nova", 1)],
@@ -197,252 +183,6 @@ async fn settings_that_cannot_be_are_refused_by_name() {
     narrow.targets[1].window = Duration::from_secs(17);
     let error = Traffic::new(narrow).unwrap_err().to_string();
     assert!(error.contains("make it at least 18s"), "{error}");
-}
-
-/// The book says who should be credited; the service's state machine, fed with what edge, intake and matcher would have
-/// written, says who was. Every link agrees to the cent, and so does every destination.
-#[tokio::test]
-async fn the_book_and_the_state_machine_agree_to_the_cent() {
-    // 50 ms are little more than a second here: less than any margin.
-    let longest_delay = Duration::from_millis(50);
-    let faults = Faults { longest_delay, failing: 0.0, unanswered: 0.0, ..Faults::usual() };
-    let stage = stage(900, 9, faults).await;
-    let ear = listen(&stage).await;
-    let url = format!("http://{}/webhooks", ear.addr()).parse().unwrap();
-    stage.platform.set_webhook(url);
-    let traffic = Traffic::new(TrafficConfig { visitors: Some(400), rate: 8.0, ..stage.config.clone() });
-    let traffic = traffic.unwrap();
-    let matching = tokio::spawn(keep_matching(Arc::clone(&stage.edge), stage.platform.url()));
-    traffic.run(CancellationToken::new()).await;
-    while stage.platform.state().webhooks.waiting > 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    matching.abort();
-    let _ = matching.await;
-    let mut known = HashSet::new();
-    look(&stage.edge, &stage.platform.url(), &mut known).await;
-
-    let figures = traffic.book().figures();
-    assert!(figures.rungs.overflow > 5 && figures.rungs.profile > 5, "{:?}", figures.rungs);
-    let attributed = attribute(&stage);
-    assert_eq!(attributed.credits, traffic.book().credits(), "{:?}", figures.close_calls);
-    for (id, expected) in &figures.links {
-        let totals = attributed.totals[id];
-        assert_eq!(totals.clicks, expected.clicks.person, "{id}");
-        assert_eq!(totals.subscribers, expected.subscribers, "{id}");
-        assert_eq!(totals.revenue.map_or(0, |cents| cents.0), expected.revenue_cents, "{id}");
-        let count = |kind| attributed.conversions.get(&(id.clone(), kind)).copied().unwrap_or(0);
-        assert_eq!(count(ConversionKind::NewSubscriber), expected.events.new_subscriber, "{id}");
-        assert_eq!(count(ConversionKind::NewTransaction), expected.events.new_transaction, "{id}");
-        assert_eq!(count(ConversionKind::MessageReceived), expected.events.message_received, "{id}");
-        assert_eq!(count(ConversionKind::FanSent1Message), expected.events.fan_sent_1_message, "{id}");
-        assert_eq!(count(ConversionKind::FanSent3Messages), expected.events.fan_sent_3_messages, "{id}");
-    }
-    let links: Vec<String> = figures.links.keys().cloned().collect();
-    let pixel = Destination::usual_pixel(vec![links[0].clone()], true);
-    let kinds = vec![book::ConversionKind::NewSubscriber, book::ConversionKind::NewTransaction];
-    let due = figures.deliveries(&[pixel, Destination::Postback { links: None, kinds }]);
-    assert_eq!((due.pixel, due.postback), (attributed.pixel_jobs, attributed.postback_jobs));
-    assert!(figures.revenue_cents.expected > 0 && figures.events.without_click > 0, "{figures:?}");
-    assert_eq!(attributed.dead_letters, stage.platform.state().webhooks.malformed);
-}
-
-/// An intake: signed webhooks go into the journal.
-async fn listen(stage: &Stage) -> Server {
-    let edge = Arc::clone(&stage.edge);
-    let answer = |edge: Arc<Edge>, request: sl_sim::server::Whole| async move {
-        let key = request.header("x-ofapi-idempotency-key").to_owned();
-        let status = if verify(&[SECRET], &request.body, request.header("signature")) {
-            let now = edge.clock.now();
-            let seen = envelope(&request.body, Some(&key));
-            edge.append(
-                now,
-                EventBody::Webhook(WebhookReceived {
-                    event: seen.event,
-                    key: seen.key,
-                    received_at: now,
-                    body: request.body.to_vec(),
-                    retry_of: None,
-                }),
-            );
-            200
-        } else {
-            401
-        };
-        http::Response::builder().status(status).body(axum::body::Body::empty()).unwrap()
-    };
-    Server::bind(localhost(), edge, answer).await.unwrap()
-}
-
-/// A matcher: looks at every link again and again.
-async fn keep_matching(edge: Arc<Edge>, platform: String) {
-    let mut known = HashSet::new();
-    loop {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        look(&edge, &platform, &mut known).await;
-    }
-}
-
-async fn look(edge: &Edge, platform: &str, known: &mut HashSet<(u64, u64)>) {
-    let http = http();
-    let get = async |path: String| -> serde_json::Value {
-        let url = format!("{platform}/api/{ACCOUNT}/{path}");
-        http.get(url).bearer_auth("key").send().await.unwrap().json().await.unwrap()
-    };
-    let links = get("stored/tracking-links?limit=1000".to_owned()).await;
-    for link in links["data"]["list"].as_array().unwrap() {
-        let number = link["id"].as_u64().unwrap();
-        let count = link["subscribersCount"].as_u64().unwrap();
-        let seen = known.iter().filter(|(of, _)| *of == number).count() as u64;
-        if count == seen {
-            continue;
-        }
-        let fans = get(format!("tracking-links/{number}/subscribers?limit=100&offset=0")).await;
-        for fan in fans["data"]["list"].as_array().unwrap() {
-            let fan = fan["id"].as_u64().unwrap();
-            if !known.insert((number, fan)) {
-                continue;
-            }
-            let pool_link = PoolLinkId { kind: LinkKind::TrackingLink, number };
-            let overflow = edge.overflow.iter().position(|(id, _)| *id == pool_link);
-            let now = edge.clock.now();
-            edge.append(
-                now,
-                EventBody::SubscriberSeen(SubscriberSeen {
-                    pool_link,
-                    overflow_of: overflow.map(|index| edge.targets[index].id),
-                    fan: FanId::from(fan.to_string()),
-                    profile: FanProfile::default(),
-                    subscribed_at: None,
-                    price: None,
-                    seen_at: now,
-                    absent_at: None,
-                }),
-            );
-        }
-    }
-}
-
-#[derive(Default)]
-struct Attributed {
-    totals: BTreeMap<String, LinkTotals>,
-    conversions: BTreeMap<(String, ConversionKind), u64>,
-    pixel_jobs: u64,
-    postback_jobs: u64,
-    dead_letters: u64,
-    credits: BTreeMap<String, SmartLinkId>,
-}
-
-/// Runs the log through the state machine.
-fn attribute(stage: &Stage) -> Attributed {
-    let log = stage.edge.log.lock().clone();
-    let records: Vec<Recorded> =
-        (0..).zip(log).map(|(sequence, event)| Recorded { journal: JournalId(1), sequence, event }).collect();
-    let mut memory = Memory::new(100_000);
-    let mut store: BTreeMap<StateKey, StateBytes> = BTreeMap::new();
-    let destinations = destinations(&stage.edge.targets);
-    let (mut result, mut rows) = (Attributed::default(), BTreeMap::new());
-    let mut rest = records.as_slice();
-    while !rest.is_empty() {
-        let decision = loop {
-            match decide(rest, &memory, &Rules::default(), &destinations) {
-                Ok(decision) => break decision,
-                Err(Missing(keys)) => {
-                    for key in keys {
-                        let value = store.get(&key.to_state_key());
-                        memory.insert(key, value).unwrap();
-                    }
-                }
-            }
-        };
-        let step = decision.step;
-        for (key, value) in step.state {
-            match value {
-                Some(value) => store.insert(key, value),
-                None => store.remove(&key),
-            };
-        }
-        result.totals.extend(step.totals.into_iter().map(|(link, totals)| (link.to_string(), totals)));
-        for row in &step.conversions {
-            if let Some(facts) = &row.transaction {
-                result.credits.insert(facts.id.to_string(), row.link);
-            }
-        }
-        rows.extend(step.conversions.into_iter().map(|row| (row.id, (row.link.to_string(), row.kind))));
-        result.dead_letters += step.dead_letters.len() as u64;
-        for job in step.jobs {
-            match job.destination {
-                // Without a click a pixel is told nothing (decisions 55).
-                Told::Pixel(_) => result.pixel_jobs += u64::from(job.click.is_some()),
-                Told::Postback(_) => result.postback_jobs += 1,
-            }
-        }
-        memory.absorb(decision.changes);
-        rest = &rest[decision.taken..];
-    }
-    for row in rows.into_values() {
-        *result.conversions.entry(row).or_default() += 1;
-    }
-    result
-}
-
-/// A pixel with the usual map on the first link; a postback URL of the team for subscribers and money.
-fn destinations(targets: &[Target]) -> Destinations {
-    let name = || Some(EventName("X".into()));
-    let pixel = Pixel {
-        id: PixelId(1),
-        team: TeamId(1),
-        platform: PlatformKind::Meta,
-        pixel_id: "1".into(),
-        sealed_token: Vec::new(),
-        label: None,
-        event_source_url: None,
-        events: EventMap {
-            event_click: name(),
-            event_new_subscriber: name(),
-            event_first_transaction: name(),
-            event_new_transaction: name(),
-            event_message_received_from_fan: None,
-            event_fan_sent_1_message: None,
-            event_fan_sent_3_messages: name(),
-        },
-        value_basis: ValueBasis::Gross,
-        limited_data_use: false,
-        api_version: None,
-        created_at: Timestamp(0),
-        updated_at: Timestamp(0),
-    };
-    let postback = Postback {
-        id: PostbackId(1),
-        team: TeamId(1),
-        url: "https://x.example/".into(),
-        method: PostbackMethod::Get,
-        body: None,
-        headers: Vec::new(),
-        scope: PostbackScope::Global,
-        conversion_types: vec![ConversionKind::NewSubscriber, ConversionKind::NewTransaction],
-        created_at: Timestamp(0),
-        updated_at: Timestamp(0),
-    };
-    let link = |(index, target): (usize, &Target)| SmartLink {
-        id: target.id,
-        team: TeamId(1),
-        account: AccountId::from(ACCOUNT),
-        name: "x".into(),
-        kind: LinkKind::TrackingLink,
-        trial_days: None,
-        window: None,
-        user_list_id: None,
-        paused: false,
-        deleted_at: None,
-        overflow: None,
-        pixels: if index == 0 { vec![PixelId(1)] } else { Vec::new() },
-        tags: Vec::new(),
-        created_at: Timestamp(0),
-        updated_at: Timestamp(0),
-    };
-    let links: Vec<SmartLink> = targets.iter().enumerate().map(link).collect();
-    Destinations::new(&links, &[pixel], &[postback])
 }
 
 #[tokio::test]
