@@ -1,5 +1,5 @@
 //! How the edge compares with nginx's `return 302`: same machine, same requests, one core each, in turns. The edge has every
-//! click on disk before it answers; nginx has nothing to remember.
+//! click on disk before it answers; nginx has nothing to remember, or (`nginx+log`) keeps its access log.
 
 mod client;
 mod served;
@@ -104,30 +104,35 @@ fn compare(options: &Options) -> Result<bool, Box<dyn Error>> {
     };
     pin(options.server_core)?;
     let mut edge = EdgeChild::start(&scratch.path().join("journal"), options.log)?;
-    let nginx = if options.alone { None } else { Some(Nginx::start(&options.nginx, scratch.path())?) };
+    let mut others = Vec::new();
+    for (name, logs) in [("nginx", false), ("nginx+log", true)] {
+        if !options.alone {
+            others.push((name, Nginx::start(&options.nginx, &scratch.path().join(name), logs)?));
+        }
+    }
     pin(options.client_core)?;
     println!("edge: idle at {} MiB", resident_mib(edge.id()).unwrap_or(0));
     let mut visitors =
         Visitors::of(if options.head { "HEAD" } else { "GET" }, &served::link_id().to_string());
     let mut answered = 0;
-    println!("connections server   requests/s     p50 µs     p99 µs  CPU s/M  core busy  ratio");
+    println!("connections server       requests/s     p50 µs     p99 µs  CPU s/M  core busy  ratio");
     for &connections in &options.connections {
-        let (mut ours, mut theirs) = (Total::new()?, Total::new()?);
+        let mut ours = Total::new()?;
+        let mut theirs = others.iter().map(|_| Total::new()).collect::<Result<Vec<_>, _>>()?;
         for _ in 0..options.rounds {
             edge.stock(((options.seconds + WARM_UP.as_secs_f64()) * LINKS_PER_SECOND) as u64)?;
             let load = Load::connect(edge.address, connections, visitors, options.sleepy)?;
             let load = ours.round(load, edge.id(), options)?;
             answered += load.answered;
             visitors = load.into_visitors();
-            if let Some(nginx) = &nginx {
+            for ((_, nginx), total) in others.iter().zip(&mut theirs) {
                 let load = Load::connect(nginx.address, connections, visitors, options.sleepy)?;
-                visitors = theirs.round(load, nginx.id(), options)?.into_visitors();
+                visitors = total.round(load, nginx.id(), options)?.into_visitors();
             }
         }
-        println!("{connections:>11} {} {:>6}", ours.line("edge"), "");
-        if nginx.is_some() {
-            let ratio = ours.rate() / theirs.rate();
-            println!("{connections:>11} {} {ratio:>6.2}", theirs.line("nginx"));
+        println!("{connections:>11} {}", ours.line("edge"));
+        for ((name, _), total) in others.iter().zip(&theirs) {
+            println!("{connections:>11} {} {:>6.2}", total.line(name), ours.rate() / total.rate());
         }
     }
     println!("edge: {} MiB after {answered} visitors", resident_mib(edge.id()).unwrap_or(0));
@@ -182,7 +187,7 @@ impl Total {
     fn line(&self, name: &str) -> String {
         let micros = |quantile| self.times.value_at_quantile(quantile) as f64 / 1000.0;
         format!(
-            "{name:<6} {:>12.0} {:>10.0} {:>10.0} {:>8.2} {:>9.0}%",
+            "{name:<10} {:>12.0} {:>10.0} {:>10.0} {:>8.2} {:>9.0}%",
             self.rate(),
             micros(0.5),
             micros(0.99),

@@ -88,18 +88,20 @@ fn line(answers: &mut impl BufRead) -> Result<String, Box<dyn Error>> {
     Ok(line.trim().to_owned())
 }
 
-/// nginx with nothing but `return 302`: one process, no log.
+/// nginx with nothing but `return 302`: one process.
 pub(crate) struct Nginx {
     child: Child,
     pub(crate) address: SocketAddr,
 }
 
 impl Nginx {
-    pub(crate) fn start(program: &Path, directory: &Path) -> Result<Self, Box<dyn Error>> {
+    /// With its access log in `directory`, as it comes, or without any.
+    pub(crate) fn start(program: &Path, directory: &Path, logs: bool) -> Result<Self, Box<dyn Error>> {
         // A free port: taken, looked at, given back.
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+        fs::create_dir_all(directory)?;
         let file: PathBuf = directory.join("nginx.conf");
-        fs::write(&file, configuration(address))?;
+        fs::write(&file, configuration(address, logs))?;
         let child = Command::new(program)
             .arg("-p")
             .arg(directory)
@@ -130,12 +132,13 @@ impl Drop for Nginx {
     }
 }
 
-fn configuration(address: SocketAddr) -> String {
+fn configuration(address: SocketAddr, logs: bool) -> String {
+    let log = if logs { "access.log combined" } else { "off" };
     format!(
         "daemon off; master_process off; pid nginx.pid; error_log /dev/null crit;
 events {{ worker_connections 4096; }}
 http {{
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 600s; server_tokens off;
+  access_log {log}; keepalive_requests 1000000000; keepalive_timeout 600s; server_tokens off;
   client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
   server {{ listen {address}; add_header Cache-Control no-store; return 302 https://onlyfans.com/nova/c1; }}
 }}

@@ -2,7 +2,10 @@
 
 mod accept;
 mod connection;
+mod date;
 mod drain;
+mod plain;
+mod prefixed;
 mod roster;
 mod socket;
 

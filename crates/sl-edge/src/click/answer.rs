@@ -1,15 +1,14 @@
 //! Every answer the edge gives. Header values are made once; nothing of a request reaches one.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
+    HeaderValue, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE},
 };
-use http_body_util::Full;
 use sl_core::click::VisitorId;
 
 /// Body of every answer: empty, or a short constant text.
-pub(crate) type Body = Full<Bytes>;
+pub(crate) type Body = Bytes;
 /// An answer.
 pub(crate) type Answer = Response<Body>;
 
@@ -26,30 +25,111 @@ const SOON: HeaderValue = HeaderValue::from_static("1");
 const ADVICE_TYPE: HeaderValue = HeaderValue::from_static("application/trafficadvice+json");
 const ADVICE: &str = r#"[{"user_agent":"prefetch-proxy","disallow":true}]"#;
 
-/// 302 to a place of ours, never stored (contract I.21), with the visitor's cookie if it gets one. `headers` is empty.
-pub(crate) fn found(mut headers: HeaderMap, location: HeaderValue, cookie: Option<VisitorId>) -> Answer {
-    headers.reserve(6);
-    headers.insert(LOCATION, location);
-    headers.insert(CACHE_CONTROL, NO_STORE);
-    headers.insert(REFERRER_POLICY, REFERRER);
-    if let Some(cookie) = cookie.and_then(set_cookie) {
-        headers.insert(SET_COOKIE, cookie);
+/// What is answered, before it becomes hyper's or bytes.
+pub(crate) enum Reply {
+    /// A redirect, which is the rule.
+    Found(Found),
+    /// Anything else.
+    Other(Answer),
+}
+
+/// 302 to a place of ours, never stored (contract I.21), with the visitor's cookie if it gets one.
+pub(crate) struct Found {
+    pub(super) place: HeaderValue,
+    pub(super) cookie: Option<VisitorId>,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Other(answer)
     }
-    let mut answer = Response::new(Body::default());
-    *answer.status_mut() = StatusCode::FOUND;
-    *answer.headers_mut() = headers;
-    answer
+}
+
+impl Reply {
+    /// For hyper.
+    pub(crate) fn into_answer(self) -> Answer {
+        match self {
+            Self::Found(found) => found.into_answer(),
+            Self::Other(answer) => answer,
+        }
+    }
+
+    /// As it goes over the wire, to a client that keeps the connection unless this is the `last` answer. `date` is that
+    /// of the header.
+    pub(crate) fn write(&self, into: &mut Vec<u8>, date: &[u8], last: bool) {
+        match self {
+            Self::Found(found) => found.write(into),
+            Self::Other(answer) => write_head(answer, into),
+        }
+        into.extend_from_slice(b"\r\ndate: ");
+        into.extend_from_slice(date);
+        into.extend_from_slice(if last { b"\r\nconnection: close\r\n\r\n" } else { b"\r\n\r\n" });
+        if let Self::Other(answer) = self {
+            into.extend_from_slice(answer.body());
+        }
+    }
+}
+
+impl Found {
+    fn into_answer(self) -> Answer {
+        let mut answer = Response::new(Body::new());
+        *answer.status_mut() = StatusCode::FOUND;
+        let headers = answer.headers_mut();
+        headers.insert(LOCATION, self.place);
+        headers.insert(CACHE_CONTROL, NO_STORE);
+        headers.insert(REFERRER_POLICY, REFERRER);
+        if let Some(cookie) = self.cookie.and_then(set_cookie) {
+            headers.insert(SET_COOKIE, cookie);
+        }
+        answer
+    }
+
+    /// All but the headers that every answer has.
+    fn write(&self, into: &mut Vec<u8>) {
+        into.extend_from_slice(b"HTTP/1.1 302 Found\r\nlocation: ");
+        into.extend_from_slice(self.place.as_bytes());
+        into.extend_from_slice(b"\r\ncache-control: no-store\r\nreferrer-policy: no-referrer-when-downgrade");
+        if let Some(cookie) = self.cookie {
+            into.extend_from_slice(b"\r\nset-cookie: ");
+            write_cookie(cookie, into);
+        }
+        into.extend_from_slice(b"\r\ncontent-length: 0");
+    }
+}
+
+fn write_head(answer: &Answer, into: &mut Vec<u8>) {
+    let status = answer.status();
+    into.extend_from_slice(b"HTTP/1.1 ");
+    into.extend_from_slice(status.as_str().as_bytes());
+    into.push(b' ');
+    into.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    for (name, value) in answer.headers() {
+        into.extend_from_slice(b"\r\n");
+        into.extend_from_slice(name.as_str().as_bytes());
+        into.extend_from_slice(b": ");
+        into.extend_from_slice(value.as_bytes());
+    }
+    into.extend_from_slice(b"\r\ncontent-length: ");
+    into.extend_from_slice(answer.body().len().to_string().as_bytes());
 }
 
 fn set_cookie(id: VisitorId) -> Option<HeaderValue> {
-    let mut text = BytesMut::with_capacity(COOKIE.len() + 1 + 32 + ATTRIBUTES.len());
-    text.extend_from_slice(COOKIE.as_bytes());
-    text.extend_from_slice(b"=");
-    for byte in id.0.to_be_bytes() {
-        text.extend_from_slice(&[hex(byte >> 4), hex(byte & 15)]);
+    let mut text = Vec::with_capacity(128);
+    write_cookie(id, &mut text);
+    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
+}
+
+fn write_cookie(id: VisitorId, into: &mut Vec<u8>) {
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(id.0.to_be_bytes()) {
+        if let [high, low] = pair {
+            (*high, *low) = (hex(byte >> 4), hex(byte & 15));
+        }
     }
-    text.extend_from_slice(ATTRIBUTES.as_bytes());
-    HeaderValue::from_maybe_shared(text.freeze()).ok()
+    into.extend_from_slice(COOKIE.as_bytes());
+    into.push(b'=');
+    into.extend_from_slice(&digits);
+    into.extend_from_slice(ATTRIBUTES.as_bytes());
 }
 
 fn hex(digit: u8) -> u8 {
@@ -57,7 +137,7 @@ fn hex(digit: u8) -> u8 {
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Answer {
-    let mut answer = Response::new(Body::new(Bytes::from_static(text.as_bytes())));
+    let mut answer = Response::new(Body::from_static(text.as_bytes()));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, TEXT);
@@ -104,7 +184,7 @@ pub(crate) fn healthy() -> Answer {
 
 /// `/.well-known/traffic-advice`: prefetch proxies stay away.
 pub(crate) fn traffic_advice() -> Answer {
-    let mut answer = Response::new(Body::new(Bytes::from_static(ADVICE.as_bytes())));
+    let mut answer = Response::new(Body::from_static(ADVICE.as_bytes()));
     answer.headers_mut().insert(CONTENT_TYPE, ADVICE_TYPE);
     answer
 }

@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 use ipnet::IpNet;
+
+use super::headers::Lines;
 
 /// Whom we believe about addresses.
 pub(crate) struct Proxies {
@@ -19,13 +21,12 @@ impl Proxies {
 
     /// Walks the list from its end, the nearest proxy, to the first address that is no proxy of ours. What can't be read
     /// ends the walk: the proxy that sent it is then the best we know.
-    pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub(super) fn client(&self, peer: IpAddr, lines: &Lines<'_>) -> IpAddr {
         let mut nearest = peer.to_canonical();
         if !self.trusts(nearest) {
             return nearest;
         }
-        let lines = headers.get_all(&self.header);
-        let listed = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+        let listed = lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
         for text in listed {
             let Some(ip) = address(text) else { break };
             nearest = ip;
@@ -34,6 +35,11 @@ impl Proxies {
             }
         }
         nearest
+    }
+
+    /// The name of the header that is believed.
+    pub(crate) fn header(&self) -> &str {
+        self.header.as_str()
     }
 
     fn trusts(&self, ip: IpAddr) -> bool {
@@ -53,14 +59,12 @@ fn address(text: &[u8]) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
-    fn client(peer: &str, lines: &[&str]) -> String {
+    fn client(peer: &str, lines: &[&'static str]) -> String {
         let header = HeaderName::from_static("x-forwarded-for");
         let trusted = vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
-        let mut headers = HeaderMap::new();
-        for line in lines {
-            headers.append(header.clone(), line.parse().unwrap());
-        }
-        Proxies::new(trusted, header).client(peer.parse().unwrap(), &headers).to_string()
+        let mut listed = Lines::default();
+        lines.iter().for_each(|line| listed.push(line.as_bytes()));
+        Proxies::new(trusted, header).client(peer.parse().unwrap(), &listed).to_string()
     }
 
     #[test]

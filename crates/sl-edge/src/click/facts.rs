@@ -1,138 +1,14 @@
-//! What is kept of a request: parameters (contract B.2), ad platforms' cookies (ad-platforms 1.2), referrer.
+//! What is kept of a request's query and cookies: parameters (contract B.2), ad platforms' cookies (ad-platforms 1.2).
 
-use std::{borrow::Cow, net::IpAddr};
+use std::borrow::Cow;
 
-use http::{HeaderMap, Method, header};
-use sl_core::{
-    click::{AdCookies, Params, VisitorId},
-    verdict::Shape,
-    visitor::Features,
-};
+use sl_core::click::{AdCookies, Params, VisitorId};
 
-use super::answer::COOKIE;
+use super::{answer::COOKIE, headers::Lines};
 
 /// Longest value of a parameter or cookie, in bytes (ad-platforms 1.2). Cut ids would match nothing and mislead, so a
 /// longer value is left out.
 const LONGEST: usize = 2048;
-/// Longest `Accept-Language` kept, in bytes.
-const LONGEST_LANGUAGE: usize = 256;
-
-/// The headers that matter, found in one walk. Of a header that comes twice, the first counts.
-#[derive(Default)]
-pub(super) struct Headers<'a> {
-    user_agent: Option<&'a [u8]>,
-    accept: Option<&'a [u8]>,
-    accept_language: Option<&'a [u8]>,
-    referer: Option<&'a [u8]>,
-    brands: Option<&'a [u8]>,
-    mobile: Option<&'a [u8]>,
-    platform: Option<&'a [u8]>,
-    sec_purpose: Option<&'a [u8]>,
-    purpose: Option<&'a [u8]>,
-    x_purpose: Option<&'a [u8]>,
-    x_moz: Option<&'a [u8]>,
-    fetch_mode: Option<&'a [u8]>,
-    fetch_dest: Option<&'a [u8]>,
-    requested_with: Option<&'a [u8]>,
-    range: bool,
-    from: bool,
-}
-
-impl<'a> Headers<'a> {
-    pub(super) fn of(headers: &'a HeaderMap) -> Self {
-        let mut found = Self::default();
-        for (name, value) in headers {
-            let place = match name.as_str() {
-                "user-agent" => &mut found.user_agent,
-                "accept" => &mut found.accept,
-                "accept-language" => &mut found.accept_language,
-                "referer" => &mut found.referer,
-                "sec-ch-ua" => &mut found.brands,
-                "sec-ch-ua-mobile" => &mut found.mobile,
-                "sec-ch-ua-platform" => &mut found.platform,
-                "sec-purpose" => &mut found.sec_purpose,
-                "purpose" => &mut found.purpose,
-                "x-purpose" => &mut found.x_purpose,
-                "x-moz" => &mut found.x_moz,
-                "sec-fetch-mode" => &mut found.fetch_mode,
-                "sec-fetch-dest" => &mut found.fetch_dest,
-                "x-requested-with" => &mut found.requested_with,
-                "range" => {
-                    found.range = true;
-                    continue;
-                }
-                "from" => {
-                    found.from = true;
-                    continue;
-                }
-                _ => continue,
-            };
-            place.get_or_insert(value.as_bytes());
-        }
-        found
-    }
-
-    /// `User-Agent`; empty when it is absent.
-    pub(super) fn user_agent(&self) -> &'a [u8] {
-        self.user_agent.unwrap_or_default()
-    }
-
-    /// What the verdict looks at.
-    pub(super) fn shape(&self, method: &Method, asn: Option<u32>) -> Shape<'a> {
-        Shape {
-            head: *method == Method::HEAD,
-            sec_purpose: self.sec_purpose.unwrap_or_default(),
-            purpose: self.purpose.unwrap_or_default(),
-            x_purpose: self.x_purpose.unwrap_or_default(),
-            x_moz: self.x_moz.unwrap_or_default(),
-            fetch_mode: self.fetch_mode.unwrap_or_default(),
-            fetch_dest: self.fetch_dest.unwrap_or_default(),
-            brands: self.brands.unwrap_or_default(),
-            requested_with: self.requested_with.unwrap_or_default(),
-            accept: self.accept.unwrap_or_default(),
-            range: self.range,
-            from: self.from,
-            asn,
-        }
-    }
-
-    /// What the fingerprint is made of.
-    pub(super) fn features(&self, ip: IpAddr) -> Features<'a> {
-        Features {
-            ip: Some(ip),
-            user_agent: self.user_agent(),
-            accept_language: self.accept_language.unwrap_or_default(),
-            brands: self.brands.unwrap_or_default(),
-            mobile: self.mobile.unwrap_or_default(),
-            platform: self.platform.unwrap_or_default(),
-        }
-    }
-
-    /// The host of `Referer`: lower case, without scheme, user and port (contract A.6.9).
-    pub(super) fn referrer(&self) -> Option<Cow<'a, str>> {
-        let text = str::from_utf8(self.referer.filter(|text| text.is_ascii())?).ok()?;
-        let (_, rest) = text.split_once("://")?;
-        let authority = rest.split(['/', '?', '#']).next()?;
-        let host = authority.rsplit('@').next()?;
-        let host = match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-            _ => host,
-        };
-        if host.is_empty() || host.len() > 255 {
-            return None;
-        }
-        let lower = !host.bytes().any(|byte| byte.is_ascii_uppercase());
-        Some(if lower { Cow::Borrowed(host) } else { Cow::Owned(host.to_ascii_lowercase()) })
-    }
-
-    /// `Accept-Language`, cut.
-    pub(super) fn language(&self) -> Option<Cow<'a, str>> {
-        let value = self.accept_language?;
-        let text = String::from_utf8_lossy(value.get(..LONGEST_LANGUAGE).unwrap_or(value));
-        (!text.is_empty()).then_some(text)
-    }
-}
-
 /// The query's tracking parameters, form-decoded once, otherwise verbatim. Of a name that comes twice the first value
 /// counts; an empty value is none.
 pub(super) fn params(query: Option<&str>) -> Params {
@@ -190,11 +66,11 @@ fn place<'a>(params: &'a mut Params, name: &str) -> Option<&'a mut Option<String
 }
 
 /// The visitor's cookie and the ad platforms' cookies.
-pub(super) fn cookies(headers: &HeaderMap) -> (Option<VisitorId>, AdCookies) {
+pub(super) fn cookies(lines: &Lines<'_>) -> (Option<VisitorId>, AdCookies) {
     let mut visitor = None;
     let mut kept = AdCookies::default();
-    for line in headers.get_all(header::COOKIE) {
-        for pair in line.as_bytes().split(|byte| *byte == b';') {
+    for line in lines.iter() {
+        for pair in line.split(|byte| *byte == b';') {
             let Some((name, value)) = str::from_utf8(pair).ok().and_then(|pair| pair.trim().split_once('='))
             else {
                 continue;
@@ -222,16 +98,7 @@ pub(super) fn cookies(headers: &HeaderMap) -> (Option<VisitorId>, AdCookies) {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
-
     use super::*;
-
-    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
-        let pairs = lines.iter().map(|(name, value)| {
-            (name.parse::<HeaderName>().unwrap(), value.parse::<http::HeaderValue>().unwrap())
-        });
-        pairs.collect()
-    }
 
     #[test]
     fn every_parameter_of_the_contract_is_kept_and_others_are_not() {
@@ -330,27 +197,15 @@ mod tests {
 
     #[test]
     fn cookies_of_ad_platforms_and_ours_are_found_among_others() {
-        let headers = headers(&[
-            ("cookie", "a=b; _fbp=fb.1.2.3; sl_v=000102030405060708090a0b0c0d0e0f"),
-            ("cookie", "_fbc=fb.1.9.IwAR; ttclid=T; _ttp=P; _scclid=S; _scid=I; broken; =x"),
-        ]);
-        let (visitor, kept) = cookies(&headers);
+        let mut lines = Lines::default();
+        lines.push(b"a=b; _fbp=fb.1.2.3; sl_v=000102030405060708090a0b0c0d0e0f");
+        lines.push(b"_fbc=fb.1.9.IwAR; ttclid=T; _ttp=P; _scclid=S; _scid=I; broken; =x");
+        let (visitor, kept) = cookies(&lines);
         assert_eq!(visitor.unwrap().to_string(), "000102030405060708090a0b0c0d0e0f");
         let all = [kept.fbc, kept.fbp, kept.ttclid, kept.ttp, kept.scclid, kept.scid];
         assert_eq!(all.map(Option::unwrap), ["fb.1.9.IwAR", "fb.1.2.3", "T", "P", "S", "I"]);
-        assert_eq!(cookies(&self::headers(&[("cookie", "sl_v=forged")])).0, None);
-    }
-
-    #[test]
-    fn a_referrer_is_a_bare_host() {
-        let host = |value: &str| {
-            let headers = headers(&[("referer", value)]);
-            Headers::of(&headers).referrer().map(Cow::into_owned)
-        };
-        assert_eq!(host("https://L.Instagram.com/?u=x").as_deref(), Some("l.instagram.com"));
-        assert_eq!(host("http://user:pw@example.org:8080/a@b").as_deref(), Some("example.org"));
-        assert_eq!(host("android-app://com.google.android.gm").as_deref(), Some("com.google.android.gm"));
-        assert_eq!(host("not a url"), None);
-        assert_eq!(host("https:///x"), None);
+        let mut forged = Lines::default();
+        forged.push(b"sl_v=forged");
+        assert_eq!(cookies(&forged).0, None);
     }
 }

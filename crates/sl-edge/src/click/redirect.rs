@@ -2,7 +2,6 @@
 
 use std::{net::IpAddr, rc::Rc, sync::Arc, sync::atomic::Ordering, time::Instant};
 
-use http::Request;
 use sl_core::{
     click::{Class, Rung},
     ladder,
@@ -10,30 +9,37 @@ use sl_core::{
     visitor::Target,
 };
 
-use super::{Answering, answer, facts::Headers, visit::Visit, waiting::Hit, worker::Worker};
+use super::{
+    Answering,
+    answer::{self, Found, Reply},
+    headers::Asked,
+    visit::Visit,
+    waiting::Hit,
+    worker::Worker,
+};
 use crate::{links::Prepared, window::Meeting};
 
 /// One visit of a link that exists.
-pub(super) fn redirect<B>(
+pub(super) fn redirect(
     worker: &Rc<Worker>,
     link: &Arc<Prepared>,
     peer: IpAddr,
-    request: &Request<B>,
+    asked: &Asked<'_>,
 ) -> Answering {
-    let headers = Headers::of(request.headers());
-    // 1. One reading of the clock, and one of the stop-watch, which also says which leases still hold.
-    let (now, began) = (worker.shared.clock.now(), Instant::now());
+    let headers = &asked.headers;
+    // 1. One reading of the clock (the request's), and one of the stop-watch, which also says which leases still hold.
+    let (now, began) = (worker.now(), Instant::now());
     // 2. The link came from this thread's snapshot; so do the visitor's address and agent.
-    let ip = worker.shared.proxies.client(peer, request.headers());
+    let ip = worker.shared.proxies.client(peer, &headers.forwarded);
     let agent = worker.agents.borrow_mut().read(headers.user_agent());
     // 3. The class of the request.
-    let class = match judge(&headers.shape(request.method(), worker.shared.geo.asn(ip)), agent.agent) {
+    let class = match judge(&headers.shape(asked.method, worker.shared.geo.asn(ip)), agent.agent) {
         Verdict::Person => Class::Person,
         Verdict::Bot(_) => Class::Bot,
         Verdict::Speculative(how) => return speculative(worker, link, how),
     };
     // 4. The visitor's keys: the cookie it came with, and fingerprints.
-    let visit = Visit::new(worker, link, request, &headers, ip, &agent, now);
+    let visit = Visit::new(worker, link, asked, ip, &agent, now);
     let paused = link.link.paused;
     let shared = ladder::rung(paused, None, link.overflow.is_some());
     if class == Class::Bot {
@@ -78,11 +84,11 @@ fn speculative(worker: &Worker, link: &Prepared, how: How) -> Answering {
     Answering::ready(match how {
         How::Prefetch => {
             worker.meters.hit(Class::Speculative, None);
-            answer::no_prefetch()
+            answer::no_prefetch().into()
         }
         How::Head => {
             worker.meters.hit(Class::Speculative, Some(rung));
-            answer::found(http::HeaderMap::new(), link.place(rung), None)
+            Reply::Found(Found { place: link.place(rung), cookie: None })
         }
     })
 }

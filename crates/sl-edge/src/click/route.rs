@@ -6,28 +6,31 @@ use http::{Method, Request};
 
 use super::{
     Answering, answer,
+    headers::Asked,
     redirect::redirect,
     worker::{Known, Worker},
 };
 
 const GO: &str = "/go/";
 
-/// Answers one request. The click of a `/go/…` is in the journal's hands when this returns.
-pub(crate) fn respond<B>(worker: &Rc<Worker>, peer: IpAddr, mut request: Request<B>) -> Answering {
-    let answer = route(worker, peer, &request);
-    // The answer's headers go where the request's were: hyper reads the next request into the same place.
-    answer.over(std::mem::take(request.headers_mut()))
+/// Answers one request as hyper read it. The click of a `/go/…` is in the journal's hands when this returns.
+pub(crate) fn respond_to<B>(worker: &Rc<Worker>, peer: IpAddr, request: &Request<B>) -> Answering {
+    let target = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    respond(worker, peer, &Asked::new(request.method(), target, headers, worker.forwarded()))
 }
 
-fn route<B>(worker: &Rc<Worker>, peer: IpAddr, request: &Request<B>) -> Answering {
-    let path = request.uri().path();
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+/// Answers one request.
+pub(crate) fn respond(worker: &Rc<Worker>, peer: IpAddr, asked: &Asked<'_>) -> Answering {
+    worker.read_clock();
+    let path = asked.path();
+    let reads = matches!(*asked.method, Method::GET | Method::HEAD);
     let answer = match path {
         _ if path.starts_with(GO) && !reads => answer::wrong_method(),
         _ if path.starts_with(GO) => {
             match path.get(GO.len()..).and_then(|id| id.parse().ok()).map(|id| worker.link(id)) {
                 Some(Known::Link(link)) if link.link.deleted => answer::gone(),
-                Some(Known::Link(link)) => return redirect(worker, &link, peer, request),
+                Some(Known::Link(link)) => return redirect(worker, &link, peer, asked),
                 Some(Known::NotLoaded) => answer::unavailable(),
                 Some(Known::Unknown) | None => answer::not_found(),
             }
@@ -38,5 +41,5 @@ fn route<B>(worker: &Rc<Worker>, peer: IpAddr, request: &Request<B>) -> Answerin
         "/.well-known/traffic-advice" => answer::traffic_advice(),
         _ => answer::not_found(),
     };
-    Answering::ready(answer)
+    Answering::ready(answer.into())
 }

@@ -2,7 +2,6 @@
 
 use std::{net::IpAddr, sync::atomic::AtomicBool};
 
-use http::Request;
 use sl_core::{
     click::{AdCookies, Class, Params, Repeat, Rung, VisitorId, VisitorKeys},
     event::{Event, EventBody},
@@ -12,10 +11,7 @@ use sl_core::{
 };
 use sl_journal::{ClickView, LostReason, Ticket};
 
-use super::{
-    facts::{self, Headers},
-    worker::Worker,
-};
+use super::{facts, headers::Asked, worker::Worker};
 use crate::{
     agents::Known,
     links::Prepared,
@@ -24,14 +20,13 @@ use crate::{
 };
 
 /// One visit of a person or bot.
-pub(super) struct Visit<'a, B> {
+pub(super) struct Visit<'a> {
     pub(super) worker: &'a std::rc::Rc<Worker>,
     pub(super) link: &'a Prepared,
     pub(super) params: Params,
     /// By what the window finds this visitor.
     pub(super) seen: Seen,
-    request: &'a Request<B>,
-    headers: &'a Headers<'a>,
+    asked: &'a Asked<'a>,
     ip: IpAddr,
     agent: &'a Known,
     now: Timestamp,
@@ -41,19 +36,18 @@ pub(super) struct Visit<'a, B> {
     cookies: AdCookies,
 }
 
-impl<'a, B> Visit<'a, B> {
+impl<'a> Visit<'a> {
     pub(super) fn new(
         worker: &'a std::rc::Rc<Worker>,
         link: &'a Prepared,
-        request: &'a Request<B>,
-        headers: &'a Headers<'a>,
+        asked: &'a Asked<'a>,
         ip: IpAddr,
         agent: &'a Known,
         now: Timestamp,
     ) -> Self {
-        let (cookie, cookies) = facts::cookies(request.headers());
+        let (cookie, cookies) = facts::cookies(&asked.headers.cookies);
         let came_with = cookie.filter(|_| worker.shared.cookie);
-        let traits = Traits::of(&headers.features(ip));
+        let traits = Traits::of(&asked.headers.features(ip));
         let id = worker.mint(now);
         let (keys, yesterday) = worker.keys(now, |keys| {
             // A visitor's own cookie goes on; a new one comes from its first click (decisions 49).
@@ -65,8 +59,8 @@ impl<'a, B> Visit<'a, B> {
             (VisitorKeys { came_with, given, daily, lasting }, yesterday)
         });
         let seen = Seen { came_with, daily: keys.daily, yesterday };
-        let params = facts::params(request.uri().query());
-        Self { worker, link, params, seen, request, headers, ip, agent, now, id, keys, cookies }
+        let params = facts::params(asked.query());
+        Self { worker, link, params, seen, asked, ip, agent, now, id, keys, cookies }
     }
 
     /// What the window remembers, should this visit become a click of `rung`.
@@ -99,8 +93,7 @@ impl<'a, B> Visit<'a, B> {
         rung: Rung,
         own: Option<&Taken>,
     ) -> Result<Ticket, LostReason> {
-        let target = self.request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-        let (referrer, language) = (self.headers.referrer(), self.headers.language());
+        let (referrer, language) = (self.asked.headers.referrer(), self.asked.headers.language());
         let (link, place) = (&self.link.link, self.worker.shared.geo.place(self.ip));
         let click = ClickView {
             id: self.id,
@@ -113,7 +106,7 @@ impl<'a, B> Visit<'a, B> {
             rung,
             pool_link: self.pool_link(rung, own),
             visitor: VisitorKeys { given: self.keys.given.filter(|_| class == Class::Person), ..self.keys },
-            target,
+            target: self.asked.target,
             ip: Some(self.ip),
             user_agent: &self.agent.text,
             referrer: referrer.as_deref(),

@@ -8,17 +8,17 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Instant,
 };
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use sl_core::click::{Class, Rung, VisitorId};
 use sl_core::ladder;
 use sl_journal::{Fate, LostReason, Ticket};
 
 use super::{
-    answer::{self, Answer},
+    answer::{Found, Reply},
     visit::Visit,
     worker::Worker,
 };
@@ -36,15 +36,13 @@ pub(super) struct Hit {
     /// The click in the window: a person's own, or the one that is repeated.
     entry: Option<Arc<Remembered>>,
     began: Instant,
-    /// Empty; where the answer's headers go.
-    headers: HeaderMap,
 }
 
 /// The future of one answer; `Unpin`, without a heap allocation of its own.
 pub(crate) struct Answering(State);
 
 enum State {
-    Ready(Option<Answer>),
+    Ready(Option<Reply>),
     Waiting(Waiting),
 }
 
@@ -59,8 +57,8 @@ struct Waiting {
 // === impl Hit ===
 
 impl Hit {
-    pub(super) fn of<B>(
-        visit: &Visit<'_, B>,
+    pub(super) fn of(
+        visit: &Visit<'_>,
         class: Class,
         rung: Rung,
         entry: Option<Arc<Remembered>>,
@@ -78,7 +76,6 @@ impl Hit {
             fallback: (shared, link.place(shared)),
             entry,
             began,
-            headers: HeaderMap::new(),
         }
     }
 
@@ -91,22 +88,22 @@ impl Hit {
     }
 
     /// It is on disk, or (late) as good as: the visitor gets what the record says.
-    fn stored(self) -> Answer {
+    fn stored(self) -> Reply {
         if let Some(entry) = &self.entry {
             entry.stored.store(true, Ordering::Relaxed);
         }
         self.answer()
     }
 
-    fn answer(self) -> Answer {
+    fn answer(self) -> Reply {
         self.worker.meters.hit(self.class, Some(self.rung));
         let waited = self.worker.commits.waited(self.began);
         self.worker.meters.redirect_seconds.record(waited.as_secs_f64());
-        answer::found(self.headers, self.place, self.cookie)
+        Reply::Found(Found { place: self.place, cookie: self.cookie })
     }
 
     /// A click without a record gets the shared link. A lost repeat keeps the link of its click, which is on disk.
-    fn lost(self, reason: LostReason) -> Answer {
+    fn lost(self, reason: LostReason) -> Reply {
         count_loss(&self.worker, self.class, self.entry.as_ref(), reason);
         let known = self.entry.as_ref().is_some_and(|entry| entry.stored.load(Ordering::Relaxed));
         if self.class == Class::Repeat && known {
@@ -131,40 +128,28 @@ fn count_loss(worker: &Worker, class: Class, entry: Option<&Arc<Remembered>>, re
 // === impl Answering ===
 
 impl Answering {
-    pub(super) fn ready(answer: Answer) -> Self {
-        Self(State::Ready(Some(answer)))
-    }
-
-    /// Puts the headers of an answer that is still to come into memory that is there already.
-    pub(super) fn over(mut self, mut headers: HeaderMap) -> Self {
-        if let State::Waiting(Waiting { hit: Some(hit), .. }) = &mut self.0 {
-            headers.clear();
-            hit.headers = headers;
-        }
-        self
+    pub(super) fn ready(reply: Reply) -> Self {
+        Self(State::Ready(Some(reply)))
     }
 }
 
 impl Future for Answering {
-    type Output = Result<Answer, std::convert::Infallible>;
+    type Output = Reply;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = match &mut self.0 {
-            State::Ready(answer) => answer.take(),
-            State::Waiting(waiting) => match waiting.poll(context) {
-                Poll::Ready(answer) => answer,
-                Poll::Pending => return Poll::Pending,
-            },
+        let reply = match &mut self.0 {
+            State::Ready(reply) => reply.take(),
+            State::Waiting(waiting) => ready!(waiting.poll(context)),
         };
-        // `None` only if polled after it was ready, which hyper does not.
-        answer.map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer)))
+        // `None` only if polled after it was ready, which nobody does.
+        reply.map_or(Poll::Pending, Poll::Ready)
     }
 }
 
 // === impl Waiting ===
 
 impl Waiting {
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Answer>> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Reply>> {
         let Some(hit) = &self.hit else { return Poll::Ready(None) };
         let (worker, began) = (&hit.worker, hit.began);
         if let Some(fate) = worker.shared.log.fate_now(self.ticket) {

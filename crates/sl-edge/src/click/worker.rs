@@ -51,6 +51,7 @@ pub(crate) struct Worker {
     pub(crate) late: TaskTracker,
     pub(crate) agents: RefCell<Agents>,
     links: RefCell<LinkCache>,
+    now: Cell<Timestamp>,
     keys: RefCell<DayKeys>,
     dice: RefCell<StdRng>,
 }
@@ -76,10 +77,26 @@ impl Worker {
             late: TaskTracker::new(),
             agents: RefCell::default(),
             links: RefCell::new(shared.links.cache()),
+            now: Cell::new(shared.clock.now()),
             keys: RefCell::new(DayKeys::at(&shared.secret, shared.clock.now())),
             dice: RefCell::new(StdRng::from_seed(seed)),
             shared,
         }
+    }
+
+    /// Reads the clock, once per request.
+    pub(super) fn read_clock(&self) {
+        self.now.set(self.shared.clock.now());
+    }
+
+    /// When the last request came.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now.get()
+    }
+
+    /// The name of the header that lists visitors' addresses.
+    pub(crate) fn forwarded(&self) -> &str {
+        self.shared.proxies.header()
     }
 
     pub(crate) fn link(&self, id: SmartLinkId) -> Known {

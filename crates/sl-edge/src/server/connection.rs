@@ -1,17 +1,20 @@
-//! One connection: hyper in the middle, and around it what hyper leaves to others: the answer to a slow header, the way
-//! to close, the drain.
+//! One connection: the short way of plain requests, then hyper for everything else, and around it what hyper leaves to
+//! others: the answer to a slow header, the way to close, the drain.
 
 use std::{
     cell::Cell,
+    convert::Infallible,
     future::poll_fn,
     net::IpAddr,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::Request;
+use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -19,7 +22,11 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::roster::{Roster, Seated};
+use super::{
+    plain::{Plain, Read},
+    prefixed::Prefixed,
+    roster::{Roster, Seated},
+};
 use crate::{
     click::{self, HEADER_TOO_SLOW, TOO_MANY_CONNECTIONS, Worker},
     config::EdgeConfig,
@@ -30,6 +37,7 @@ pub(super) struct Connections {
     http: http1::Builder,
     /// ... that came in after the stop: one answer each.
     last: http1::Builder,
+    plain: Plain,
     worker: Rc<Worker>,
     pub(super) roster: Rc<Roster>,
 }
@@ -57,30 +65,81 @@ impl Connections {
             .half_close(true);
         let mut last = http.clone();
         last.keep_alive(false);
-        Self { http, last, worker, roster: Rc::default() }
+        Self { http, last, plain: Plain::new(config.max_header_bytes), worker, roster: Rc::default() }
     }
 
     /// Serves one connection to its end. One that came in after the stop gets one answer.
-    pub(super) async fn serve(&self, stream: TcpStream, peer: IpAddr) {
-        let (worker, roster, asked) = (&self.worker, &*self.roster, Cell::new(false));
-        let seat = &self.roster.sit();
+    pub(super) async fn serve(&self, mut stream: TcpStream, peer: IpAddr) {
+        let (seat, late) = (self.roster.sit(), self.roster.is_stopped());
+        let asked = Cell::new(false);
+        match self.by_the_short_way(&mut stream, peer, &seat, &asked).await {
+            // In a box: most connections never come here.
+            Some(prefix) => {
+                Box::pin(self.by_hyper(Prefixed { prefix, stream }, peer, &seat, &asked, late)).await
+            }
+            None => close(stream, false).await,
+        }
+    }
+
+    /// Answers plain requests until something else comes: then returns what was read of it. `None` at the end.
+    async fn by_the_short_way(
+        &self,
+        stream: &mut TcpStream,
+        peer: IpAddr,
+        seat: &Seated,
+        asked: &Cell<bool>,
+    ) -> Option<Bytes> {
+        let (worker, plain) = (&self.worker, &self.plain);
+        loop {
+            let stopped = || self.roster.is_stopped();
+            let read = until(seat, stopped, |cx| plain.poll_read(worker, peer, stream, cx)).await;
+            let mut answer = match read {
+                End::Over(Ok(Read::Asked(answer))) => answer,
+                End::Over(Ok(Read::Other(prefix))) => return Some(prefix),
+                End::Stopped => return Some(Bytes::new()),
+                // A connection that idles between requests is closed without a word.
+                End::Over(Ok(Read::Over) | Err(_)) | End::TooSlow => return None,
+            };
+            asked.set(true);
+            seat.has_asked();
+            let reply = poll_fn(|cx| Pin::new(&mut answer).poll(cx)).await;
+            seat.is_answered();
+            let last = self.roster.is_stopped();
+            let rest = poll_fn(|cx| Poll::Ready(plain.poll_write(&reply, worker, last, stream, cx))).await;
+            let rest = rest.ok()?;
+            if !rest.is_empty() {
+                // Who does not read its answers has a full buffer; it gets as long as a header may take.
+                let mut writing = Box::pin(stream.write_all(&rest));
+                let End::Over(Ok(())) = until(seat, || false, |cx| writing.as_mut().poll(cx)).await else {
+                    return None;
+                };
+            }
+            if last {
+                return None;
+            }
+        }
+    }
+
+    /// Answers the rest of a connection, or the one request of a `late` one.
+    async fn by_hyper(&self, stream: Prefixed, peer: IpAddr, seat: &Seated, asked: &Cell<bool>, late: bool) {
+        let (worker, roster) = (&self.worker, &*self.roster);
+        if !stream.prefix.is_empty() {
+            asked.set(false);
+        }
         let service = service_fn(|request: Request<Incoming>| {
             asked.set(true);
             seat.has_asked();
-            let mut answer = click::respond(worker, peer, request);
+            let mut answer = click::respond_to(worker, peer, &request);
             poll_fn(move |context| {
-                let answer = Pin::new(&mut answer).poll(context);
-                if answer.is_ready() {
-                    seat.is_answered();
-                }
-                answer
+                let reply = ready!(Pin::new(&mut answer).poll(context));
+                seat.is_answered();
+                Poll::Ready(Ok::<_, Infallible>(reply.into_answer().map(Full::new)))
             })
         });
-        let stopped = roster.is_stopped();
-        let http = if stopped { &self.last } else { &self.http };
+        let http = if late { &self.last } else { &self.http };
         let mut connection = http.serve_connection(TokioIo::new(stream), service);
         let mut end =
-            until(seat, || !stopped && roster.is_stopped(), |cx| connection.poll_without_shutdown(cx)).await;
+            until(seat, || !late && roster.is_stopped(), |cx| connection.poll_without_shutdown(cx)).await;
         if matches!(end, End::Stopped) && !asked.get() {
             // hyper would close a connection it has read nothing from, although its first request may be in the kernel.
             let grace = until(seat, || false, |cx| connection.poll_without_shutdown(cx));
@@ -91,7 +150,7 @@ impl Connections {
             end = until(seat, || false, |cx| connection.poll_without_shutdown(cx)).await;
         }
         let parts = connection.into_parts();
-        let mut stream = parts.io.into_inner();
+        let mut stream = parts.io.into_inner().stream;
         let mut linger = false;
         match end {
             End::Over(Err(error)) => linger = error.is_parse(),
@@ -108,18 +167,18 @@ impl Connections {
 }
 
 /// Why a connection is no longer polled.
-enum End {
-    Over(hyper::Result<()>),
+enum End<T> {
+    Over(T),
     TooSlow,
     Stopped,
 }
 
 /// Polls a connection until it is over or there is news.
-async fn until(
+async fn until<T>(
     seat: &Seated,
     stopped: impl Fn() -> bool,
-    mut connection: impl FnMut(&mut Context<'_>) -> Poll<hyper::Result<()>>,
-) -> End {
+    mut connection: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> End<T> {
     poll_fn(|context| {
         // News first, so that an answer that becomes ready together with the stop still says that it is the last.
         if seat.is_too_slow() {

@@ -1,0 +1,170 @@
+//! The short way of most requests: a whole `GET /go/…` that arrives in one piece, with nothing said about the connection
+//! or a body.
+//!
+//! It is parsed where it was read, by the parser hyper uses, and answered in one write; no header is copied and no map
+//! is made. Whatever is not exactly this (another method or address, HTTP/1.0, a header that comes in pieces or too
+//! slowly, pipelining, garbage, the stop of the service) is hyper's from then on, with the bytes that were read.
+
+use std::{
+    cell::RefCell,
+    io,
+    mem::MaybeUninit,
+    net::IpAddr,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::Method;
+use httparse::{Header, Request, Status};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use super::date::Date;
+use crate::click::{Answering, Asked, Reply, Worker, respond};
+
+/// Longest request that is read here, in bytes.
+const LONGEST: usize = 8192;
+/// Most headers of one.
+const MOST_HEADERS: usize = 64;
+
+/// What all connections of a thread read into and write from: one of them at a time, never across a wait.
+pub(super) struct Plain {
+    read: RefCell<Box<[u8; LONGEST]>>,
+    written: RefCell<Vec<u8>>,
+    date: RefCell<Date>,
+    longest: usize,
+}
+
+/// What was read.
+pub(super) enum Read {
+    /// A plain request; its click is in the journal's hands.
+    Asked(Answering),
+    /// Something else, or the beginning of it.
+    Other(Bytes),
+    /// The client has no more to say.
+    Over,
+}
+
+impl Plain {
+    /// `longest` is `edge.max_header_bytes`.
+    pub(super) fn new(longest: usize) -> Self {
+        Self {
+            read: RefCell::new(Box::new([0; LONGEST])),
+            written: RefCell::default(),
+            date: RefCell::default(),
+            longest: longest.min(LONGEST),
+        }
+    }
+
+    pub(super) fn poll_read(
+        &self,
+        worker: &Rc<Worker>,
+        peer: IpAddr,
+        stream: &mut TcpStream,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<Read>> {
+        let mut memory = self.read.borrow_mut();
+        let mut buffer = ReadBuf::new(&mut memory[..]);
+        ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
+        let got = buffer.filled();
+        if got.is_empty() {
+            return Poll::Ready(Ok(Read::Over));
+        }
+        let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+        let asked = Some(got).filter(|got| got.len() <= self.longest);
+        let asked = asked.and_then(|got| parse(got, &mut headers, worker.forwarded()));
+        Poll::Ready(Ok(match asked {
+            Some(asked) => Read::Asked(respond(worker, peer, &asked)),
+            None => Read::Other(Bytes::copy_from_slice(got)),
+        }))
+    }
+
+    /// Writes an answer; returns what the client did not take yet.
+    pub(super) fn poll_write(
+        &self,
+        reply: &Reply,
+        worker: &Worker,
+        last: bool,
+        stream: &mut TcpStream,
+        context: &mut Context<'_>,
+    ) -> io::Result<Vec<u8>> {
+        let mut bytes = self.written.borrow_mut();
+        bytes.clear();
+        reply.write(&mut bytes, self.date.borrow_mut().at(worker.now()), last);
+        let taken = match Pin::new(stream).poll_write(context, &bytes) {
+            Poll::Ready(taken) => taken?,
+            Poll::Pending => 0,
+        };
+        Ok(bytes.get(taken..).unwrap_or_default().to_vec())
+    }
+}
+
+/// A request that is all of `got` and plain.
+fn parse<'a>(got: &'a [u8], headers: &mut [MaybeUninit<Header<'a>>], forwarded: &str) -> Option<Asked<'a>> {
+    let mut request = Request::new(&mut []);
+    let parsed = request.parse_with_uninit_headers(got, headers);
+    if parsed != Ok(Status::Complete(got.len()))
+        || request.method != Some("GET")
+        || request.version != Some(1)
+    {
+        return None;
+    }
+    let target = request.path.filter(|target| is_plain(target))?;
+    let headers = request.headers.iter().map(|header| (header.name, header.value));
+    Some(Asked::new(&Method::GET, target, headers, forwarded)).filter(|asked| !asked.is_special())
+}
+
+/// Path and query of a redirect, in characters that mean the same to everybody.
+fn is_plain(target: &str) -> bool {
+    let means_itself = |byte: u8| {
+        byte.is_ascii_graphic()
+            && !matches!(byte, b'"' | b'#' | b'<' | b'>' | b'[' | b'\\' | b']' | b'^' | b'`' | b'{' | b'}')
+    };
+    target.starts_with("/go/") && target.bytes().all(means_itself)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_read_here(text: &str) -> bool {
+        let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+        parse(text.as_bytes(), &mut headers, "x-forwarded-for").is_some()
+    }
+
+    #[test]
+    fn a_whole_get_of_a_redirect_is_plain() {
+        assert!(is_read_here(
+            "GET /go/01?fbclid=a_b-c.d%20e+f HTTP/1.1\r\nHost: x\r\nConnection: Keep-Alive\r\n\r\n"
+        ));
+    }
+
+    #[test]
+    fn everything_else_is_left_to_hyper() {
+        for (why, text) in [
+            ("a method", "HEAD /go/01 HTTP/1.1\r\n\r\n"),
+            ("an address", "GET /healthz HTTP/1.1\r\n\r\n"),
+            ("an absolute address", "GET http://x/go/01 HTTP/1.1\r\n\r\n"),
+            ("a fragment", "GET /go/01#x HTTP/1.1\r\n\r\n"),
+            ("a macro", "GET /go/01?a={{ad.id}} HTTP/1.1\r\n\r\n"),
+            ("a character", "GET /go/01?a=\u{e9} HTTP/1.1\r\n\r\n"),
+            ("a version", "GET /go/01 HTTP/1.0\r\n\r\n"),
+            ("a part", "GET /go/01 HTTP/1.1\r\nHost: x\r\n"),
+            ("a pipeline", "GET /go/01 HTTP/1.1\r\n\r\nGET /go/02 HTTP/1.1\r\n\r\n"),
+            ("the end of the connection", "GET /go/01 HTTP/1.1\r\nConnection: close\r\n\r\n"),
+            ("a body", "GET /go/01 HTTP/1.1\r\nContent-Length: 1\r\n\r\n"),
+            ("a chunked body", "GET /go/01 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            ("an expectation", "GET /go/01 HTTP/1.1\r\nExpect: 100-continue\r\n\r\n"),
+            ("another protocol", "GET /go/01 HTTP/1.1\r\nUpgrade: h2c\r\n\r\n"),
+            ("garbage", "\u{16}\u{3}\u{1}"),
+        ] {
+            assert!(!is_read_here(text), "{why}");
+        }
+        let many: String = (0..=MOST_HEADERS).map(|number| format!("x-{number}: y\r\n")).collect();
+        assert!(!is_read_here(&format!("GET /go/01 HTTP/1.1\r\n{many}\r\n")));
+    }
+}
