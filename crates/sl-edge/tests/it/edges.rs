@@ -318,3 +318,49 @@ fn a_click_survives_a_client_that_hangs_up() {
     ecids.sort_unstable();
     assert_eq!(ecids, ["gone", "half"]);
 }
+
+#[test]
+fn the_short_way_and_hyper_give_the_same_answers_and_records() {
+    // The same clock and chance: whatever differs was made on the way.
+    let [short, long] = [(), ()].map(|()| Rig::with(|config| config.threads = 1));
+    let (deleted, gone) = other(1, |link| link.deleted = true);
+    let (paused, asleep) = other(2, |link| link.paused = true);
+    for rig in [&short, &long] {
+        rig.links.apply(vec![gone.clone(), asleep.clone()]);
+    }
+    let person = [
+        ("User-Agent", IPHONE),
+        ("Accept", "text/html"),
+        ("Accept-Language", "en-GB"),
+        ("Referer", "https://x.y/z"),
+    ];
+    let with = |more: &[(&'static str, &'static str)]| [&person[..], more].concat();
+    for (what, target, headers) in [
+        (
+            "a visit",
+            go("?ecid=7&fbclid=I%20a+b&utm_source=m"),
+            with(&[("Cookie", "a=b"), ("Cookie", "_fbp=fb.1.2.3")]),
+        ),
+        ("a repeat", go("?ecid=7"), with(&[])),
+        ("a cookie", go("?sccid=8"), with(&[("cookie", "sl_v=000102030405060708090a0b0c0d0e0f")])),
+        ("a bot", go("?ecid=9"), vec![("user-agent", BOT)]),
+        ("a prefetch", go(""), with(&[("sec-purpose", "prefetch")])),
+        ("a deleted link", format!("/go/{deleted}"), with(&[])),
+        ("a paused link", format!("/go/{paused}"), with(&[])),
+        ("no link", "/go/01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(), with(&[])),
+        ("no id", "/go/!".to_owned(), with(&[])),
+    ] {
+        let ask = |rig: &Rig, headers: &[(&str, &str)]| {
+            let mut answer = rig.ask("GET", &target, headers);
+            // hyper's own clock.
+            answer.headers.retain(|(name, _)| name != "date");
+            answer.headers.sort();
+            (answer.status, answer.headers, answer.body)
+        };
+        // A header that concerns a body leaves the request to hyper.
+        let by_hyper = [&headers[..], &[("Content-Length", "0")]].concat();
+        assert_eq!(ask(&short, &headers), ask(&long, &by_hyper), "{what}");
+    }
+    assert_eq!(short.log.events(), long.log.events());
+    assert_eq!(short.log.events().len(), 5);
+}
