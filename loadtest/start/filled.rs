@@ -1,0 +1,95 @@
+//! The full data directory.
+
+use std::{
+    error::Error,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use sl_core::{
+    event::{Event, EventBody},
+    time::{Clock, Timestamp},
+};
+use sl_fjall::FjallOptions;
+use sl_journal::{ClickLog, Durability, Journal, JournalConfig, LostReason};
+use sl_store::suite::sample;
+
+/// Links whose visitors are spread over the last hours.
+const SPAN: Duration = Duration::from_secs(3 * 3600);
+const LINKS_AT_ONCE: u64 = 10_000;
+
+/// The system's clock.
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "a program of its own, which owns its clock")]
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// A visitor the service must know again.
+pub(crate) struct Known {
+    pub(crate) number: u64,
+    pub(crate) target: String,
+    pub(crate) cookie: String,
+    pub(crate) place: String,
+}
+
+/// One from the middle.
+pub(crate) fn known(visitors: u64) -> Known {
+    let number = visitors / 2;
+    Known {
+        number,
+        target: format!("/go/{}?ecid={number}", sample::link_id(0)),
+        cookie: format!("{:032x}", cookie(number)),
+        place: sample::new_links(&sample::stock(), number..number + 1)
+            .pop()
+            .map_or_else(String::new, |link| link.url),
+    }
+}
+
+/// Spread out like the hashes they stand for.
+fn cookie(number: u64) -> u128 {
+    u128::from(number.wrapping_mul(0x9E37_79B9_7F4A_7C15)) << 64 | u128::from(number)
+}
+
+pub(crate) fn fill(dir: &Path, links: u64, visitors: u64) -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let handle = sl_fjall::open(dir.join("store"), FjallOptions::default())?;
+        let store = handle.store();
+        store.catalog.put_account(sample::account_row("acct_sample", sample::TEAM)).await?;
+        for number in 0..links {
+            store.catalog.put_link(sample::smart_link(number, sample::TEAM)).await?;
+        }
+        for first in (0..visitors).step_by(usize::try_from(LINKS_AT_ONCE)?) {
+            let numbers = first..(first + LINKS_AT_ONCE).min(visitors);
+            store.pool.add(sample::new_links(&sample::stock(), numbers)).await?;
+        }
+        Ok::<_, Box<dyn Error>>(())
+    })?;
+    let config = JournalConfig {
+        dir: dir.join("journal"),
+        durability: Durability::Buffered,
+        ..JournalConfig::default()
+    };
+    let journal = Journal::open(config, Arc::new(SystemClock))?;
+    let begin = SystemClock.now().minus(SPAN);
+    for number in 0..visitors {
+        let share = u32::try_from(number * 1_000_000 / visitors)?;
+        let at = begin.plus(SPAN * share / 1_000_000);
+        let mut click = sample::click(number, sample::link_id(0), at).click;
+        click.visitor.given = Some(sl_core::click::VisitorId(cookie(number)));
+        click.visitor.daily = sl_core::click::VisitorId(!cookie(number));
+        let (team, account) = (click.team, click.account.clone());
+        let event = Event { team, account, at, body: EventBody::Click(Box::new(click)) };
+        while let Err(LostReason::QueueFull) = journal.append(event.clone()) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    journal.close()?;
+    Ok(())
+}
