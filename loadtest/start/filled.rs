@@ -14,8 +14,12 @@ use sl_core::{
 use sl_fjall::FjallOptions;
 use sl_journal::{ClickLog, Durability, Journal, JournalConfig, LostReason};
 use sl_store::suite::sample;
+use tokio::{
+    runtime::{Builder, LocalOptions},
+    task::JoinSet,
+};
 
-/// Links whose visitors are spread over the last hours.
+/// The visitors came in the last hours.
 const SPAN: Duration = Duration::from_secs(3 * 3600);
 const LINKS_AT_ONCE: u64 = 10_000;
 
@@ -56,17 +60,31 @@ fn cookie(number: u64) -> u128 {
     u128::from(number.wrapping_mul(0x9E37_79B9_7F4A_7C15)) << 64 | u128::from(number)
 }
 
+fn portions(count: u64) -> impl Iterator<Item = std::ops::Range<u64>> {
+    let first = (0..count).step_by(usize::try_from(LINKS_AT_ONCE).unwrap_or(usize::MAX));
+    first.map(move |first| first..(first + LINKS_AT_ONCE).min(count))
+}
+
 pub(crate) fn fill(dir: &Path, links: u64, visitors: u64) -> Result<(), Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(async {
         let handle = sl_fjall::open(dir.join("store"), FjallOptions::default())?;
         let store = handle.store();
         store.catalog.put_account(sample::account_row("acct_sample", sample::TEAM)).await?;
-        for number in 0..links {
-            store.catalog.put_link(sample::smart_link(number, sample::TEAM)).await?;
+        for numbers in portions(links) {
+            // Together, so that they share a sync.
+            let mut under_way = JoinSet::new();
+            for number in numbers {
+                let catalog = Arc::clone(&store.catalog);
+                under_way.spawn_local(async move {
+                    catalog.put_link(sample::smart_link(number, sample::TEAM)).await
+                });
+            }
+            for done in under_way.join_all().await {
+                done?;
+            }
         }
-        for first in (0..visitors).step_by(usize::try_from(LINKS_AT_ONCE)?) {
-            let numbers = first..(first + LINKS_AT_ONCE).min(visitors);
+        for numbers in portions(visitors) {
             store.pool.add(sample::new_links(&sample::stock(), numbers)).await?;
         }
         Ok::<_, Box<dyn Error>>(())
