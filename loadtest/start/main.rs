@@ -48,12 +48,14 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     };
     let dir = scratch.path();
     // The first start makes directory, secrets and team.
-    service::Running::start(&options.program, dir)?.0.stop()?;
+    let (mut first, _) = service::Running::start(&options.program, dir)?;
+    let key = first.owner_key.take().ok_or("the first start named no owner key")?;
+    first.stop()?;
     eprintln!("filling: {} links, {} visitors", options.links, options.visitors);
     filled::fill(dir, options.links, options.visitors)?;
     let (running, _) = service::Running::start(&options.program, dir)?;
     eprintln!("attributing");
-    running.until_attributed(options.visitors)?;
+    running.until_attributed(options.visitors, &key)?;
     running.stop()?;
     for _ in 0..options.rounds {
         let (running, took) = service::Running::start(&options.program, dir)?;

@@ -17,10 +17,15 @@ pub(crate) struct Running {
     child: Child,
     edge: SocketAddr,
     admin: SocketAddr,
+    /// Only at the first start.
+    pub(crate) owner_key: Option<String>,
 }
 
 /// The service says so when both listeners answer.
 const READY: &str = "ready edge=";
+/// A person's.
+const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+    Version/18.1 Mobile/15E148 Safari/604.1";
 /// Most that attribution may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -40,7 +45,7 @@ impl Running {
             .map_err(|error| format!("{program:?}: {error}; build it with `cargo build --release`"))?;
         let log = BufReader::new(child.stderr.take().ok_or("no stderr")?);
         match ready(log) {
-            Ok((edge, admin)) => Ok((Self { child, edge, admin }, begun.elapsed())),
+            Ok((edge, admin, owner_key)) => Ok((Self { child, edge, admin, owner_key }, begun.elapsed())),
             Err(error) => {
                 child.kill()?;
                 Err(error)
@@ -48,33 +53,27 @@ impl Running {
         }
     }
 
-    /// Waits until attribution has seen this many clicks.
-    pub(crate) fn until_attributed(&self, clicks: u64) -> Result<(), Box<dyn Error>> {
+    /// Waits until attribution has seen this many clicks; `key` is the owner's.
+    pub(crate) fn until_attributed(&self, clicks: u64, key: &str) -> Result<(), Box<dyn Error>> {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
-            let metrics = self.ask(self.admin, "/metrics", "")?;
-            let value = |name: &str| {
-                metrics
-                    .lines()
-                    .filter_map(|line| line.strip_prefix(name))
-                    .find_map(|rest| rest.trim().parse::<f64>().ok())
-            };
-            if value("smartlinks_journal_head").is_some_and(|head| head >= clicks as f64)
-                && value("smartlinks_attribution_lag_seconds") == Some(0.0)
-            {
+            let headers = format!("Authorization: Bearer {key}\r\n");
+            let answer = self.ask(self.admin, "/api/x/progress", &headers)?;
+            let (_, body) = answer.split_once("\r\n\r\n").ok_or("no body")?;
+            let progress: serde_json::Value = serde_json::from_str(body)?;
+            let position = progress.pointer("/data/attribution/position").and_then(serde_json::Value::as_u64);
+            if position.ok_or(body)? >= clicks {
                 return Ok(());
             }
-            thread::sleep(Duration::from_millis(500));
+            thread::sleep(Duration::from_millis(200));
         }
         Err(format!("not attributed after {PATIENCE:?}").into())
     }
 
     /// Where a visitor is sent.
     pub(crate) fn visit(&self, known: &Known) -> Result<String, Box<dyn Error>> {
-        let headers = format!(
-            "User-Agent: Mozilla/5.0 (iPhone) Safari/604.1\r\nAccept: text/html\r\nCookie: sl_v={}\r\n",
-            known.cookie
-        );
+        let headers =
+            format!("User-Agent: {PHONE}\r\nAccept: text/html\r\nCookie: sl_v={}\r\n", known.cookie);
         let answer = self.ask(self.edge, &known.target, &headers)?;
         let place = answer.lines().find_map(|line| line.strip_prefix("location: "));
         Ok(place.ok_or(answer.as_str())?.to_owned())
@@ -108,17 +107,20 @@ impl Running {
     }
 }
 
-fn ready(log: BufReader<ChildStderr>) -> Result<(SocketAddr, SocketAddr), Box<dyn Error>> {
-    let mut said = Vec::new();
+fn ready(log: BufReader<ChildStderr>) -> Result<(SocketAddr, SocketAddr, Option<String>), Box<dyn Error>> {
+    let (mut said, mut key) = (Vec::new(), None);
     let mut lines = log.lines();
     for line in lines.by_ref() {
         let line = line?;
+        if let Some((_, secret)) = line.split_once("shown once): ") {
+            key = Some(secret.to_owned());
+        }
         if line.contains(READY) {
             let address = |name: &str| line.split(name).nth(1)?.split_whitespace().next()?.parse().ok();
-            let both = address("edge=").zip(address("admin=")).ok_or(line.as_str())?;
+            let (edge, admin) = address("edge=").zip(address("admin=")).ok_or(line.as_str())?;
             // Read to its end: a full pipe would stop the service.
             thread::spawn(move || lines.for_each(drop));
-            return Ok(both);
+            return Ok((edge, admin, key));
         }
         said.push(line);
     }
