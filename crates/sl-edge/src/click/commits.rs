@@ -22,7 +22,7 @@ use super::worker::Worker;
 pub(super) type FateFuture = Pin<Box<dyn Future<Output = Fate> + Send>>;
 
 /// Fewer records are not worth a commit of their own while more are being read.
-const ENOUGH: usize = 32;
+const ENOUGH: usize = 128;
 
 /// Answers in the order of their tickets.
 #[derive(Default)]
