@@ -22,7 +22,7 @@ use crate::stock::{Shelf, Stock};
 
 /// A link with everything the hot path needs prepared.
 pub(crate) struct Prepared {
-    /// As it was given.
+    /// As it was given, but for its page, which is `profile` now.
     pub(crate) link: EdgeLink,
     /// The shared link's number and place.
     pub(crate) overflow: Option<(PoolLinkId, HeaderValue)>,
@@ -44,18 +44,33 @@ impl Prepared {
     }
 }
 
-/// One state of the catalog.
+/// One state of the catalog: in parts, so that a change copies a small part of many links.
 #[derive(Default)]
 pub(crate) struct Snapshot {
     /// `false` until the first catalog: the edge answers 503, not 404 (decisions 53).
     pub(crate) loaded: bool,
-    links: HashMap<SmartLinkId, Arc<Prepared>>,
+    /// By the last byte of the id, which is chance.
+    parts: Box<[Part]>,
 }
+
+type Part = Arc<HashMap<SmartLinkId, Arc<Prepared>>>;
+
+/// One per value of a byte.
+const PARTS: usize = 256;
 
 impl Snapshot {
     pub(crate) fn get(&self, id: SmartLinkId) -> Option<&Arc<Prepared>> {
-        self.links.get(&id)
+        self.parts.get(part(id))?.get(&id)
     }
+
+    fn links(&self) -> impl Iterator<Item = (&SmartLinkId, &Arc<Prepared>)> {
+        self.parts.iter().flat_map(|part| part.iter())
+    }
+}
+
+fn part(id: SmartLinkId) -> usize {
+    let [.., last] = id.to_bytes();
+    usize::from(last)
 }
 
 /// All links of this process. Clones share them.
@@ -113,7 +128,7 @@ impl LinkTable {
     /// How many links, deleted ones included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.now.load().links.len()
+        self.0.now.load().parts.iter().map(|part| part.len()).sum()
     }
 
     /// Whether there are none.
@@ -136,7 +151,7 @@ impl LinkTable {
     #[must_use]
     pub fn speculative(&self) -> Vec<(SmartLinkId, u64)> {
         let snapshot = self.0.now.load();
-        let counts = snapshot.links.iter().map(|(id, link)| (*id, link.speculative.load(Ordering::Relaxed)));
+        let counts = snapshot.links().map(|(id, link)| (*id, link.speculative.load(Ordering::Relaxed)));
         let mut counts: Vec<_> = counts.filter(|(_, count)| *count > 0).collect();
         counts.sort_unstable();
         counts
@@ -150,33 +165,53 @@ impl LinkTable {
     fn write(&self, changed: Vec<EdgeLink>, whole: bool) -> Vec<BadLink> {
         let _one_writer = self.0.writing.lock();
         let old = self.0.now.load();
-        let mut links = if whole { HashMap::with_capacity(changed.len()) } else { old.links.clone() };
-        let mut bad = Vec::new();
+        let mut parts: Vec<Part> = if whole { Vec::new() } else { old.parts.to_vec() };
+        parts.resize_with(PARTS, Part::default);
+        let (mut bad, mut pages) = (Vec::new(), Pages::default());
         for link in changed {
-            let before = old.links.get(&link.id);
-            match self.prepare(link, before) {
-                Ok(prepared) => {
-                    links.insert(prepared.link.id, Arc::new(prepared));
-                }
+            let (id, before) = (link.id, old.get(link.id));
+            let prepared = match self.prepare(link, before, &mut pages) {
+                Ok(prepared) => Some(Arc::new(prepared)),
                 Err(refused) => {
-                    if let Some(before) = before {
-                        links.insert(refused.id, Arc::clone(before));
-                    }
                     bad.push(refused);
+                    before.cloned()
                 }
+            };
+            if let (Some(prepared), Some(part)) = (prepared, parts.get_mut(part(id))) {
+                // The first link of a part copies it; the others find it theirs.
+                Arc::make_mut(part).insert(id, prepared);
             }
         }
-        self.0.now.store(Arc::new(Snapshot { loaded: true, links }));
+        self.0.now.store(Arc::new(Snapshot { loaded: true, parts: parts.into() }));
         bad
     }
 
-    fn prepare(&self, link: EdgeLink, before: Option<&Arc<Prepared>>) -> Result<Prepared, BadLink> {
-        let Some(profile) = location(&link.profile_url) else {
-            return Err(BadLink { id: link.id, url: link.profile_url });
-        };
+    fn prepare(
+        &self,
+        mut link: EdgeLink,
+        before: Option<&Arc<Prepared>>,
+        pages: &mut Pages,
+    ) -> Result<Prepared, BadLink> {
+        let url = std::mem::take(&mut link.profile_url);
+        let Some(profile) = pages.of(&url) else { return Err(BadLink { id: link.id, url }) };
         let overflow = link.overflow.as_ref().and_then(|over| Some((over.id, location(&over.url)?)));
         let speculative = before.map(|before| Arc::clone(&before.speculative)).unwrap_or_default();
         Ok(Prepared { overflow, profile, shelf: self.0.stock.shelf(&link.stock), speculative, link })
+    }
+}
+
+/// Creators' pages met in one writing: links of one creator share one copy.
+#[derive(Default)]
+struct Pages(HashMap<String, Option<HeaderValue>>);
+
+impl Pages {
+    fn of(&mut self, url: &str) -> Option<HeaderValue> {
+        if let Some(known) = self.0.get(url) {
+            return known.clone();
+        }
+        let page = location(url);
+        self.0.insert(url.to_owned(), page.clone());
+        page
     }
 }
 
@@ -223,6 +258,19 @@ mod tests {
         assert_eq!(table.len(), 2);
         table.replace(vec![link(2, "https://onlyfans.com/b")]);
         assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn a_change_leaves_the_parts_of_other_links_alone() {
+        let table = LinkTable::new(Stock::default());
+        table.replace((0..=255).map(|number| link(number, "https://onlyfans.com/a")).collect());
+        let before = table.0.now.load_full();
+        table.apply(vec![link(7, "https://onlyfans.com/b")]);
+        let after = table.0.now.load_full();
+        let same = before.parts.iter().zip(&after.parts).filter(|(before, after)| Arc::ptr_eq(before, after));
+        assert_eq!(same.count(), PARTS - 1);
+        assert_eq!(after.get(SmartLinkId::from_bytes([7; 16])).unwrap().profile, "https://onlyfans.com/b");
+        assert_eq!(table.len(), 256);
     }
 
     #[test]
