@@ -176,6 +176,8 @@ pub struct Progress {
     pub reason: Option<String>,
     /// First attempt whose fate is unknown (sent, no answer): repeating ends 47 h later (ad-platforms 14).
     pub ambiguous_since: Option<Timestamp>,
+    /// Answers so far that neither confirmed nor refused it.
+    pub unclear: u32,
     /// Lint of the built event.
     pub warnings: Vec<String>,
     /// The newest attempt.
@@ -209,6 +211,7 @@ impl Progress {
             next_attempt_at: Some(created_at),
             reason: None,
             ambiguous_since: None,
+            unclear: 0,
             warnings: Vec::new(),
             last: None,
             updated_at: created_at,
@@ -224,6 +227,7 @@ impl Progress {
             attempts: 0,
             next_attempt_at: Some(now),
             reason: None,
+            unclear: 0,
             updated_at: now,
             ..self.clone()
         }

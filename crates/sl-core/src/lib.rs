@@ -23,6 +23,7 @@ pub mod apikey;
 pub mod attribution;
 pub mod breaker;
 pub mod forecast;
+pub mod identity;
 pub mod ladder;
 pub mod matching;
 pub mod places;

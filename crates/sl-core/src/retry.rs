@@ -31,6 +31,9 @@ const SLOW: Duration = Duration::from_secs(5 * MINUTE);
 /// A receiver can't hold a delivery longer than that with `Retry-After`.
 const LONGEST_HINT: Duration = Duration::from_secs(24 * HOUR);
 
+/// Answers that say nothing are believed to be a refusal from this one on (ad-platforms 14: "then payload").
+const UNCLEAR: u32 = 3;
+
 /// What an answer, or its absence, means (ad-platforms 14).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -40,6 +43,8 @@ pub enum Outcome {
     Retry,
     /// It was sent and no answer came: it may have arrived.
     Ambiguous,
+    /// An answer that neither confirms nor refuses it: taken for a refusal when it comes again and again.
+    Unclear,
     /// Throttled, with the receiver's wish when it gave one.
     Slow(Option<Duration>),
     /// Token bad, expired or without permission: nothing will pass until it is mended.
@@ -58,6 +63,7 @@ impl Outcome {
             Self::Delivered => "delivered",
             Self::Retry => "retry",
             Self::Ambiguous => "ambiguous",
+            Self::Unclear => "unclear",
             Self::Slow(_) => "throttled",
             Self::Auth => "auth",
             Self::Config => "config",
@@ -139,6 +145,7 @@ pub fn after(
     let mut next = Progress {
         attempts: progress.attempts.saturating_add(1),
         ambiguous_since: progress.ambiguous_since.or(ambiguous),
+        unclear: progress.unclear.saturating_add(u32::from(outcome == Outcome::Unclear)),
         last: Some(attempt),
         updated_at: now,
         ..progress.clone()
@@ -148,7 +155,10 @@ pub fn after(
         Outcome::Auth => return ended(next, DeliveryState::Parked, Some(reason::AUTH)),
         Outcome::Config => return ended(next, DeliveryState::Parked, Some(reason::CONFIG)),
         Outcome::Payload => return ended(next, DeliveryState::Parked, Some(reason::PAYLOAD)),
-        Outcome::Retry | Outcome::Ambiguous => Duration::ZERO,
+        Outcome::Unclear if progress.unclear + 1 >= UNCLEAR => {
+            return ended(next, DeliveryState::Parked, Some(reason::PAYLOAD));
+        }
+        Outcome::Retry | Outcome::Ambiguous | Outcome::Unclear => Duration::ZERO,
         Outcome::Slow(hint) => hint.unwrap_or(SLOW).min(LONGEST_HINT),
     };
     let Some(wait) = wait(progress.attempts, chance) else {
@@ -256,6 +266,21 @@ mod tests {
             assert_eq!((next.state, next.reason.as_deref()), (DeliveryState::Parked, Some(want)));
             assert_eq!(next.next_attempt_at, None);
         }
+    }
+
+    #[test]
+    fn an_answer_that_says_nothing_is_a_refusal_the_third_time() {
+        let (waits, progress) = fail_until_the_end(Outcome::Unclear, LIMITS);
+        assert_eq!((waits.len(), progress.attempts), (2, 3));
+        assert_eq!(
+            (progress.state, progress.reason.as_deref()),
+            (DeliveryState::Parked, Some(reason::PAYLOAD))
+        );
+        // Failures before it do not count, and a replay begins anew.
+        let failed = Progress { attempts: 5, ..Progress::fresh(Timestamp(0)) };
+        let next = after(&failed, attempt(Timestamp(0)), Outcome::Unclear, Timestamp(0), LIMITS, 0.5);
+        assert_eq!((next.state, next.unclear), (DeliveryState::Waiting, 1));
+        assert_eq!(progress.replayed(Timestamp(0)).unclear, 0);
     }
 
     #[test]

@@ -32,8 +32,34 @@ pub struct Event<'a> {
     pub order_id: Option<&'a str>,
     /// An automatic renewal: no website had a part in it.
     pub renewal: bool,
-    /// Shows the event in the platform's test view.
-    pub test_code: Option<&'a str>,
+    /// Counts, or is only shown.
+    pub channel: Channel<'a>,
+}
+
+/// Through which door an event goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel<'a> {
+    /// It counts.
+    Live,
+    /// Asked for by hand (contract A.8.3); the code is what Meta and TikTok show it under.
+    Test(Option<&'a str>),
+}
+
+impl<'a> Channel<'a> {
+    /// The test event code.
+    #[must_use]
+    pub fn code(self) -> Option<&'a str> {
+        match self {
+            Self::Live => None,
+            Self::Test(code) => code,
+        }
+    }
+
+    /// Asked for by hand.
+    #[must_use]
+    pub fn is_test(self) -> bool {
+        self != Self::Live
+    }
 }
 
 /// A rule of ours says that this event is not sent (ad-platforms 1.7). The word is on the wire.

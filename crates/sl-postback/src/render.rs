@@ -11,7 +11,7 @@ use sl_store::Store;
 
 use crate::{
     generic,
-    platform::{AdPlatform, Event, Skip, value},
+    platform::{AdPlatform, Channel, Event, Skip, value},
 };
 
 /// What became of rendering a job.
@@ -83,7 +83,7 @@ pub(crate) async fn pixel_event(
         value: amounts.map(|row| value(pixel, row.gross, row.net)),
         order_id: transaction.map(|facts| &*facts.id.0),
         renewal: transaction.is_some_and(|facts| facts.kind == "recurring_subscription"),
-        test_code: None,
+        channel: Channel::Live,
     };
     let click_url = format!("{}{}", public_url.trim_end_matches('/'), click.request.target);
     Ok(match platform.build(pixel, &event, &click, &click_url) {

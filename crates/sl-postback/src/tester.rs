@@ -13,7 +13,7 @@ use sl_core::{
 };
 
 use crate::{
-    platform::{Event, Verdict},
+    platform::{Channel, Event, Verdict},
     render::event_name,
     sender::Origin,
     worker::Shared,
@@ -56,7 +56,7 @@ impl Tester {
             value: amount,
             order_id: None,
             renewal: false,
-            test_code,
+            channel: Channel::Test(test_code),
         };
         let click = visitor(pixel, now.minus(Duration::from_secs(60)));
         let click_url = shared.settings.public_url.trim_end_matches('/').to_owned() + &click.request.target;

@@ -1,7 +1,9 @@
 //! The ad platforms, one file each.
 
+mod members;
 mod meta;
 mod shared;
+mod tiktok;
 
 use std::sync::Arc;
 
@@ -9,6 +11,7 @@ use sl_core::catalog::PlatformKind;
 
 use crate::platform::AdPlatform;
 pub use meta::Meta;
+pub use tiktok::TikTok;
 
 /// The platforms this installation can deliver to.
 #[derive(Clone, Default)]

@@ -9,4 +9,6 @@ mod goldens;
 #[cfg(test)]
 mod meta;
 #[cfg(test)]
+mod tiktok;
+#[cfg(test)]
 mod world;

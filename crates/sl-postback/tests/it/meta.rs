@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use serde_json::Value;
 use sl_core::{
     click::{AdCookies, Click, Params},
@@ -11,15 +10,16 @@ use sl_core::{
     seal::Secret,
     time::Timestamp,
 };
-use sl_postback::{AdPlatform, Meta, platform::Event, sender::Answer};
+use sl_postback::{
+    AdPlatform, Meta,
+    platform::{Channel, Event},
+};
 use sl_store::suite::sample::{self, HOUR, TEAM};
+
+use crate::world::answer;
 
 fn meta() -> Meta {
     Meta::new("https://graph.facebook.com/", "v26.0")
-}
-
-fn answer(status: u16, body: &str) -> Answer {
-    Answer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() }
 }
 
 fn error(code: u64, subcode: Option<u64>) -> String {
@@ -30,7 +30,7 @@ fn error(code: u64, subcode: Option<u64>) -> String {
 fn every_code_has_its_class() {
     for (status, body, want) in [
         (200, r#"{"events_received":1,"messages":[],"fbtrace_id":"A"}"#.to_owned(), Outcome::Delivered),
-        (200, r#"{"events_received":0}"#.to_owned(), Outcome::Retry),
+        (200, r#"{"events_received":0}"#.to_owned(), Outcome::Unclear),
         (200, "<html>".to_owned(), Outcome::Retry),
         (400, error(190, Some(463)), Outcome::Auth),
         (400, error(200, None), Outcome::Auth),
@@ -98,7 +98,7 @@ fn the_click_cookie_is_sent_when_it_belongs_to_the_click() {
             value: None,
             order_id: None,
             renewal: false,
-            test_code: None,
+            channel: Channel::Live,
         };
         let request =
             meta().build(&sample::pixel(1, TEAM), &event, &click, "https://go.example/go/A").unwrap();

@@ -23,7 +23,7 @@ use sl_core::{
     time::{Clock, ManualClock, Timestamp},
 };
 use sl_fjall::{FjallHandle, FjallOptions};
-use sl_postback::{Egress, Meta, Platforms, Worker, WorkerSettings};
+use sl_postback::{Egress, Meta, Platforms, Worker, WorkerSettings, sender::Answer};
 use sl_store::{
     Store,
     suite::sample::{self, HOUR, TEAM, after},
@@ -31,6 +31,14 @@ use sl_store::{
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+/// Age up to which events are sent.
+pub(crate) const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
+/// An answer with this status and body.
+pub(crate) fn answer(status: u16, body: &str) -> Answer {
+    Answer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() }
+}
 
 /// The pixel's token.
 pub(crate) const TOKEN: &str = "META-TOKEN-A";

@@ -106,6 +106,7 @@ impl Receiver for Meta {
                     accepted: true,
                     reason: None,
                     is_test: accepted.is_test,
+                    read_over: Vec::new(),
                 }
             }
             Err(refusal) => Judged {
@@ -113,6 +114,7 @@ impl Receiver for Meta {
                 answer: refusal.answer(refusal::trace(request)),
                 accepted: false,
                 is_test: false,
+                read_over: Vec::new(),
             },
         }
     }

@@ -144,7 +144,13 @@ impl Receiver for Snapchat {
             Ok(()) => {
                 let body =
                     json!({"status": "VALID", "reason": "All events were processed", "test_event": is_test});
-                Judged { answer: Answer::json(200, body), accepted: !is_test, reason: None, is_test }
+                Judged {
+                    answer: Answer::json(200, body),
+                    accepted: !is_test,
+                    reason: None,
+                    is_test,
+                    read_over: Vec::new(),
+                }
             }
             Err(Refusal(status, why)) => {
                 let body = json!({"status": "INVALID", "reason": why, "test_event": is_test});
@@ -153,6 +159,7 @@ impl Receiver for Snapchat {
                     accepted: false,
                     reason: Some(why),
                     is_test: false,
+                    read_over: Vec::new(),
                 }
             }
         }

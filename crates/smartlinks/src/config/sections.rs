@@ -89,13 +89,14 @@ sections! {
     Egress { allow: Vec<String>, }
     AdPlatforms {
         meta: Meta,
-        #[expect(dead_code, reason = "read once its deliveries run")] tiktok: Origin,
-        #[expect(dead_code, reason = "read once its deliveries run")] snapchat: Origin,
-        #[expect(dead_code, reason = "read once its deliveries run")] creatortraffic: Origin,
+        tiktok: Dated,
+        #[expect(dead_code, reason = "read once its deliveries run")] snapchat: Dated,
+        #[expect(dead_code, reason = "read once its deliveries run")] creatortraffic: Address,
     }
     Meta { base_url: Url, version: String, }
+    Dated { base_url: Url, #[serde(deserialize_with = "duration")] max_age: Duration, }
     #[expect(dead_code, reason = "read once the deliveries run")]
-    Origin { base_url: String, }
+    Address { base_url: String, }
     Retention {
         #[serde(deserialize_with = "duration")] clicks: Duration,
         #[serde(deserialize_with = "duration")] truncate_ip_after: Duration,
