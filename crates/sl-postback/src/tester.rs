@@ -44,7 +44,12 @@ impl Tester {
             .keys
             .open(PIXEL_TOKEN, &pixel.sealed_token)
             .map_err(|_| "the pixel has no usable token; save it again".to_owned())?;
-        let fallback = EventName("TestEvent".to_owned());
+        // An event that is off has no name; Snapchat takes numbered ones only (ad-platforms 4.4).
+        let fallback = match pixel.platform {
+            PlatformKind::Snapchat => "CUSTOM_EVENT_1",
+            _ => "TestEvent",
+        };
+        let fallback = EventName(fallback.to_owned());
         let EventName(name) = named(&pixel.events, kind).unwrap_or(&fallback);
         let now = shared.clock.now();
         let event_id = format!("test_{}", now.0);

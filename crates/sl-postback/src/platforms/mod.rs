@@ -3,6 +3,7 @@
 mod members;
 mod meta;
 mod shared;
+mod snapchat;
 mod tiktok;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use sl_core::catalog::PlatformKind;
 
 use crate::platform::AdPlatform;
 pub use meta::Meta;
+pub use snapchat::Snapchat;
 pub use tiktok::TikTok;
 
 /// The platforms this installation can deliver to.

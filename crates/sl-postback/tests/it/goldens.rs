@@ -14,7 +14,7 @@ use sl_core::{
     time::{DayEdge, Timestamp},
 };
 use sl_postback::{
-    AdPlatform, Meta, TikTok, generic,
+    AdPlatform, Meta, Snapchat, TikTok, generic,
     platform::{Channel, Event, Skip},
 };
 use sl_store::suite::sample::{self, HOUR, TEAM};
@@ -172,6 +172,11 @@ fn meta_events_are_written_as_the_golden_files_say() {
 #[test]
 fn tiktok_events_are_written_as_the_golden_files_say() {
     compare(&TikTok::new("https://business-api.tiktok.com/", WEEK), 3);
+}
+
+#[test]
+fn snapchat_events_are_written_as_the_golden_files_say() {
+    compare(&Snapchat::new("https://tr.snapchat.com", WEEK), 4);
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod goldens;
 #[cfg(test)]
 mod meta;
 #[cfg(test)]
+mod snapchat;
+#[cfg(test)]
 mod tiktok;
 #[cfg(test)]
 mod world;

@@ -90,7 +90,7 @@ sections! {
     AdPlatforms {
         meta: Meta,
         tiktok: Dated,
-        #[expect(dead_code, reason = "read once its deliveries run")] snapchat: Dated,
+        snapchat: Dated,
         #[expect(dead_code, reason = "read once its deliveries run")] creatortraffic: Address,
     }
     Meta { base_url: Url, version: String, }
