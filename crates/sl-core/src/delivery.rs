@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{AccountId, ClickId, ConversionId, DeliveryId, FanId, PixelId, PostbackId, SmartLinkId, TeamId},
+    lint::Lint,
     time::Timestamp,
 };
 
@@ -136,7 +137,7 @@ impl DeliveryState {
 
 /// The request as it is sent on every attempt, byte for byte. It holds no token of a pixel: that is added when the
 /// request leaves, so a changed token needs no new body and none rests in the clear.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RenderedRequest {
     /// `GET` or `POST`.
     pub method: String,
@@ -146,6 +147,8 @@ pub struct RenderedRequest {
     pub headers: Vec<(String, String)>,
     /// May be empty.
     pub body: Vec<u8>,
+    /// What was noticed when it was written. Not sent.
+    pub lint: Lint,
 }
 
 /// One attempt.
@@ -178,8 +181,10 @@ pub struct Progress {
     pub ambiguous_since: Option<Timestamp>,
     /// Answers so far that neither confirmed nor refused it.
     pub unclear: u32,
-    /// Lint of the built event.
+    /// What is odd about it, a word and the reason each ([`crate::lint`]).
     pub warnings: Vec<String>,
+    /// How well the platform can recognise the person, in tenths, 0 to 70 ([`crate::lint::match_quality`]).
+    pub match_quality: Option<u8>,
     /// The newest attempt.
     pub last: Option<Attempt>,
     /// Last change.
@@ -213,9 +218,16 @@ impl Progress {
             ambiguous_since: None,
             unclear: 0,
             warnings: Vec::new(),
+            match_quality: None,
             last: None,
             updated_at: created_at,
         }
+    }
+
+    /// Takes over what was noticed when the request was written.
+    pub fn notice(&mut self, lint: &Lint) {
+        self.warnings = lint.warnings.iter().map(ToString::to_string).collect();
+        self.match_quality = lint.match_quality;
     }
 
     /// Due now, with the whole retry schedule before it; somebody asked for it. What was learnt stays: the warnings, the

@@ -110,8 +110,10 @@ pub mod reason {
     pub const CONFIG: &str = "config";
     /// The pixel has no token that can be opened; goes on when it is saved again.
     pub const TOKEN_MISSING: &str = "token_missing";
-    /// This installation can't deliver to the platform yet; goes on when the pixel is saved again.
+    /// This installation can't deliver to the platform yet; goes on when it can, or the pixel is saved again.
     pub const PLATFORM_UNKNOWN: &str = "platform_not_supported_yet";
+    /// The operator has not entered the platform's address; goes on when the service starts with one.
+    pub const ADDRESS_MISSING: &str = "address_missing";
     /// The destination is gone.
     pub const DELETED: &str = "destination_deleted";
     /// The receiver refuses this event for good.
@@ -121,7 +123,13 @@ pub mod reason {
 /// Whether a parked delivery goes on by itself once its destination was changed.
 #[must_use]
 pub fn waits_for_mending(reason: &str) -> bool {
-    matches!(reason, reason::AUTH | reason::CONFIG | reason::TOKEN_MISSING | reason::PLATFORM_UNKNOWN)
+    matches!(reason, reason::AUTH | reason::CONFIG | reason::TOKEN_MISSING) || waits_for_operator(reason)
+}
+
+/// Whether a parked delivery goes on once the installation can send to its platform.
+#[must_use]
+pub fn waits_for_operator(reason: &str) -> bool {
+    matches!(reason, reason::PLATFORM_UNKNOWN | reason::ADDRESS_MISSING)
 }
 
 /// Whether the event is past what the receiver accepts.

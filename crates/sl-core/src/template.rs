@@ -68,6 +68,75 @@ pub fn body_encoding(template: &str, content_type: Option<&str>) -> Encoding {
     }
 }
 
+/// Names in braces, variables or not, in order.
+pub fn names(template: &str) -> impl Iterator<Item = &str> {
+    let mut rest = template;
+    std::iter::from_fn(move || {
+        loop {
+            let (_, after) = rest.split_once('{')?;
+            match after.split_once('}').filter(|(name, _)| is_name(name)) {
+                Some((name, behind)) => {
+                    rest = behind;
+                    return Some(name);
+                }
+                None => rest = after,
+            }
+        }
+    })
+}
+
+/// Every variable (contract C.1, ad-platforms 6, and what the click row has beside).
+pub const VARIABLES: [&str; 48] = [
+    "ofapi_account_id",
+    "creator_onlyfans_id",
+    "creator_onlyfans_username",
+    "creator_onlyfans_name",
+    "smart_link_id",
+    "smart_link_name",
+    "conversion_type",
+    "event_id",
+    "conversion_at",
+    "amount_gross",
+    "amount_net",
+    "currency",
+    "fan_onlyfans_id",
+    "fan_onlyfans_username",
+    "fan_onlyfans_name",
+    "transaction_type",
+    "transaction_description",
+    "transaction_status",
+    "click_id",
+    "external_click_id",
+    "fbclid",
+    "gclid",
+    "gbraid",
+    "wbraid",
+    "ttclid",
+    "sccid",
+    "sc_click_id",
+    "twclid",
+    "rdt_cid",
+    "msclkid",
+    "epik",
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "utm_term",
+    "utm_content",
+    "aff_s1",
+    "aff_s2",
+    "aff_s3",
+    "aff_s4",
+    "aff_s5",
+    "country",
+    "region",
+    "city",
+    "postal_code",
+    "ip",
+    "user_agent",
+    "referrer",
+];
+
 fn is_name(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')

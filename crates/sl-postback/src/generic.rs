@@ -7,6 +7,7 @@ use sl_core::{
     click::Click,
     conversion::{Conversion, ConversionKind, FanProfile},
     delivery::{DeliveryKind, RenderedRequest},
+    lint,
     retry::Limits,
     template::{Encoding, body_encoding, render},
 };
@@ -27,7 +28,9 @@ pub(crate) struct Facts<'a> {
 
 /// The request of a postback for a conversion.
 pub(crate) fn request(postback: &Postback, facts: &Facts<'_>) -> RenderedRequest {
-    fill(postback, |name| facts.value(name))
+    let mut request = fill(postback, |name| facts.value(name));
+    request.lint.warnings = lint::postback::filled(&postback.url, postback.body.as_deref(), facts.click);
+    request
 }
 
 /// Fills the templates of a postback. `value` answers `None` for a name that is no variable.
@@ -61,6 +64,7 @@ pub fn fill<'v>(postback: &Postback, value: impl Fn(&str) -> Option<Cow<'v, str>
         url: render(&postback.url, Encoding::Percent, value),
         headers,
         body: body.into_bytes(),
+        ..RenderedRequest::default()
     }
 }
 
@@ -118,7 +122,10 @@ impl Facts<'_> {
             }
             "user_agent" => click.map(|click| &click.request.user_agent),
             "country" => click.and_then(|click| click.place.country.as_ref()),
+            "region" => click.and_then(|click| click.place.region.as_ref()),
             "city" => click.and_then(|click| click.place.city.as_ref()),
+            "postal_code" => click.and_then(|click| click.place.postal_code.as_ref()),
+            "referrer" => click.and_then(|click| click.request.referrer.as_ref()),
             "external_click_id" => params.and_then(|params| params.ecid.as_ref()),
             "fbclid" => params.and_then(|params| params.fbclid.as_ref()),
             "gclid" => params.and_then(|params| params.gclid.as_ref()),

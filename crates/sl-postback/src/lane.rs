@@ -11,6 +11,7 @@ use sl_core::{
     breaker::{Breaker, Gate},
     delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
     ids::DeliveryId,
+    lint::{Warning, word},
     retry::{self, Outcome, reason},
     time::Timestamp,
 };
@@ -22,6 +23,9 @@ use crate::{
     target::{Target, Unusable},
     worker::Shared,
 };
+
+/// What to do about a platform without a public address (decisions 38).
+pub(crate) const ASK: &str = "ask CreatorTraffic for the address that takes conversions and set ad_platforms.creatortraffic.base_url to it";
 
 /// Jobs read at once.
 const BATCH: usize = 64;
@@ -103,22 +107,25 @@ async fn send_all(
 
 /// One attempt of one delivery, with everything before and after it.
 async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_store::Result<()> {
-    let Delivery { job, progress } = delivery;
+    let Delivery { job, mut progress } = delivery;
     let version = target.version();
     if !matches!(shared.breakers.gate(job.destination, version, shared.clock.now(), 1), Gate::Open(_)) {
         // Answers to earlier ones of this batch closed the way; the next look decides what becomes of the rest.
         return Ok(());
     }
-    let limits = target.limits();
-    if retry::too_old(job.occurred_at, shared.clock.now(), limits) {
+    let (limits, now) = (target.limits(), shared.clock.now());
+    if retry::too_old(job.occurred_at, now, limits) {
         // Never sent: our own rule; sent before: the receiver's.
         let state = if progress.attempts == 0 { DeliveryState::Skipped } else { DeliveryState::Expired };
         return finish(shared, target.label(), &job.id, progress, state, Skip::TOO_OLD.0).await;
     }
     let request = match shared.store.outbox.body(job.id).await? {
         Some(request) => request,
-        None => match target.render(&shared.store, &job, &shared.settings.public_url).await? {
-            Rendered::Request(request) => shared.store.outbox.store_body(job.id, request).await?,
+        None => match target.render(&shared.store, &job, &shared.settings.public_url, now).await? {
+            Rendered::Request(request) => {
+                count_warnings(target.label(), &request);
+                shared.store.outbox.store_body(job.id, request).await?
+            }
             Rendered::Skip(Skip(why)) => {
                 return finish(shared, target.label(), &job.id, progress, DeliveryState::Skipped, why).await;
             }
@@ -129,6 +136,7 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
             }
         },
     };
+    progress.notice(&request.lint);
     let (attempt, outcome) = attempt(shared, target, request).await;
     shared.breakers.record(job.destination, version, outcome, shared.clock.now());
     metrics::counter!("smartlinks_deliveries_total", "destination" => target.label(), "outcome" => outcome.as_str())
@@ -137,6 +145,13 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
     let held = next.reason.as_deref().is_some_and(retry::waits_for_mending);
     shared.store.outbox.record(job.id, Some(attempt), next).await?;
     if held { release_if_changed(shared, version, job.destination, job.id).await } else { Ok(()) }
+}
+
+fn count_warnings(label: &'static str, request: &RenderedRequest) {
+    for warning in &request.lint.warnings {
+        metrics::counter!("smartlinks_delivery_warnings_total", "destination" => label, "warning" => warning.word.clone())
+            .increment(1);
+    }
 }
 
 /// A delivery was parked for want of a good token or target, as the destination was at `version`. If it was changed
@@ -192,7 +207,10 @@ async fn hold_all(
     why: &str,
     version: Timestamp,
 ) -> sl_store::Result<()> {
-    for Delivery { job, progress } in due {
+    for Delivery { job, mut progress } in due {
+        if why == reason::ADDRESS_MISSING {
+            progress.warnings = vec![Warning::new(word::ADDRESS_MISSING, ASK).to_string()];
+        }
         let label = match job.destination {
             Destination::Pixel(_) => "pixel",
             Destination::Postback(_) => "postback",

@@ -73,6 +73,10 @@ impl Skip {
     pub const NEGATIVE_VALUE: Self = Self("negative_value");
     /// Nothing that the platform could recognise the person by.
     pub const INSUFFICIENT_USER_DATA: Self = Self("insufficient_user_data");
+    /// The click did not come from the platform.
+    pub const UTM_SOURCE_MISMATCH: Self = Self("utm_source_mismatch");
+    /// The platform knows clicks only, and this one had no id of its own.
+    pub const MISSING_CLICK_ID: Self = Self("missing_click_id");
     /// Older than the platform accepts.
     pub const TOO_OLD: Self = Self("too_old");
     /// The pixel's map has no name for the event any more.
@@ -92,6 +96,11 @@ pub struct Verdict {
 pub trait AdPlatform: Send + Sync + 'static {
     /// Which one.
     fn kind(&self) -> PlatformKind;
+
+    /// Why this installation can't send to it yet, if so; shown as the reason of what waits.
+    fn unready(&self) -> Option<&'static str> {
+        None
+    }
 
     /// How long events are accepted.
     fn limits(&self) -> Limits;

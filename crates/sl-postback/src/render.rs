@@ -5,7 +5,10 @@ use sl_core::{
     click::Click,
     conversion::Conversion,
     delivery::{DeliveryKind, EventName, Job, RenderedRequest},
+    identity::Identity,
     ids::TeamId,
+    lint,
+    time::Timestamp,
 };
 use sl_store::Store;
 
@@ -51,6 +54,7 @@ pub(crate) async fn pixel_event(
     pixel: &Pixel,
     platform: &dyn AdPlatform,
     public_url: &str,
+    now: Timestamp,
 ) -> sl_store::Result<Rendered> {
     let Some(EventName(name)) = event_name(&pixel.events, job.kind) else {
         return Ok(Rendered::Skip(Skip::EVENT_DISABLED));
@@ -87,7 +91,13 @@ pub(crate) async fn pixel_event(
     };
     let click_url = format!("{}{}", public_url.trim_end_matches('/'), click.request.target);
     Ok(match platform.build(pixel, &event, &click, &click_url) {
-        Ok(request) => Rendered::Request(request),
+        Ok(mut request) => {
+            let person = Identity::of(&click);
+            let (platform, occurred_at) = (pixel.platform, job.occurred_at);
+            let subject = lint::Subject { platform, click: &click, person: &person, name, occurred_at };
+            request.lint = lint::event(&subject, now);
+            Rendered::Request(request)
+        }
         Err(skip) => Rendered::Skip(skip),
     })
 }

@@ -61,6 +61,9 @@ impl Target {
         let Some(platform) = platforms.get(pixel.platform) else {
             return Ok(Err(Unusable { why: reason::PLATFORM_UNKNOWN, version: pixel.updated_at }));
         };
+        if let Some(why) = platform.unready() {
+            return Ok(Err(Unusable { why, version: pixel.updated_at }));
+        }
         Ok(match keys.open(PIXEL_TOKEN, &pixel.sealed_token) {
             Ok(token) => Ok(Self::Pixel { platform: Arc::clone(platform), pixel: Box::new(pixel), token }),
             Err(_) => Err(Unusable { why: reason::TOKEN_MISSING, version: pixel.updated_at }),
@@ -103,10 +106,11 @@ impl Target {
         store: &Store,
         job: &Job,
         public_url: &str,
+        now: Timestamp,
     ) -> sl_store::Result<Rendered> {
         match self {
             Self::Pixel { pixel, platform, .. } => {
-                render::pixel_event(store, job, pixel, &**platform, public_url).await
+                render::pixel_event(store, job, pixel, &**platform, public_url, now).await
             }
             Self::Postback(postback) => render::postback(store, job, postback).await,
         }

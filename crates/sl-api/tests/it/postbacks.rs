@@ -121,6 +121,7 @@ async fn the_latest_response_is_that_of_the_last_attempt() {
         url: "https://t.example.org/pb?cid=ad".into(),
         headers: vec![],
         body: vec![],
+        ..RenderedRequest::default()
     };
     world.store.outbox.store_body(id, request).await.unwrap();
     let attempt = Attempt {

@@ -1,5 +1,6 @@
 //! The ad platforms, one file each.
 
+mod creatortraffic;
 mod members;
 mod meta;
 mod shared;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use sl_core::catalog::PlatformKind;
 
 use crate::platform::AdPlatform;
+pub use creatortraffic::CreatorTraffic;
 pub use meta::Meta;
 pub use snapchat::Snapchat;
 pub use tiktok::TikTok;

@@ -38,6 +38,7 @@ pub(crate) fn post(url: String, body: &Value) -> RenderedRequest {
         url,
         headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
         body: body.to_string().into_bytes(),
+        ..RenderedRequest::default()
     }
 }
 

@@ -14,7 +14,7 @@ use sl_core::{
     time::{DayEdge, Timestamp},
 };
 use sl_postback::{
-    AdPlatform, Meta, Snapchat, TikTok, generic,
+    AdPlatform, CreatorTraffic, Meta, Snapchat, TikTok, generic,
     platform::{Channel, Event, Skip},
 };
 use sl_store::suite::sample::{self, HOUR, TEAM};
@@ -177,6 +177,56 @@ fn tiktok_events_are_written_as_the_golden_files_say() {
 #[test]
 fn snapchat_events_are_written_as_the_golden_files_say() {
     compare(&Snapchat::new("https://tr.snapchat.com", WEEK), 4);
+}
+
+/// Its vectors are templates with variables (ad-platforms 18.4): they become a click of the same words.
+#[test]
+fn creatortraffic_conversions_are_written_as_the_golden_files_say() {
+    let files = files("creatortraffic");
+    assert_eq!(files.len(), 2);
+    for (name, golden) in files {
+        let (config, variables) = (&golden["input"]["config"], &golden["input"]["variables"]);
+        let template = config["url"].as_str().unwrap();
+        let plain = template.split('?').next().unwrap();
+        let click = Click {
+            params: Params {
+                ecid: text(&variables["external_click_id"]),
+                utm_source: text(&variables["utm_source"]),
+                ..Params::default()
+            },
+            ..sample::click(1, sample::link_id(1), HOUR).click
+        };
+        let event_id = text(&variables["event_id"]).unwrap();
+        let event = Event {
+            kind: DeliveryKind::NewSubscriber,
+            name: "new_subscriber",
+            event_id: &event_id,
+            occurred_at: time(&variables["conversion_at"]),
+            value: None,
+            order_id: None,
+            renewal: false,
+            channel: Channel::Live,
+        };
+        let token = config["headers"][0]["value"].as_str().unwrap().strip_prefix("Bearer ").unwrap();
+        // The address alone, to which the usual query is added, and the address with its own.
+        for address in [plain, template] {
+            let platform = CreatorTraffic::new(address);
+            let expected = &golden["expected"];
+            match platform.build(&sample::pixel(1, TEAM), &event, &click, "https://go.example/go/A") {
+                Err(Skip(why)) => assert_eq!(expected["skip"], why, "{name}"),
+                Ok(request) => {
+                    let sent = platform.authorise(request, &Secret::new(token));
+                    assert_eq!(
+                        (sent.method.as_str(), sent.url.as_str()),
+                        ("GET", expected["url"].as_str().unwrap())
+                    );
+                    let want = &expected["headers"]["Authorization"];
+                    assert_eq!(headers(&sent), [("authorization".to_owned(), text(want).unwrap())], "{name}");
+                    assert!(sent.body.is_empty());
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -68,6 +68,7 @@ fn the_token_is_added_to_the_body_that_was_stored() {
         url: String::new(),
         headers: Vec::new(),
         body: br#"{"data":[]}"#.to_vec(),
+        ..RenderedRequest::default()
     };
     let sent = meta().authorise(stored, &Secret::new("a\"b"));
     assert_eq!(sent.body, br#"{"access_token":"a\"b","data":[]}"#);

@@ -65,6 +65,7 @@ fn the_token_is_a_query_value_and_rests_nowhere() {
         url: "https://tr.snapchat.com/v3/p/events".to_owned(),
         headers: Vec::new(),
         body: Vec::new(),
+        ..RenderedRequest::default()
     };
     let sent = snapchat().authorise(stored, &Secret::new("a+b/c="));
     assert_eq!(sent.url, "https://tr.snapchat.com/v3/p/events?access_token=a%2Bb%2Fc%3D");

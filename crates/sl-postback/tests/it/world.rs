@@ -15,6 +15,7 @@ use axum::{
 };
 use sl_core::{
     catalog::{EventMap, HeaderTemplate, Pixel, Postback, PostbackMethod, PostbackScope, Team},
+    click::Click,
     conversion::ConversionKind,
     delivery::{Delivery, DeliveryKind, DeliveryState, Destination, EventName, Job},
     ids::{DeliveryId, PixelId, PostbackId},
@@ -23,7 +24,9 @@ use sl_core::{
     time::{Clock, ManualClock, Timestamp},
 };
 use sl_fjall::{FjallHandle, FjallOptions};
-use sl_postback::{Egress, Meta, Platforms, Worker, WorkerSettings, sender::Answer};
+use sl_postback::{
+    CreatorTraffic, Egress, Meta, Platforms, Snapchat, TikTok, Worker, WorkerSettings, sender::Answer,
+};
 use sl_store::{
     Store,
     suite::sample::{self, HOUR, TEAM, after},
@@ -101,6 +104,8 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     keys: SealKeys,
     pub(crate) meta: SocketAddr,
+    /// `ad_platforms.creatortraffic.base_url`.
+    pub(crate) creatortraffic: String,
     handle: FjallHandle,
     stop: Option<(CancellationToken, JoinHandle<()>)>,
     _dir: TempDir,
@@ -129,6 +134,7 @@ impl World {
             clock: Arc::new(ManualClock::at(after(60))),
             keys: SealKeys::new([7; 32]),
             meta,
+            creatortraffic: String::new(),
             handle,
             stop: None,
             _dir: dir,
@@ -175,21 +181,31 @@ impl World {
         numbers: std::ops::Range<u64>,
         to: &[Destination],
     ) -> Vec<DeliveryId> {
+        self.told(numbers, to, ConversionKind::NewTransaction, |_| {}).await
+    }
+
+    /// The same of another kind, with clicks that are changed first.
+    pub(crate) async fn told(
+        &self,
+        numbers: std::ops::Range<u64>,
+        to: &[Destination],
+        kind: ConversionKind,
+        change: impl Fn(&mut Click),
+    ) -> Vec<DeliveryId> {
+        let told = match kind {
+            ConversionKind::NewSubscriber => DeliveryKind::NewSubscriber,
+            _ => DeliveryKind::NewTransaction,
+        };
         let mut step = sample::step(numbers.end);
         for number in numbers {
-            let click = sample::click(number, sample::link_id(1), HOUR);
-            let row = sample::conversion(
-                number,
-                sample::link_id(1),
-                Some(click.click.id),
-                ConversionKind::NewTransaction,
-                after(30),
-            );
+            let mut click = sample::click(number, sample::link_id(1), HOUR);
+            change(&mut click.click);
+            let row = sample::conversion(number, sample::link_id(1), Some(click.click.id), kind, after(30));
             for (nth, destination) in to.iter().enumerate() {
                 let id = DeliveryId::from_bytes(sample::ulid(after(30), number * 100 + nth as u64));
                 step.jobs.push(Job {
                     id,
-                    kind: DeliveryKind::NewTransaction,
+                    kind: told,
                     event_id: row.id.to_string(),
                     conversion: Some(row.id),
                     click: Some(click.click.id),
@@ -216,7 +232,12 @@ impl World {
             egress: Egress::new(&allow).unwrap(),
             public_url: "https://go.example".to_owned(),
         };
-        let platforms = Platforms::default().with(Meta::new(&format!("http://{}", self.meta), "v26.0"));
+        let base = format!("http://{}", self.meta);
+        let platforms = Platforms::default()
+            .with(Meta::new(&base, "v26.0"))
+            .with(TikTok::new(&base, WEEK))
+            .with(Snapchat::new(&base, WEEK))
+            .with(CreatorTraffic::new(&self.creatortraffic));
         let clock: Arc<dyn Clock> = self.clock.clone();
         let worker =
             Worker::new(settings, self.store.clone(), platforms, self.keys.clone(), clock, Arc::new(|| 0.5));

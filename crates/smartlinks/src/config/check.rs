@@ -57,6 +57,7 @@ const HOUR_MINUTES: u64 = 60;
 pub(crate) fn check(config: &Config, problems: &mut Vec<Problem>) {
     ranges(config, problems);
     ages(config, problems);
+    creatortraffic(config, problems);
     secrets(config, problems);
     exceptions(config, problems);
     surprises(config, problems);
@@ -185,6 +186,17 @@ fn ages(config: &Config, problems: &mut Vec<Problem>) {
             let text = format!("{age:?}: set from 2h to {most}d, beyond which the platform refuses events");
             problems.push(Problem::error(key, text));
         }
+    }
+}
+
+fn creatortraffic(config: &Config, problems: &mut Vec<Problem>) {
+    let address = &config.ad_platforms.creatortraffic.base_url;
+    let good = |url: url::Url| ["http", "https"].contains(&url.scheme()) && has_host(&url);
+    if !address.is_empty() && !url::Url::parse(address).is_ok_and(good) {
+        let text = format!(
+            "{address:?}: set the whole https:// address that CreatorTraffic gave you, or leave it empty"
+        );
+        problems.push(Problem::error("ad_platforms.creatortraffic.base_url", text));
     }
 }
 

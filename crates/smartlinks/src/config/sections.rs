@@ -91,11 +91,10 @@ sections! {
         meta: Meta,
         tiktok: Dated,
         snapchat: Dated,
-        #[expect(dead_code, reason = "read once its deliveries run")] creatortraffic: Address,
+        creatortraffic: Address,
     }
     Meta { base_url: Url, version: String, }
     Dated { base_url: Url, #[serde(deserialize_with = "duration")] max_age: Duration, }
-    #[expect(dead_code, reason = "read once the deliveries run")]
     Address { base_url: String, }
     Retention {
         #[serde(deserialize_with = "duration")] clicks: Duration,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sl_api::{EgressCheck, PixelTester, TestEvent, TestRefused};
 use sl_core::{catalog::Pixel, time::Clock};
-use sl_postback::{Egress, Meta, Platforms, Snapchat, Tester, TikTok, Worker, WorkerSettings};
+use sl_postback::{
+    CreatorTraffic, Egress, Meta, Platforms, Snapchat, Tester, TikTok, Worker, WorkerSettings,
+};
 
 use super::base::Base;
 use crate::{
@@ -25,11 +27,12 @@ pub(crate) fn worker(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Res
         egress: egress(config)?,
         public_url: config.edge.public_url.as_str().to_owned(),
     };
-    let AdPlatforms { meta, tiktok, snapchat, .. } = &config.ad_platforms;
+    let AdPlatforms { meta, tiktok, snapchat, creatortraffic } = &config.ad_platforms;
     let platforms = Platforms::default()
         .with(Meta::new(meta.base_url.as_str(), &meta.version))
         .with(TikTok::new(tiktok.base_url.as_str(), tiktok.max_age))
-        .with(Snapchat::new(snapchat.base_url.as_str(), snapchat.max_age));
+        .with(Snapchat::new(snapchat.base_url.as_str(), snapchat.max_age))
+        .with(CreatorTraffic::new(&creatortraffic.base_url));
     let chance = Arc::new(rand::random::<f64>);
     Worker::new(settings, base.store.clone(), platforms, base.secrets.seal.clone(), clock, chance)
         .map_err(Failure::run)

@@ -116,11 +116,13 @@ pub(super) fn read_over(event: &Value) -> Vec<String> {
         odd.extend(event.get(at).map(|object| strangers(at, object, known)).unwrap_or_default());
     }
     let Some(user) = event.get("user") else { return odd };
-    let hashed = |name: &&str| fields::many(user, name).unwrap_or_default().into_iter().any(is_hash);
-    odd.extend(PLAIN.iter().filter(hashed).map(|name| format!("user.{name} is hashed")));
-    let nothing =
-        |name: &&str| fields::many(user, name).unwrap_or_default().into_iter().any(is_hash_of_nothing);
-    odd.extend(HASHED.iter().filter(nothing).map(|name| format!("user.{name} is the hash of nothing")));
+    let is = |name: &str, what: fn(&str) -> bool| {
+        fields::many(user, name).unwrap_or_default().into_iter().any(what)
+    };
+    let hashed = PLAIN.iter().filter(|name| is(name, is_hash));
+    odd.extend(hashed.map(|name| format!("user.{name} is hashed")));
+    let nothing = HASHED.iter().filter(|name| is(name, is_hash_of_nothing));
+    odd.extend(nothing.map(|name| format!("user.{name} is the hash of nothing")));
     odd
 }
 
