@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     conversion::ConversionKind,
-    delivery::EventName,
+    delivery::{DeliveryKind, EventName},
     ids::{AccountId, ApiKeyId, LinkKind, PixelId, PoolLinkId, PostbackId, SmartLinkId, TeamId},
     pool::StockKey,
     time::Timestamp,
@@ -220,6 +220,8 @@ pub struct Pixel {
     pub limited_data_use: bool,
     /// Overrides the configured API version (decisions 39).
     pub api_version: Option<String>,
+    /// What names the person to the platform.
+    pub external_id_source: ExternalIdSource,
     /// When it was made.
     pub created_at: Timestamp,
     /// Last change.
@@ -237,6 +239,38 @@ pub enum ValueBasis {
     Net,
 }
 
+/// Where a pixel's `external_id` comes from (ad-platforms 13.1). It must name a person: an id that visitors share makes one
+/// person of them all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExternalIdSource {
+    /// What the buyer put on the address (contract G.3).
+    #[default]
+    Ecid,
+    /// The visitor's first-party cookie.
+    Visitor,
+    /// The click.
+    ClickId,
+    /// None is sent.
+    None,
+}
+
+impl ExternalIdSource {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Ecid, Self::Visitor, Self::ClickId, Self::None];
+
+    /// The wire word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ecid => "ecid",
+            Self::Visitor => "visitor",
+            Self::ClickId => "click_id",
+            Self::None => "none",
+        }
+    }
+}
+
 /// The seven event fields of a pixel (contract A.8.1): a platform event name, or `None` for off.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the field names are the wire names of contract A.8.1")]
@@ -248,6 +282,47 @@ pub struct EventMap {
     pub event_message_received_from_fan: Option<EventName>,
     pub event_fan_sent_1_message: Option<EventName>,
     pub event_fan_sent_3_messages: Option<EventName>,
+}
+
+// === impl EventMap ===
+
+impl EventMap {
+    /// What a new pixel sends unless told otherwise (contract G.2).
+    #[must_use]
+    pub fn usual(platform: PlatformKind) -> Self {
+        let name = |name: &str| Some(EventName(name.to_owned()));
+        // CreatorTraffic has no mapping: new subscribers only, and this says so in the same words.
+        let [click, subscriber, purchase, third] = match platform {
+            PlatformKind::Meta => ["ViewContent", "Subscribe", "Purchase", "Lead"].map(name),
+            PlatformKind::Tiktok => [name("ViewContent"), name("Subscribe"), name("CompletePayment"), None],
+            PlatformKind::Snapchat => ["VIEW_CONTENT", "SIGN_UP", "PURCHASE", "LEVEL_COMPLETE"].map(name),
+            PlatformKind::Creatortraffic => [None, name("new_subscriber"), None, None],
+        };
+        Self {
+            event_click: click,
+            event_new_subscriber: subscriber,
+            event_first_transaction: purchase.clone(),
+            event_new_transaction: purchase,
+            event_fan_sent_3_messages: third,
+            ..Self::default()
+        }
+    }
+
+    /// The name for what happened; `None` when it is switched off.
+    #[must_use]
+    pub fn name(&self, kind: DeliveryKind) -> Option<&str> {
+        match kind {
+            DeliveryKind::Click => &self.event_click,
+            DeliveryKind::NewSubscriber => &self.event_new_subscriber,
+            DeliveryKind::FirstTransaction => &self.event_first_transaction,
+            DeliveryKind::NewTransaction => &self.event_new_transaction,
+            DeliveryKind::MessageReceived => &self.event_message_received_from_fan,
+            DeliveryKind::FanSent1Message => &self.event_fan_sent_1_message,
+            DeliveryKind::FanSent3Messages => &self.event_fan_sent_3_messages,
+        }
+        .as_ref()
+        .map(|EventName(name)| name.as_str())
+    }
 }
 
 /// A buyer's own postback (contract A.9, C).
@@ -269,6 +344,8 @@ pub struct Postback {
     pub scope: PostbackScope,
     /// Which conversion types it hears about, in the order they were given.
     pub conversion_types: Vec<ConversionKind>,
+    /// How a receiver that always answers 200 is understood.
+    pub answers: AnswerTexts,
     /// When it was made.
     pub created_at: Timestamp,
     /// Last change.
@@ -304,6 +381,16 @@ impl PostbackScope {
             Self::Links(links) => links.contains(&link),
         }
     }
+}
+
+/// Words by which a successful status is told from a success (ad-platforms 6): some trackers say `ERROR` with 200. Whole
+/// words, in any case.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct AnswerTexts {
+    /// One of these means delivered; when there are any and none is found, the answer says nothing.
+    pub success: Vec<String>,
+    /// Without any of those, one of these means refused.
+    pub failure: Vec<String>,
 }
 
 /// A header with a templated value (contract A.9.1).

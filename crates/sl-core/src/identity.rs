@@ -3,7 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::{click::Click, places, visitor::is_unexpanded_macro};
+use crate::{catalog::ExternalIdSource, click::Click, places, visitor::is_unexpanded_macro};
 
 /// TikTok's longest click id; a longer one is left out, never cut (ad-platforms 3.3).
 pub const LONGEST_TTCLID: usize = 1000;
@@ -16,7 +16,7 @@ pub struct Identity {
     pub ip: Option<String>,
     /// As the browser sent it.
     pub user_agent: Option<String>,
-    /// The buyer's own id of the person.
+    /// The id of the person, from where the pixel says.
     pub external_id: Option<String>,
     /// Letters only, lower case.
     pub city: Option<String>,
@@ -41,9 +41,9 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Of a click.
+    /// Of a click; `source` says what names the person.
     #[must_use]
-    pub fn of(click: &Click) -> Self {
+    pub fn of(click: &Click, source: ExternalIdSource) -> Self {
         let (params, cookies, place) = (&click.params, &click.cookies, &click.place);
         let country = place.country.as_deref().and_then(places::country);
         let of = country.as_deref();
@@ -52,7 +52,7 @@ impl Identity {
         Self {
             ip: click.request.ip.and_then(places::address),
             user_agent: (!agent.is_empty()).then(|| agent.to_owned()),
-            external_id: params.ecid.as_deref().and_then(places::external_id),
+            external_id: external_id(click, source),
             city: place.city.as_deref().and_then(places::city),
             region: place.region.as_deref().and_then(|value| places::region(value, of)),
             postal_code: place.postal_code.as_deref().and_then(|value| places::postal_code(value, of)),
@@ -68,6 +68,16 @@ impl Identity {
     }
 }
 
+fn external_id(click: &Click, source: ExternalIdSource) -> Option<String> {
+    match source {
+        ExternalIdSource::Ecid => click.params.ecid.as_deref().and_then(places::external_id),
+        // The cookie that came, or the one that was given then and comes from now on.
+        ExternalIdSource::Visitor => click.visitor.came_with.or(click.visitor.given).map(|id| id.to_string()),
+        ExternalIdSource::ClickId => Some(click.id.to_string()),
+        ExternalIdSource::None => None,
+    }
+}
+
 /// An id that is handed through: case and length are the platform's (ad-platforms 1.2).
 #[must_use]
 pub fn verbatim(value: Option<&str>) -> Option<&str> {
@@ -75,8 +85,12 @@ pub fn verbatim(value: Option<&str>) -> Option<&str> {
 }
 
 /// SHA-256 of a normalised value, lower-case hex. Nothing in, nothing out: the digest of an empty text names everybody.
+/// What is a digest already stays one (ad-platforms 1.4).
 #[must_use]
 pub fn digest(value: &str) -> Option<String> {
+    if value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Some(value.to_ascii_lowercase());
+    }
     (!value.is_empty()).then(|| {
         let digest: [u8; 32] = Sha256::digest(value).into();
         digest.iter().fold(String::with_capacity(64), |mut text, byte| {
@@ -125,6 +139,8 @@ mod tests {
     #[test]
     fn nothing_has_no_digest() {
         assert_eq!(digest(""), None);
+        let hashed = "79adb2a2fce5c6ba215fe5f27f532d4e7edbac4b6a5e09e1ef3a08084a904621";
+        assert_eq!(digest(&hashed.to_uppercase()).as_deref(), Some(hashed), "the buyer hashed it");
         for (value, want) in [
             ("us", "79adb2a2fce5c6ba215fe5f27f532d4e7edbac4b6a5e09e1ef3a08084a904621"),
             ("sãopaulo", "3eda1428ae1aece064071f8d40f08fe2bc59ffa66c171a163caf15122ec4d7f0"),
@@ -133,6 +149,22 @@ mod tests {
         ] {
             assert_eq!(digest(value).as_deref(), Some(want), "{value}");
         }
+    }
+
+    #[test]
+    fn the_person_is_named_by_what_the_pixel_says() {
+        use crate::click::VisitorId;
+        let mut click = crate::lint::tests::good();
+        (click.visitor.came_with, click.visitor.given) = (None, Some(VisitorId(7)));
+        let of = |click: &Click, source| Identity::of(click, source).external_id;
+        assert_eq!(of(&click, ExternalIdSource::Ecid).as_deref(), Some("row-9"));
+        assert_eq!(of(&click, ExternalIdSource::None), None);
+        assert_eq!(of(&click, ExternalIdSource::ClickId), Some(click.id.to_string()));
+        // The cookie of the first visit is the one that comes with the second.
+        let first = of(&click, ExternalIdSource::Visitor);
+        (click.visitor.came_with, click.visitor.given) = (Some(VisitorId(7)), None);
+        assert_eq!(first, of(&click, ExternalIdSource::Visitor));
+        assert!(first.is_some());
     }
 
     #[test]

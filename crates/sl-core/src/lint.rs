@@ -5,7 +5,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{catalog::PlatformKind, click::Click, identity::Identity, time::Timestamp};
+use crate::{
+    catalog::{ExternalIdSource, PlatformKind},
+    click::Click,
+    identity::Identity,
+    time::Timestamp,
+};
 
 pub mod postback;
 mod quality;
@@ -105,6 +110,8 @@ pub struct Subject<'a> {
     pub click: &'a Click,
     /// What it tells of the person.
     pub person: &'a Identity,
+    /// Where the person's id comes from.
+    pub source: ExternalIdSource,
     /// The platform's name for the event.
     pub name: &'a str,
     /// When it happened.
@@ -121,4 +128,4 @@ pub fn event(subject: &Subject<'_>, now: Timestamp) -> Lint {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,14 +3,16 @@
 use std::{borrow::Cow, time::Duration};
 
 use sl_core::{
-    catalog::{Account, Postback, PostbackMethod, SmartLink},
+    catalog::{Account, AnswerTexts, Postback, PostbackMethod, SmartLink},
     click::Click,
     conversion::{Conversion, ConversionKind, FanProfile},
     delivery::{DeliveryKind, RenderedRequest},
     lint,
-    retry::Limits,
+    retry::{Limits, Outcome},
     template::{Encoding, body_encoding, render},
 };
+
+use crate::sender::{ANSWER_MAX, Answer};
 
 /// Three days (ad-platforms 14, rule 1). Trackers know no duplicates window: repeating is their own matter.
 pub(crate) const LIMITS: Limits = Limits { age: Duration::from_secs(72 * 3600), ambiguous: None };
@@ -24,6 +26,36 @@ pub(crate) struct Facts<'a> {
     pub(crate) fan: &'a FanProfile,
     /// `None` for a subscriber of the overflow link (decisions 55).
     pub(crate) click: Option<&'a Click>,
+}
+
+/// A refusal of our key is believed to be final after that (ad-platforms 14).
+const REFUSED_FOR_GOOD: Duration = Duration::from_secs(24 * 3600);
+
+/// What an answer means to a conversion of this `age` (ad-platforms 6, 14).
+#[must_use]
+pub fn outcome(answers: &AnswerTexts, answer: &Answer, age: Duration) -> Outcome {
+    let says = |texts: &[String]| {
+        let body = answer.words(ANSWER_MAX).to_lowercase();
+        texts.iter().any(|text| has_words(&body, &text.to_lowercase()))
+    };
+    match Outcome::of_status(answer.status, answer.retry_after()) {
+        Outcome::Delivered if says(&answers.success) => Outcome::Delivered,
+        Outcome::Delivered if says(&answers.failure) => Outcome::Payload,
+        Outcome::Delivered if !answers.success.is_empty() => Outcome::Unclear,
+        Outcome::Auth if age > REFUSED_FOR_GOOD => Outcome::Payload,
+        other => other,
+    }
+}
+
+/// Whether `words` stand in `text` by themselves: `OK` is not in `TOKEN`.
+fn has_words(text: &str, words: &str) -> bool {
+    let apart = |neighbour: Option<char>| neighbour.is_none_or(|char| !char.is_alphanumeric());
+    !words.is_empty()
+        && text.match_indices(words).any(|(at, _)| {
+            let before = text.get(..at).and_then(|before| before.chars().next_back());
+            let after = text.get(at + words.len()..).and_then(|after| after.chars().next());
+            apart(before) && apart(after)
+        })
 }
 
 /// The request of a postback for a conversion.

@@ -137,7 +137,7 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
         },
     };
     progress.notice(&request.lint);
-    let (attempt, outcome) = attempt(shared, target, request).await;
+    let (attempt, outcome) = attempt(shared, target, request, job.occurred_at).await;
     shared.breakers.record(job.destination, version, outcome, shared.clock.now());
     metrics::counter!("smartlinks_deliveries_total", "destination" => target.label(), "outcome" => outcome.as_str())
         .increment(1);
@@ -179,7 +179,12 @@ async fn release_if_changed(
 }
 
 /// Sends the request once.
-async fn attempt(shared: &Shared, target: &Target, request: RenderedRequest) -> (Attempt, Outcome) {
+async fn attempt(
+    shared: &Shared,
+    target: &Target,
+    request: RenderedRequest,
+    occurred_at: Timestamp,
+) -> (Attempt, Outcome) {
     let request = target.authorise(request);
     // It is never closed; were it, sending without a permit would only be less fair.
     let _permit = shared.permits.acquire().await.ok();
@@ -189,7 +194,7 @@ async fn attempt(shared: &Shared, target: &Target, request: RenderedRequest) -> 
     let attempt = Attempt { at, millis, status: None, error_type: None, message: None };
     match answer {
         Ok(answer) => {
-            let Verdict { outcome, words } = target.verdict(&answer);
+            let Verdict { outcome, words } = target.verdict(&answer, at.since(occurred_at));
             let error_type = (outcome != Outcome::Delivered).then(|| "http".to_owned());
             (Attempt { status: Some(answer.status), error_type, message: words, ..attempt }, outcome)
         }

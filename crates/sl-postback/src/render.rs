@@ -1,10 +1,10 @@
 //! From a job to the request that is stored: reads the rows the job names and writes the request once.
 
 use sl_core::{
-    catalog::{EventMap, Pixel, Postback, SmartLink},
+    catalog::{Pixel, Postback, SmartLink},
     click::Click,
     conversion::Conversion,
-    delivery::{DeliveryKind, EventName, Job, RenderedRequest},
+    delivery::{DeliveryKind, Job, RenderedRequest},
     identity::Identity,
     ids::TeamId,
     lint,
@@ -56,7 +56,7 @@ pub(crate) async fn pixel_event(
     public_url: &str,
     now: Timestamp,
 ) -> sl_store::Result<Rendered> {
-    let Some(EventName(name)) = event_name(&pixel.events, job.kind) else {
+    let Some(name) = pixel.events.name(job.kind) else {
         return Ok(Rendered::Skip(Skip::EVENT_DISABLED));
     };
     let Rows { click, conversion, .. } = rows(store, job).await?;
@@ -92,9 +92,11 @@ pub(crate) async fn pixel_event(
     let click_url = format!("{}{}", public_url.trim_end_matches('/'), click.request.target);
     Ok(match platform.build(pixel, &event, &click, &click_url) {
         Ok(mut request) => {
-            let person = Identity::of(&click);
+            let person = Identity::of(&click, pixel.external_id_source);
             let (platform, occurred_at) = (pixel.platform, job.occurred_at);
-            let subject = lint::Subject { platform, click: &click, person: &person, name, occurred_at };
+            let source = pixel.external_id_source;
+            let subject =
+                lint::Subject { platform, click: &click, person: &person, source, name, occurred_at };
             request.lint = lint::event(&subject, now);
             Rendered::Request(request)
         }
@@ -117,18 +119,4 @@ pub(crate) async fn postback(store: &Store, job: &Job, postback: &Postback) -> s
         click: click.as_ref(),
     };
     Ok(Rendered::Request(generic::request(postback, &facts)))
-}
-
-/// The pixel's name for what happened; `None` when it is switched off.
-pub(crate) fn event_name(events: &EventMap, kind: DeliveryKind) -> Option<&EventName> {
-    match kind {
-        DeliveryKind::Click => &events.event_click,
-        DeliveryKind::NewSubscriber => &events.event_new_subscriber,
-        DeliveryKind::FirstTransaction => &events.event_first_transaction,
-        DeliveryKind::NewTransaction => &events.event_new_transaction,
-        DeliveryKind::MessageReceived => &events.event_message_received_from_fan,
-        DeliveryKind::FanSent1Message => &events.event_fan_sent_1_message,
-        DeliveryKind::FanSent3Messages => &events.event_fan_sent_3_messages,
-    }
-    .as_ref()
 }

@@ -10,7 +10,7 @@ use url::Url;
 use crate::egress::{Egress, Guarded, ResolveError};
 
 /// Most that is read of an answer (ad-platforms 6).
-const ANSWER_MAX: usize = 64 * 1024;
+pub(crate) const ANSWER_MAX: usize = 64 * 1024;
 
 /// Whose address a request goes to (decisions 18).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

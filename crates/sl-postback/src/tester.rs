@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use sl_core::{
-    catalog::{EventMap, Pixel, PlatformKind},
+    catalog::{Pixel, PlatformKind},
     click::{AdCookies, Class, Click, Device, Params, Place, RequestFacts, Rung, VisitorId, VisitorKeys},
-    delivery::{DeliveryKind, EventName},
+    delivery::DeliveryKind,
     ids::{AccountId, ClickId, SmartLinkId},
     money::Cents,
     retry::Outcome,
@@ -14,8 +14,8 @@ use sl_core::{
 
 use crate::{
     platform::{Channel, Event, Verdict},
-    render::event_name,
     sender::Origin,
+    target::without,
     worker::Shared,
 };
 
@@ -49,8 +49,7 @@ impl Tester {
             PlatformKind::Snapchat => "CUSTOM_EVENT_1",
             _ => "TestEvent",
         };
-        let fallback = EventName(fallback.to_owned());
-        let EventName(name) = named(&pixel.events, kind).unwrap_or(&fallback);
+        let name = pixel.events.name(kind).unwrap_or(fallback);
         let now = shared.clock.now();
         let event_id = format!("test_{}", now.0);
         let event = Event {
@@ -75,7 +74,7 @@ impl Tester {
             return Ok(());
         }
         let words = words.unwrap_or_else(|| format!("the platform answered {}", answer.status));
-        Err(words.replace(token.expose(), "***"))
+        Err(without(&words, &token))
     }
 }
 
@@ -91,10 +90,6 @@ fn kind(event_type: &str) -> Option<(DeliveryKind, Option<Cents>)> {
         "event_fan_sent_3_messages" => (DeliveryKind::FanSent3Messages, None),
         _ => return None,
     })
-}
-
-fn named(events: &EventMap, kind: DeliveryKind) -> Option<&EventName> {
-    event_name(events, kind)
 }
 
 /// Somebody who does not exist, at an address that documentation may use.

@@ -6,13 +6,13 @@ pub(crate) mod test;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
 use sl_core::{
-    catalog::{EventMap, Pixel, PlatformKind, SmartLink, ValueBasis},
+    catalog::{EventMap, ExternalIdSource, Pixel, PlatformKind, SmartLink, ValueBasis},
     ids::{PixelId, TeamId},
     seal::{PIXEL_TOKEN, Secret},
 };
 
 use crate::{
-    access::OwnLink,
+    access::{Caller, OwnLink},
     body::{Body, TOKEN_FIELD},
     error::{ApiError, Result},
     parts::App,
@@ -43,10 +43,11 @@ pub(crate) async fn create(
         sealed_token: Vec::new(),
         label: None,
         event_source_url: None,
-        events: platform.map(fields::default_events).unwrap_or_default(),
+        events: platform.map(EventMap::usual).unwrap_or_default(),
         value_basis: ValueBasis::Gross,
         limited_data_use: false,
         api_version: None,
+        external_id_source: ExternalIdSource::Ecid,
         created_at: now,
         updated_at: now,
     };
@@ -99,6 +100,51 @@ pub(crate) async fn disconnect(
     Ok(Reply::data(json!({ "success": true })))
 }
 
+/// Every pixel of the team, with the links it hangs on (surface 2).
+pub(crate) async fn of_team(State(app): State<App>, caller: Caller) -> Result<Reply> {
+    let links = live_links(&app, caller.team()).await?;
+    let pixels = app.store.catalog.pixels(caller.team()).await?;
+    Ok(Reply::data(pixels.iter().map(|pixel| with_links(pixel, &links)).collect::<Vec<_>>()))
+}
+
+/// One of them.
+pub(crate) async fn show(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
+    let pixel = own_pixel(&app, caller.team(), &id).await?;
+    Ok(Reply::data(with_links(&pixel, &live_links(&app, caller.team()).await?)))
+}
+
+/// Attaches a pixel that the team has to one more link. Attaching it twice changes nothing.
+pub(crate) async fn attach(
+    State(app): State<App>,
+    OwnLink(mut link): OwnLink,
+    Path(path): Path<Vec<(String, String)>>,
+) -> Result<Reply> {
+    let pixel = own_pixel(&app, link.team, in_path(&path, "pixel_id")).await?;
+    if !link.pixels.contains(&pixel.id) {
+        link.pixels.push(pixel.id);
+        save_link(&app, link.clone()).await?;
+    }
+    Ok(Reply::data(with_links(&pixel, &live_links(&app, link.team).await?)))
+}
+
+async fn live_links(app: &App, team: TeamId) -> Result<Vec<SmartLink>> {
+    let links = app.store.catalog.links(team).await?;
+    Ok(links.into_iter().filter(|link| link.deleted_at.is_none()).collect())
+}
+
+fn with_links(pixel: &Pixel, links: &[SmartLink]) -> Value {
+    let on = links.iter().filter(|link| link.pixels.contains(&pixel.id)).map(|link| link.id.to_string());
+    let mut shown = object(pixel);
+    if let Some(shown) = shown.as_object_mut() {
+        shown.insert("smart_link_ids".to_owned(), on.collect());
+    }
+    shown
+}
+
+fn in_path<'a>(path: &'a [(String, String)], name: &str) -> &'a str {
+    path.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).unwrap_or_default()
+}
+
 async fn save_link(app: &App, mut link: SmartLink) -> Result<()> {
     link.pixels.sort_unstable();
     link.pixels.dedup();
@@ -112,8 +158,7 @@ fn seal(app: &App, token: Option<String>) -> Vec<u8> {
 
 /// The pixel of the path, if it hangs on this link.
 pub(crate) async fn attached(app: &App, link: &SmartLink, path: &[(String, String)]) -> Result<Pixel> {
-    let id = path.iter().find(|(name, _)| name == "pixel_id").map(|(_, value)| value.as_str());
-    let pixel = own_pixel(app, link.team, id.unwrap_or_default()).await?;
+    let pixel = own_pixel(app, link.team, in_path(path, "pixel_id")).await?;
     if link.pixels.contains(&pixel.id) { Ok(pixel) } else { Err(ApiError::NotFound("pixel")) }
 }
 
@@ -152,6 +197,7 @@ pub(crate) fn object(pixel: &Pixel) -> Value {
         "value_basis": match pixel.value_basis { ValueBasis::Gross => "gross", ValueBasis::Net => "net" },
         "limited_data_use": pixel.limited_data_use,
         "api_version": pixel.api_version,
+        "external_id_source": pixel.external_id_source.as_str(),
         "created_at": pixel.created_at.iso(),
         "updated_at": pixel.updated_at.iso(),
     })

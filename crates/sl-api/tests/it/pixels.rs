@@ -34,7 +34,7 @@ async fn a_new_pixel_has_the_defaults_of_its_platform_and_hides_its_token() {
             "event_first_transaction": "Purchase", "event_new_transaction": "Purchase",
             "event_message_received_from_fan": null, "event_fan_sent_1_message": null,
             "event_fan_sent_3_messages": "Lead", "has_access_token": true,
-            "value_basis": "gross", "limited_data_use": false, "api_version": null,
+            "value_basis": "gross", "limited_data_use": false, "api_version": null, "external_id_source": "ecid",
             "created_at": "2026-03-04T20:00:00+00:00", "updated_at": "2026-03-04T20:00:00+00:00",
         })
     );
@@ -134,4 +134,45 @@ async fn a_test_event_needs_its_code_and_shows_the_platforms_words() {
     let (status, body) = world.call("POST", &path, Some(&refused)).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(body["message"].as_str().unwrap().contains("Invalid parameter (100)"));
+}
+
+#[tokio::test]
+async fn a_teams_pixels_can_be_listed_and_attached_to_further_links() {
+    let (world, [first, second]) = with_links().await;
+    world.send("POST", &first, meta()).await;
+    let [a, b] = [1, 2].map(|number| sample::link_id(number).to_string());
+    let listed = world.get("/api/x/pixels").await;
+    assert_eq!(listed["data"][0]["smart_link_ids"], json!([a]));
+    for _ in 0..2 {
+        let attached = world.send("POST", &format!("/api/x/pixels/1/smart-links/{b}"), json!({})).await;
+        assert_eq!(attached["data"]["smart_link_ids"], json!([a, b]), "twice changes nothing");
+    }
+    assert_eq!(world.get(&second).await["data"][0]["id"], 1);
+    world.send("PATCH", &format!("{second}/1"), json!({ "event_click": null })).await;
+    assert_eq!(world.get(&first).await["data"][0]["event_click"], Value::Null, "it is one pixel");
+    world.call("DELETE", &format!("{first}/1"), None).await;
+    assert_eq!(world.get("/api/x/pixels/1").await["data"]["smart_link_ids"], json!([b]));
+    let stranger = |method: &str, path: String| {
+        let method = method.parse().unwrap();
+        world.request(method, &path, &world.stranger).send()
+    };
+    for (method, path) in
+        [("GET", "/api/x/pixels/1".to_owned()), ("POST", format!("/api/x/pixels/1/smart-links/{a}"))]
+    {
+        assert_eq!(stranger(method, path).await.unwrap().status(), StatusCode::NOT_FOUND, "another team's");
+    }
+    let (status, _) = world.call("POST", &format!("/api/x/pixels/9/smart-links/{a}"), Some(&json!({}))).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_names_the_person_can_be_chosen() {
+    let (world, [pixels, _]) = with_links().await;
+    world.send("POST", &pixels, meta()).await;
+    let set = |source: &str| json!({ "external_id_source": source });
+    let changed = world.send("PATCH", "/api/x/pixels/1", set("visitor")).await;
+    assert_eq!(changed["data"]["external_id_source"], "visitor");
+    let kept = world.send("PATCH", "/api/x/pixels/1", json!({ "limited_data_use": true })).await;
+    assert_eq!(kept["data"]["external_id_source"], "visitor");
+    assert_eq!(world.refused("PATCH", "/api/x/pixels/1", set("email")).await, ["external_id_source"]);
 }

@@ -4,7 +4,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use super::{Subject, Warning, word};
 use crate::{
-    catalog::PlatformKind,
+    catalog::{ExternalIdSource, PlatformKind},
     click::Params,
     identity::{LONGEST_TTCLID, fbc_id},
     time::Timestamp,
@@ -35,7 +35,9 @@ pub(super) fn all(subject: &Subject<'_>, now: Timestamp) -> Vec<Warning> {
         PlatformKind::Creatortraffic => return warnings,
     }
     device(subject, &mut warnings);
-    external_id(&subject.click.params, &mut warnings);
+    if subject.source == ExternalIdSource::Ecid {
+        external_id(&subject.click.params, &mut warnings);
+    }
     warnings
 }
 
@@ -105,7 +107,7 @@ fn external_id(params: &Params, warnings: &mut Vec<Warning>) {
     let campaign = [&params.utm_campaign, &params.utm_content, &params.utm_term];
     let same = campaign.iter().any(|value| value.as_deref() == Some(ecid));
     if number || same {
-        let why = "ecid looks like the id of an ad: everybody who clicks it becomes one person; put a macro of the click there";
+        let why = "ecid looks like the id of an ad: everybody who clicks it becomes one person; put a macro of the click there, or set external_id_source to visitor";
         warnings.push(Warning::new(word::SHARED_EXTERNAL_ID, why));
     }
 }

@@ -10,7 +10,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const CLICKED: Timestamp = Timestamp(1_795_196_412_345);
 
 /// A click with nothing odd about it, on any platform.
-fn good() -> Click {
+pub(crate) fn good() -> Click {
     let nobody = VisitorId(0);
     let text = |text: &str| Some(text.to_owned());
     Click {
@@ -54,9 +54,10 @@ fn good() -> Click {
 }
 
 fn look(platform: PlatformKind, click: &Click, name: &str, after: Duration, late: Duration) -> Lint {
-    let person = Identity::of(click);
+    let source = ExternalIdSource::Ecid;
+    let person = Identity::of(click, source);
     let occurred_at = click.at.plus(after);
-    event(&Subject { platform, click, person: &person, name, occurred_at }, occurred_at.plus(late))
+    event(&Subject { platform, click, person: &person, source, name, occurred_at }, occurred_at.plus(late))
 }
 
 fn words(lint: &Lint) -> Vec<&str> {
@@ -167,7 +168,7 @@ fn match_quality_follows_the_platforms_own_order() {
     let quality = |platform, spoil: fn(&mut Click)| {
         let mut click = good();
         spoil(&mut click);
-        match_quality(platform, &Identity::of(&click)).unwrap()
+        match_quality(platform, &Identity::of(&click, ExternalIdSource::Ecid)).unwrap()
     };
     use PlatformKind::{Meta, Snapchat, Tiktok};
     let no_click = quality(Meta, |c| c.params.fbclid = None);

@@ -40,6 +40,14 @@ impl Meta {
     }
 }
 
+impl Meta {
+    /// An expired version is served silently by the oldest living one; a header says which (ad-platforms 2.1).
+    fn other_version(&self, answer: &Answer) -> Option<String> {
+        let served = answer.headers.get("facebook-api-version")?.to_str().ok()?;
+        (served != self.version).then(|| format!("answered by {served}, configured is {}", self.version))
+    }
+}
+
 impl AdPlatform for Meta {
     fn kind(&self) -> PlatformKind {
         PlatformKind::Meta
@@ -64,7 +72,7 @@ impl AdPlatform for Meta {
             "action_source": if event.renewal { "system_generated" } else { "website" },
             "event_source_url":
                 pixel.event_source_url.clone().unwrap_or_else(|| source_url(click_url, |name| name == "fbclid")),
-            "user_data": user_data(click).ok_or(Skip::INSUFFICIENT_USER_DATA)?,
+            "user_data": user_data(pixel, click).ok_or(Skip::INSUFFICIENT_USER_DATA)?,
         });
         if let Some(money) = money(event) {
             set(&mut data, "custom_data", money);
@@ -93,11 +101,9 @@ impl AdPlatform for Meta {
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let success = (200..300).contains(&answer.status);
         if success && body.get("events_received").and_then(Value::as_u64).is_some_and(|count| count >= 1) {
-            let trace = body.get("fbtrace_id").and_then(Value::as_str);
-            return Verdict {
-                outcome: Outcome::Delivered,
-                words: trace.map(|id| format!("fbtrace_id {id}")),
-            };
+            let trace = body.get("fbtrace_id").and_then(Value::as_str).map(|id| format!("fbtrace_id {id}"));
+            let words: Vec<String> = trace.into_iter().chain(self.other_version(answer)).collect();
+            return Verdict { outcome: Outcome::Delivered, words: Some(words.join("; ")) };
         }
         let Some(error) = body.get("error") else {
             // Of something in between (HTML, as a rule), or a success that confirms nothing.
@@ -146,8 +152,8 @@ fn words(error: &Value) -> String {
 }
 
 /// Members by which Meta may recognise the person; `None` when it would refuse them as too little (ad-platforms 1.7).
-fn user_data(click: &Click) -> Option<Value> {
-    let (person, mut user) = (Identity::of(click), Members::default());
+fn user_data(pixel: &Pixel, click: &Click) -> Option<Value> {
+    let (person, mut user) = (Identity::of(click, pixel.external_id_source), Members::default());
     user.plain("client_ip_address", person.ip)
         .plain("client_user_agent", person.user_agent)
         .plain("fbc", person.fbc)

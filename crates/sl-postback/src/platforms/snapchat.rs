@@ -66,7 +66,7 @@ impl AdPlatform for Snapchat {
             "event_id": event.event_id,
             "action_source": "WEB",
             "event_source_url": pixel.event_source_url.clone().unwrap_or_else(own),
-            "user_data": user_data(click).ok_or(Skip::INSUFFICIENT_USER_DATA)?,
+            "user_data": user_data(pixel, click).ok_or(Skip::INSUFFICIENT_USER_DATA)?,
         });
         // A purchase counts once per order for a month, so each transaction is an order of its own (ad-platforms 4.5).
         if let Some(money) = money(event) {
@@ -108,8 +108,8 @@ impl AdPlatform for Snapchat {
 
 /// Members by which Snapchat may recognise the person; `None` without address and browser: a click id alone is refused
 /// (ad-platforms 4.2).
-fn user_data(click: &Click) -> Option<Value> {
-    let (person, mut user) = (Identity::of(click), Members::default());
+fn user_data(pixel: &Pixel, click: &Click) -> Option<Value> {
+    let (person, mut user) = (Identity::of(click, pixel.external_id_source), Members::default());
     user.plain("sc_click_id", person.sc_click_id)
         .plain("sc_cookie1", person.sc_cookie1)
         .plain("client_ip_address", person.ip)

@@ -68,7 +68,7 @@ impl AdPlatform for TikTok {
             "event": event.name,
             "event_time": event.occurred_at.seconds(),
             "event_id": event.event_id,
-            "user": user(click).ok_or(Skip::INSUFFICIENT_USER_DATA)?,
+            "user": user(pixel, click).ok_or(Skip::INSUFFICIENT_USER_DATA)?,
             "page": { "url": pixel.event_source_url.clone().unwrap_or_else(own) },
         });
         if let Some(money) = money(event) {
@@ -106,8 +106,8 @@ impl AdPlatform for TikTok {
 
 /// Members by which TikTok may recognise the person; `None` when none of them would do (ad-platforms 1.7). Places go in
 /// the clear, the postal code and the buyer's id hashed (ad-platforms 3.3).
-fn user(click: &Click) -> Option<Value> {
-    let (person, mut user) = (Identity::of(click), Members::default());
+fn user(pixel: &Pixel, click: &Click) -> Option<Value> {
+    let (person, mut user) = (Identity::of(click, pixel.external_id_source), Members::default());
     user.plain("ttclid", person.ttclid)
         .plain("ttp", person.ttp)
         .hashed("external_id", person.external_id)

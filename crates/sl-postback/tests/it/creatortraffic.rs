@@ -4,7 +4,7 @@ use axum::response::IntoResponse;
 use sl_core::{
     catalog::{Pixel, PlatformKind},
     click::{Click, Params},
-    conversion::ConversionKind,
+    conversion::{Conversion, ConversionKind},
     delivery::{DeliveryKind, DeliveryState},
     retry::Outcome,
 };
@@ -89,7 +89,7 @@ async fn a_pixel_without_an_address_waits_and_says_so_and_goes_on_once_there_is_
     let pixel = world.store.catalog.pixel(sl_core::ids::PixelId(1)).await.unwrap().unwrap();
     let pixel = Pixel { platform: PlatformKind::Creatortraffic, pixel_id: String::new(), ..pixel };
     world.store.catalog.put_pixel(pixel).await.unwrap();
-    let of_them = |click: &mut Click| {
+    let of_them = |click: &mut Click, _: &mut Conversion| {
         click.params.utm_source = Some("creatortraffic".to_owned());
         click.params.ecid = Some("ct_1".to_owned());
     };

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fs, path::PathBuf};
 
 use serde_json::Value;
 use sl_core::{
-    catalog::{HeaderTemplate, Pixel, Postback, PostbackMethod, PostbackScope},
+    catalog::{AnswerTexts, HeaderTemplate, Pixel, Postback, PostbackMethod, PostbackScope},
     click::{AdCookies, Click, Params, Place, RequestFacts},
     delivery::{DeliveryKind, RenderedRequest},
     ids::PostbackId,
@@ -244,36 +244,42 @@ fn the_comparison_finds_what_is_off() {
     }
 }
 
+/// The postback of a vector and the values of its variables.
+fn filled(golden: &Value) -> RenderedRequest {
+    let (config, variables) = (&golden["input"]["config"], &golden["input"]["variables"]);
+    let headers = config["headers"].as_array().cloned().unwrap_or_default();
+    let header = |row: &Value| HeaderTemplate {
+        name: text(&row["name"]).unwrap(),
+        value: text(&row["value"]).unwrap(),
+    };
+    let postback = Postback {
+        id: PostbackId(1),
+        team: TEAM,
+        url: text(&config["url"]).unwrap(),
+        method: if config["http_method"] == "POST" { PostbackMethod::Post } else { PostbackMethod::Get },
+        body: text(&config["body"]),
+        headers: headers.iter().map(header).collect(),
+        scope: PostbackScope::Global,
+        conversion_types: Vec::new(),
+        answers: AnswerTexts::default(),
+        created_at: HOUR,
+        updated_at: HOUR,
+    };
+    let value = |name: &str| match name {
+        "unknown_name" => None,
+        known => Some(Cow::Borrowed(
+            variables[known].as_str().unwrap_or_else(|| if known == "currency" { "USD" } else { "" }),
+        )),
+    };
+    generic::fill(&postback, value)
+}
+
 #[test]
 fn postbacks_are_written_as_the_golden_files_say() {
     let files = files("generic");
     assert_eq!(files.len(), 3);
     for (name, golden) in files {
-        let (config, variables) = (&golden["input"]["config"], &golden["input"]["variables"]);
-        let headers = config["headers"].as_array().cloned().unwrap_or_default();
-        let header = |row: &Value| HeaderTemplate {
-            name: text(&row["name"]).unwrap(),
-            value: text(&row["value"]).unwrap(),
-        };
-        let postback = Postback {
-            id: PostbackId(1),
-            team: TEAM,
-            url: text(&config["url"]).unwrap(),
-            method: if config["http_method"] == "POST" { PostbackMethod::Post } else { PostbackMethod::Get },
-            body: text(&config["body"]),
-            headers: headers.iter().map(header).collect(),
-            scope: PostbackScope::Global,
-            conversion_types: Vec::new(),
-            created_at: HOUR,
-            updated_at: HOUR,
-        };
-        let value = |name: &str| match name {
-            "unknown_name" => None,
-            known => Some(Cow::Borrowed(
-                variables[known].as_str().unwrap_or_else(|| if known == "currency" { "USD" } else { "" }),
-            )),
-        };
-        let request = generic::fill(&postback, value);
+        let request = filled(&golden);
         let expected = &golden["expected"];
         assert_eq!(request.method, expected["method"], "{name}");
         assert_eq!(request.url, expected["url"], "{name}");
@@ -283,5 +289,35 @@ fn postbacks_are_written_as_the_golden_files_say() {
         }
         let body = expected["body_text"].as_str().unwrap_or_default();
         assert_eq!(String::from_utf8(request.body).unwrap(), body, "{name}");
+    }
+}
+
+/// What the vectors fill in for a preset's capitals.
+const FILLED: [(&str, &str); 6] = [
+    ("GOAL", "0123456789abcdef0123456789abcdef"),
+    ("key=KEY", "key=KEY123"),
+    ("TRACKER", "1000000001"),
+    ("MEMBER", "1000000002"),
+    ("=AID", "=1111111"),
+    ("=TID", "=222222"),
+];
+
+#[test]
+fn presets_are_filled_in_as_the_golden_files_say() {
+    let all = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../schemas/postback-presets.json");
+    let all: Value = serde_json::from_str(&fs::read_to_string(all).unwrap()).unwrap();
+    let files = files("presets");
+    assert_eq!(files.len(), 4);
+    for (name, golden) in files {
+        let preset = all.as_array().unwrap().iter().find(|preset| preset["id"] == name.as_str()).unwrap();
+        let url = preset["url"].as_str().unwrap().to_owned();
+        let url = FILLED.iter().fold(url, |url, (word, value)| url.replace(word, value));
+        assert_eq!(url, golden["input"]["config"]["url"].as_str().unwrap(), "{name}");
+        let (request, expected) = (filled(&golden), &golden["expected"]);
+        assert_eq!(
+            (request.method.as_str(), request.url.as_str()),
+            ("GET", expected["url"].as_str().unwrap())
+        );
+        assert!(request.headers.is_empty() && request.body.is_empty());
     }
 }

@@ -7,12 +7,18 @@ mod delivery;
 #[cfg(test)]
 mod egress;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod goldens;
 #[cfg(test)]
 mod meta;
 #[cfg(test)]
+mod mistakes;
+#[cfg(test)]
 mod snapchat;
 #[cfg(test)]
 mod tiktok;
+#[cfg(test)]
+mod tokens;
 #[cfg(test)]
 mod world;

@@ -14,9 +14,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use sl_core::{
-    catalog::{EventMap, HeaderTemplate, Pixel, Postback, PostbackMethod, PostbackScope, Team},
+    catalog::{AnswerTexts, EventMap, HeaderTemplate, Pixel, Postback, PostbackMethod, PostbackScope, Team},
     click::Click,
-    conversion::ConversionKind,
+    conversion::{Conversion, ConversionKind},
     delivery::{Delivery, DeliveryKind, DeliveryState, Destination, EventName, Job},
     ids::{DeliveryId, PixelId, PostbackId},
     seal::{PIXEL_TOKEN, SealKeys, Secret},
@@ -25,7 +25,7 @@ use sl_core::{
 };
 use sl_fjall::{FjallHandle, FjallOptions};
 use sl_postback::{
-    CreatorTraffic, Egress, Meta, Platforms, Snapchat, TikTok, Worker, WorkerSettings, sender::Answer,
+    CreatorTraffic, Egress, Meta, Platforms, Snapchat, Tester, TikTok, Worker, WorkerSettings, sender::Answer,
 };
 use sl_store::{
     Store,
@@ -169,6 +169,7 @@ impl World {
             headers: secret.map(header).into_iter().collect(),
             scope: PostbackScope::Global,
             conversion_types: ConversionKind::ALL.to_vec(),
+            answers: AnswerTexts::default(),
             created_at: HOUR,
             updated_at: HOUR,
         };
@@ -181,7 +182,7 @@ impl World {
         numbers: std::ops::Range<u64>,
         to: &[Destination],
     ) -> Vec<DeliveryId> {
-        self.told(numbers, to, ConversionKind::NewTransaction, |_| {}).await
+        self.told(numbers, to, ConversionKind::NewTransaction, |_, _| {}).await
     }
 
     /// The same of another kind, with clicks that are changed first.
@@ -190,7 +191,7 @@ impl World {
         numbers: std::ops::Range<u64>,
         to: &[Destination],
         kind: ConversionKind,
-        change: impl Fn(&mut Click),
+        change: impl Fn(&mut Click, &mut Conversion),
     ) -> Vec<DeliveryId> {
         let told = match kind {
             ConversionKind::NewSubscriber => DeliveryKind::NewSubscriber,
@@ -199,8 +200,9 @@ impl World {
         let mut step = sample::step(numbers.end);
         for number in numbers {
             let mut click = sample::click(number, sample::link_id(1), HOUR);
-            change(&mut click.click);
-            let row = sample::conversion(number, sample::link_id(1), Some(click.click.id), kind, after(30));
+            let mut row =
+                sample::conversion(number, sample::link_id(1), Some(click.click.id), kind, after(30));
+            change(&mut click.click, &mut row);
             for (nth, destination) in to.iter().enumerate() {
                 let id = DeliveryId::from_bytes(sample::ulid(after(30), number * 100 + nth as u64));
                 step.jobs.push(Job {
@@ -224,6 +226,16 @@ impl World {
     /// Starts a worker; one that ran before is stopped first, as at a restart.
     pub(crate) async fn work(&mut self, allow: &[&str]) {
         self.rest().await;
+        let stop = CancellationToken::new();
+        self.stop = Some((stop.clone(), tokio::spawn(self.worker(allow).run(stop))));
+    }
+
+    /// Test events by hand.
+    pub(crate) fn tester(&self, allow: &[&str]) -> Tester {
+        self.worker(allow).tester()
+    }
+
+    fn worker(&self, allow: &[&str]) -> Worker {
         let allow: Vec<String> = allow.iter().map(|entry| (*entry).to_owned()).collect();
         let settings = WorkerSettings {
             concurrency: 64,
@@ -239,10 +251,8 @@ impl World {
             .with(Snapchat::new(&base, WEEK))
             .with(CreatorTraffic::new(&self.creatortraffic));
         let clock: Arc<dyn Clock> = self.clock.clone();
-        let worker =
-            Worker::new(settings, self.store.clone(), platforms, self.keys.clone(), clock, Arc::new(|| 0.5));
-        let stop = CancellationToken::new();
-        self.stop = Some((stop.clone(), tokio::spawn(worker.unwrap().run(stop))));
+        Worker::new(settings, self.store.clone(), platforms, self.keys.clone(), clock, Arc::new(|| 0.5))
+            .unwrap()
     }
 
     pub(crate) async fn rest(&mut self) {
