@@ -19,13 +19,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     platform::{Skip, Verdict},
+    platforms::CreatorTraffic,
     render::Rendered,
     target::{Target, Unusable},
     worker::Shared,
 };
-
-/// What to do about a platform without a public address (decisions 38).
-pub(crate) const ASK: &str = "ask CreatorTraffic for the address that takes conversions and set ad_platforms.creatortraffic.base_url to it";
 
 /// Jobs read at once.
 const BATCH: usize = 64;
@@ -214,7 +212,8 @@ async fn hold_all(
 ) -> sl_store::Result<()> {
     for Delivery { job, mut progress } in due {
         if why == reason::ADDRESS_MISSING {
-            progress.warnings = vec![Warning::new(word::ADDRESS_MISSING, ASK).to_string()];
+            progress.warnings =
+                vec![Warning::new(word::ADDRESS_MISSING, CreatorTraffic::NO_ADDRESS).to_string()];
         }
         let label = match job.destination {
             Destination::Pixel(_) => "pixel",

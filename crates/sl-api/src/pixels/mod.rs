@@ -22,7 +22,7 @@ use crate::{
 pub(crate) async fn list(State(app): State<App>, OwnLink(link): OwnLink) -> Result<Reply> {
     let pixels = app.store.catalog.pixels(link.team).await?;
     let attached = pixels.iter().filter(|pixel| link.pixels.contains(&pixel.id));
-    Ok(Reply::data(attached.map(object).collect::<Vec<_>>()))
+    Ok(Reply::data(attached.map(|pixel| object(&app, pixel)).collect::<Vec<_>>()))
 }
 
 pub(crate) async fn create(
@@ -58,7 +58,7 @@ pub(crate) async fn create(
     app.store.catalog.put_pixel(pixel.clone()).await?;
     link.pixels.push(pixel.id);
     save_link(&app, link).await?;
-    Ok(Reply::data(object(&pixel)))
+    Ok(Reply::data(object(&app, &pixel)))
 }
 
 /// Changes the team's pixel, hence every link that uses it; only the keys that are sent (contract A.8.1).
@@ -85,7 +85,7 @@ pub(crate) async fn update(
     }
     pixel.updated_at = app.now();
     app.store.catalog.put_pixel(pixel.clone()).await?;
-    Ok(Reply::data(object(&pixel)))
+    Ok(Reply::data(object(&app, &pixel)))
 }
 
 /// From this link only; the team's pixel stays (contract A.8).
@@ -104,13 +104,13 @@ pub(crate) async fn disconnect(
 pub(crate) async fn of_team(State(app): State<App>, caller: Caller) -> Result<Reply> {
     let links = live_links(&app, caller.team()).await?;
     let pixels = app.store.catalog.pixels(caller.team()).await?;
-    Ok(Reply::data(pixels.iter().map(|pixel| with_links(pixel, &links)).collect::<Vec<_>>()))
+    Ok(Reply::data(pixels.iter().map(|pixel| with_links(&app, pixel, &links)).collect::<Vec<_>>()))
 }
 
 /// One of them.
 pub(crate) async fn show(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
     let pixel = own_pixel(&app, caller.team(), &id).await?;
-    Ok(Reply::data(with_links(&pixel, &live_links(&app, caller.team()).await?)))
+    Ok(Reply::data(with_links(&app, &pixel, &live_links(&app, caller.team()).await?)))
 }
 
 /// Attaches a pixel that the team has to one more link. Attaching it twice changes nothing.
@@ -124,7 +124,7 @@ pub(crate) async fn attach(
         link.pixels.push(pixel.id);
         save_link(&app, link.clone()).await?;
     }
-    Ok(Reply::data(with_links(&pixel, &live_links(&app, link.team).await?)))
+    Ok(Reply::data(with_links(&app, &pixel, &live_links(&app, link.team).await?)))
 }
 
 async fn live_links(app: &App, team: TeamId) -> Result<Vec<SmartLink>> {
@@ -132,11 +132,13 @@ async fn live_links(app: &App, team: TeamId) -> Result<Vec<SmartLink>> {
     Ok(links.into_iter().filter(|link| link.deleted_at.is_none()).collect())
 }
 
-fn with_links(pixel: &Pixel, links: &[SmartLink]) -> Value {
-    let on = links.iter().filter(|link| link.pixels.contains(&pixel.id)).map(|link| link.id.to_string());
-    let mut shown = object(pixel);
+fn with_links(app: &App, pixel: &Pixel, links: &[SmartLink]) -> Value {
+    let on = links.iter().filter(|link| link.pixels.contains(&pixel.id));
+    let mut on: Vec<String> = on.map(|link| link.id.to_string()).collect();
+    on.sort_unstable();
+    let mut shown = object(app, pixel);
     if let Some(shown) = shown.as_object_mut() {
-        shown.insert("smart_link_ids".to_owned(), on.collect());
+        shown.insert("smart_link_ids".to_owned(), Value::from(on));
     }
     shown
 }
@@ -170,7 +172,7 @@ pub(crate) async fn own_pixel(app: &App, team: TeamId, id: &str) -> Result<Pixel
 }
 
 /// The readable keys (contract A.8.2), and our own (decisions 39).
-pub(crate) fn object(pixel: &Pixel) -> Value {
+pub(crate) fn object(app: &App, pixel: &Pixel) -> Value {
     let EventMap {
         event_click,
         event_new_subscriber,
@@ -197,6 +199,7 @@ pub(crate) fn object(pixel: &Pixel) -> Value {
         "value_basis": match pixel.value_basis { ValueBasis::Gross => "gross", ValueBasis::Net => "net" },
         "limited_data_use": pixel.limited_data_use,
         "api_version": pixel.api_version,
+        "notice": (app.settings.platform_notice)(pixel.platform),
         "external_id_source": pixel.external_id_source.as_str(),
         "created_at": pixel.created_at.iso(),
         "updated_at": pixel.updated_at.iso(),

@@ -97,5 +97,5 @@ pub(crate) async fn pixel(
     body.finish()?;
     pixel.updated_at = app.now();
     app.store.catalog.put_pixel(pixel.clone()).await?;
-    Ok(Reply::data(pixels::object(&pixel)))
+    Ok(Reply::data(pixels::object(&app, &pixel)))
 }

@@ -34,7 +34,7 @@ async fn a_new_pixel_has_the_defaults_of_its_platform_and_hides_its_token() {
             "event_first_transaction": "Purchase", "event_new_transaction": "Purchase",
             "event_message_received_from_fan": null, "event_fan_sent_1_message": null,
             "event_fan_sent_3_messages": "Lead", "has_access_token": true,
-            "value_basis": "gross", "limited_data_use": false, "api_version": null, "external_id_source": "ecid",
+            "value_basis": "gross", "limited_data_use": false, "api_version": null, "external_id_source": "ecid", "notice": null,
             "created_at": "2026-03-04T20:00:00+00:00", "updated_at": "2026-03-04T20:00:00+00:00",
         })
     );
@@ -59,7 +59,11 @@ async fn what_is_missing_or_wrong_is_named() {
     let fields = world.refused("POST", &pixels, wrong).await;
     assert_eq!(fields, ["event_click", "event_source_url", "label", "pixel_id", "platform"]);
     let creatortraffic = json!({ "platform": "creatortraffic", "pixel_id": "", "pixel_access_token": "t" });
-    assert_eq!(world.send("POST", &pixels, creatortraffic).await["data"]["pixel_id"], "");
+    let made = world.send("POST", &pixels, creatortraffic).await;
+    assert_eq!(
+        (&made["data"]["pixel_id"], &made["data"]["notice"]),
+        (&json!(""), &json!("ask for the address"))
+    );
 }
 
 #[tokio::test]

@@ -31,6 +31,9 @@ pub struct CreatorTraffic {
 }
 
 impl CreatorTraffic {
+    /// What to do about a pixel that waits for the address.
+    pub const NO_ADDRESS: &str = "ask CreatorTraffic for the address that takes conversions and set ad_platforms.creatortraffic.base_url to it";
+
     /// `address` is the whole one, as CreatorTraffic gave it; with variables of contract C.1 it is taken as it stands. Empty:
     /// its pixels wait.
     #[must_use]

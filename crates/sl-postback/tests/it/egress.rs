@@ -109,7 +109,9 @@ fn every_address_and_trick_of_the_table_is_refused_when_it_is_entered() {
         let url = url::Url::parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
         assert!(egress.check(&url).is_err(), "{text:?} is {url}");
     }
-    for text in ["https://tracker.example/pb", "http://8.8.8.8/", "https://[2606:4700::1111]/", "http://172.15.0.1/"] {
+    for text in
+        ["https://tracker.example/pb", "http://8.8.8.8/", "https://[2606:4700::1111]/", "http://172.15.0.1/"]
+    {
         let passed: Result<(), Forbidden> = egress.check(&url::Url::parse(text).unwrap());
         assert_eq!(passed, Ok(()), "{text}");
     }
@@ -182,7 +184,8 @@ async fn a_compressed_bomb_stays_compressed() {
     // What a megabyte of zeros begins with; nobody here unpacks it.
     let bomb = || {
         let head = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
-        (StatusCode::BAD_REQUEST, [("content-encoding", "gzip")], [&head[..], &[0xff; 4096]].concat()).into_response()
+        (StatusCode::BAD_REQUEST, [("content-encoding", "gzip")], [&head[..], &[0xff; 4096]].concat())
+            .into_response()
     };
     let tracker = Receiver::start(move |_, _| bomb()).await;
     let mut world = World::new(tracker.address).await;
@@ -202,7 +205,11 @@ async fn a_compressed_bomb_stays_compressed() {
 async fn a_name_that_turns_private_between_check_and_connect_is_not_connected_to() {
     let inside = Receiver::start(|_, _| confirmed()).await;
     let url = format!("http://localhost:{}/", inside.address.port());
-    assert_eq!(Egress::default().check(&url::Url::parse(&url).unwrap()), Ok(()), "a name passes the first check");
+    assert_eq!(
+        Egress::default().check(&url::Url::parse(&url).unwrap()),
+        Ok(()),
+        "a name passes the first check"
+    );
     let mut world = World::new(inside.address).await;
     world.save_postback(1, url, None).await;
     let ids = world.conversions(1..2, &[postback(1)]).await;

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sl_api::{EgressCheck, PixelTester, TestEvent, TestRefused};
-use sl_core::{catalog::Pixel, time::Clock};
+use sl_api::{EgressCheck, PixelTester, PlatformNotice, TestEvent, TestRefused};
+use sl_core::{
+    catalog::{Pixel, PlatformKind},
+    time::Clock,
+};
 use sl_postback::{
     CreatorTraffic, Egress, Meta, Platforms, Snapchat, Tester, TikTok, Worker, WorkerSettings,
 };
@@ -42,6 +45,14 @@ pub(crate) fn worker(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Res
 pub(crate) fn check(config: &Config) -> Result<EgressCheck, Failure> {
     let egress = egress(config)?;
     Ok(Arc::new(move |url| egress.check(url).map_err(|error| error.to_string())))
+}
+
+/// A platform whose address the operator has still to ask for (decisions 38).
+pub(crate) fn notice(config: &Config) -> PlatformNotice {
+    let has_address = !config.ad_platforms.creatortraffic.base_url.is_empty();
+    Arc::new(move |platform| {
+        (platform == PlatformKind::Creatortraffic && !has_address).then_some(CreatorTraffic::NO_ADDRESS)
+    })
 }
 
 fn egress(config: &Config) -> Result<Egress, Failure> {
