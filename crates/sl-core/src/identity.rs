@@ -151,6 +151,48 @@ mod tests {
         }
     }
 
+    /// The table of schemas/ad-platforms/normalisation.json, every row.
+    #[test]
+    fn every_value_is_normalised_and_hashed_as_the_table_says() {
+        use serde_json::Value;
+        let table = include_str!("../../../schemas/ad-platforms/normalisation.json");
+        let table: Value = serde_json::from_str(table).unwrap();
+        let rows = |name: &str| table[name].as_array().unwrap().clone();
+        for row in rows("values") {
+            let (input, of) = (row["input"].as_str().unwrap(), row["country"].as_str());
+            let value = match row["field"].as_str().unwrap() {
+                "country" => places::country(input),
+                "region" => places::region(input, of),
+                "city" => places::city(input),
+                "postal code" => places::postal_code(input, of),
+                "external_id" => places::external_id(input),
+                other => panic!("{other}"),
+            };
+            assert_eq!(value.as_deref(), row["normalised"].as_str(), "{row}");
+            assert_eq!(value.as_deref().and_then(digest).as_deref(), row["sha256"].as_str(), "{row}");
+        }
+        for row in rows("addresses") {
+            let sent = row["input"].as_str().unwrap().parse().ok().and_then(places::address);
+            assert_eq!(sent.as_deref(), row["sent"].as_str(), "{row}");
+        }
+        for row in rows("amounts") {
+            let cents = crate::money::Cents::parse(row["input"].as_str().unwrap()).unwrap();
+            assert_eq!(cents.to_json().as_f64(), row["number"].as_f64(), "{row}");
+        }
+        let click = crate::lint::tests::good();
+        for row in table["fbc"]["rows"].as_array().unwrap() {
+            let mut click = click.clone();
+            click.params.fbclid = row["fbclid"].as_str().map(str::to_owned);
+            click.cookies.fbc = row["cookie"].as_str().map(str::to_owned);
+            assert_eq!(
+                Identity::of(&click, ExternalIdSource::None).fbc.as_deref(),
+                row["fbc"].as_str(),
+                "{row}"
+            );
+        }
+        assert_eq!([rows("values").len(), rows("addresses").len(), rows("amounts").len()], [37, 8, 8]);
+    }
+
     #[test]
     fn the_person_is_named_by_what_the_pixel_says() {
         use crate::click::VisitorId;

@@ -196,6 +196,21 @@ async fn test_events_are_told_apart_and_kept() {
 }
 
 #[tokio::test]
+async fn meta_takes_members_that_it_does_not_know_and_the_simulator_says_which() {
+    let stage = Stage::new().await;
+    for (pointer, member) in [
+        ("/event_tim", "event_tim"),
+        ("/user_data/clickid", "user_data.clickid"),
+        ("/test_event_code", "test_event_code"),
+    ] {
+        assert_eq!(stage.event(&with(pointer, json!("x"))).await.0, StatusCode::OK);
+        assert_eq!(stage.ads.state().receivers["meta"].read_over.get(member), Some(&1), "{member}");
+    }
+    stage.event(&subscribe()).await;
+    assert_eq!(stage.ads.state().receivers["meta"].read_over.len(), 3);
+}
+
+#[tokio::test]
 async fn bytes_are_compared_over_every_attempt_failed_ones_included() {
     let stage = Stage::new().await;
     stage.sim("fail", json!({"status": 503, "count": 1, "only": "meta"})).await;
