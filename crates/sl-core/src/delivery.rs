@@ -56,6 +56,17 @@ pub enum DeliveryKind {
 }
 
 impl DeliveryKind {
+    /// In the order of contract A.8.1.
+    pub const ALL: [Self; 7] = [
+        Self::Click,
+        Self::NewSubscriber,
+        Self::FirstTransaction,
+        Self::NewTransaction,
+        Self::MessageReceived,
+        Self::FanSent1Message,
+        Self::FanSent3Messages,
+    ];
+
     /// The word on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -17,6 +17,7 @@ mod quality;
 mod rules;
 
 pub use quality::match_quality;
+pub use rules::event_name;
 
 /// What was noticed when a request was written; it stays with the delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //!
 //! * [`receiver`]: what a platform is; a new one is one file with one `impl` and one line in [`receivers`]
 //! * [`meta`]: Meta's Conversions API · [`tiktok`]: TikTok's Events API · [`snapchat`]: Snapchat's
-//! · [`creatortraffic`]: CreatorTraffic's · [`postback`]: takes anything, for postback URLs
+//!   · [`creatortraffic`]: CreatorTraffic's · [`postback`]: takes anything, for postback URLs
 //! * [`ledger`]: what was sent, kept, refused; whether every attempt of an event had the same bytes
 //! * [`control`]: the switches under `/_sim`
 

@@ -3,11 +3,14 @@
 pub(crate) mod fields;
 pub(crate) mod test;
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
 use sl_core::{
     catalog::{EventMap, ExternalIdSource, Pixel, PlatformKind, SmartLink, ValueBasis},
     ids::{PixelId, TeamId},
+    lint,
     seal::{PIXEL_TOKEN, Secret},
 };
 
@@ -171,6 +174,12 @@ pub(crate) async fn own_pixel(app: &App, team: TeamId, id: &str) -> Result<Pixel
     pixel.filter(|pixel| pixel.team == team).ok_or(ApiError::NotFound("pixel"))
 }
 
+/// Names that the platform may not know, each once.
+fn warnings(pixel: &Pixel) -> BTreeSet<String> {
+    let odd = pixel.events.names().filter_map(|name| lint::event_name(pixel.platform, name));
+    odd.map(|warning| warning.to_string()).collect()
+}
+
 /// The readable keys (contract A.8.2), and our own (decisions 39).
 pub(crate) fn object(app: &App, pixel: &Pixel) -> Value {
     let EventMap {
@@ -199,6 +208,7 @@ pub(crate) fn object(app: &App, pixel: &Pixel) -> Value {
         "value_basis": match pixel.value_basis { ValueBasis::Gross => "gross", ValueBasis::Net => "net" },
         "limited_data_use": pixel.limited_data_use,
         "api_version": pixel.api_version,
+        "warnings": warnings(pixel),
         "notice": (app.settings.platform_notice)(pixel.platform),
         "external_id_source": pixel.external_id_source.as_str(),
         "created_at": pixel.created_at.iso(),

@@ -34,7 +34,7 @@ async fn a_new_pixel_has_the_defaults_of_its_platform_and_hides_its_token() {
             "event_first_transaction": "Purchase", "event_new_transaction": "Purchase",
             "event_message_received_from_fan": null, "event_fan_sent_1_message": null,
             "event_fan_sent_3_messages": "Lead", "has_access_token": true,
-            "value_basis": "gross", "limited_data_use": false, "api_version": null, "external_id_source": "ecid", "notice": null,
+            "value_basis": "gross", "limited_data_use": false, "api_version": null, "external_id_source": "ecid", "notice": null, "warnings": [],
             "created_at": "2026-03-04T20:00:00+00:00", "updated_at": "2026-03-04T20:00:00+00:00",
         })
     );
@@ -179,4 +179,16 @@ async fn what_names_the_person_can_be_chosen() {
     let kept = world.send("PATCH", "/api/x/pixels/1", json!({ "limited_data_use": true })).await;
     assert_eq!(kept["data"]["external_id_source"], "visitor");
     assert_eq!(world.refused("PATCH", "/api/x/pixels/1", set("email")).await, ["external_id_source"]);
+}
+
+#[tokio::test]
+async fn a_name_that_snapchat_does_not_know_is_warned_of_when_it_is_saved() {
+    let (world, [pixels, _]) = with_links().await;
+    let pixel = json!({ "platform": "snapchat", "pixel_id": "p", "pixel_access_token": "t", "event_click": "LEAD",
+                        "event_new_subscriber": "CUSTOM_EVENT_1" });
+    let saved = world.send("POST", &pixels, pixel).await["data"].take();
+    let warnings = saved["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].as_str().unwrap().starts_with("unknown_event_name: LEAD"), "{warnings:?}");
+    assert_eq!(saved["event_click"], "LEAD", "and it is saved");
 }

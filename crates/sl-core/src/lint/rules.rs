@@ -30,10 +30,11 @@ pub(super) fn all(subject: &Subject<'_>, now: Timestamp) -> Vec<Warning> {
     match subject.platform {
         PlatformKind::Meta => meta(subject, &mut warnings),
         PlatformKind::Tiktok => tiktok(&subject.click.params, &mut warnings),
-        PlatformKind::Snapchat => snapchat(subject.name, &mut warnings),
+        PlatformKind::Snapchat => {}
         // Only its click id matters.
         PlatformKind::Creatortraffic => return warnings,
     }
+    warnings.extend(event_name(subject.platform, subject.name));
     device(subject, &mut warnings);
     if subject.source == ExternalIdSource::Ecid {
         external_id(&subject.click.params, &mut warnings);
@@ -128,12 +129,6 @@ fn meta(subject: &Subject<'_>, warnings: &mut Vec<Warning>) {
     if (params.fbp.is_some() || cookies.fbp.is_some()) && subject.person.fbp.is_none() {
         warnings.push(Warning::new(word::MALFORMED_COOKIE, "_fbp is not of the form fb.1.{ms}.{number}"));
     }
-    let name = subject.name;
-    let allowed = |char: char| char.is_alphanumeric() || matches!(char, ' ' | '_' | '-');
-    if name.chars().count() > 50 || !name.chars().all(allowed) {
-        let why = format!("{}: keep to 50 letters, digits, blanks, _ and -", shown(name));
-        warnings.push(Warning::new(word::UNKNOWN_EVENT_NAME, why));
-    }
 }
 
 fn tiktok(params: &Params, warnings: &mut Vec<Warning>) {
@@ -149,11 +144,20 @@ fn tiktok(params: &Params, warnings: &mut Vec<Warning>) {
     }
 }
 
-fn snapchat(name: &str, warnings: &mut Vec<Warning>) {
-    if !SNAPCHAT_EVENTS.contains(&name) {
-        let why = format!("{} is none of Snapchat's; own events are CUSTOM_EVENT_1 to _5", shown(name));
-        warnings.push(Warning::new(word::UNKNOWN_EVENT_NAME, why));
-    }
+/// Whether the platform may not know an event of this name (ad-platforms 2.5, 4.4).
+#[must_use]
+pub fn event_name(platform: PlatformKind, name: &str) -> Option<Warning> {
+    let allowed = |char: char| char.is_alphanumeric() || matches!(char, ' ' | '_' | '-');
+    let why = match platform {
+        PlatformKind::Meta if name.chars().count() > 50 || !name.chars().all(allowed) => {
+            format!("{}: keep to 50 letters, digits, blanks, _ and -", shown(name))
+        }
+        PlatformKind::Snapchat if !SNAPCHAT_EVENTS.contains(&name) => {
+            format!("{} is none of Snapchat's; own events are CUSTOM_EVENT_1 to _5", shown(name))
+        }
+        _ => return None,
+    };
+    Some(Warning::new(word::UNKNOWN_EVENT_NAME, why))
 }
 
 /// Names that Snapchat takes (ad-platforms 4.4).

@@ -92,10 +92,10 @@ fn body(platform: &dyn AdPlatform, event: &Event<'_>, click: &Click) -> Value {
 
 /// A purchase of 10 dollars, on every platform: the whole body.
 fn bodies(click: &Click) -> Vec<(PlatformKind, Value)> {
-    let one = |platform: &Box<dyn AdPlatform>| {
-        (platform.kind(), body(&**platform, &event(purchase(&**platform), Some(1000)), click))
+    let one = |platform: &dyn AdPlatform| {
+        (platform.kind(), body(platform, &event(purchase(platform), Some(1000)), click))
     };
-    platforms().iter().map(one).collect()
+    platforms().iter().map(|platform| one(&**platform)).collect()
 }
 
 /// The object about the person.

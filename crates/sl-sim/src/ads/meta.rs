@@ -1,8 +1,9 @@
 //! Meta's Conversions API (ad-platforms 2): one bad event refuses the whole call.
 //!
-//! * [`event`]: the rules an event has to obey · [`refusal`]: error bodies and codes
+//! * [`event`]: the rules an event has to obey · [`members`]: names it knows · [`refusal`]: error bodies and codes
 
 mod event;
+mod members;
 mod refusal;
 
 use std::time::Duration;
@@ -73,7 +74,7 @@ impl Meta {
         let mut read_over = fields::strangers("", &body, &ROOT);
         for event in events {
             event::check(event, now)?;
-            read_over.extend(event::read_over(event));
+            read_over.extend(members::read_over(event));
         }
         let test_code = match body.get("test_event_code") {
             None => None,

@@ -30,7 +30,7 @@ const ACTION_SOURCES: [&str; 10] = [
 ];
 
 /// Members that must be SHA-256 in lower-case hex.
-const HASHED: [&str; 10] = ["em", "ph", "fn", "ln", "db", "ge", "ct", "st", "zp", "country"];
+pub(super) const HASHED: [&str; 10] = ["em", "ph", "fn", "ln", "db", "ge", "ct", "st", "zp", "country"];
 /// Members that name nobody, alone or together.
 const VAGUE: [&str; 5] = ["ct", "st", "zp", "country", "client_user_agent"];
 /// SHA-256 of nothing: the classic bug.
@@ -185,45 +185,4 @@ fn is_browser_id(text: &str) -> bool {
 
 fn is_time(text: &str) -> bool {
     (10..=13).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Members that are known at each place (ad-platforms 2.2 to 2.4).
-const EVENT: [&str; 13] = [
-    "event_name",
-    "event_time",
-    "event_id",
-    "action_source",
-    "event_source_url",
-    "referrer_url",
-    "user_data",
-    "custom_data",
-    "opt_out",
-    "data_processing_options",
-    "data_processing_options_country",
-    "data_processing_options_state",
-    "customer_segmentation",
-];
-const USER: [&str; 12] = [
-    "client_ip_address",
-    "client_user_agent",
-    "fbc",
-    "fbp",
-    "external_id",
-    "subscription_id",
-    "fb_login_id",
-    "lead_id",
-    "anon_id",
-    "madid",
-    "page_id",
-    "ctwa_clid",
-];
-
-/// Members under a name that Meta does not know. Those of `custom_data` are free.
-pub(super) fn read_over(event: &Value) -> Vec<String> {
-    let known: Vec<&str> = HASHED.into_iter().chain(USER).collect();
-    let mut odd = fields::strangers("", event, &EVENT);
-    odd.extend(
-        event.get("user_data").map(|user| fields::strangers("user_data", user, &known)).unwrap_or_default(),
-    );
-    odd
 }
