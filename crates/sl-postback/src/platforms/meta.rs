@@ -129,7 +129,11 @@ fn outcome(error: &Value, answer: &Answer) -> Outcome {
         (Some(1 | 2 | 21_009), _) => Outcome::Retry,
         _ if is_transient => Outcome::Retry,
         (Some(100 | 105 | 506), _) => Outcome::Payload,
-        _ => Outcome::of_status(answer.status, answer.retry_after()),
+        // An error is none the better for a status of success.
+        _ => match Outcome::of_status(answer.status, answer.retry_after()) {
+            Outcome::Delivered => Outcome::Unclear,
+            other => other,
+        },
     }
 }
 

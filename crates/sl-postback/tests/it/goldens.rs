@@ -21,7 +21,7 @@ use sl_store::suite::sample::{self, HOUR, TEAM};
 
 use crate::world::WEEK;
 
-fn files(platform: &str) -> Vec<(String, Value)> {
+pub(crate) fn files(platform: &str) -> Vec<(String, Value)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../schemas/ad-platforms").join(platform);
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -36,7 +36,7 @@ fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-fn time(value: &Value) -> Timestamp {
+pub(crate) fn time(value: &Value) -> Timestamp {
     Timestamp::parse(value.as_str().unwrap(), DayEdge::Start).unwrap()
 }
 
@@ -84,7 +84,7 @@ fn pixel(config: &Value) -> Pixel {
     }
 }
 
-fn build(platform: &dyn AdPlatform, input: &Value) -> Result<RenderedRequest, Skip> {
+pub(crate) fn build(platform: &dyn AdPlatform, input: &Value) -> Result<RenderedRequest, Skip> {
     let event = &input["event"];
     let (name, id) = (text(&event["name"]).unwrap(), text(&event["event_id"]).unwrap());
     let config = &input["config"];

@@ -67,6 +67,9 @@ fn every_code_has_its_class() {
         (400, error(999, None), Outcome::Payload),
         (200, r#"{"events_received":0,"messages":["x"]}"#.to_owned(), Outcome::Unclear),
         (503, r#"{"events_received":1}"#.to_owned(), Outcome::Retry),
+        (200, error(999, None), Outcome::Unclear),
+        (200, error(190, None), Outcome::Auth),
+        (200, r#"{"error":null}"#.to_owned(), Outcome::Unclear),
     ] {
         assert_eq!(meta().verdict(&answer(status, &body)).outcome, want, "{status} {body}");
     }
