@@ -218,6 +218,13 @@ mod tests {
         }
 
         #[test]
+        fn the_names_that_are_listed_are_those_that_are_asked_for(text in "[a-z{}_0 ]{0,40}") {
+            let asked = std::cell::RefCell::new(Vec::new());
+            render(&text, Encoding::Raw, |name| { asked.borrow_mut().push(name.to_owned()); None });
+            prop_assert_eq!(names(&text).map(str::to_owned).collect::<Vec<_>>(), asked.into_inner());
+        }
+
+        #[test]
         fn a_json_body_stays_json_whatever_the_value(value in any::<String>()) {
             let body = render("{\"a\":\"{v}\"}", Encoding::Json, |name| (name == "v").then(|| Cow::Borrowed(&*value)));
             let read: serde_json::Value = serde_json::from_str(&body).unwrap();

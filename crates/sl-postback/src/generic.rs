@@ -184,3 +184,31 @@ impl Facts<'_> {
         Some(Cow::Borrowed(param.map_or("", String::as_str)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sl_core::template::VARIABLES;
+    use sl_store::suite::sample::{self, HOUR, TEAM};
+
+    use super::*;
+
+    #[test]
+    fn every_variable_is_known_and_nothing_else_is() {
+        let link = sample::smart_link(1, TEAM);
+        let click = sample::click(1, link.id, HOUR).click;
+        let kind = ConversionKind::NewTransaction;
+        let conversion = sample::conversion(1, link.id, Some(click.id), kind, HOUR);
+        let account = sample::account_row("acct_sample", TEAM);
+        let fan = FanProfile::default();
+        for (click, account) in [(Some(&click), Some(&account)), (None, None)] {
+            let kind = DeliveryKind::NewTransaction;
+            let facts = Facts { conversion: &conversion, kind, link: &link, account, fan: &fan, click };
+            for name in VARIABLES {
+                assert!(facts.value(name).is_some(), "{name} is no variable");
+            }
+            for name in ["clickid", "utm_id", "amount", ""] {
+                assert_eq!(facts.value(name), None, "{name}");
+            }
+        }
+    }
+}

@@ -112,8 +112,12 @@ fn every_ad_platform_is_told_what_it_takes_and_says_what_it_refuses() {
     let link = set_up(&service, &key, tracker);
     let pixels = pixels(&service, &key, &link);
 
-    let query = "ecid=ct_77&utm_source=creatortraffic&fbclid=IwAbC&ttclid=E.C.P.AbC&ScCid=Sc-AbC";
-    let place = service.visit_by(&link, 1, query).unwrap().location.unwrap();
+    // As long as they may be, in both cases: they come out as they came in.
+    let long = "aB-_9zQ".repeat(140);
+    let (fbclid, ttclid, sccid) =
+        (format!("IwAR{long}{long}"), format!("E.C.P.{long}"), format!("Sc{long}{long}"));
+    let query = format!("ecid=ct_77&utm_source=creatortraffic&fbclid={fbclid}&ttclid={ttclid}&ScCid={sccid}");
+    let place = service.visit_by(&link, 1, &query).unwrap().location.unwrap();
     platform.act("subscribe", &json!({ "link": place, "fan": { "id": 501 } }));
     let shown = format!("/api/smart-links/{link}");
     service.until(&key, &shown, |shown| shown["data"]["subscribers_count"] == 1);
@@ -129,6 +133,17 @@ fn every_ad_platform_is_told_what_it_takes_and_says_what_it_refuses() {
         let state = ads.of(receiver);
         assert_eq!(state.distinct_by_name.keys().collect::<Vec<_>>(), names, "{receiver}: {state:?}");
         assert!(state.refused.is_empty() && state.read_over.is_empty(), "{receiver}: {state:?}");
+    }
+
+    for (nth, receiver, id) in [(0, "meta", &fbclid), (1, "tiktok", &ttclid), (2, "snapchat", &sccid)] {
+        let told = service.api(&key, &format!("/api/x/deliveries?destination=pixel:{}", pixels[nth]));
+        let told = told["data"].as_array().unwrap();
+        assert_eq!(told.len(), 3);
+        for row in told {
+            let sent = ads.sent(receiver, row["event_id"].as_str().unwrap());
+            assert!(sent.contains(id.as_str()), "{receiver}: {sent}");
+            assert!(row["match_quality"].as_f64() > Some(4.0), "{row}");
+        }
     }
 
     // By hand: TikTok and Snapchat have channels of their own, and say what they dislike.

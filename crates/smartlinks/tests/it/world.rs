@@ -131,6 +131,13 @@ impl Ads {
         self.sim.state().receivers.get(receiver).cloned().unwrap_or_default()
     }
 
+    /// The requests that carried an event, as they came.
+    pub(crate) fn sent(&self, receiver: &str, event_id: &str) -> String {
+        let events = self.sim.events(receiver, event_id);
+        let versions = events.iter().flat_map(|event| &event.versions);
+        versions.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
+    }
+
     pub(crate) fn url(&self) -> String {
         self.sim.url()
     }
