@@ -97,6 +97,7 @@ fn extensions() -> Vec<Route> {
         get   "/api/x/pixels" PIXELS => pixels::of_team;
         get   "/api/x/pixels/{pixel_id}" PIXELS => pixels::show;
         patch "/api/x/pixels/{pixel_id}" PIXELS_MANAGE => x::settings::pixel;
+        get   "/api/x/pixels/{pixel_id}/coverage" PIXELS => pixels::coverage::show;
         post  "/api/x/pixels/{pixel_id}/smart-links/{smart_link_id}" PIXELS_MANAGE => pixels::attach;
         get   "/api/x/postback-presets" POSTBACKS => x::presets::list;
     }

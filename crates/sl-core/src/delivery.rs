@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{AccountId, ClickId, ConversionId, DeliveryId, FanId, PixelId, PostbackId, SmartLinkId, TeamId},
-    lint::Lint,
+    lint::{Known, Lint},
     time::Timestamp,
 };
 
@@ -196,6 +196,8 @@ pub struct Progress {
     pub warnings: Vec<String>,
     /// How well the platform can recognise the person, in tenths, 0 to 70 ([`crate::lint::match_quality`]).
     pub match_quality: Option<u8>,
+    /// Which identifiers of the person the request has.
+    pub known: Known,
     /// The newest attempt.
     pub last: Option<Attempt>,
     /// Last change.
@@ -230,6 +232,7 @@ impl Progress {
             unclear: 0,
             warnings: Vec::new(),
             match_quality: None,
+            known: Known::default(),
             last: None,
             updated_at: created_at,
         }
@@ -239,6 +242,7 @@ impl Progress {
     pub fn notice(&mut self, lint: &Lint) {
         self.warnings = lint.warnings.iter().map(ToString::to_string).collect();
         self.match_quality = lint.match_quality;
+        self.known = lint.known;
     }
 
     /// Due now, with the whole retry schedule before it; somebody asked for it. What was learnt stays: the warnings, the

@@ -16,7 +16,7 @@ pub mod postback;
 mod quality;
 mod rules;
 
-pub use quality::match_quality;
+pub use quality::{Known, match_quality};
 pub use rules::event_name;
 
 /// What was noticed when a request was written; it stays with the delivery.
@@ -27,6 +27,8 @@ pub struct Lint {
     /// Estimate in tenths, 0 to 70: without e-mail, phone and name no more than 7 of the platforms' 10 can be reached. `None`
     /// where the person is not what is matched.
     pub match_quality: Option<u8>,
+    /// What the estimate rests on.
+    pub known: Known,
 }
 
 /// Something that works and is probably not what was meant.
@@ -122,10 +124,8 @@ pub struct Subject<'a> {
 /// Looks at an event that is written at `now`.
 #[must_use]
 pub fn event(subject: &Subject<'_>, now: Timestamp) -> Lint {
-    Lint {
-        warnings: rules::all(subject, now),
-        match_quality: match_quality(subject.platform, subject.person),
-    }
+    let known = Known::of(subject.platform, subject.person);
+    Lint { warnings: rules::all(subject, now), match_quality: match_quality(subject.platform, known), known }
 }
 
 #[cfg(test)]

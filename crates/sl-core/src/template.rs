@@ -220,7 +220,7 @@ mod tests {
         #[test]
         fn the_names_that_are_listed_are_those_that_are_asked_for(text in "[a-z{}_0 ]{0,40}") {
             let asked = std::cell::RefCell::new(Vec::new());
-            render(&text, Encoding::Raw, |name| { asked.borrow_mut().push(name.to_owned()); None });
+            let _ = render(&text, Encoding::Raw, |name| { asked.borrow_mut().push(name.to_owned()); None });
             prop_assert_eq!(names(&text).map(str::to_owned).collect::<Vec<_>>(), asked.into_inner());
         }
 

@@ -1,5 +1,6 @@
 //! Pixels of a link (contract A.8): team objects, attached to links. The access token goes in and never comes out.
 
+pub(crate) mod coverage;
 pub(crate) mod fields;
 pub(crate) mod test;
 

@@ -145,6 +145,7 @@ fn object(row: &Delivery, destination: Value) -> Value {
         })),
         "warnings": progress.warnings,
         "match_quality": progress.match_quality.map(|tenths| f64::from(tenths) / 10.0),
+        "identifiers": progress.known.names().collect::<Vec<_>>(),
     })
 }
 

@@ -3,10 +3,15 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sl_core::{
+    catalog::PlatformKind,
+    delivery::{DeliveryState, Destination, Progress},
+    identity::Identity,
     ids::PixelId,
+    lint::{Known, match_quality},
     seal::{PIXEL_TOKEN, SealKeys},
+    step::Step,
 };
-use sl_store::suite::sample::{self, TEAM};
+use sl_store::suite::sample::{self, HOUR, TEAM};
 
 use crate::world::World;
 
@@ -191,4 +196,41 @@ async fn a_name_that_snapchat_does_not_know_is_warned_of_when_it_is_saved() {
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].as_str().unwrap().starts_with("unknown_event_name: LEAD"), "{warnings:?}");
     assert_eq!(saved["event_click"], "LEAD", "and it is saved");
+}
+
+#[tokio::test]
+async fn coverage_says_how_much_the_platform_was_told_of_people() {
+    let (world, [pixels, _]) = with_links().await;
+    world.send("POST", &pixels, meta()).await;
+    let path = "/api/x/pixels/1/coverage";
+    let empty = world.get(path).await["data"].take();
+    assert_eq!((&empty["events"], &empty["match_quality"]), (&json!(0), &Value::Null));
+    let jobs: Vec<_> = (1..=4).map(|n| sample::job(n, Destination::Pixel(PixelId(1)), HOUR)).collect();
+    world.store.ledger.open(0).await.unwrap();
+    world.store.ledger.apply(Step { jobs: jobs.clone(), ..sample::step(1) }).await.unwrap();
+    let some = |text: &str| Some(text.to_owned());
+    let bare = Identity { ip: some("203.0.113.7"), user_agent: some("x"), ..Identity::default() };
+    let clicked = Identity { fbc: some("fb.1.1.a"), ..bare.clone() };
+    for (job, person, state) in [
+        (&jobs[0], &clicked, DeliveryState::Delivered),
+        (&jobs[1], &bare, DeliveryState::Delivered),
+        (&jobs[2], &bare, DeliveryState::Delivered),
+        (&jobs[3], &clicked, DeliveryState::Parked),
+    ] {
+        let known = Known::of(PlatformKind::Meta, person);
+        let match_quality = match_quality(PlatformKind::Meta, known);
+        let progress =
+            Progress { state, next_attempt_at: None, known, match_quality, ..Progress::fresh(HOUR) };
+        world.store.outbox.record(job.id, None, progress).await.unwrap();
+    }
+    let data = world.get(path).await["data"].take();
+    assert_eq!((&data["events"], &data["with_warnings"]), (&json!(3), &json!(0.0)));
+    let shares = &data["identifiers"];
+    assert_eq!(
+        (&shares["click_id"], &shares["ip"], &shares["ipv6"]),
+        (&json!(0.33), &json!(1.0), &json!(0.0))
+    );
+    assert_eq!(data["match_quality"], 2.37, "(4.1 + 1.5 + 1.5) / 3");
+    let stranger = world.request("GET".parse().unwrap(), path, &world.stranger).send().await.unwrap();
+    assert_eq!(stranger.status(), StatusCode::NOT_FOUND);
 }

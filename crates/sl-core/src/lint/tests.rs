@@ -72,7 +72,8 @@ fn a_good_event_has_no_warnings_and_the_best_that_can_be_had_without_contact_dat
         (PlatformKind::Snapchat, "SIGN_UP"),
     ] {
         let lint = look(platform, &good(), name, HOUR, Duration::ZERO);
-        assert_eq!(lint, Lint { warnings: Vec::new(), match_quality: Some(70) }, "{platform:?}");
+        assert_eq!((lint.warnings, lint.match_quality), (Vec::new(), Some(70)), "{platform:?}");
+        assert!(lint.known.names().eq(Known::NAMES), "{platform:?}");
     }
     let lint = look(PlatformKind::Creatortraffic, &good(), "new_subscriber", HOUR, Duration::ZERO);
     assert_eq!(lint, Lint::default());
@@ -168,7 +169,8 @@ fn match_quality_follows_the_platforms_own_order() {
     let quality = |platform, spoil: fn(&mut Click)| {
         let mut click = good();
         spoil(&mut click);
-        match_quality(platform, &Identity::of(&click, ExternalIdSource::Ecid)).unwrap()
+        let person = Identity::of(&click, ExternalIdSource::Ecid);
+        match_quality(platform, Known::of(platform, &person)).unwrap()
     };
     use PlatformKind::{Meta, Snapchat, Tiktok};
     let no_click = quality(Meta, |c| c.params.fbclid = None);
