@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sl_core::{
     catalog::{EventMap, Pixel, PlatformKind},
     click::Click,
@@ -177,10 +177,8 @@ fn no_garbage_is_taken_for_a_delivery() {
                 [100, 200, 201, 204, 301, 400, 401, 403, 404, 409, 418, 422, 429, 500, 503, 599, 999]
             {
                 let answer = crate::world::answer(status, text);
-                let verdict = platform.verdict(&answer);
                 let what = format!("{:?} {status} {text:?}", platform.kind());
-                assert_ne!(verdict.outcome, Outcome::Delivered, "{what}");
-                assert!(serde_json::to_value(verdict.words).is_ok_and(|words| words != Value::from("***")));
+                assert_ne!(platform.verdict(&answer).outcome, Outcome::Delivered, "{what}");
             }
         }
     }
