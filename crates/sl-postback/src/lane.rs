@@ -105,7 +105,7 @@ async fn send_all(
 
 /// One attempt of one delivery, with everything before and after it.
 async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_store::Result<()> {
-    let Delivery { job, mut progress } = delivery;
+    let Delivery { job, progress } = delivery;
     let version = target.version();
     if !matches!(shared.breakers.gate(job.destination, version, shared.clock.now(), 1), Gate::Open(_)) {
         // Answers to earlier ones of this batch closed the way; the next look decides what becomes of the rest.
@@ -134,12 +134,14 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
             }
         },
     };
-    progress.notice(&request.lint);
+    let lint = request.lint.clone();
     let (attempt, outcome) = attempt(shared, target, request, job.occurred_at).await;
     shared.breakers.record(job.destination, version, outcome, shared.clock.now());
     metrics::counter!("smartlinks_deliveries_total", "destination" => target.label(), "outcome" => outcome.as_str())
         .increment(1);
-    let next = retry::after(&progress, attempt.clone(), outcome, job.occurred_at, limits, (shared.chance)());
+    let mut next =
+        retry::after(&progress, attempt.clone(), outcome, job.occurred_at, limits, (shared.chance)());
+    next.notice(&lint);
     let held = next.reason.as_deref().is_some_and(retry::waits_for_mending);
     shared.store.outbox.record(job.id, Some(attempt), next).await?;
     if held { release_if_changed(shared, version, job.destination, job.id).await } else { Ok(()) }
@@ -210,11 +212,7 @@ async fn hold_all(
     why: &str,
     version: Timestamp,
 ) -> sl_store::Result<()> {
-    for Delivery { job, mut progress } in due {
-        if why == reason::ADDRESS_MISSING {
-            progress.warnings =
-                vec![Warning::new(word::ADDRESS_MISSING, CreatorTraffic::NO_ADDRESS).to_string()];
-        }
+    for Delivery { job, progress } in due {
         let label = match job.destination {
             Destination::Pixel(_) => "pixel",
             Destination::Postback(_) => "postback",
@@ -237,7 +235,11 @@ async fn finish(
     metrics::counter!("smartlinks_deliveries_total", "destination" => label, "outcome" => state.as_str())
         .increment(1);
     progress.updated_at = shared.clock.now();
-    shared.store.outbox.record(*id, None, retry::ended(progress, state, Some(why))).await
+    let mut next = retry::ended(progress, state, Some(why));
+    if why == reason::ADDRESS_MISSING {
+        next.warnings = vec![Warning::new(word::ADDRESS_MISSING, CreatorTraffic::NO_ADDRESS).to_string()];
+    }
+    shared.store.outbox.record(*id, None, next).await
 }
 
 /// Puts everything off until the receiver has rested, spread over a fifth of that time, so that it is not run over.
