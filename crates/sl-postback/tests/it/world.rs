@@ -106,6 +106,8 @@ pub(crate) struct World {
     pub(crate) meta: SocketAddr,
     /// `ad_platforms.creatortraffic.base_url`.
     pub(crate) creatortraffic: String,
+    /// An installation of the days when there was no other.
+    pub(crate) meta_only: bool,
     handle: FjallHandle,
     stop: Option<(CancellationToken, JoinHandle<()>)>,
     _dir: TempDir,
@@ -135,6 +137,7 @@ impl World {
             keys: SealKeys::new([7; 32]),
             meta,
             creatortraffic: String::new(),
+            meta_only: false,
             handle,
             stop: None,
             _dir: dir,
@@ -245,11 +248,13 @@ impl World {
             public_url: "https://go.example".to_owned(),
         };
         let base = format!("http://{}", self.meta);
-        let platforms = Platforms::default()
-            .with(Meta::new(&base, "v26.0"))
-            .with(TikTok::new(&base, WEEK))
-            .with(Snapchat::new(&base, WEEK))
-            .with(CreatorTraffic::new(&self.creatortraffic));
+        let mut platforms = Platforms::default().with(Meta::new(&base, "v26.0"));
+        if !self.meta_only {
+            platforms = platforms
+                .with(TikTok::new(&base, WEEK))
+                .with(Snapchat::new(&base, WEEK))
+                .with(CreatorTraffic::new(&self.creatortraffic));
+        }
         let clock: Arc<dyn Clock> = self.clock.clone();
         Worker::new(settings, self.store.clone(), platforms, self.keys.clone(), clock, Arc::new(|| 0.5))
             .unwrap()
