@@ -55,7 +55,7 @@ impl Breaker {
                 let until = now.plus(hint.unwrap_or(REST).min(LONGEST));
                 self.rest_until = Some(self.rest_until.map_or(until, |at| at.max(until)));
             }
-            Outcome::Retry | Outcome::Ambiguous => {
+            Outcome::Retry | Outcome::Ambiguous | Outcome::Unclear => {
                 self.refusals = 0;
                 self.failures = self.failures.saturating_add(1);
                 if self.failures >= FAILURES {

@@ -11,6 +11,7 @@ use sl_core::{
     breaker::{Breaker, Gate},
     delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
     ids::DeliveryId,
+    lint::{Warning, word},
     retry::{self, Outcome, reason},
     time::Timestamp,
 };
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     platform::{Skip, Verdict},
+    platforms::CreatorTraffic,
     render::Rendered,
     target::{Target, Unusable},
     worker::Shared,
@@ -109,16 +111,19 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
         // Answers to earlier ones of this batch closed the way; the next look decides what becomes of the rest.
         return Ok(());
     }
-    let limits = target.limits();
-    if retry::too_old(job.occurred_at, shared.clock.now(), limits) {
+    let (limits, now) = (target.limits(), shared.clock.now());
+    if retry::too_old(job.occurred_at, now, limits) {
         // Never sent: our own rule; sent before: the receiver's.
         let state = if progress.attempts == 0 { DeliveryState::Skipped } else { DeliveryState::Expired };
         return finish(shared, target.label(), &job.id, progress, state, Skip::TOO_OLD.0).await;
     }
     let request = match shared.store.outbox.body(job.id).await? {
         Some(request) => request,
-        None => match target.render(&shared.store, &job, &shared.settings.public_url).await? {
-            Rendered::Request(request) => shared.store.outbox.store_body(job.id, request).await?,
+        None => match target.render(&shared.store, &job, &shared.settings.public_url, now).await? {
+            Rendered::Request(request) => {
+                count_warnings(target.label(), &request);
+                shared.store.outbox.store_body(job.id, request).await?
+            }
             Rendered::Skip(Skip(why)) => {
                 return finish(shared, target.label(), &job.id, progress, DeliveryState::Skipped, why).await;
             }
@@ -129,14 +134,24 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
             }
         },
     };
-    let (attempt, outcome) = attempt(shared, target, request).await;
+    let lint = request.lint.clone();
+    let (attempt, outcome) = attempt(shared, target, request, job.occurred_at).await;
     shared.breakers.record(job.destination, version, outcome, shared.clock.now());
     metrics::counter!("smartlinks_deliveries_total", "destination" => target.label(), "outcome" => outcome.as_str())
         .increment(1);
-    let next = retry::after(&progress, attempt.clone(), outcome, job.occurred_at, limits, (shared.chance)());
+    let mut next =
+        retry::after(&progress, attempt.clone(), outcome, job.occurred_at, limits, (shared.chance)());
+    next.notice(&lint);
     let held = next.reason.as_deref().is_some_and(retry::waits_for_mending);
     shared.store.outbox.record(job.id, Some(attempt), next).await?;
     if held { release_if_changed(shared, version, job.destination, job.id).await } else { Ok(()) }
+}
+
+fn count_warnings(label: &'static str, request: &RenderedRequest) {
+    for warning in &request.lint.warnings {
+        metrics::counter!("smartlinks_delivery_warnings_total", "destination" => label, "warning" => warning.word.clone())
+            .increment(1);
+    }
 }
 
 /// A delivery was parked for want of a good token or target, as the destination was at `version`. If it was changed
@@ -164,7 +179,12 @@ async fn release_if_changed(
 }
 
 /// Sends the request once.
-async fn attempt(shared: &Shared, target: &Target, request: RenderedRequest) -> (Attempt, Outcome) {
+async fn attempt(
+    shared: &Shared,
+    target: &Target,
+    request: RenderedRequest,
+    occurred_at: Timestamp,
+) -> (Attempt, Outcome) {
     let request = target.authorise(request);
     // It is never closed; were it, sending without a permit would only be less fair.
     let _permit = shared.permits.acquire().await.ok();
@@ -174,7 +194,7 @@ async fn attempt(shared: &Shared, target: &Target, request: RenderedRequest) -> 
     let attempt = Attempt { at, millis, status: None, error_type: None, message: None };
     match answer {
         Ok(answer) => {
-            let Verdict { outcome, words } = target.verdict(&answer);
+            let Verdict { outcome, words } = target.verdict(&answer, at.since(occurred_at));
             let error_type = (outcome != Outcome::Delivered).then(|| "http".to_owned());
             (Attempt { status: Some(answer.status), error_type, message: words, ..attempt }, outcome)
         }
@@ -215,7 +235,11 @@ async fn finish(
     metrics::counter!("smartlinks_deliveries_total", "destination" => label, "outcome" => state.as_str())
         .increment(1);
     progress.updated_at = shared.clock.now();
-    shared.store.outbox.record(*id, None, retry::ended(progress, state, Some(why))).await
+    let mut next = retry::ended(progress, state, Some(why));
+    if why == reason::ADDRESS_MISSING {
+        next.warnings = vec![Warning::new(word::ADDRESS_MISSING, CreatorTraffic::NO_ADDRESS).to_string()];
+    }
+    shared.store.outbox.record(*id, None, next).await
 }
 
 /// Puts everything off until the receiver has rested, spread over a fifth of that time, so that it is not run over.

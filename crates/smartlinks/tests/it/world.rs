@@ -73,17 +73,21 @@ impl Platform {
 
     /// A service that follows it closely.
     pub(crate) fn service(&self, dir: &Path) -> Service {
-        Service::start_with(
-            dir,
-            &[
-                ("PLATFORM__BASE_URL", &self.sim.url()),
-                ("PLATFORM__API_KEY", "key-1"),
-                ("PLATFORM__WEBHOOK_SECRETS", "hook-1"),
-                ("PLATFORM__DEBOUNCE", "200ms"),
-                ("PLATFORM__POLL", "1s"),
-                ("EGRESS__ALLOW", "127.0.0.0/8"),
-            ],
-        )
+        self.service_with(dir, &[])
+    }
+
+    /// The same with more settings.
+    pub(crate) fn service_with(&self, dir: &Path, more: &[(&str, &str)]) -> Service {
+        let url = self.sim.url();
+        let usual = [
+            ("PLATFORM__BASE_URL", url.as_str()),
+            ("PLATFORM__API_KEY", "key-1"),
+            ("PLATFORM__WEBHOOK_SECRETS", "hook-1"),
+            ("PLATFORM__DEBOUNCE", "200ms"),
+            ("PLATFORM__POLL", "1s"),
+            ("EGRESS__ALLOW", "127.0.0.0/8"),
+        ];
+        Service::start_with(dir, &[&usual, more].concat())
     }
 }
 
@@ -119,6 +123,22 @@ impl Ads {
 
     /// What Meta has seen.
     pub(crate) fn meta(&self) -> ReceiverState {
-        self.sim.state().receivers.get("meta").cloned().unwrap_or_default()
+        self.of("meta")
+    }
+
+    /// What a receiver has seen.
+    pub(crate) fn of(&self, receiver: &str) -> ReceiverState {
+        self.sim.state().receivers.get(receiver).cloned().unwrap_or_default()
+    }
+
+    /// The requests that carried an event, as they came.
+    pub(crate) fn sent(&self, receiver: &str, event_id: &str) -> String {
+        let events = self.sim.events(receiver, event_id);
+        let versions = events.iter().flat_map(|event| &event.versions);
+        versions.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.sim.url()
     }
 }
