@@ -9,9 +9,11 @@
 //! | `meta` | `format` | version of this layout |
 //! | | [`COUNTER`] name | `u64` |
 //! | | [`PARTITION`] number | position, applied sequences |
-//! | `state` | partition (4) · attribution's key | attribution's bytes, untouched |
+//! | `late` | number | late rows of one batch, see [`crate::late`]; gone once they are in the next three |
+//! | `state` | attribution's key · partition (4) | attribution's bytes, untouched |
 //! | `clicks` | link · at · click | `ClickRow` |
 //! | `click_ids` | click | link · at (raw) |
+//! | `given` | account · kind · number | `GivenRow`: written by attribution without reading |
 //! | `reports` | [`CONVERSION`] link · at · conversion | `Conversion` |
 //! | | [`CONVERSION_ID`] conversion | link · at (raw) |
 //! | | [`CLICK_CONVERSION`] click · at · conversion | link (raw) |
@@ -38,7 +40,6 @@
 //! | `bodies` | delivery | `RenderedRequest` |
 //! | `pool` | [`STOCK`] number (4) | stock key |
 //! | | [`LINK`] account · kind · number | `LinkRow`: the link and all facts but the next |
-//! | | [`GIVEN`] account · kind · number | `Given`: written by attribution without reading |
 //! | | [`BLOCK`] fence | `BlockRow` |
 //! | `catalog` | table · id | row; links and accounts with their revision |
 
@@ -81,7 +82,7 @@ pub(crate) const WAITING_AT: u8 = 0x0a;
 
 pub(crate) const STOCK: u8 = 0x01;
 pub(crate) const LINK: u8 = 0x02;
-pub(crate) const GIVEN: u8 = 0x03;
+// 0x03 is taken.
 pub(crate) const BLOCK: u8 = 0x04;
 
 /// A key under construction.

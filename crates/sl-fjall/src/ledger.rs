@@ -24,7 +24,8 @@ use sl_store::{Result, StoreError, ledger::Ledger, ledger::Opened};
 
 use crate::{
     catalog::FjallCatalog,
-    db::{Db, blocking, commit, failed, put, read},
+    db::{Db, blocking, put, read},
+    late::{Rows, Table},
     layout::{Key, PARTITION},
     outbox::FjallOutbox,
     pool::FjallPool,
@@ -106,14 +107,17 @@ impl LedgerCore {
     }
 
     fn load(&self, partition: u32, keys: &[StateKey]) -> Result<Vec<Option<StateBytes>>> {
+        let mut name = Vec::with_capacity(64);
         let one = |key: &StateKey| {
-            let bytes = self.db.state.get(state_key(partition, key)).map_err(failed)?;
+            state_key(partition, key, &mut name);
+            let bytes = self.db.late.get(Table::State, &name)?;
             Ok(bytes.map(|bytes| StateBytes(bytes.to_vec())))
         };
         keys.iter().map(one).collect()
     }
 
     fn apply(&self, owner: u64, step: &Step) -> Result<()> {
+        self.db.settle_late()?;
         let mut books = self.books.lock();
         let entry = books.partition(&self.db, step.partition)?;
         if entry.owner.is_some_and(|present| present != owner) {
@@ -130,23 +134,22 @@ impl LedgerCore {
         row.advance(step);
         let mut batch = self.db.batch();
         put(&mut batch, &self.db.meta, partition_key(step.partition), &row)?;
-        for (key, bytes) in &step.state {
-            let key = state_key(step.partition, key);
-            match bytes {
-                Some(StateBytes(bytes)) => batch.insert(&self.db.state, key, bytes.as_slice()),
-                None => batch.remove(&self.db.state, key),
-            }
-        }
-        clicks::stage(&self.db, &mut batch, step)?;
+        let mut late = stage_state(step);
+        clicks::stage(&self.db, &mut batch, &mut late, step)?;
         effects::stage_reports(&self.db, &mut batch, step)?;
         books.dead_letters = effects::stage_dead_letters(&self.db, &mut batch, step, books.dead_letters)?;
-        self.commit_with_mirrors(batch, step)?;
+        self.commit_with_mirrors(batch, late, step)?;
         books.partition(&self.db, step.partition)?.row = row;
         Ok(())
     }
 
     /// Adds what is mirrored in memory and commits, with every mirror locked until it is done.
-    fn commit_with_mirrors(&self, mut batch: fjall::OwnedWriteBatch, step: &Step) -> Result<()> {
+    fn commit_with_mirrors(
+        &self,
+        mut batch: fjall::OwnedWriteBatch,
+        mut late: Rows,
+        step: &Step,
+    ) -> Result<()> {
         let mut jobs = (!step.jobs.is_empty()).then(|| self.outbox.lock());
         if let Some(jobs) = &mut jobs {
             crate::outbox::write::add_all(&self.db, jobs, &mut batch, &step.jobs)?;
@@ -154,7 +157,7 @@ impl LedgerCore {
         let mut shelf = (!step.given.is_empty()).then(|| self.pool.lock());
         if let Some(shelf) = &mut shelf {
             for (account, link, given) in &step.given {
-                shelf.stage_given(&self.db, &mut batch, account, *link, *given)?;
+                shelf.stage_given(&mut late, account, *link, *given)?;
             }
         }
         let mut rows = (!step.signals.is_empty()).then(|| self.catalog.lock());
@@ -163,7 +166,7 @@ impl LedgerCore {
                 self.catalog.stage_signal(rows, &mut batch, signal)?;
             }
         }
-        commit(batch)?;
+        self.db.commit(batch, late)?;
         if let Some(rows) = &rows {
             self.catalog.announce(rows);
         }
@@ -239,6 +242,26 @@ fn partition_key(number: u32) -> Key {
     Key::table(PARTITION).u32(number)
 }
 
-fn state_key(partition: u32, key: &StateKey) -> Key {
-    Key::bare().u32(partition).raw(&key.0)
+/// Attribution's key first: it tells rows apart sooner.
+fn state_key(partition: u32, key: &StateKey, into: &mut Vec<u8>) {
+    into.clear();
+    into.extend_from_slice(&key.0);
+    into.extend_from_slice(&partition.to_be_bytes());
+}
+
+fn stage_state(step: &Step) -> Rows {
+    let bytes = |(key, value): &(StateKey, Option<StateBytes>)| {
+        key.0.len() + value.as_ref().map_or(0, |value| value.0.len()) + 12
+    };
+    // As many again for the ids of clicks and the holders of links.
+    let mut late = Rows::with_capacity(2 * step.state.iter().map(bytes).sum::<usize>());
+    let mut name = Vec::with_capacity(64);
+    for (key, bytes) in &step.state {
+        state_key(step.partition, key, &mut name);
+        match bytes {
+            Some(StateBytes(bytes)) => late.put(Table::State, &name, bytes),
+            None => late.remove(Table::State, &name),
+        }
+    }
+    late
 }

@@ -10,6 +10,7 @@ mod catalog;
 mod codec;
 mod db;
 mod handle;
+mod late;
 mod layout;
 mod ledger;
 mod outbox;

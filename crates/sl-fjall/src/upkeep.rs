@@ -17,6 +17,7 @@ use sl_store::{
 
 use crate::{
     db::{Db, blocking, commit, damaged, failed, put},
+    late::{Rows, Table},
     layout::{Key, Reader, from_ordered, ordered},
     ledger::{LedgerCore, clicks},
     outbox::FjallOutbox,
@@ -64,7 +65,7 @@ impl Upkeep for FjallUpkeep {
 
 fn remove_clicks(db: &Db, before: Timestamp, limit: usize) -> Result<u64> {
     let snapshot = db.snapshot();
-    let mut batch = db.batch();
+    let (mut batch, mut late) = (db.batch(), Rows::default());
     let mut count = 0;
     for link in links(&snapshot, db) {
         let all = Key::bare().id(link?.to_bytes());
@@ -73,7 +74,7 @@ fn remove_clicks(db: &Db, before: Timestamp, limit: usize) -> Result<u64> {
             let key = row.key().map_err(failed)?;
             let mut fields = Reader(&key);
             let id = fields.skip(24).and_then(|()| fields.id()).ok_or_else(|| damaged("a click key"))?;
-            batch.remove(&db.click_ids, id);
+            late.remove(Table::ClickIds, &id);
             batch.remove(&db.clicks, key);
             count += 1;
         }
@@ -81,7 +82,8 @@ fn remove_clicks(db: &Db, before: Timestamp, limit: usize) -> Result<u64> {
             break;
         }
     }
-    commit(batch)?;
+    db.commit(batch, late)?;
+    db.settle_late()?;
     Ok(count as u64)
 }
 

@@ -14,11 +14,12 @@ use sl_store::{Result, reports::Range};
 use crate::{
     codec::{decode, encode_into},
     db::{Db, damaged, failed, read_at},
+    late::{Rows, Table},
     layout::{Key, Reader, place},
 };
 
 /// Adds new rows and marks to a batch: one row and one pointer per click.
-pub(crate) fn stage(db: &Db, batch: &mut OwnedWriteBatch, step: &Step) -> Result<()> {
+pub(crate) fn stage(db: &Db, batch: &mut OwnedWriteBatch, late: &mut Rows, step: &Step) -> Result<()> {
     let mut marks: HashMap<ClickId, &ClickMark> =
         step.click_marks.iter().map(|mark| (mark.click, mark)).collect();
     let mut buffer = Vec::with_capacity(1024);
@@ -29,7 +30,7 @@ pub(crate) fn stage(db: &Db, batch: &mut OwnedWriteBatch, step: &Step) -> Result
             Some(mark) => stage_row(db, batch, &with_mark(row.clone(), mark), &mut buffer)?,
         }
         let pointer = place(row.click.link, row.click.at);
-        batch.insert(&db.click_ids, row.click.id.to_bytes(), pointer);
+        late.put(Table::ClickIds, &row.click.id.to_bytes(), &pointer);
     }
     let snapshot = db.snapshot();
     for mark in marks.into_values() {
@@ -59,7 +60,7 @@ pub(crate) fn row_key(link: SmartLinkId, at: Timestamp, id: ClickId) -> Key {
 
 /// One click of any team.
 pub(crate) fn get(snapshot: &Snapshot, db: &Db, id: ClickId) -> Result<Option<ClickRow>> {
-    let Some(pointer) = snapshot.get(&db.click_ids, id.to_bytes()).map_err(failed)? else { return Ok(None) };
+    let Some(pointer) = db.late.get(Table::ClickIds, &id.to_bytes())? else { return Ok(None) };
     let mut fields = Reader(&pointer);
     let place = fields.id().zip(fields.at());
     let (link, at) = place.ok_or_else(|| damaged("index `click_ids`"))?;

@@ -1,4 +1,5 @@
-//! Builds the pool in memory from its rows: one pass over links and holders, in the order of their keys.
+//! Builds the pool in memory from its rows: one pass over links and holders, in the order of their keys. Late rows are
+//! all in their tables by then.
 
 use fjall::Readable as _;
 use sl_core::pool::StockKey;
@@ -13,7 +14,8 @@ use super::{
 use crate::{
     codec::decode,
     db::{Db, damaged, failed, scan},
-    layout::{BLOCK, GIVEN, Key, LINK, STOCK},
+    late::Table,
+    layout::{BLOCK, Key, LINK, STOCK},
 };
 
 /// Reads all rows.
@@ -25,7 +27,7 @@ pub(crate) fn load(db: &Db, rules: PoolRules) -> Result<Shelf> {
     }
     // Slots by stock and ordinal: links lie on disk by their platform number.
     let mut slots: Vec<Vec<Option<Slot>>> = vec![Vec::new(); shelf.stocks.len()];
-    let mut givens = Along { rows: snapshot.prefix(&db.pool, Key::table(GIVEN)), ahead: None };
+    let mut givens = Along { rows: snapshot.iter(db.late.table(Table::Given)), ahead: None };
     for row in snapshot.prefix(&db.pool, Key::table(LINK)) {
         let (key, value) = row.into_inner().map_err(failed)?;
         let LinkRow { link, facts } = decode(&value)?;
@@ -78,8 +80,8 @@ struct Along {
 // === impl Along ===
 
 impl Along {
-    /// The value under the key with this tail; tails must be asked for in ascending order.
-    fn find(&mut self, tail: &[u8]) -> Result<Option<fjall::UserValue>> {
+    /// The value under this key; keys must be asked for in ascending order.
+    fn find(&mut self, key: &[u8]) -> Result<Option<fjall::UserValue>> {
         loop {
             let row = match self.ahead.take() {
                 Some(row) => row,
@@ -88,7 +90,7 @@ impl Along {
                     None => return Ok(None),
                 },
             };
-            match row.0.get(1..).unwrap_or_default().cmp(tail) {
+            match row.0.as_ref().cmp(key) {
                 std::cmp::Ordering::Less => {}
                 std::cmp::Ordering::Equal => return Ok(Some(row.1)),
                 std::cmp::Ordering::Greater => {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use fjall::OwnedWriteBatch;
 use serde::{Deserialize, Serialize};
 use sl_core::{
     ids::{AccountId, ClickId, LinkKind, PoolLinkId},
@@ -16,8 +15,9 @@ use sl_store::{
 
 use super::{slot::Slot, stock::Stock};
 use crate::{
-    db::{Db, put},
-    layout::{GIVEN, Key},
+    codec::encode,
+    late::{Rows, Table},
+    layout::Key,
 };
 
 /// Stock number and ordinal.
@@ -137,8 +137,7 @@ impl Shelf {
     /// an earlier one than the present holder changes nothing.
     pub(crate) fn stage_given(
         &mut self,
-        db: &Db,
-        batch: &mut OwnedWriteBatch,
+        late: &mut Rows,
         account: &AccountId,
         id: PoolLinkId,
         given: Given,
@@ -154,7 +153,8 @@ impl Shelf {
             }
             handouts += 1;
         }
-        put(batch, &db.pool, given_key(account, id), &GivenRow { given, handouts })?;
+        let row = encode(&GivenRow { given, handouts })?;
+        late.put(Table::Given, given_key(account, id).bytes(), &row);
         if let Some(place) = place {
             self.change(place, |slot| {
                 slot.holder = Some(given.into());
@@ -170,5 +170,5 @@ impl Shelf {
 
 /// Where the holder of a link is.
 pub(crate) fn given_key(account: &AccountId, id: PoolLinkId) -> Key {
-    Key::table(GIVEN).text(account.as_str()).pool_link(id)
+    Key::bare().text(account.as_str()).pool_link(id)
 }
