@@ -3,7 +3,7 @@
 use std::{collections::HashMap, future::Future, time::Duration};
 
 use sl_core::{
-    attribution::{self, Changes, Counts, Decision, Key, Memory, Missing, Rules},
+    attribution::{self, Changes, Counts, Decision, Key, Memory, Missing, Names, Rules},
     event::{JournalId, Position, Recorded},
     ids::{AccountId, TeamId},
     time::Timestamp,
@@ -140,7 +140,8 @@ impl Steps {
         if keys.is_empty() {
             return Ok(());
         }
-        let names: Vec<_> = keys.iter().map(Key::to_state_key).collect();
+        let mut of = Names::default();
+        let names: Vec<_> = keys.iter().map(|key| of.of(key)).collect();
         let values = self.again(|| ledger.load(self.partition, names.clone())).await?;
         if values.len() != keys.len() {
             return Err(StoreError::Damaged(format!("{} values for {} keys", values.len(), keys.len())));

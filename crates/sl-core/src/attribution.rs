@@ -70,7 +70,7 @@ use std::time::Duration;
 
 pub use destinations::Destinations;
 pub use effects::Counts;
-pub use key::{Key, Who};
+pub use key::{Key, Names, Who};
 pub use memory::{Changes, Memory};
 pub use needs::needs;
 pub use record::BadRecord;

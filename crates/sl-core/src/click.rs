@@ -1,6 +1,6 @@
 //! A click: what the edge knows about one hit of one person or bot, minted once.
 
-use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -253,8 +253,8 @@ pub struct Repeat {
 /// A click with what attribution added to it: one row of `/clicks`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClickRow {
-    /// The click as journaled.
-    pub click: Click,
+    /// The click as journaled; the event's own, so that a decision copies none.
+    pub click: Arc<Click>,
     /// Raw hits behind this row, at least 1.
     pub gross_clicks: u32,
     /// It should have been a repeat but was answered apart (decisions 3).

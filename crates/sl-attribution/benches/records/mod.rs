@@ -38,6 +38,6 @@ pub(crate) fn record(number: u64) -> Recorded {
         params: Params { utm_source: Some("meta".into()), ..Params::default() },
         cookies: AdCookies::default(),
     };
-    let event = Event { team: TeamId(1), account, at, body: EventBody::Click(Box::new(click)) };
+    let event = Event { team: TeamId(1), account, at, body: EventBody::click(click) };
     Recorded { journal: JournalId(1), sequence: number, event }
 }

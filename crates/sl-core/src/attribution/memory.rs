@@ -1,9 +1,11 @@
 //! The cache of records, and the overlay one decision works on.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
+use hashbrown::HashMap;
 
 use super::{
-    key::Key,
+    key::{Key, Names},
     record::{BadRecord, Kept, Record},
 };
 use crate::step::{StateBytes, StateKey};
@@ -69,8 +71,8 @@ impl Changes {
 
     /// Sorted by key bytes, as the step carries it.
     pub(super) fn encode(&self) -> Vec<(StateKey, Option<StateBytes>)> {
-        let encoded =
-            self.0.iter().map(|(key, record)| (key.to_state_key(), record.as_ref().map(Record::encode)));
+        let mut names = Names::default();
+        let encoded = self.0.iter().map(|(key, record)| (names.of(key), record.as_ref().map(Record::encode)));
         let mut state: Vec<_> = encoded.collect();
         state.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
         state

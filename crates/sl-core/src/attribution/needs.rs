@@ -1,6 +1,6 @@
 //! The first look at a slice: most of what it needs, at little cost (decisions 45).
 
-use std::collections::HashSet;
+use hashbrown::HashSet;
 
 use super::{
     Memory,

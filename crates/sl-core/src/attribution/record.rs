@@ -1,5 +1,7 @@
 //! What is remembered under each key. Encoded with postcard behind one version byte.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::key::{Key, Who};
@@ -7,7 +9,7 @@ use crate::{
     click::{Repeat, VisitorId},
     conversion::{FanProfile, Purchase, Transaction},
     event::SubscriberSeen,
-    ids::{AccountId, ClickId, ConversionId, FanId, SmartLinkId, TeamId, TransactionId},
+    ids::{AccountId, ClickId, ConversionId, FanId, PoolLinkId, SmartLinkId, TeamId, TransactionId},
     money::Cents,
     step::{DimensionRollup, LinkTotals, Rollup, StateBytes},
     time::Timestamp,
@@ -286,7 +288,7 @@ pub(super) struct Standing {
 /// A subscription that made a conversion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Subscribed {
-    pub(super) pool_link: crate::ids::PoolLinkId,
+    pub(super) pool_link: PoolLinkId,
     /// Row of the holder; `None` for the overflow link.
     pub(super) holder: Option<ClickId>,
 }
@@ -359,10 +361,21 @@ impl Default for TransactionRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct AppliedRecord {}
 
-/// Keys to forget, with the time from which.
+/// What to look at again, with the time from which.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct PageRecord {
-    pub(super) entries: Vec<(Timestamp, Key)>,
+    pub(super) entries: Vec<(Timestamp, Later)>,
+}
+
+/// A piece of memory of the page's account that is looked at again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Later {
+    /// A fingerprint, with the pool link whose holder had it.
+    Print(VisitorId, Option<PoolLinkId>),
+    /// Subscribers that wait for a click.
+    Holder(PoolLinkId),
+    Fan(FanId),
+    Applied(Arc<str>),
 }
 
 /// Money of a fan on a day.

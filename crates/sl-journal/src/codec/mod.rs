@@ -78,7 +78,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
 fn from_message(message: proto::Event) -> Result<Event, DecodeError> {
     let (team, account, at) = (TeamId(message.team), message.account.into(), Timestamp(message.at));
     let body = match message.body.ok_or(DecodeError::UnknownBody)? {
-        Body::Click(click) => EventBody::Click(Box::new(click::from_message(*click, team, &account)?)),
+        Body::Click(click) => EventBody::click(click::from_message(*click, team, &account)?),
         Body::Repeat(repeat) => EventBody::Repeat(click::repeat_from_message(&repeat)?),
         Body::Webhook(webhook) => EventBody::Webhook(intake::webhook_from_message(webhook)),
         Body::SubscriberSeen(seen) => EventBody::SubscriberSeen(intake::seen_from_message(seen)?),

@@ -92,7 +92,7 @@ impl<'a> ClickView<'a> {
             team: self.team,
             account: self.account.clone(),
             at: self.at,
-            body: EventBody::Click(Box::new(click)),
+            body: EventBody::click(click),
         }
     }
 }
