@@ -17,9 +17,8 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use sl_attribution::{Attribution, AttributionSettings};
 use sl_core::{
-    attribution::{Destinations, Memory, Missing, Rules, decide, needs},
+    attribution::{Destinations, Key, Memory, Missing, Names, decide, needs},
     event::{Event, Recorded},
-    step::{StateKey, Step},
     time::{ManualClock, Timestamp},
 };
 use sl_fjall::FjallOptions;
@@ -32,26 +31,38 @@ use tokio_util::sync::CancellationToken;
 use self::records::START;
 
 /// Records decided at once, where the role is not there to choose.
-const SLICE: usize = 1024;
+const SLICE: usize = 2048;
 
-/// Runs `work` on `count` events and prints what one of them took.
-fn measured<T>(what: &str, count: usize, work: impl FnOnce() -> T) -> T {
-    let cpu = || {
-        let time = clock_gettime(ClockId::ProcessCPUTime);
-        Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
-    };
-    let (clock, before) = (Instant::now(), cpu());
-    let result = work();
-    let (wall, busy) = (clock.elapsed(), cpu().saturating_sub(before));
-    let each = |time: Duration| time.as_secs_f64() * 1e6 / count as f64;
-    println!(
-        "{what:<28} {:>7.2} us on the clock {:>9.0}/s   {:>7.2} us of CPU {:>9.0}/s per core",
-        each(wall),
-        1e6 / each(wall),
-        each(busy),
-        1e6 / each(busy),
-    );
-    result
+/// Adds up time on the clock, and CPU time of the whole process.
+#[derive(Default)]
+struct Meter {
+    wall: Duration,
+    busy: Duration,
+}
+
+impl Meter {
+    fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let cpu = || {
+            let time = clock_gettime(ClockId::ProcessCPUTime);
+            Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+        };
+        let (clock, before) = (Instant::now(), cpu());
+        let result = work();
+        self.wall += clock.elapsed();
+        self.busy += cpu().saturating_sub(before);
+        result
+    }
+
+    /// Prints what one of `count` events took.
+    fn tell(&self, what: &str, count: usize) {
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / count as f64;
+        let (wall, busy) = (each(self.wall), each(self.busy));
+        println!(
+            "  {what:<12} {wall:>7.2} us on the clock {:>9.0}/s   {busy:>7.2} us of CPU {:>9.0}/s per core",
+            1e6 / wall,
+            1e6 / busy,
+        );
+    }
 }
 
 fn runtime() -> Runtime {
@@ -59,61 +70,53 @@ fn runtime() -> Runtime {
 }
 
 fn decoding(events: &[Vec<u8>]) {
-    let decode = |bytes: &Vec<u8>| codec::decode(bytes).unwrap();
-    measured("decode", events.len(), || {
-        for bytes in events {
-            std::hint::black_box(decode(bytes));
-        }
-    });
+    let mut meter = Meter::default();
+    for slice in events.chunks(SLICE) {
+        let decode = || slice.iter().map(|bytes| codec::decode(bytes).unwrap()).collect::<Vec<_>>();
+        drop(meter.run(decode));
+    }
+    meter.tell("decode", events.len());
 }
 
-/// Decides about everything, with memory that has nothing behind it, and keeps the steps.
-fn deciding(records: &[Recorded]) -> Vec<Step> {
-    let (rules, destinations) = (Rules::default(), Destinations::default());
-    let mut memory = Memory::new(10_000_000);
-    let mut steps = Vec::new();
-    measured("decide", records.len(), || {
-        let mut done = 0;
-        while done < records.len() {
-            let slice = &records[done..records.len().min(done + SLICE)];
-            let mut wanted = needs(slice, &memory);
-            let decision = loop {
-                for key in wanted {
-                    memory.insert(key, None).unwrap();
-                }
-                match decide(slice, &memory, &rules, &destinations) {
-                    Ok(decision) => break decision,
-                    Err(Missing(keys)) => wanted = keys,
-                }
-            };
-            memory.absorb(decision.changes);
-            done += decision.taken;
-            let mut step = decision.step;
-            step.position.offset = done as u64;
-            steps.push(step);
-        }
-    });
-    steps
-}
-
-/// Applies what was decided, and syncs once.
-fn applying(count: usize, steps: Vec<Step>) {
+/// The role without its stream: loads, decides and applies, slice by slice.
+fn by_hand(records: &[Recorded]) {
     let (dir, runtime) = (TempDir::new().unwrap(), runtime());
-    let store = sl_fjall::open(dir.path(), FjallOptions::default()).unwrap().store();
-    runtime.block_on(store.ledger.open(0)).unwrap();
-    let keys: Vec<Vec<StateKey>> =
-        steps.iter().map(|step| step.state.iter().map(|(key, _)| key.clone()).collect()).collect();
-    measured("load what is not there", count, || {
-        for keys in keys {
-            runtime.block_on(store.ledger.load(0, keys)).unwrap();
+    let handle = sl_fjall::open(dir.path(), FjallOptions::default()).unwrap();
+    let ledger = handle.store().ledger;
+    runtime.block_on(ledger.open(0)).unwrap();
+    let AttributionSettings { rules, cache, .. } = AttributionSettings::default();
+    let (destinations, mut memory) = (Destinations::default(), Memory::new(cache));
+    let [mut load, mut deciding, mut apply, mut sync] =
+        [const { Meter { wall: Duration::ZERO, busy: Duration::ZERO } }; 4];
+    let mut fetch = |memory: &mut Memory, keys: Vec<Key>| {
+        let mut names = Names::default();
+        let names = keys.iter().map(|key| names.of(key)).collect();
+        let values = runtime.block_on(ledger.load(0, names)).unwrap();
+        for (key, value) in keys.into_iter().zip(values) {
+            memory.insert(key, value.as_ref()).unwrap();
         }
-    });
-    measured("apply", count, || {
-        for step in steps {
-            runtime.block_on(store.ledger.apply(step)).unwrap();
-        }
-        runtime.block_on(store.ledger.sync(0)).unwrap();
-    });
+    };
+    let mut done = 0;
+    while done < records.len() {
+        let slice = &records[done..records.len().min(done + SLICE)];
+        let wanted = deciding.run(|| needs(slice, &memory));
+        load.run(|| fetch(&mut memory, wanted));
+        let decision = loop {
+            match deciding.run(|| decide(slice, &memory, &rules, &destinations)) {
+                Ok(decision) => break decision,
+                Err(Missing(keys)) => load.run(|| fetch(&mut memory, keys)),
+            }
+        };
+        done += decision.taken;
+        deciding.run(|| memory.absorb(decision.changes));
+        let mut step = decision.step;
+        step.position.offset = done as u64;
+        apply.run(|| runtime.block_on(ledger.apply(step)).unwrap());
+    }
+    sync.run(|| runtime.block_on(ledger.sync(0)).unwrap());
+    for (what, meter) in [("load", load), ("decide", deciding), ("apply", apply), ("sync", sync)] {
+        meter.tell(what, records.len());
+    }
 }
 
 /// A journal with all events on disk.
@@ -134,7 +137,7 @@ fn journal(runtime: &Runtime, dir: &TempDir, events: impl Iterator<Item = Event>
                 journal.fate(ticket).await;
             }
         }
-        while journal.status().synced < journal.status().head {
+        while journal.status().synced < journal.status().head.offset {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
@@ -147,7 +150,8 @@ fn role(runtime: &Runtime, journal: &Arc<Journal>, store: Store, count: usize) {
     let log: Arc<dyn ClickLog> = journal.clone();
     let role = Attribution::new(stream, store, log, AttributionSettings::default(), clock);
     let mut progress = role.progress();
-    measured("whole role", count, || {
+    let mut meter = Meter::default();
+    meter.run(|| {
         runtime.block_on(async {
             let running = tokio::spawn(role.run(token.clone()));
             progress.wait_for(|progress| progress.position.offset >= count as u64).await.unwrap();
@@ -155,6 +159,7 @@ fn role(runtime: &Runtime, journal: &Arc<Journal>, store: Store, count: usize) {
             running.await.unwrap().unwrap();
         });
     });
+    meter.tell("whole role", count);
 }
 
 fn stages(name: &str, count: u64, event: fn(u64) -> Recorded) {
@@ -167,7 +172,7 @@ fn stages(name: &str, count: u64, event: fn(u64) -> Recorded) {
         codec::encode(record.event.clone(), into);
     }
     decoding(&bytes);
-    applying(part, deciding(&records));
+    by_hand(&records);
     drop((records, bytes));
     let (runtime, dirs) = (runtime(), [TempDir::new().unwrap(), TempDir::new().unwrap()]);
     let journal = journal(&runtime, &dirs[0], (0..count).map(|number| event(number).event));

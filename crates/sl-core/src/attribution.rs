@@ -151,7 +151,8 @@ pub fn decide(
     rules: &Rules,
     destinations: &Destinations,
 ) -> Result<Decision, Missing> {
-    let mut decider = Decider::new(memory, rules, destinations);
+    // Most records are clicks, which change three pieces each.
+    let mut decider = Decider::new(memory, rules, destinations, 3 * records.len());
     let mut taken = 0;
     for record in records {
         decider.event(&record.event);
@@ -186,16 +187,16 @@ struct Decider<'a> {
     at: Timestamp,
     now: Timestamp,
     /// The account's own record, and whether it changed.
-    state: AccountRecord,
-    state_before: AccountRecord,
+    state: Box<AccountRecord>,
+    state_before: Box<AccountRecord>,
     due: Option<Vec<(TeamId, AccountId, Timestamp)>>,
     lagging: std::collections::BTreeSet<(TeamId, AccountId)>,
 }
 
 impl<'a> Decider<'a> {
-    fn new(memory: &'a Memory, rules: &'a Rules, destinations: &'a Destinations) -> Self {
+    fn new(memory: &'a Memory, rules: &'a Rules, destinations: &'a Destinations, room: usize) -> Self {
         Self {
-            memory: Overlay::new(memory),
+            memory: Overlay::new(memory, room),
             effects: Effects::default(),
             rules,
             destinations,
@@ -204,8 +205,8 @@ impl<'a> Decider<'a> {
             account: AccountId::from(""),
             at: Timestamp(0),
             now: Timestamp(0),
-            state: AccountRecord::default(),
-            state_before: AccountRecord::default(),
+            state: Box::default(),
+            state_before: Box::default(),
             due: None,
             lagging: std::collections::BTreeSet::new(),
         }

@@ -74,6 +74,8 @@ pub struct ClickMark {
     pub click: ClickId,
     /// Its link.
     pub link: SmartLinkId,
+    /// When the click was.
+    pub at: Timestamp,
     /// Raw hits, absolute.
     pub gross_clicks: u32,
     /// See [`ClickRow::is_duplicate`].

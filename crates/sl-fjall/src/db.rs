@@ -17,13 +17,15 @@ use crate::{
 };
 
 /// Layout version of [`crate::layout`].
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// Everything the six seams share.
 pub(crate) struct Db {
     pub(crate) database: Database,
     pub(crate) meta: Keyspace,
     pub(crate) clicks: Keyspace,
+    pub(crate) click_ids: Keyspace,
+    pub(crate) marks: Keyspace,
     pub(crate) reports: Keyspace,
     pub(crate) outbox: Keyspace,
     pub(crate) bodies: Keyspace,
@@ -51,6 +53,8 @@ impl Db {
         let db = Self {
             meta: keyspace("meta")?,
             clicks: keyspace("clicks")?,
+            click_ids: keyspace("click_ids")?,
+            marks: keyspace("marks")?,
             reports: keyspace("reports")?,
             outbox: keyspace("outbox")?,
             bodies: keyspace("bodies")?,

@@ -16,7 +16,7 @@ pub struct FjallOptions {
     pub cache_bytes: u64,
     /// Newest writes kept in memory, bytes, for each keyspace; only the busy ones fill it. Default 16 MiB.
     pub memtable_bytes: u64,
-    /// Rows that are written late (memory of attribution, ids of clicks, holders of links) and still wait in memory, bytes;
+    /// Rows that are written late (memory of attribution, holders of links) and still wait in memory, bytes;
     /// as much again while they go to disk. Default 32 MiB.
     pub late_bytes: usize,
     /// Write-ahead log of the store, bytes, at least 64 MiB; what is in it is read again at start. Default 128 MiB.

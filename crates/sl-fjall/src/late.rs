@@ -20,10 +20,8 @@ use crate::db::{commit, damaged, failed};
 pub(crate) enum Table {
     /// Attribution's memory.
     State = 0,
-    /// Where a click's row is.
-    ClickIds = 1,
     /// Who holds a pool link.
-    Given = 2,
+    Given = 1,
 }
 
 /// Length of the value of a row that goes.
@@ -34,11 +32,11 @@ const REMOVED: u32 = u32::MAX;
 pub(crate) struct Rows(Vec<u8>);
 
 type Map = HashMap<ByteView, Option<ByteView>>;
-type Maps = [Map; 3];
+type Maps = [Map; 2];
 
 /// The late tables.
 pub(crate) struct Late {
-    tables: [Keyspace; 3],
+    tables: [Keyspace; 2],
     records: Keyspace,
     /// Number of the next record. Held over a commit: records and memory have the same order.
     next: Mutex<u64>,
@@ -52,6 +50,8 @@ pub(crate) struct Late {
 #[derive(Default)]
 struct Waiting {
     young: Maps,
+    /// Empty, with the room that the next ones will need.
+    spare: Maps,
     /// On their way into the tables, with the number of the first record that is not among them.
     leaving: Option<(Arc<Maps>, u64)>,
     bytes: usize,
@@ -93,7 +93,7 @@ impl Late {
         let options = || KeyspaceCreateOptions::default().max_memtable_size(room);
         let records = database.keyspace("late", options).map_err(failed)?;
         let late = Self {
-            tables: [table("state")?, table("click_ids")?, table("given")?],
+            tables: [table("state")?, table("given")?],
             next: Mutex::new(0),
             waiting: RwLock::default(),
             settling: Mutex::new(()),
@@ -124,10 +124,9 @@ impl Late {
 
     /// The keyspace of a table: complete right after [`Late::open`], later without what waits in memory.
     pub(crate) fn table(&self, table: Table) -> &Keyspace {
-        let [state, click_ids, given] = &self.tables;
+        let [state, given] = &self.tables;
         match table {
             Table::State => state,
-            Table::ClickIds => click_ids,
             Table::Given => given,
         }
     }
@@ -160,7 +159,8 @@ impl Late {
             let mut waiting = self.waiting.write();
             // Left from an attempt that failed: these first.
             if waiting.leaving.is_none() {
-                waiting.leaving = Some((Arc::new(std::mem::take(&mut waiting.young)), *next));
+                let spare = std::mem::take(&mut waiting.spare);
+                waiting.leaving = Some((Arc::new(std::mem::replace(&mut waiting.young, spare)), *next));
                 waiting.bytes = 0;
             }
             let Some(leaving) = waiting.leaving.clone() else { return Ok(()) };
@@ -176,7 +176,12 @@ impl Late {
             batch.remove(&self.records, row.key().map_err(failed)?);
         }
         commit(batch)?;
-        self.waiting.write().leaving = None;
+        drop(rows);
+        let left = self.waiting.write().leaving.take();
+        if let Some(mut maps) = left.and_then(|(maps, _)| Arc::into_inner(maps)) {
+            maps.iter_mut().for_each(Map::clear);
+            self.waiting.write().spare = maps;
+        }
         Ok(())
     }
 }

@@ -11,8 +11,9 @@
 //! | | [`PARTITION`] number | position, applied sequences |
 //! | `late` | number | late rows of one batch, see [`crate::late`]; gone once they are in the next three |
 //! | `state` | attribution's key · partition (4) | attribution's bytes, untouched |
-//! | `clicks` | link · at · click | `ClickRow` |
-//! | `click_ids` | click | link · at (raw) |
+//! | `clicks` | link · at · click, of the first row | `ClickRow`s of a second, see [`crate::ledger`] |
+//! | `click_ids` | click, the first | click · link · at of all rows minted in the same second of a step (raw) |
+//! | `marks` | link · at · click | what a later step said of the row |
 //! | `given` | account · kind · number | `GivenRow`: written by attribution without reading |
 //! | `reports` | [`CONVERSION`] link · at · conversion | `Conversion` |
 //! | | [`CONVERSION_ID`] conversion | link · at (raw) |
@@ -233,6 +234,12 @@ impl Reader<'_> {
         let (&first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(first)
+    }
+
+    pub(crate) fn u32(&mut self) -> Option<u32> {
+        let (bytes, rest) = self.0.split_first_chunk::<4>()?;
+        self.0 = rest;
+        Some(u32::from_be_bytes(*bytes))
     }
 
     pub(crate) fn u64(&mut self) -> Option<u64> {

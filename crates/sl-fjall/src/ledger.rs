@@ -1,9 +1,10 @@
 //! Attribution's memory and its atomic steps.
 
+mod blocks;
 pub(crate) mod clicks;
 mod effects;
 
-pub(crate) use self::effects::dead_letter_place;
+pub(crate) use self::{blocks::Block, effects::dead_letter_place};
 
 use std::{
     collections::HashMap,
@@ -134,8 +135,8 @@ impl LedgerCore {
         row.advance(step);
         let mut batch = self.db.batch();
         put(&mut batch, &self.db.meta, partition_key(step.partition), &row)?;
-        let mut late = stage_state(step);
-        clicks::stage(&self.db, &mut batch, &mut late, step)?;
+        let late = stage_state(step);
+        clicks::stage(&self.db, &mut batch, step)?;
         effects::stage_reports(&self.db, &mut batch, step)?;
         books.dead_letters = effects::stage_dead_letters(&self.db, &mut batch, step, books.dead_letters)?;
         self.commit_with_mirrors(batch, late, step)?;
@@ -253,8 +254,9 @@ fn stage_state(step: &Step) -> Rows {
     let bytes = |(key, value): &(StateKey, Option<StateBytes>)| {
         key.0.len() + value.as_ref().map_or(0, |value| value.0.len()) + 12
     };
-    // As many again for the ids of clicks and the holders of links.
-    let mut late = Rows::with_capacity(2 * step.state.iter().map(bytes).sum::<usize>());
+    // 100 bytes for the holder of each link.
+    let room = step.state.iter().map(bytes).sum::<usize>() + 100 * step.given.len();
+    let mut late = Rows::with_capacity(room);
     let mut name = Vec::with_capacity(64);
     for (key, bytes) in &step.state {
         state_key(step.partition, key, &mut name);

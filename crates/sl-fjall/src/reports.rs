@@ -87,8 +87,7 @@ impl Reports for FjallReports {
 
     async fn clicks(&self, link: SmartLinkId, filter: ClickFilter) -> Result<Vec<ClickRow>> {
         self.reading(move |db| {
-            clicks::of_link(&db.snapshot(), db, link, filter.range)
-                .rev()
+            clicks::newest(&db.snapshot(), db, link, filter.range)
                 .filter(|row| row.as_ref().map_or(true, |row| passes(row, filter.bots, filter.duplicates)))
                 .skip(filter.offset)
                 .take(filter.limit)

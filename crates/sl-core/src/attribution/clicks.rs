@@ -213,6 +213,7 @@ impl Decider<'_> {
         self.effects.mark(ClickMark {
             click: base.row,
             link: base.link,
+            at: base.clicked,
             gross_clicks,
             is_duplicate: base.original.is_some(),
         });

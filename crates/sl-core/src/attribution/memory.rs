@@ -45,7 +45,9 @@ impl Memory {
     pub fn absorb(&mut self, changes: Changes) {
         self.young.extend(changes.0);
         if self.young.len() > self.limit / 2 {
-            self.old = std::mem::take(&mut self.young);
+            // Both keep their room: growing again would move every record several times.
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
         }
     }
 
@@ -89,8 +91,10 @@ pub(super) struct Overlay<'a> {
 }
 
 impl<'a> Overlay<'a> {
-    pub(super) fn new(base: &'a Memory) -> Self {
-        Self { base, changes: Changes::default(), missing: BTreeSet::new(), bytes: 0 }
+    /// With room for so many changes.
+    pub(super) fn new(base: &'a Memory, room: usize) -> Self {
+        let changes = Changes(HashMap::with_capacity(room));
+        Self { base, changes, missing: BTreeSet::new(), bytes: 0 }
     }
 
     pub(super) fn read<T: Kept>(&mut self, key: &Key) -> Option<&T> {

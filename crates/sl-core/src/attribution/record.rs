@@ -64,7 +64,7 @@ pub(super) trait Kept: Default + Clone {
 }
 
 records! {
-    Due(DueRecord), Account(AccountRecord), Visitor(VisitorRecord), Print(PrintRecord), Holder(HolderRecord),
+    Due(DueRecord), Account(Box<AccountRecord>), Visitor(VisitorRecord), Print(PrintRecord), Holder(HolderRecord),
     Fan(Box<FanRecord>), Transaction(Box<TransactionRecord>), Applied(AppliedRecord), Page(PageRecord),
     Link(LinkTotals), Hour(Rollup), FanDay(FanDayRecord), Spread(SpreadRecord), Dimension(DimensionRollup),
 }
@@ -85,7 +85,7 @@ impl Record {
         }
         match key {
             Key::Due => read::<DueRecord>(body),
-            Key::Account(_) => read::<AccountRecord>(body),
+            Key::Account(_) => read::<Box<AccountRecord>>(body),
             Key::Visitor(..) => read::<VisitorRecord>(body),
             Key::Print(..) => read::<PrintRecord>(body),
             Key::Holder(..) => read::<HolderRecord>(body),

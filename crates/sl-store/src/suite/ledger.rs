@@ -204,6 +204,7 @@ pub async fn marks_change_click_rows(backend: &dyn Backend) {
     let mark = |row: usize, gross_clicks, is_duplicate| ClickMark {
         click: rows[row].click.id,
         link,
+        at: rows[row].click.at,
         gross_clicks,
         is_duplicate,
     };

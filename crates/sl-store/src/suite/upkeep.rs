@@ -73,7 +73,13 @@ pub async fn old_click_rows_go_and_sums_stay(backend: &dyn Backend) {
         left += rows.len();
     }
     assert_eq!(left, 20);
-    let mark = ClickMark { click: gone.click.id, link: gone.click.link, gross_clicks: 9, is_duplicate: true };
+    let mark = ClickMark {
+        click: gone.click.id,
+        link: gone.click.link,
+        at: gone.click.at,
+        gross_clicks: 9,
+        is_duplicate: true,
+    };
     store.ledger.apply(Step { click_marks: vec![mark], ..sample::step(2) }).await.unwrap();
     assert_eq!(store.reports.click(TEAM, gone.click.id).await.unwrap(), None);
     assert_eq!(store.reports.totals(&[link_id(1)]).await.unwrap()[0].clicks, 10);
