@@ -69,6 +69,14 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap()
 }
 
+fn options() -> FjallOptions {
+    let mut options = FjallOptions::default();
+    if let Some(late) = std::env::var("LATE").ok().and_then(|late| late.parse().ok()) {
+        options.late_bytes = late;
+    }
+    options
+}
+
 fn decoding(events: &[Vec<u8>]) {
     let mut meter = Meter::default();
     for slice in events.chunks(SLICE) {
@@ -81,14 +89,14 @@ fn decoding(events: &[Vec<u8>]) {
 /// The role without its stream: loads, decides and applies, slice by slice.
 fn by_hand(records: &[Recorded]) {
     let (dir, runtime) = (TempDir::new().unwrap(), runtime());
-    let handle = sl_fjall::open(dir.path(), FjallOptions::default()).unwrap();
+    let handle = sl_fjall::open(dir.path(), options()).unwrap();
     let ledger = handle.store().ledger;
     runtime.block_on(ledger.open(0)).unwrap();
-    let AttributionSettings { rules, cache, .. } = AttributionSettings::default();
+    let AttributionSettings { rules, cache, slice: size, .. } = AttributionSettings::default();
     let (destinations, mut memory) = (Destinations::default(), Memory::new(cache));
     let [mut load, mut deciding, mut apply, mut sync] =
         [const { Meter { wall: Duration::ZERO, busy: Duration::ZERO } }; 4];
-    let mut fetch = |memory: &mut Memory, keys: Vec<Key>| {
+    let fetch = |memory: &mut Memory, keys: Vec<Key>| {
         let mut names = Names::default();
         let names = keys.iter().map(|key| names.of(key)).collect();
         let values = runtime.block_on(ledger.load(0, names)).unwrap();
@@ -98,7 +106,7 @@ fn by_hand(records: &[Recorded]) {
     };
     let mut done = 0;
     while done < records.len() {
-        let slice = &records[done..records.len().min(done + SLICE)];
+        let slice = &records[done..records.len().min(done + size)];
         let wanted = deciding.run(|| needs(slice, &memory));
         load.run(|| fetch(&mut memory, wanted));
         let decision = loop {
@@ -176,7 +184,7 @@ fn stages(name: &str, count: u64, event: fn(u64) -> Recorded) {
     drop((records, bytes));
     let (runtime, dirs) = (runtime(), [TempDir::new().unwrap(), TempDir::new().unwrap()]);
     let journal = journal(&runtime, &dirs[0], (0..count).map(|number| event(number).event));
-    let handle = sl_fjall::open(dirs[1].path(), FjallOptions::default()).unwrap();
+    let handle = sl_fjall::open(dirs[1].path(), options()).unwrap();
     role(&runtime, &journal, handle.store(), total);
     journal.close().unwrap();
 }

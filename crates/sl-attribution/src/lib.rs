@@ -27,9 +27,11 @@ pub use progress::Progress;
 pub struct AttributionSettings {
     /// Settings that decide, the same on every machine.
     pub rules: Rules,
-    /// Records asked for at once, and decided at once as far as [`Rules::step_bytes`] lets them: 8,192 × about 1 KB of
-    /// effects = 8 MB. What all clicks of a step share is written once: its sums, its commit.
+    /// Records asked for at once.
     pub batch: usize,
+    /// Records decided at once, as far as [`Rules::step_bytes`] lets them. What the clicks of a step share is written once:
+    /// its sums, its commit. 1,024 × about 1 KB of effects = 1 MB, which stays close to the processor.
+    pub slice: usize,
     /// How long to wait for the first of them; also how soon a stop or a due hold is noticed.
     pub wait: Duration,
     /// How often applied steps are made safe against a power cut.
@@ -43,8 +45,9 @@ pub struct AttributionSettings {
 impl Default for AttributionSettings {
     fn default() -> Self {
         Self {
-            rules: Rules { step_bytes: 8 << 20, ..Rules::default() },
-            batch: 8192,
+            rules: Rules { step_bytes: 4 << 20, ..Rules::default() },
+            batch: 4096,
+            slice: 1024,
             wait: Duration::from_millis(200),
             sync_every: Duration::from_secs(1),
             refresh_every: Duration::from_secs(1),

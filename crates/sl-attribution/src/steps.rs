@@ -22,6 +22,8 @@ pub(crate) struct Steps {
     pub(crate) position: Position,
     pub(crate) applied: HashMap<JournalId, u64>,
     pub(crate) memory: Memory,
+    /// Records decided at once.
+    pub(crate) slice: usize,
     pub(crate) rules: Rules,
     pub(crate) poisoned: u64,
     pub(crate) token: CancellationToken,
@@ -59,10 +61,14 @@ impl Steps {
         let records = self.fresh(records);
         let mut rest = records.as_slice();
         let mut lagging = Vec::new();
-        // Most of what the batch needs, at once; what the cache drops on the way is asked for again.
-        self.load(ledger, attribution::needs(rest, &self.memory)).await?;
         loop {
-            let applied = self.step(ledger, rest, next, snapshot).await?;
+            let (slice, behind) = rest.split_at(self.slice.min(rest.len()));
+            // In the middle of a batch the stream has no position to name: it is read again from the start of the
+            // batch after a crash, and what was applied is skipped by its sequence.
+            let after = if behind.is_empty() { next } else { self.position };
+            // Most of what the slice needs, at once; decisions ask for the rest.
+            self.load(ledger, attribution::needs(slice, &self.memory)).await?;
+            let applied = self.step(ledger, slice, after, snapshot).await?;
             self.memory.absorb(applied.changes);
             progress::count(&applied.counts);
             if let Some(due) = applied.due {
@@ -92,8 +98,6 @@ impl Steps {
             for record in done {
                 self.applied.insert(record.journal, record.sequence);
             }
-            // In the middle of a batch the stream has no position to name: it is read again from the start of the
-            // batch after a crash, and what was applied is skipped by its sequence.
             let position = if left.is_empty() { next } else { self.position };
             let mut step = decision.step;
             (step.partition, step.position) = (self.partition, position);

@@ -25,6 +25,7 @@ pub mod breaker;
 pub mod forecast;
 pub mod ladder;
 pub mod matching;
+pub mod pack;
 pub mod places;
 pub mod retry;
 pub mod seal;

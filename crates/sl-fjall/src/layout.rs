@@ -10,11 +10,11 @@
 //! | | [`COUNTER`] name | `u64` |
 //! | | [`PARTITION`] number | position, applied sequences |
 //! | `late` | number | late rows of one batch, see [`crate::late`]; gone once they are in the next three |
-//! | `state` | attribution's key · partition (4) | attribution's bytes, untouched |
+//! | `state` | attribution's key · partition (1 or 5) | attribution's bytes, untouched |
 //! | `clicks` | link · at · click, of the first row | `ClickRow`s of a second, see [`crate::ledger`] |
 //! | `click_ids` | click, the first | click · link · at of all rows minted in the same second of a step (raw) |
 //! | `marks` | link · at · click | what a later step said of the row |
-//! | `given` | account · kind · number | `GivenRow`: written by attribution without reading |
+//! | `given` | account's digest (8) · kind · number | `GivenRow`: written by attribution without reading |
 //! | `reports` | [`CONVERSION`] link · at · conversion | `Conversion` |
 //! | | [`CONVERSION_ID`] conversion | link · at (raw) |
 //! | | [`CLICK_CONVERSION`] click · at · conversion | link (raw) |

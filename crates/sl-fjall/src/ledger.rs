@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sl_core::{
     event::{JournalId, Position},
+    ids::AccountId,
     step::{StateBytes, StateKey, Step},
 };
 use sl_store::{Result, StoreError, ledger::Ledger, ledger::Opened};
@@ -110,7 +111,7 @@ impl LedgerCore {
     fn load(&self, partition: u32, keys: &[StateKey]) -> Result<Vec<Option<StateBytes>>> {
         let mut name = Vec::with_capacity(64);
         let one = |key: &StateKey| {
-            state_key(partition, key, &mut name);
+            state_key(partition, &key.0, &mut name);
             let bytes = self.db.late.get(Table::State, &name)?;
             Ok(bytes.map(|bytes| StateBytes(bytes.to_vec())))
         };
@@ -135,7 +136,7 @@ impl LedgerCore {
         row.advance(step);
         let mut batch = self.db.batch();
         put(&mut batch, &self.db.meta, partition_key(step.partition), &row)?;
-        let late = stage_state(step);
+        let late = stage_state(self.db.late.rows(), step);
         clicks::stage(&self.db, &mut batch, step)?;
         effects::stage_reports(&self.db, &mut batch, step)?;
         books.dead_letters = effects::stage_dead_letters(&self.db, &mut batch, step, books.dead_letters)?;
@@ -157,8 +158,14 @@ impl LedgerCore {
         }
         let mut shelf = (!step.given.is_empty()).then(|| self.pool.lock());
         if let Some(shelf) = &mut shelf {
+            let mut last: Option<(&AccountId, [u8; 8])> = None;
             for (account, link, given) in &step.given {
-                shelf.stage_given(&mut late, account, *link, *given)?;
+                let digest = match last {
+                    Some((known, digest)) if known == account => digest,
+                    _ => account.digest(),
+                };
+                last = Some((account, digest));
+                shelf.stage_given(&mut late, digest, account, *link, *given)?;
             }
         }
         let mut rows = (!step.signals.is_empty()).then(|| self.catalog.lock());
@@ -243,25 +250,27 @@ fn partition_key(number: u32) -> Key {
     Key::table(PARTITION).u32(number)
 }
 
-/// Attribution's key first: it tells rows apart sooner.
-fn state_key(partition: u32, key: &StateKey, into: &mut Vec<u8>) {
+/// Attribution's key, which tells rows apart sooner, then the partition: one byte, or five when there are many.
+fn state_key(partition: u32, key: &[u8], into: &mut Vec<u8>) {
     into.clear();
-    into.extend_from_slice(&key.0);
-    into.extend_from_slice(&partition.to_be_bytes());
+    into.extend_from_slice(key);
+    match u8::try_from(partition).ok().filter(|partition| *partition < u8::MAX) {
+        Some(partition) => into.push(partition),
+        None => {
+            into.extend_from_slice(&partition.to_be_bytes());
+            into.push(u8::MAX);
+        }
+    }
 }
 
-fn stage_state(step: &Step) -> Rows {
-    let bytes = |(key, value): &(StateKey, Option<StateBytes>)| {
-        key.0.len() + value.as_ref().map_or(0, |value| value.0.len()) + 12
-    };
-    // 100 bytes for the holder of each link.
-    let room = step.state.iter().map(bytes).sum::<usize>() + 100 * step.given.len();
-    let mut late = Rows::with_capacity(room);
+fn stage_state(mut late: Rows, step: &Step) -> Rows {
+    // 80 bytes for the holder of each link, 12 beside each piece.
+    late.reserve(step.state.size() + 12 * step.state.len() + 80 * step.given.len());
     let mut name = Vec::with_capacity(64);
-    for (key, bytes) in &step.state {
+    for (key, value) in step.state.iter() {
         state_key(step.partition, key, &mut name);
-        match bytes {
-            Some(StateBytes(bytes)) => late.put(Table::State, &name, bytes),
+        match value {
+            Some(value) => late.put(Table::State, &name, value),
             None => late.remove(Table::State, &name),
         }
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::{
     click::{VisitorId, VisitorKeys},
     ids::{AccountId, FanId, LinkKind, PoolLinkId, SmartLinkId, TransactionId},
+    pack,
     step::{DimensionKey, StateKey},
     time::Timestamp,
 };
@@ -51,14 +51,19 @@ impl Key {
     pub fn to_state_key(&self) -> StateKey {
         Names::default().of(self)
     }
+
+    /// Whether there are as many of its sort as clicks.
+    pub(super) fn is_of_visitor(&self) -> bool {
+        matches!(self, Self::Visitor(..) | Self::Print(..) | Self::Holder(..))
+    }
 }
 
-/// Makes state keys. What there is one of per click is named in as few bytes as keep it apart: a tag, 16 bytes of the
-/// visitor or 9 of the pool link, and 8 bytes of the account's hash (with a million accounts two share them once in 37
-/// million installations); everything else by all of its parts.
+/// Makes state keys. What there is one of per click is named in few bytes, those first that tell it apart: 10 of the
+/// visitor or 8 of the pool link, 8 of the account's digest, a tag. (A hundred million visitors of one account: two share a
+/// name once in 200 million such accounts.) Everything else is named by all of its parts.
 #[derive(Debug, Default)]
 pub struct Names {
-    /// The account named last, with its hash: keys come in runs of one account.
+    /// The account named last, with its digest: keys come in runs of one account.
     last: Option<(AccountId, [u8; 8])>,
 }
 
@@ -67,30 +72,36 @@ impl Names {
     #[must_use]
     pub fn of(&mut self, key: &Key) -> StateKey {
         let mut name = Vec::with_capacity(32);
-        match key {
-            Key::Visitor(account, Who::Cookie(id)) => {
-                self.short(&mut name, VISITOR, &id.0.to_be_bytes(), account)
-            }
-            Key::Visitor(account, Who::Print(id)) => {
-                self.short(&mut name, UNKNOWN, &id.0.to_be_bytes(), account)
-            }
-            Key::Print(account, id) => self.short(&mut name, PRINT, &id.0.to_be_bytes(), account),
-            Key::Holder(account, PoolLinkId { kind: LinkKind::TrackingLink, number }) => {
-                self.short(&mut name, TRACKING, &number.to_be_bytes(), account);
-            }
-            Key::Holder(account, PoolLinkId { kind: LinkKind::FreeTrial, number }) => {
-                self.short(&mut name, TRIAL, &number.to_be_bytes(), account);
-            }
-            // Writing to a growing vector cannot fail; an empty key would be a programming error that the tests catch.
-            other => name = postcard::to_extend(other, name).unwrap_or_default(),
-        }
+        self.append(key, &mut name);
         StateKey(name)
     }
 
-    fn short(&mut self, name: &mut Vec<u8>, tag: u8, id: &[u8], account: &AccountId) {
-        name.push(tag);
+    /// Appends these bytes.
+    pub(super) fn append(&mut self, key: &Key, name: &mut Vec<u8>) {
+        match key {
+            Key::Visitor(account, Who::Cookie(id)) => self.short(name, &ten(*id), account, VISITOR),
+            Key::Visitor(account, Who::Print(id)) => self.short(name, &ten(*id), account, UNKNOWN),
+            Key::Print(account, id) => self.short(name, &ten(*id), account, PRINT),
+            Key::Holder(account, PoolLinkId { kind, number }) => {
+                let tag = match kind {
+                    LinkKind::TrackingLink => TRACKING,
+                    LinkKind::FreeTrial => TRIAL,
+                };
+                self.short(name, &number.to_be_bytes(), account, tag);
+            }
+            other => {
+                // Writing to a growing vector cannot fail.
+                let encoded = pack::append(other, name);
+                debug_assert!(encoded.is_ok(), "a Vec grows as needed");
+                name.push(LONG);
+            }
+        }
+    }
+
+    fn short(&mut self, name: &mut Vec<u8>, id: &[u8], account: &AccountId, tag: u8) {
         name.extend_from_slice(id);
         name.extend_from_slice(&self.hash(account));
+        name.push(tag);
     }
 
     fn hash(&mut self, account: &AccountId) -> [u8; 8] {
@@ -99,19 +110,25 @@ impl Names {
         {
             return *hash;
         }
-        let digest: [u8; 32] = Sha256::digest(account.as_str().as_bytes()).into();
-        let hash = digest.first_chunk::<8>().copied().unwrap_or_default();
+        let hash = account.digest();
         self.last = Some((account.clone(), hash));
         hash
     }
 }
 
-/// First bytes of short names; those of long ones are the numbers of the variants, from 0 up.
-const VISITOR: u8 = 0xf0;
-const UNKNOWN: u8 = 0xf1;
-const PRINT: u8 = 0xf2;
-const TRACKING: u8 = 0xf3;
-const TRIAL: u8 = 0xf4;
+/// Last bytes of names: they say what the name is made of.
+const VISITOR: u8 = 0;
+const UNKNOWN: u8 = 1;
+const PRINT: u8 = 2;
+const TRACKING: u8 = 3;
+const TRIAL: u8 = 4;
+const LONG: u8 = 5;
+
+/// 80 bits of a visitor, all 128 having a part in them.
+fn ten(id: VisitorId) -> [u8; 10] {
+    let [_, _, _, _, _, _, rest @ ..] = (id.0 ^ (id.0 >> 80 << 32)).to_be_bytes();
+    rest
+}
 
 /// Under what a visitor's hits are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -11,6 +11,7 @@ use crate::{
     event::SubscriberSeen,
     ids::{AccountId, ClickId, ConversionId, FanId, PoolLinkId, SmartLinkId, TeamId, TransactionId},
     money::Cents,
+    pack,
     step::{DimensionRollup, LinkTotals, Rollup, StateBytes},
     time::Timestamp,
 };
@@ -35,12 +36,11 @@ macro_rules! records {
         pub(super) enum Record { $($variant($type)),* }
 
         impl Record {
-            pub(super) fn encode(&self) -> StateBytes {
-                // Most records fit: they are written without growing.
-                let mut start = Vec::with_capacity(160);
-                start.push(VERSION);
-                let bytes = match self { $(Self::$variant(record) => postcard::to_extend(record, start)),* };
-                StateBytes(bytes.unwrap_or_default())
+            /// Appends the record's bytes.
+            pub(super) fn encode(&self, into: &mut Vec<u8>) {
+                into.push(VERSION);
+                let encoded = match self { $(Self::$variant(record) => pack::append(record, into)),* };
+                debug_assert!(encoded.is_ok(), "a Vec grows as needed");
             }
         }
 

@@ -38,7 +38,7 @@ pub(crate) fn link_key(account: &AccountId, id: PoolLinkId) -> Key {
 
 /// Who holds a link, if anybody ever did.
 fn given_row(db: &Db, account: &AccountId, id: PoolLinkId) -> Result<Option<GivenRow>> {
-    let bytes = db.late.get(Table::Given, given_key(account, id).bytes())?;
+    let bytes = db.late.get(Table::Given, &given_key(account.digest(), id))?;
     bytes.map(|bytes| decode(&bytes)).transpose()
 }
 
