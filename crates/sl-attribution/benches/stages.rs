@@ -17,7 +17,7 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use sl_attribution::{Attribution, AttributionSettings};
 use sl_core::{
-    attribution::{Destinations, Key, Memory, Missing, Names, decide, needs},
+    attribution::{Destinations, Key, Memory, Names, guess, needs, needs_behind},
     event::{Event, Recorded},
     time::{ManualClock, Timestamp},
 };
@@ -100,19 +100,23 @@ fn by_hand(records: &[Recorded]) {
         let mut names = Names::default();
         let names = keys.iter().map(|key| names.of(key)).collect();
         let values = runtime.block_on(ledger.load(0, names)).unwrap();
+        let present = values.iter().flatten().count();
         for (key, value) in keys.into_iter().zip(values) {
             memory.insert(key, value.as_ref()).unwrap();
         }
+        present
     };
     let mut done = 0;
     while done < records.len() {
         let slice = &records[done..records.len().min(done + size)];
         let wanted = deciding.run(|| needs(slice, &memory));
         load.run(|| fetch(&mut memory, wanted));
+        let wanted = deciding.run(|| needs_behind(slice, &memory));
+        load.run(|| fetch(&mut memory, wanted));
         let decision = loop {
-            match deciding.run(|| decide(slice, &memory, &rules, &destinations)) {
-                Ok(decision) => break decision,
-                Err(Missing(keys)) => load.run(|| fetch(&mut memory, keys)),
+            let guess = deciding.run(|| guess(slice, &memory, &rules, &destinations));
+            if load.run(|| fetch(&mut memory, guess.missing)) == 0 {
+                break guess.decision;
             }
         };
         done += decision.taken;

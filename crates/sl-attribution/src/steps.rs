@@ -3,7 +3,7 @@
 use std::{collections::HashMap, future::Future, time::Duration};
 
 use sl_core::{
-    attribution::{self, Changes, Counts, Decision, Key, Memory, Missing, Names, Rules},
+    attribution::{self, Changes, Counts, Decision, Key, Memory, Names, Rules},
     event::{JournalId, Position, Recorded},
     ids::{AccountId, TeamId},
     time::Timestamp,
@@ -68,6 +68,7 @@ impl Steps {
             let after = if behind.is_empty() { next } else { self.position };
             // Most of what the slice needs, at once; decisions ask for the rest.
             self.load(ledger, attribution::needs(slice, &self.memory)).await?;
+            self.load(ledger, attribution::needs_behind(slice, &self.memory)).await?;
             let applied = self.step(ledger, slice, after, snapshot).await?;
             self.memory.absorb(applied.changes);
             progress::count(&applied.counts);
@@ -133,16 +134,17 @@ impl Steps {
         snapshot: &Snapshot,
     ) -> Result<Decision> {
         loop {
-            match attribution::decide(records, &self.memory, &self.rules, snapshot.view()) {
-                Ok(decision) => return Ok(decision),
-                Err(Missing(keys)) => self.load(ledger, keys).await?,
+            let guess = attribution::guess(records, &self.memory, &self.rules, snapshot.view());
+            if self.load(ledger, guess.missing).await? == 0 {
+                return Ok(guess.decision);
             }
         }
     }
 
-    async fn load(&mut self, ledger: &dyn Ledger, keys: Vec<Key>) -> Result<()> {
+    /// Asks the store for pieces of memory and says how many of them are there.
+    async fn load(&mut self, ledger: &dyn Ledger, keys: Vec<Key>) -> Result<usize> {
         if keys.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let mut of = Names::default();
         let names: Vec<_> = keys.iter().map(|key| of.of(key)).collect();
@@ -150,6 +152,7 @@ impl Steps {
         if values.len() != keys.len() {
             return Err(StoreError::Damaged(format!("{} values for {} keys", values.len(), keys.len())));
         }
+        let present = values.iter().flatten().count();
         for (key, value) in keys.into_iter().zip(values) {
             if let Err(error) = self.memory.insert(key.clone(), value.as_ref()) {
                 // Standing still would stop every account; this one piece starts anew, loudly.
@@ -158,7 +161,7 @@ impl Steps {
                 self.memory.forget(key);
             }
         }
-        Ok(())
+        Ok(present)
     }
 
     /// Asks the store until it answers, or says that it never will, or the loop is told to stop.

@@ -65,6 +65,11 @@ impl Memory {
         self.get(key).is_some()
     }
 
+    /// A record that is known and there.
+    pub(super) fn record<T: Kept>(&self, key: &Key) -> Option<&T> {
+        self.get(key)?.as_ref().and_then(T::of)
+    }
+
     fn get(&self, key: &Key) -> Option<&Option<Record>> {
         if key.is_of_visitor() {
             return self.visitors.get(key);
@@ -150,7 +155,8 @@ impl<'a> Overlay<'a> {
         self.changes.0.insert(key.clone(), None);
     }
 
-    pub(super) fn finish(self) -> Result<Changes, Vec<Key>> {
-        if self.missing.is_empty() { Ok(self.changes) } else { Err(self.missing.into_iter().collect()) }
+    /// What changed, and what was not known.
+    pub(super) fn finish(self) -> (Changes, Vec<Key>) {
+        (self.changes, self.missing.into_iter().collect())
     }
 }

@@ -105,15 +105,23 @@ impl Index {
             bytes.iter_mut().zip(key).for_each(|(place, byte)| *place = *byte);
             u64::from_be_bytes(bytes)
         };
-        let rows = self.places.iter().filter_map(|place| self.row(*place));
-        let of_table = rows.filter(|(_, row)| row.table == table as u8);
-        let mut rows: Vec<_> = of_table.map(|(record, row)| (first(row.key), record, row)).collect();
+        let mut rows = Vec::with_capacity(self.places.len());
+        for place in &self.places {
+            let (_, row) = self.row(*place).ok_or_else(|| damaged("a late row"))?;
+            if row.table == table as u8 {
+                rows.push((first(row.key), *place));
+            }
+        }
         if rows.is_empty() {
             return Ok(());
         }
-        rows.sort_unstable_by(|left, right| (left.0, left.2.key).cmp(&(right.0, right.2.key)));
+        let key = |place: Place| self.row(place).map(|(_, row)| row.key);
+        rows.sort_unstable_by(|left, right| {
+            left.0.cmp(&right.0).then_with(|| key(left.1).cmp(&key(right.1)))
+        });
         let mut run = into.start_ingestion().map_err(failed)?;
-        for (_, record, row) in rows {
+        for (_, place) in rows {
+            let (record, row) = self.row(place).ok_or_else(|| damaged("a late row"))?;
             match row.value {
                 Some(value) => run.write(row.key, Slice::from(record.slice(value..row.end))),
                 None => run.write_tombstone(row.key),
