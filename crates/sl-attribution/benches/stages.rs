@@ -2,7 +2,8 @@
 //! embedded store. Beside the time on the clock stands the CPU time of all threads of the process, flushes and
 //! compactions of the store included: its inverse is what one core sustains.
 //!
-//! `SMARTLINKS_EVENTS=1000000 cargo bench -p sl-attribution --bench stages`
+//! `SMARTLINKS_EVENTS=1000000 cargo bench -p sl-attribution --bench stages`; `SMARTLINKS_STAGES=clicks` or `mix` for one of
+//! the two.
 #![expect(clippy::unwrap_used, reason = "a bench that can't set up has nothing to measure")]
 #![expect(clippy::print_stdout, reason = "its result")]
 
@@ -69,14 +70,6 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap()
 }
 
-fn options() -> FjallOptions {
-    let mut options = FjallOptions::default();
-    if let Some(late) = std::env::var("LATE").ok().and_then(|late| late.parse().ok()) {
-        options.late_bytes = late;
-    }
-    options
-}
-
 fn decoding(events: &[Vec<u8>]) {
     let mut meter = Meter::default();
     for slice in events.chunks(SLICE) {
@@ -89,7 +82,7 @@ fn decoding(events: &[Vec<u8>]) {
 /// The role without its stream: loads, decides and applies, slice by slice.
 fn by_hand(records: &[Recorded]) {
     let (dir, runtime) = (TempDir::new().unwrap(), runtime());
-    let handle = sl_fjall::open(dir.path(), options()).unwrap();
+    let handle = sl_fjall::open(dir.path(), FjallOptions::default()).unwrap();
     let ledger = handle.store().ledger;
     runtime.block_on(ledger.open(0)).unwrap();
     let AttributionSettings { rules, cache, slice: size, .. } = AttributionSettings::default();
@@ -106,9 +99,9 @@ fn by_hand(records: &[Recorded]) {
         }
         present
     };
-    let mut done = 0;
-    while done < records.len() {
-        let slice = &records[done..records.len().min(done + size)];
+    let mut rest = records;
+    while !rest.is_empty() {
+        let (slice, _) = rest.split_at(size.min(rest.len()));
         let wanted = deciding.run(|| needs(slice, &memory));
         load.run(|| fetch(&mut memory, wanted));
         let wanted = deciding.run(|| needs_behind(slice, &memory));
@@ -119,10 +112,10 @@ fn by_hand(records: &[Recorded]) {
                 break guess.decision;
             }
         };
-        done += decision.taken;
+        rest = rest.get(decision.taken..).unwrap_or_default();
         deciding.run(|| memory.absorb(decision.changes));
         let mut step = decision.step;
-        step.position.offset = done as u64;
+        step.position.offset = (records.len() - rest.len()) as u64;
         apply.run(|| runtime.block_on(ledger.apply(step)).unwrap());
     }
     sync.run(|| runtime.block_on(ledger.sync(0)).unwrap());
@@ -188,7 +181,7 @@ fn stages(name: &str, count: u64, event: fn(u64) -> Recorded) {
     drop((records, bytes));
     let (runtime, dirs) = (runtime(), [TempDir::new().unwrap(), TempDir::new().unwrap()]);
     let journal = journal(&runtime, &dirs[0], (0..count).map(|number| event(number).event));
-    let handle = sl_fjall::open(dirs[1].path(), options()).unwrap();
+    let handle = sl_fjall::open(dirs[1].path(), FjallOptions::default()).unwrap();
     role(&runtime, &journal, handle.store(), total);
     journal.close().unwrap();
 }

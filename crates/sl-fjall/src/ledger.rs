@@ -3,6 +3,7 @@
 mod blocks;
 pub(crate) mod clicks;
 mod effects;
+pub(crate) mod listing;
 
 pub(crate) use self::{blocks::Block, effects::dead_letter_place};
 

@@ -16,7 +16,7 @@ fn key(number: u64) -> Vec<u8> {
     let length = 5 + (number % 4) as usize * 9;
     let mut key = vec![b'k'; length];
     key.extend_from_slice(&number.to_be_bytes());
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         key.push(0);
     }
     key
@@ -31,9 +31,9 @@ fn rows_are_found_in_memory_in_a_table_and_after_a_restart() {
     for round in 0_u64..12 {
         let mut rows = db.late.rows();
         for number in 0..200 {
-            let table = if (number + round) % 2 == 0 { Table::State } else { Table::Given };
+            let table = if (number + round).is_multiple_of(2) { Table::State } else { Table::Given };
             let value = format!("{round} {number}").repeat((number % 5) as usize).into_bytes();
-            let goes = (number + round) % 7 == 0;
+            let goes = (number + round).is_multiple_of(7);
             if goes {
                 rows.remove(table, &key(number));
             } else {
