@@ -20,11 +20,13 @@ use sl_attribution::{Attribution, AttributionSettings};
 use sl_core::{
     attribution::{Destinations, Key, Memory, Names, guess, needs, needs_behind},
     event::{Event, Recorded},
+    ids::{LinkKind, PoolLinkId, TeamId},
+    pool::StockKey,
     time::{ManualClock, Timestamp},
 };
 use sl_fjall::FjallOptions;
 use sl_journal::{ClickLog, Durability, Journal, JournalConfig, codec};
-use sl_store::Store;
+use sl_store::{Store, pool::NewPoolLink};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -70,6 +72,23 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap()
 }
 
+/// A store that knows the pool links of so many records.
+fn store(dir: &TempDir, runtime: &Runtime, count: u64) -> Store {
+    let store = sl_fjall::open(dir.path(), FjallOptions::default()).unwrap().store();
+    let link = |number| {
+        let id = PoolLinkId { kind: LinkKind::TrackingLink, number };
+        let stock =
+            StockKey { account: records::ACCOUNT.into(), kind: LinkKind::TrackingLink, trial_days: None };
+        let url = format!("https://onlyfans.com/creator/c{number}");
+        NewPoolLink { id, team: TeamId(1), stock, url, created_at: Timestamp(START) }
+    };
+    for from in (0..count).step_by(10_000) {
+        let links = (from..count.min(from + 10_000)).map(link).collect();
+        runtime.block_on(store.pool.add(links)).unwrap();
+    }
+    store
+}
+
 fn decoding(events: &[Vec<u8>]) {
     let mut meter = Meter::default();
     for slice in events.chunks(SLICE) {
@@ -82,8 +101,7 @@ fn decoding(events: &[Vec<u8>]) {
 /// The role without its stream: loads, decides and applies, slice by slice.
 fn by_hand(records: &[Recorded]) {
     let (dir, runtime) = (TempDir::new().unwrap(), runtime());
-    let handle = sl_fjall::open(dir.path(), FjallOptions::default()).unwrap();
-    let ledger = handle.store().ledger;
+    let ledger = store(&dir, &runtime, records.len() as u64).ledger;
     runtime.block_on(ledger.open(0)).unwrap();
     let AttributionSettings { rules, cache, slice: size, .. } = AttributionSettings::default();
     let (destinations, mut memory) = (Destinations::default(), Memory::new(cache));
@@ -181,8 +199,8 @@ fn stages(name: &str, count: u64, event: fn(u64) -> Recorded) {
     drop((records, bytes));
     let (runtime, dirs) = (runtime(), [TempDir::new().unwrap(), TempDir::new().unwrap()]);
     let journal = journal(&runtime, &dirs[0], (0..count).map(|number| event(number).event));
-    let handle = sl_fjall::open(dirs[1].path(), FjallOptions::default()).unwrap();
-    role(&runtime, &journal, handle.store(), total);
+    let store = store(&dirs[1], &runtime, count);
+    role(&runtime, &journal, store, total);
     journal.close().unwrap();
 }
 

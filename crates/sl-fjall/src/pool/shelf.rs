@@ -1,7 +1,8 @@
 //! Every stock in memory, where each link is, and the blocks that are out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use sl_core::{
     ids::{AccountId, ClickId, LinkKind, PoolLinkId},

@@ -198,7 +198,7 @@ fn transaction() -> impl Strategy<Value = Transaction> {
 
 fn event() -> impl Strategy<Value = Event> {
     let body = prop_oneof![
-        click().prop_map(|click| EventBody::click(click)),
+        click().prop_map(EventBody::click),
         repeat().prop_map(EventBody::Repeat),
         webhook().prop_map(EventBody::Webhook),
         seen().prop_map(EventBody::SubscriberSeen),
