@@ -9,12 +9,12 @@
 //! | `meta` | `format` | version of this layout |
 //! | | [`COUNTER`] name | `u64` |
 //! | | [`PARTITION`] number | position, applied sequences |
-//! | `late` | number | late rows of one batch, see [`crate::late`]; gone once they are in the next three |
+//! | `late` | number | late rows of one batch, see [`crate::late`]; gone once they are in the next two |
 //! | `state` | attribution's key · partition (1 or 5) | attribution's bytes, untouched |
+//! | `given` | account's digest (8) · kind · number | `GivenRow`: written by attribution without reading |
 //! | `clicks` | link · at · click, of the first row | `ClickRow`s of a second, see [`crate::ledger`] |
 //! | `click_ids` | click, the first | click · link · at of all rows minted in the same second of a step (raw) |
 //! | `marks` | link · at · click | what a later step said of the row |
-//! | `given` | account's digest (8) · kind · number | `GivenRow`: written by attribution without reading |
 //! | `reports` | [`CONVERSION`] link · at · conversion | `Conversion` |
 //! | | [`CONVERSION_ID`] conversion | link · at (raw) |
 //! | | [`CLICK_CONVERSION`] click · at · conversion | link (raw) |
