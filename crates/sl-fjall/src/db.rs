@@ -42,6 +42,8 @@ impl Db {
         let database = Database::builder(dir)
             .cache_size(options.cache_bytes)
             .max_journaling_size(options.journal_bytes.max(64 * 1024 * 1024))
+            // Of two, one would send itself messages without end for as long as the other compacts, on a core of its own.
+            .worker_threads(1)
             .open()
             .map_err(failed)?;
         let memtable = options.memtable_bytes;

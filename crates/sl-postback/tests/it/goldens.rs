@@ -59,7 +59,7 @@ fn click(given: &Value) -> Click {
             ..Params::default()
         },
         cookies: AdCookies { fbc: text(&given["fbc"]), fbp: text(&given["fbp"]), ..AdCookies::default() },
-        ..sample::click(1, sample::link_id(1), HOUR).click
+        ..Click::clone(&sample::click(1, sample::link_id(1), HOUR).click)
     }
 }
 
