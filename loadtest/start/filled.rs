@@ -8,6 +8,7 @@ use std::{
 };
 
 use sl_core::{
+    click::{Click, VisitorId},
     event::{Event, EventBody},
     time::{Clock, Timestamp},
 };
@@ -99,11 +100,11 @@ pub(crate) fn fill(dir: &Path, links: u64, visitors: u64) -> Result<(), Box<dyn 
     for number in 0..visitors {
         let share = u32::try_from(number * 1_000_000 / visitors)?;
         let at = begin.plus(SPAN * share / 1_000_000);
-        let mut click = sample::click(number, sample::link_id(0), at).click;
-        click.visitor.given = Some(sl_core::click::VisitorId(cookie(number)));
-        click.visitor.daily = sl_core::click::VisitorId(!cookie(number));
+        let mut click = Click::clone(&sample::click(number, sample::link_id(0), at).click);
+        click.visitor.given = Some(VisitorId(cookie(number)));
+        click.visitor.daily = VisitorId(!cookie(number));
         let (team, account) = (click.team, click.account.clone());
-        let event = Event { team, account, at, body: EventBody::Click(Box::new(click)) };
+        let event = Event { team, account, at, body: EventBody::Click(Arc::new(click)) };
         while let Err(LostReason::QueueFull) = journal.append(event.clone()) {
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -58,6 +58,7 @@ impl Attribution {
             position: Position::default(),
             applied: std::collections::HashMap::new(),
             memory: Memory::new(self.settings.cache),
+            slice: self.settings.slice.max(1),
             rules: self.settings.rules.clone(),
             poisoned: 0,
             token: token.clone(),

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, future::Future, time::Duration};
 
 use sl_core::{
-    attribution::{self, Changes, Counts, Decision, Key, Memory, Missing, Rules},
+    attribution::{self, Changes, Counts, Decision, Key, Memory, Names, Rules},
     event::{JournalId, Position, Recorded},
     ids::{AccountId, TeamId},
     time::Timestamp,
@@ -22,6 +22,8 @@ pub(crate) struct Steps {
     pub(crate) position: Position,
     pub(crate) applied: HashMap<JournalId, u64>,
     pub(crate) memory: Memory,
+    /// Records decided at once.
+    pub(crate) slice: usize,
     pub(crate) rules: Rules,
     pub(crate) poisoned: u64,
     pub(crate) token: CancellationToken,
@@ -59,10 +61,15 @@ impl Steps {
         let records = self.fresh(records);
         let mut rest = records.as_slice();
         let mut lagging = Vec::new();
-        // Most of what the batch needs, at once; what the cache drops on the way is asked for again.
-        self.load(ledger, attribution::needs(rest, &self.memory)).await?;
         loop {
-            let applied = self.step(ledger, rest, next, snapshot).await?;
+            let (slice, behind) = rest.split_at(self.slice.min(rest.len()));
+            // In the middle of a batch the stream has no position to name: it is read again from the start of the
+            // batch after a crash, and what was applied is skipped by its sequence.
+            let after = if behind.is_empty() { next } else { self.position };
+            // Most of what the slice needs, at once; decisions ask for the rest.
+            self.load(ledger, attribution::needs(slice, &self.memory)).await?;
+            self.load(ledger, attribution::needs_behind(slice, &self.memory)).await?;
+            let applied = self.step(ledger, slice, after, snapshot).await?;
             self.memory.absorb(applied.changes);
             progress::count(&applied.counts);
             if let Some(due) = applied.due {
@@ -92,8 +99,6 @@ impl Steps {
             for record in done {
                 self.applied.insert(record.journal, record.sequence);
             }
-            // In the middle of a batch the stream has no position to name: it is read again from the start of the
-            // batch after a crash, and what was applied is skipped by its sequence.
             let position = if left.is_empty() { next } else { self.position };
             let mut step = decision.step;
             (step.partition, step.position) = (self.partition, position);
@@ -129,22 +134,25 @@ impl Steps {
         snapshot: &Snapshot,
     ) -> Result<Decision> {
         loop {
-            match attribution::decide(records, &self.memory, &self.rules, snapshot.view()) {
-                Ok(decision) => return Ok(decision),
-                Err(Missing(keys)) => self.load(ledger, keys).await?,
+            let guess = attribution::guess(records, &self.memory, &self.rules, snapshot.view());
+            if self.load(ledger, guess.missing).await? == 0 {
+                return Ok(guess.decision);
             }
         }
     }
 
-    async fn load(&mut self, ledger: &dyn Ledger, keys: Vec<Key>) -> Result<()> {
+    /// Asks the store for pieces of memory and says how many of them are there.
+    async fn load(&mut self, ledger: &dyn Ledger, keys: Vec<Key>) -> Result<usize> {
         if keys.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
-        let names: Vec<_> = keys.iter().map(Key::to_state_key).collect();
+        let mut of = Names::default();
+        let names: Vec<_> = keys.iter().map(|key| of.of(key)).collect();
         let values = self.again(|| ledger.load(self.partition, names.clone())).await?;
         if values.len() != keys.len() {
             return Err(StoreError::Damaged(format!("{} values for {} keys", values.len(), keys.len())));
         }
+        let present = values.iter().flatten().count();
         for (key, value) in keys.into_iter().zip(values) {
             if let Err(error) = self.memory.insert(key.clone(), value.as_ref()) {
                 // Standing still would stop every account; this one piece starts anew, loudly.
@@ -153,7 +161,7 @@ impl Steps {
                 self.memory.forget(key);
             }
         }
-        Ok(())
+        Ok(present)
     }
 
     /// Asks the store until it answers, or says that it never will, or the loop is told to stop.

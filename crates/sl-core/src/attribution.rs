@@ -21,7 +21,8 @@
 //!     records = &records[decision.taken..];         // fewer than given when the step would grow too large
 //! ```
 //!
-//! [`needs`] is the cheap first look that asks for most keys at once; [`decide`] asks for the rest. Cutting the stream
+//! [`needs`] is the cheap first look that asks for most keys at once, [`needs_behind`] the second one at what those led to;
+//! [`decide`] asks for the rest. [`guess`] saves deciding again where that turns out to be absent. Cutting the stream
 //! into slices differently, forgetting the whole [`Memory`] between two slices, or deciding a slice again from the same
 //! store changes nothing.
 //!
@@ -70,9 +71,9 @@ use std::time::Duration;
 
 pub use destinations::Destinations;
 pub use effects::Counts;
-pub use key::{Key, Who};
+pub use key::{Key, Names, Who};
 pub use memory::{Changes, Memory};
-pub use needs::needs;
+pub use needs::{needs, needs_behind};
 pub use record::BadRecord;
 
 use crate::{
@@ -141,6 +142,16 @@ pub struct Decision {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing(pub Vec<Key>);
 
+/// A decision that took what memory does not know for absent.
+#[derive(Debug)]
+pub struct Guess {
+    /// What it did not know. When the store has nothing under all of these the decision stands: much of what happens
+    /// happens for the first time. Otherwise it is thrown away.
+    pub missing: Vec<Key>,
+    /// The decision.
+    pub decision: Decision,
+}
+
 /// Decides about the first records of a slice; see the head of the module.
 ///
 /// # Errors
@@ -151,7 +162,15 @@ pub fn decide(
     rules: &Rules,
     destinations: &Destinations,
 ) -> Result<Decision, Missing> {
-    let mut decider = Decider::new(memory, rules, destinations);
+    let Guess { missing, decision } = guess(records, memory, rules, destinations);
+    if missing.is_empty() { Ok(decision) } else { Err(Missing(missing)) }
+}
+
+/// Decides about the first records of a slice as though what memory does not know were absent.
+#[must_use]
+pub fn guess(records: &[Recorded], memory: &Memory, rules: &Rules, destinations: &Destinations) -> Guess {
+    // Most records are clicks, which change three pieces each.
+    let mut decider = Decider::new(memory, rules, destinations, 3 * records.len());
     let mut taken = 0;
     for record in records {
         decider.event(&record.event);
@@ -186,16 +205,16 @@ struct Decider<'a> {
     at: Timestamp,
     now: Timestamp,
     /// The account's own record, and whether it changed.
-    state: AccountRecord,
-    state_before: AccountRecord,
+    state: Box<AccountRecord>,
+    state_before: Box<AccountRecord>,
     due: Option<Vec<(TeamId, AccountId, Timestamp)>>,
     lagging: std::collections::BTreeSet<(TeamId, AccountId)>,
 }
 
 impl<'a> Decider<'a> {
-    fn new(memory: &'a Memory, rules: &'a Rules, destinations: &'a Destinations) -> Self {
+    fn new(memory: &'a Memory, rules: &'a Rules, destinations: &'a Destinations, room: usize) -> Self {
         Self {
-            memory: Overlay::new(memory),
+            memory: Overlay::new(memory, room),
             effects: Effects::default(),
             rules,
             destinations,
@@ -204,8 +223,8 @@ impl<'a> Decider<'a> {
             account: AccountId::from(""),
             at: Timestamp(0),
             now: Timestamp(0),
-            state: AccountRecord::default(),
-            state_before: AccountRecord::default(),
+            state: Box::default(),
+            state_before: Box::default(),
             due: None,
             lagging: std::collections::BTreeSet::new(),
         }
@@ -256,12 +275,12 @@ impl<'a> Decider<'a> {
         self.memory.bytes + self.effects.bytes + self.clicks.bytes
     }
 
-    fn finish(mut self, taken: usize) -> Result<Decision, Missing> {
+    fn finish(mut self, taken: usize) -> Guess {
         self.leave();
         self.sum_clicks();
-        let changes = self.memory.finish().map_err(Missing)?;
+        let (changes, missing) = self.memory.finish();
         let (step, counts) = self.effects.finish(&changes);
         let lagging = self.lagging.into_iter().collect();
-        Ok(Decision { step, changes, taken, counts, due: self.due, lagging })
+        Guess { missing, decision: Decision { step, changes, taken, counts, due: self.due, lagging } }
     }
 }

@@ -1,11 +1,12 @@
 //! A click: what the edge knows about one hit of one person or bot, minted once.
 
-use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
     ids::{AccountId, BadId, ClickId, PoolLinkId, SmartLinkId, TeamId},
+    pack,
     time::Timestamp,
 };
 
@@ -64,8 +65,29 @@ impl Rung {
 }
 
 /// A random-looking 128-bit visitor identity, as in the first-party cookie: 32 hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VisitorId(pub u128);
+
+/// A number for people, 16 bytes for stores.
+impl Serialize for VisitorId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            self.0.serialize(serializer)
+        } else {
+            serializer.serialize_bytes(&self.0.to_be_bytes())
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for VisitorId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            u128::deserialize(deserializer).map(Self)
+        } else {
+            pack::sixteen(deserializer).map(|bytes| Self(u128::from_be_bytes(bytes)))
+        }
+    }
+}
 
 impl fmt::Display for VisitorId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -253,8 +275,8 @@ pub struct Repeat {
 /// A click with what attribution added to it: one row of `/clicks`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClickRow {
-    /// The click as journaled.
-    pub click: Click,
+    /// The click as journaled; the event's own, so that a decision copies none.
+    pub click: Arc<Click>,
     /// Raw hits behind this row, at least 1.
     pub gross_clicks: u32,
     /// It should have been a repeat but was answered apart (decisions 3).

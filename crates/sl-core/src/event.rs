@@ -1,5 +1,7 @@
 //! The one ordered stream per creator account: everything attribution decides from.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -27,7 +29,7 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EventBody {
     /// A person or bot followed a Smart Link.
-    Click(Box<Click>),
+    Click(Arc<Click>),
     /// A visitor came again.
     Repeat(Repeat),
     /// A webhook with a valid signature, as received.
@@ -38,6 +40,14 @@ pub enum EventBody {
     TransactionSeen(Transaction),
     /// Time passed: holds of this account that are due end now.
     Tick,
+}
+
+impl EventBody {
+    /// Of a click.
+    #[must_use]
+    pub fn click(click: Click) -> Self {
+        Self::Click(Arc::new(click))
+    }
 }
 
 /// A webhook as it came in (contract D). Stored before it is answered; parsed when it is applied.

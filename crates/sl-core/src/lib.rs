@@ -27,6 +27,7 @@ pub mod identity;
 pub mod ladder;
 pub mod lint;
 pub mod matching;
+pub mod pack;
 pub mod places;
 pub mod retry;
 pub mod seal;

@@ -21,6 +21,82 @@ pub struct StateKey(pub Vec<u8>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateBytes(pub Vec<u8>);
 
+/// Pieces of memory under their names, one behind the other in a single run of bytes. A name that comes twice counts as
+/// said last.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StateRows {
+    bytes: Vec<u8>,
+    /// Ends of name and value; a piece that is forgotten has no value.
+    ends: Vec<(usize, Option<usize>)>,
+}
+
+impl StateRows {
+    /// With room for so many pieces and bytes.
+    #[must_use]
+    pub fn with_capacity(pieces: usize, bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(pieces) }
+    }
+
+    /// Adds a piece: `name` and `value` append their bytes. Without a value it is forgotten.
+    pub fn push<F: FnOnce(&mut Vec<u8>)>(&mut self, name: impl FnOnce(&mut Vec<u8>), value: Option<F>) {
+        name(&mut self.bytes);
+        let key = self.bytes.len();
+        let end = value.map(|value| {
+            value(&mut self.bytes);
+            self.bytes.len()
+        });
+        self.ends.push((key, end));
+    }
+
+    /// How many pieces there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Bytes of all names and values.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Names and values in the order they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        let mut begin = 0;
+        self.ends.iter().map(move |(key, end)| {
+            let name = self.bytes.get(begin..*key).unwrap_or_default();
+            let value = end.map(|end| self.bytes.get(*key..end).unwrap_or_default());
+            begin = end.unwrap_or(*key);
+            (name, value)
+        })
+    }
+}
+
+impl StateRows {
+    /// The same, each on its own.
+    pub fn pieces(&self) -> impl Iterator<Item = (StateKey, Option<StateBytes>)> {
+        self.iter()
+            .map(|(key, value)| (StateKey(key.to_vec()), value.map(|value| StateBytes(value.to_vec()))))
+    }
+}
+
+impl FromIterator<(StateKey, Option<StateBytes>)> for StateRows {
+    fn from_iter<I: IntoIterator<Item = (StateKey, Option<StateBytes>)>>(pieces: I) -> Self {
+        let mut rows = Self::default();
+        for (key, value) in pieces {
+            let value = value.map(|value| move |into: &mut Vec<u8>| into.extend(value.0));
+            rows.push(|into| into.extend(key.0), value);
+        }
+        rows
+    }
+}
+
 /// Everything one slice of one stream partition changes (decisions 45). Values are absolute: applying a step twice is
 /// applying it once. At most 256 KiB of effects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,7 +108,7 @@ pub struct Step {
     /// Highest sequence applied per journal: what is not above it is skipped (decisions 47).
     pub applied: Vec<(JournalId, u64)>,
     /// Memory of the state machine; `None` forgets.
-    pub state: Vec<(StateKey, Option<StateBytes>)>,
+    pub state: StateRows,
     /// New click rows.
     pub clicks: Vec<ClickRow>,
     /// Click rows whose hits or duplicate mark changed.
@@ -74,6 +150,8 @@ pub struct ClickMark {
     pub click: ClickId,
     /// Its link.
     pub link: SmartLinkId,
+    /// When the click was.
+    pub at: Timestamp,
     /// Raw hits, absolute.
     pub gross_clicks: u32,
     /// See [`ClickRow::is_duplicate`].

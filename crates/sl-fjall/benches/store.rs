@@ -69,7 +69,7 @@ fn steps(criterion: &mut Criterion) {
             BatchSize::PerIteration,
         );
     });
-    let keys: Vec<_> = step(1).state.into_iter().map(|(key, _)| key).collect();
+    let keys: Vec<_> = step(1).state.pieces().map(|(key, _)| key).collect();
     group.bench_function(format!("load {CLICKS} pieces of state"), |bench| {
         bench.iter(|| runtime.block_on(store.ledger.load(0, keys.clone())).unwrap());
     });

@@ -1,6 +1,7 @@
 //! Values: one version byte, then postcard.
 
 use serde::{Serialize, de::DeserializeOwned};
+use sl_core::pack;
 use sl_store::{Result, StoreError};
 
 /// Shape of every value below. Raised when a stored struct changes; older ones are then converted in [`decode`].
@@ -13,9 +14,8 @@ pub(crate) fn encode_into<'buffer, T: Serialize>(
 ) -> Result<&'buffer [u8]> {
     buffer.clear();
     buffer.push(VERSION);
-    let filled = postcard::to_extend(value, std::mem::take(buffer))
+    pack::append(value, buffer)
         .map_err(|error| StoreError::Damaged(format!("a value can't be encoded: {error}")))?;
-    *buffer = filled;
     Ok(buffer)
 }
 

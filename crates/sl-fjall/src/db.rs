@@ -11,25 +11,27 @@ use sl_store::{Result, StoreError};
 use crate::{
     codec::{decode, encode},
     handle::FjallOptions,
+    late::{Late, Rows},
     layout::{COUNTER, Key},
     sync::GroupSync,
 };
 
 /// Layout version of [`crate::layout`].
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// Everything the six seams share.
 pub(crate) struct Db {
     pub(crate) database: Database,
     pub(crate) meta: Keyspace,
-    pub(crate) state: Keyspace,
     pub(crate) clicks: Keyspace,
     pub(crate) click_ids: Keyspace,
+    pub(crate) marks: Keyspace,
     pub(crate) reports: Keyspace,
     pub(crate) outbox: Keyspace,
     pub(crate) bodies: Keyspace,
     pub(crate) pool: Keyspace,
     pub(crate) catalog: Keyspace,
+    pub(crate) late: Late,
     sync: GroupSync,
 }
 
@@ -40,6 +42,8 @@ impl Db {
         let database = Database::builder(dir)
             .cache_size(options.cache_bytes)
             .max_journaling_size(options.journal_bytes.max(64 * 1024 * 1024))
+            // Of two, one would send itself messages without end for as long as the other compacts, on a core of its own.
+            .worker_threads(1)
             .open()
             .map_err(failed)?;
         let memtable = options.memtable_bytes;
@@ -50,14 +54,15 @@ impl Db {
         };
         let db = Self {
             meta: keyspace("meta")?,
-            state: keyspace("state")?,
             clicks: keyspace("clicks")?,
             click_ids: keyspace("click_ids")?,
+            marks: keyspace("marks")?,
             reports: keyspace("reports")?,
             outbox: keyspace("outbox")?,
             bodies: keyspace("bodies")?,
             pool: keyspace("pool")?,
             catalog: keyspace("catalog")?,
+            late: Late::open(&database, options.late_bytes)?,
             sync: GroupSync::default(),
             database,
         };
@@ -84,6 +89,16 @@ impl Db {
     /// An atomic batch that has reached the operating system when its commit returns: it survives a killed process.
     pub(crate) fn batch(&self) -> OwnedWriteBatch {
         self.database.batch().durability(Some(PersistMode::Buffer))
+    }
+
+    /// Commits a batch together with late rows.
+    pub(crate) fn commit(&self, batch: OwnedWriteBatch, late: Rows) -> Result<()> {
+        self.late.commit(batch, late)
+    }
+
+    /// Puts late rows into their tables when many wait. Waits for the disk.
+    pub(crate) fn settle_late(&self) -> Result<()> {
+        if self.late.is_full() { self.late.settle(&self.database) } else { Ok(()) }
     }
 
     /// Whole steps only: a reader of several rows never sees half of one.

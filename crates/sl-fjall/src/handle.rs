@@ -14,8 +14,11 @@ use crate::{
 pub struct FjallOptions {
     /// Cache of blocks read from disk, bytes. Default 64 MiB.
     pub cache_bytes: u64,
-    /// Newest writes kept in memory, bytes, for each of the nine keyspaces; only the busy ones fill it. Default 16 MiB.
+    /// Newest writes kept in memory, bytes, for each keyspace; only the busy ones fill it. Default 16 MiB.
     pub memtable_bytes: u64,
+    /// Rows that are written late (memory of attribution, holders of links) and still wait in memory, bytes;
+    /// as much again while they go to disk. Default 32 MiB.
+    pub late_bytes: usize,
     /// Write-ahead log of the store, bytes, at least 64 MiB; what is in it is read again at start. Default 128 MiB.
     pub journal_bytes: u64,
     /// What `Pool::live` goes by until `lease` or `levels` has brought the configured times. Defaults: 6 h and 24 h.
@@ -29,6 +32,7 @@ impl Default for FjallOptions {
         Self {
             cache_bytes: 64 * MIB,
             memtable_bytes: 16 * MIB,
+            late_bytes: 32 << 20,
             journal_bytes: 128 * MIB,
             rules: PoolRules {
                 window: std::time::Duration::from_secs(6 * HOUR),

@@ -9,9 +9,12 @@
 //! | `meta` | `format` | version of this layout |
 //! | | [`COUNTER`] name | `u64` |
 //! | | [`PARTITION`] number | position, applied sequences |
-//! | `state` | partition (4) · attribution's key | attribution's bytes, untouched |
-//! | `clicks` | link · at · click | `ClickRow` |
-//! | `click_ids` | click | link · at (raw) |
+//! | `late` | number | late rows of one batch, see [`crate::late`]; gone once they are in the next two |
+//! | `state` | attribution's key · partition (1 or 5) | attribution's bytes, untouched |
+//! | `given` | account's digest (8) · kind · number | `GivenRow`: written by attribution without reading |
+//! | `clicks` | link · at · click, of the first row | `ClickRow`s of a second, see [`crate::ledger`] |
+//! | `click_ids` | click, the first | click · link · at of all rows minted in the same second of a step (raw) |
+//! | `marks` | link · at · click | what a later step said of the row |
 //! | `reports` | [`CONVERSION`] link · at · conversion | `Conversion` |
 //! | | [`CONVERSION_ID`] conversion | link · at (raw) |
 //! | | [`CLICK_CONVERSION`] click · at · conversion | link (raw) |
@@ -38,7 +41,6 @@
 //! | `bodies` | delivery | `RenderedRequest` |
 //! | `pool` | [`STOCK`] number (4) | stock key |
 //! | | [`LINK`] account · kind · number | `LinkRow`: the link and all facts but the next |
-//! | | [`GIVEN`] account · kind · number | `Given`: written by attribution without reading |
 //! | | [`BLOCK`] fence | `BlockRow` |
 //! | `catalog` | table · id | row; links and accounts with their revision |
 
@@ -81,7 +83,7 @@ pub(crate) const WAITING_AT: u8 = 0x0a;
 
 pub(crate) const STOCK: u8 = 0x01;
 pub(crate) const LINK: u8 = 0x02;
-pub(crate) const GIVEN: u8 = 0x03;
+// 0x03 is taken.
 pub(crate) const BLOCK: u8 = 0x04;
 
 /// A key under construction.
@@ -232,6 +234,12 @@ impl Reader<'_> {
         let (&first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(first)
+    }
+
+    pub(crate) fn u32(&mut self) -> Option<u32> {
+        let (bytes, rest) = self.0.split_first_chunk::<4>()?;
+        self.0 = rest;
+        Some(u32::from_be_bytes(*bytes))
     }
 
     pub(crate) fn u64(&mut self) -> Option<u64> {

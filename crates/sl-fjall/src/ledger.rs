@@ -1,9 +1,11 @@
 //! Attribution's memory and its atomic steps.
 
+mod blocks;
 pub(crate) mod clicks;
 mod effects;
+pub(crate) mod listing;
 
-pub(crate) use self::effects::dead_letter_place;
+pub(crate) use self::{blocks::Block, effects::dead_letter_place};
 
 use std::{
     collections::HashMap,
@@ -18,13 +20,15 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sl_core::{
     event::{JournalId, Position},
+    ids::AccountId,
     step::{StateBytes, StateKey, Step},
 };
 use sl_store::{Result, StoreError, ledger::Ledger, ledger::Opened};
 
 use crate::{
     catalog::FjallCatalog,
-    db::{Db, blocking, commit, failed, put, read},
+    db::{Db, blocking, put, read},
+    late::{Rows, Table},
     layout::{Key, PARTITION},
     outbox::FjallOutbox,
     pool::FjallPool,
@@ -106,14 +110,17 @@ impl LedgerCore {
     }
 
     fn load(&self, partition: u32, keys: &[StateKey]) -> Result<Vec<Option<StateBytes>>> {
+        let mut name = Vec::with_capacity(64);
         let one = |key: &StateKey| {
-            let bytes = self.db.state.get(state_key(partition, key)).map_err(failed)?;
+            state_key(partition, &key.0, &mut name);
+            let bytes = self.db.late.get(Table::State, &name)?;
             Ok(bytes.map(|bytes| StateBytes(bytes.to_vec())))
         };
         keys.iter().map(one).collect()
     }
 
     fn apply(&self, owner: u64, step: &Step) -> Result<()> {
+        self.db.settle_late()?;
         let mut books = self.books.lock();
         let entry = books.partition(&self.db, step.partition)?;
         if entry.owner.is_some_and(|present| present != owner) {
@@ -130,31 +137,36 @@ impl LedgerCore {
         row.advance(step);
         let mut batch = self.db.batch();
         put(&mut batch, &self.db.meta, partition_key(step.partition), &row)?;
-        for (key, bytes) in &step.state {
-            let key = state_key(step.partition, key);
-            match bytes {
-                Some(StateBytes(bytes)) => batch.insert(&self.db.state, key, bytes.as_slice()),
-                None => batch.remove(&self.db.state, key),
-            }
-        }
+        let late = stage_state(self.db.late.rows(), step);
         clicks::stage(&self.db, &mut batch, step)?;
         effects::stage_reports(&self.db, &mut batch, step)?;
         books.dead_letters = effects::stage_dead_letters(&self.db, &mut batch, step, books.dead_letters)?;
-        self.commit_with_mirrors(batch, step)?;
+        self.commit_with_mirrors(batch, late, step)?;
         books.partition(&self.db, step.partition)?.row = row;
         Ok(())
     }
 
     /// Adds what is mirrored in memory and commits, with every mirror locked until it is done.
-    fn commit_with_mirrors(&self, mut batch: fjall::OwnedWriteBatch, step: &Step) -> Result<()> {
+    fn commit_with_mirrors(
+        &self,
+        mut batch: fjall::OwnedWriteBatch,
+        mut late: Rows,
+        step: &Step,
+    ) -> Result<()> {
         let mut jobs = (!step.jobs.is_empty()).then(|| self.outbox.lock());
         if let Some(jobs) = &mut jobs {
             crate::outbox::write::add_all(&self.db, jobs, &mut batch, &step.jobs)?;
         }
         let mut shelf = (!step.given.is_empty()).then(|| self.pool.lock());
         if let Some(shelf) = &mut shelf {
+            let mut last: Option<(&AccountId, [u8; 8])> = None;
             for (account, link, given) in &step.given {
-                shelf.stage_given(&self.db, &mut batch, account, *link, *given)?;
+                let digest = match last {
+                    Some((known, digest)) if known == account => digest,
+                    _ => account.digest(),
+                };
+                last = Some((account, digest));
+                shelf.stage_given(&mut late, digest, account, *link, *given)?;
             }
         }
         let mut rows = (!step.signals.is_empty()).then(|| self.catalog.lock());
@@ -163,7 +175,7 @@ impl LedgerCore {
                 self.catalog.stage_signal(rows, &mut batch, signal)?;
             }
         }
-        commit(batch)?;
+        self.db.commit(batch, late)?;
         if let Some(rows) = &rows {
             self.catalog.announce(rows);
         }
@@ -239,6 +251,29 @@ fn partition_key(number: u32) -> Key {
     Key::table(PARTITION).u32(number)
 }
 
-fn state_key(partition: u32, key: &StateKey) -> Key {
-    Key::bare().u32(partition).raw(&key.0)
+/// Attribution's key, which tells rows apart sooner, then the partition: one byte, or five when there are many.
+fn state_key(partition: u32, key: &[u8], into: &mut Vec<u8>) {
+    into.clear();
+    into.extend_from_slice(key);
+    match u8::try_from(partition).ok().filter(|partition| *partition < u8::MAX) {
+        Some(partition) => into.push(partition),
+        None => {
+            into.extend_from_slice(&partition.to_be_bytes());
+            into.push(u8::MAX);
+        }
+    }
+}
+
+fn stage_state(mut late: Rows, step: &Step) -> Rows {
+    // 80 bytes for the holder of each link, 12 beside each piece.
+    late.reserve(step.state.size() + 12 * step.state.len() + 80 * step.given.len());
+    let mut name = Vec::with_capacity(64);
+    for (key, value) in step.state.iter() {
+        state_key(step.partition, key, &mut name);
+        match value {
+            Some(value) => late.put(Table::State, &name, value),
+            None => late.remove(Table::State, &name),
+        }
+    }
+    late
 }

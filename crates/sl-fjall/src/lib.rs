@@ -1,6 +1,7 @@
 //! The embedded store: the six seams of `sl-store` on one fjall database in one directory, for one process.
 //!
-//! Every write is one atomic fjall batch. A write that promises durability waits for an `fdatasync` that it shares with
+//! Every write is one atomic fjall batch; rows of high volume that are read one by one go with it as a single record and
+//! reach their tables later ([`late`]). A write that promises durability waits for an `fdatasync` that it shares with
 //! everybody who waits at that moment ([`sync`]). What the hot calls need (catalog, pool slots, outbox counters) is
 //! mirrored in memory and follows the batches; [`layout`] documents every key on disk.
 //!
@@ -10,6 +11,7 @@ mod catalog;
 mod codec;
 mod db;
 mod handle;
+mod late;
 mod layout;
 mod ledger;
 mod outbox;

@@ -24,7 +24,7 @@ use crate::{
     codec::decode,
     db::{Db, blocking, damaged, failed, read, read_at, scan},
     layout::{DEAD_LETTER, DEAD_LETTER_ID, FAN_DAY, Key, LINK_FAN, PROFILE, TOTALS},
-    ledger::{LedgerCore, clicks, dead_letter_place},
+    ledger::{LedgerCore, clicks, dead_letter_place, listing},
 };
 
 /// Reports on fjall.
@@ -87,8 +87,7 @@ impl Reports for FjallReports {
 
     async fn clicks(&self, link: SmartLinkId, filter: ClickFilter) -> Result<Vec<ClickRow>> {
         self.reading(move |db| {
-            clicks::of_link(&db.snapshot(), db, link, filter.range)
-                .rev()
+            listing::newest(&db.snapshot(), db, link, filter.range)
                 .filter(|row| row.as_ref().map_or(true, |row| passes(row, filter.bots, filter.duplicates)))
                 .skip(filter.offset)
                 .take(filter.limit)

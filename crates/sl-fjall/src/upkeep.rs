@@ -3,22 +3,17 @@
 use std::{ops::Bound, sync::Arc};
 
 use async_trait::async_trait;
-use fjall::{OwnedWriteBatch, Readable as _, Snapshot};
-use sl_core::{
-    click::ClickRow,
-    ids::{ClickId, SmartLinkId},
-    time::Timestamp,
-};
+use fjall::{Readable as _, Snapshot};
+use sl_core::{ids::SmartLinkId, time::Timestamp};
 use sl_store::{
     Result,
-    reports::Range,
     upkeep::{Forgotten, Horizons, Upkeep, cut},
 };
 
 use crate::{
-    db::{Db, blocking, commit, damaged, failed, put},
+    db::{Db, blocking, commit, damaged, failed},
     layout::{Key, Reader, from_ordered, ordered},
-    ledger::{LedgerCore, clicks},
+    ledger::{Block, LedgerCore, clicks},
     outbox::FjallOutbox,
 };
 
@@ -55,31 +50,39 @@ impl Upkeep for FjallUpkeep {
                 })
             })?;
             done.deliveries = outbox.forget(horizons.deliveries, limit)?;
-            done.more = [done.clicks, done.addresses, done.deliveries].contains(&(limit as u64));
+            done.more =
+                [done.clicks, done.addresses, done.deliveries].iter().any(|done| *done >= limit as u64);
             Ok(done)
         })
         .await
     }
 }
 
+/// Whole seconds only: rows of the second in which `before` lies go a moment later.
 fn remove_clicks(db: &Db, before: Timestamp, limit: usize) -> Result<u64> {
     let snapshot = db.snapshot();
     let mut batch = db.batch();
     let mut count = 0;
     for link in links(&snapshot, db) {
         let all = Key::bare().id(link?.to_bytes());
-        let old = all.clone()..all.at(before);
-        for row in snapshot.range::<Key, _>(&db.clicks, old).take(limit - count) {
-            let key = row.key().map_err(failed)?;
-            let mut fields = Reader(&key);
-            let id = fields.skip(24).and_then(|()| fields.id()).ok_or_else(|| damaged("a click key"))?;
-            batch.remove(&db.click_ids, id);
+        let old = || all.clone()..all.clone().at(clicks::second(before));
+        for block in snapshot.range::<Key, _>(&db.clicks, old()) {
+            let (key, block) = block.into_inner().map_err(failed)?;
+            count += Block::read(&block)?.entries().len();
             batch.remove(&db.clicks, key);
-            count += 1;
+            if count >= limit {
+                break;
+            }
         }
-        if count == limit {
+        for mark in snapshot.range::<Key, _>(&db.marks, old()).take(limit) {
+            batch.remove(&db.marks, mark.key().map_err(failed)?);
+        }
+        if count >= limit {
             break;
         }
+    }
+    for pointers in snapshot.range::<[u8; 16], _>(&db.click_ids, ..clicks::first_id(before)).take(limit) {
+        batch.remove(&db.click_ids, pointers.key().map_err(failed)?);
     }
     commit(batch)?;
     Ok(count as u64)
@@ -88,20 +91,22 @@ fn remove_clicks(db: &Db, before: Timestamp, limit: usize) -> Result<u64> {
 fn cut_addresses(db: &Db, before: Timestamp, limit: usize) -> Result<u64> {
     let snapshot = db.snapshot();
     let mut batch = db.batch();
-    let range = Range { from: Some(from_ordered(db.counter(CUT_BEFORE)?)), to: Some(before) };
-    if range.from >= range.to {
+    let (from, before) = (from_ordered(db.counter(CUT_BEFORE)?), clicks::second(before));
+    if from >= before {
         return Ok(0);
     }
     let mut count = 0;
     for link in links(&snapshot, db) {
-        let link = link?;
-        for row in clicks::of_link(&snapshot, db, link, range) {
-            let mut row = row?;
-            if cut(&mut row) {
-                stage_row(db, &mut batch, &row)?;
-                count += 1;
+        let all = Key::bare().id(link?.to_bytes());
+        for block in snapshot.range::<Key, _>(&db.clicks, all.clone().at(from)..all.at(before)) {
+            let block = block.value().map_err(failed)?;
+            let mut rows = Block::read(&block)?.rows(|_| true)?;
+            let changed = rows.iter_mut().map(|row| usize::from(cut(row))).sum::<usize>();
+            if changed > 0 {
+                clicks::stage_rows(db, &mut batch, &mut rows.iter().collect::<Vec<_>>())?;
+                count += changed;
             }
-            if count == limit {
+            if count >= limit {
                 commit(batch)?;
                 return Ok(count as u64);
             }
@@ -110,12 +115,6 @@ fn cut_addresses(db: &Db, before: Timestamp, limit: usize) -> Result<u64> {
     db.set_counter(&mut batch, CUT_BEFORE, ordered(before))?;
     commit(batch)?;
     Ok(count as u64)
-}
-
-fn stage_row(db: &Db, batch: &mut OwnedWriteBatch, row: &ClickRow) -> Result<()> {
-    let ClickRow { click, .. } = row;
-    let id: ClickId = click.id;
-    put(batch, &db.clicks, clicks::row_key(click.link, click.at, id), row)
 }
 
 /// Links that have click rows: one seek each.

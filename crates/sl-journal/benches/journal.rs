@@ -55,7 +55,7 @@ fn click(n: u64) -> Event {
         },
         cookies: AdCookies::default(),
     };
-    Event { team: TeamId(1), account: "acct_5f2b8c1d9e".into(), at, body: EventBody::Click(Box::new(click)) }
+    Event { team: TeamId(1), account: "acct_5f2b8c1d9e".into(), at, body: EventBody::click(click) }
 }
 
 fn coding(criterion: &mut Criterion) {

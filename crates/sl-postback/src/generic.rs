@@ -200,7 +200,7 @@ mod tests {
         let conversion = sample::conversion(1, link.id, Some(click.id), kind, HOUR);
         let account = sample::account_row("acct_sample", TEAM);
         let fan = FanProfile::default();
-        for (click, account) in [(Some(&click), Some(&account)), (None, None)] {
+        for (click, account) in [(Some(&*click), Some(&account)), (None, None)] {
             let kind = DeliveryKind::NewTransaction;
             let facts = Facts { conversion: &conversion, kind, link: &link, account, fan: &fan, click };
             for name in VARIABLES {

@@ -1,5 +1,7 @@
 //! From a job to the request that is stored: reads the rows the job names and writes the request once.
 
+use std::sync::Arc;
+
 use sl_core::{
     catalog::{Pixel, Postback, SmartLink},
     click::Click,
@@ -37,7 +39,7 @@ struct Rows {
 async fn rows(store: &Store, job: &Job) -> sl_store::Result<Rows> {
     let team: TeamId = job.team;
     let click = match job.click {
-        Some(id) => store.reports.click(team, id).await?.map(|row| row.click),
+        Some(id) => store.reports.click(team, id).await?.map(|row| Arc::unwrap_or_clone(row.click)),
         None => None,
     };
     let conversion = match job.conversion {

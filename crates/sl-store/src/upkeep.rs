@@ -1,6 +1,9 @@
 //! What is forgotten, and when.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use sl_core::{click::ClickRow, time::Timestamp};
@@ -46,8 +49,10 @@ pub struct Forgotten {
 pub fn cut(row: &mut ClickRow) -> bool {
     let network = row.click.request.ip.map(network);
     let changed = network != row.click.request.ip || row.click.visitor.lasting.is_some();
-    row.click.request.ip = network;
-    row.click.visitor.lasting = None;
+    if changed {
+        let click = Arc::make_mut(&mut row.click);
+        (click.request.ip, click.visitor.lasting) = (network, None);
+    }
     changed
 }
 

@@ -45,7 +45,7 @@ pub(crate) async fn fans(
             Some(id) => app.store.reports.click(caller.team(), id).await?,
             None => None,
         };
-        let ecid = click.and_then(|row| row.click.params.ecid);
+        let ecid = click.and_then(|row| row.click.params.ecid.clone());
         rows.push(row(fan, first.get(&fan.fan).copied(), ecid));
     }
     let with_messages = |least: u32| fans.iter().filter(|fan| fan.messages >= least).count();

@@ -12,10 +12,13 @@ use sl_core::{
 /// When the first one came, milliseconds.
 pub(crate) const START: i64 = 1_772_625_600_000;
 
+/// Whose links they are.
+pub(crate) const ACCOUNT: &str = "acct_7f3a8c2d91e04b6fa5c3d2e1f0a9b8c7";
+
 /// A new visitor on one of 20 links, with a pool link of its own.
 pub(crate) fn record(number: u64) -> Recorded {
     let at = Timestamp(START + i64::try_from(number / 100).unwrap_or_default());
-    let account = AccountId::from("acct_7f3a8c2d91e04b6fa5c3d2e1f0a9b8c7");
+    let account = AccountId::from(ACCOUNT);
     let cookie = VisitorId(u128::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835));
     let click = Click {
         id: ClickId(ulid::Ulid::from_parts(u64::try_from(at.0).unwrap_or_default(), u128::from(number))),
@@ -38,6 +41,6 @@ pub(crate) fn record(number: u64) -> Recorded {
         params: Params { utm_source: Some("meta".into()), ..Params::default() },
         cookies: AdCookies::default(),
     };
-    let event = Event { team: TeamId(1), account, at, body: EventBody::Click(Box::new(click)) };
+    let event = Event { team: TeamId(1), account, at, body: EventBody::click(click) };
     Recorded { journal: JournalId(1), sequence: number, event }
 }

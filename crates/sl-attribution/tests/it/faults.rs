@@ -22,7 +22,7 @@ async fn a_due_hold_ends_by_a_tick_although_nothing_else_happens() {
     let dir = tempfile::tempdir().unwrap();
     let handle = sl_fjall::open(dir.path(), sl_fjall::FjallOptions::default()).unwrap();
     let tape = Tape::default();
-    tape.push(START, EventBody::Click(Box::new(click(1, START))));
+    tape.push(START, EventBody::click(click(1, START)));
     let look = START.plus(Duration::from_secs(60));
     tape.push(look, EventBody::SubscriberSeen(seen(1, None, look)));
     let clock = Arc::new(ManualClock::at(look));

@@ -192,7 +192,7 @@ pub(crate) fn history() -> Tape {
     let mut at = START;
     for number in 0..200 {
         at = at.plus(Duration::from_secs(20));
-        tape.push(at, EventBody::Click(Box::new(click(number, at))));
+        tape.push(at, EventBody::click(click(number, at)));
         if number % 4 == 0 {
             let later = at.plus(Duration::from_secs(5));
             tape.push(later, EventBody::Webhook(tip(number, 1250, later)));

@@ -2,9 +2,8 @@
 
 use super::{
     Decider, derive,
-    forget::Wait,
     key::{Key, Who},
-    record::{Hit, Holder, HolderRecord, PrintRecord, Recent, VisitorRecord},
+    record::{Hit, Holder, HolderRecord, Later, PrintRecord, Recent, VisitorRecord},
 };
 use crate::{
     click::{Class, Click, ClickRow, Repeat, Rung, VisitorKeys},
@@ -13,7 +12,7 @@ use crate::{
     step::ClickMark,
     time::Timestamp,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Hits kept per visitor (decisions 52).
 const HITS: usize = 64;
@@ -28,9 +27,9 @@ const EARLY: usize = 64;
 const RECENT: usize = 8;
 
 impl Decider<'_> {
-    pub(super) fn click(&mut self, click: &Click) {
+    pub(super) fn click(&mut self, click: &Arc<Click>) {
         if click.class != Class::Person {
-            self.effects.row(ClickRow { click: click.clone(), gross_clicks: 1, is_duplicate: false });
+            self.effects.row(ClickRow { click: Arc::clone(click), gross_clicks: 1, is_duplicate: false });
             self.clicks.bot(click);
             return;
         }
@@ -64,11 +63,11 @@ impl Decider<'_> {
             set_gross(&mut visitor, click.id, gross);
         }
         self.memory.put(&visitor_key, visitor);
-        self.see_print(&click.visitor, (!is_duplicate).then_some(&hit));
+        self.see_print(&click.visitor, (!is_duplicate).then_some(&hit), own);
         for repeat in &early {
-            self.see_print(&repeat.visitor, None);
+            self.see_print(&repeat.visitor, None, None);
         }
-        self.effects.row(ClickRow { click: click.clone(), gross_clicks: gross, is_duplicate });
+        self.effects.row(ClickRow { click: Arc::clone(click), gross_clicks: gross, is_duplicate });
         self.clicks.person(click, is_duplicate);
         if !is_duplicate {
             self.tell_click(click.id, click.link, click.at);
@@ -124,10 +123,6 @@ impl Decider<'_> {
         if newest {
             self.effects.given(&self.account, link, given);
         }
-        if visitor_keys.lasting.is_some() {
-            let when = self.moment().plus(self.rules.erase_prints_after);
-            self.forget_at(Wait::Print, when, key);
-        }
         early
     }
 
@@ -155,7 +150,7 @@ impl Decider<'_> {
         let Some(base) = self.raise(repeat, who) else { return };
         let hit = Hit { at: repeat.at, ..base };
         self.note_hit(who, hit);
-        self.see_print(&repeat.visitor, None);
+        self.see_print(&repeat.visitor, None, None);
         self.moves(&hit, &repeat.visitor);
         if let Some(link) = repeat.pool_link {
             self.retry_pending(link);
@@ -218,13 +213,14 @@ impl Decider<'_> {
         self.effects.mark(ClickMark {
             click: base.row,
             link: base.link,
+            at: base.clicked,
             gross_clicks,
             is_duplicate: base.original.is_some(),
         });
     }
 
-    /// Notes a hit under its lasting fingerprint.
-    fn see_print(&mut self, keys: &VisitorKeys, row: Option<&Hit>) {
+    /// Notes a hit under its lasting fingerprint. `held` keeps a copy of that, which goes with it.
+    fn see_print(&mut self, keys: &VisitorKeys, row: Option<&Hit>, held: Option<PoolLinkId>) {
         let Some(lasting) = keys.lasting else { return };
         let key = Key::Print(self.account.clone(), lasting);
         let mut print: PrintRecord = self.memory.take(&key);
@@ -252,7 +248,7 @@ impl Decider<'_> {
         print.seen = print.seen.max(self.moment());
         self.memory.put(&key, print);
         let when = self.moment().plus(self.rules.erase_prints_after);
-        self.forget_at(Wait::Print, when, key);
+        self.forget_at(when, Later::Print(lasting, held));
     }
 }
 

@@ -56,7 +56,7 @@ impl Decider<'_> {
         if take(&mut self.state, at, own) == Taken::Jump {
             self.effects.counts.jumps += 1;
             self.lagging.insert((self.team, self.account.clone()));
-        } else {
+        } else if !self.lagging.is_empty() {
             self.lagging.remove(&(self.team, self.account.clone()));
         }
         self.now = self.state.clock.unwrap_or(at);

@@ -1,6 +1,8 @@
 //! What a decision leaves in the step beside memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
 
 use super::{
     key::Key,
@@ -47,7 +49,8 @@ pub(super) struct Effects {
     marks: BTreeMap<ClickId, ClickMark>,
     conversions: BTreeMap<ConversionId, Conversion>,
     fans: BTreeMap<(SmartLinkId, FanId), FanUnderLink>,
-    given: BTreeMap<(AccountId, PoolLinkId), Given>,
+    /// Places in the step.
+    given: HashMap<(AccountId, PoolLinkId), usize>,
 }
 
 impl Effects {
@@ -79,8 +82,14 @@ impl Effects {
     }
 
     pub(super) fn given(&mut self, account: &AccountId, link: PoolLinkId, given: Given) {
+        let next = self.step.given.len();
+        let place = *self.given.entry((account.clone(), link)).or_insert(next);
+        if let Some((_, _, known)) = self.step.given.get_mut(place) {
+            *known = given;
+            return;
+        }
         self.bytes += 80;
-        self.given.insert((account.clone(), link), given);
+        self.step.given.push((account.clone(), link, given));
     }
 
     pub(super) fn job(&mut self, job: Job) {
@@ -130,7 +139,6 @@ impl Effects {
         step.click_marks = self.marks.into_values().collect();
         step.conversions = self.conversions.into_values().collect();
         step.fans = self.fans.into_values().collect();
-        step.given = self.given.into_iter().map(|((account, link), given)| (account, link, given)).collect();
         for (key, record) in changes.iter() {
             let Some(record) = record else { continue };
             match key {

@@ -3,18 +3,22 @@
 use super::{
     Decider, HOLD_SUBSCRIBER,
     key::Key,
-    record::{FanRecord, HolderRecord, PageRecord, PrintRecord},
+    record::{FanRecord, HolderRecord, Later, PageRecord, PrintRecord},
 };
-use crate::time::Timestamp;
+use crate::{
+    click::VisitorId,
+    ids::{FanId, PoolLinkId},
+    time::Timestamp,
+};
 
-/// Entries of a page: 64 × about 40 bytes = 2.5 KB rewritten at most per entry added.
+/// Entries of a page: 64 × about 30 bytes = 2 KB rewritten at most per entry added.
 const PAGE: usize = 64;
 /// Entries worked off per event, so that a backlog never makes one step large.
 const PER_EVENT: usize = 8;
 
 /// Queues by length of wait: inside each, entries come in order of time.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Wait {
+enum Wait {
     /// Holds: up to two days.
     Hold,
     /// Idempotency keys: eight days.
@@ -23,10 +27,20 @@ pub(super) enum Wait {
     Print,
 }
 
+impl Later {
+    fn wait(&self) -> Wait {
+        match self {
+            Self::Print(..) => Wait::Print,
+            Self::Holder(_) | Self::Fan(_) => Wait::Hold,
+            Self::Applied(_) => Wait::Applied,
+        }
+    }
+}
+
 impl Decider<'_> {
-    /// Looks at `key` again at `when`.
-    pub(super) fn forget_at(&mut self, wait: Wait, when: Timestamp, key: Key) {
-        let number = wait as u8;
+    /// Looks at something again at `when`.
+    pub(super) fn forget_at(&mut self, when: Timestamp, what: Later) {
+        let number = what.wait() as u8;
         let Some(queue) = self.state.queues.get_mut(usize::from(number)) else { return };
         queue.next = Some(queue.next.unwrap_or(when));
         let page_key = Key::Page(self.account.clone(), number, queue.last);
@@ -34,10 +48,10 @@ impl Decider<'_> {
             // Nothing has ever been in the page behind the last one: it need not be looked for.
             queue.last += 1;
             let page_key = Key::Page(self.account.clone(), number, queue.last);
-            self.memory.put(&page_key, PageRecord { entries: vec![(when, key)] });
+            self.memory.put(&page_key, PageRecord { entries: vec![(when, what)] });
             return;
         }
-        self.memory.edit(&page_key, |page: &mut PageRecord| page.entries.push((when, key)));
+        self.memory.edit(&page_key, |page: &mut PageRecord| page.entries.push((when, what)));
     }
 
     /// Works off a few entries that are due.
@@ -51,8 +65,8 @@ impl Decider<'_> {
             let mut page: PageRecord = self.memory.take(&page_key);
             let due = page.entries.iter().take(PER_EVENT).take_while(|(when, _)| *when <= self.now).count();
             let over: Vec<_> = page.entries.drain(..due).collect();
-            for (_, key) in over {
-                self.reconsider(&key);
+            for (_, what) in over {
+                self.reconsider(what);
             }
             queue.next = page.entries.first().map(|(when, _)| *when);
             if !page.entries.is_empty() {
@@ -71,40 +85,54 @@ impl Decider<'_> {
         }
     }
 
-    /// Looks at one key whose time has come.
-    fn reconsider(&mut self, key: &Key) {
+    /// Looks at what has come to its time.
+    fn reconsider(&mut self, what: Later) {
+        match what {
+            Later::Applied(name) => self.memory.forget(&Key::Applied(self.account.clone(), name)),
+            Later::Print(print, held) => {
+                self.erase_print(print);
+                if let Some(link) = held {
+                    self.clear_holder(link);
+                }
+            }
+            Later::Holder(link) => self.clear_holder(link),
+            Later::Fan(fan) => self.clear_fan(fan),
+        }
+    }
+
+    fn erase_print(&mut self, print: VisitorId) {
+        let key = Key::Print(self.account.clone(), print);
+        let print: PrintRecord = self.memory.take(&key);
+        if print.seen.plus(self.rules.erase_prints_after) <= self.now {
+            self.memory.forget(&key);
+        }
+    }
+
+    fn clear_holder(&mut self, link: PoolLinkId) {
         let (now, keep) = (self.now, self.rules.erase_prints_after);
-        match key {
-            Key::Applied(..) => self.memory.forget(key),
-            Key::Print(..) => {
-                let print: PrintRecord = self.memory.take(key);
-                if print.seen.plus(keep) <= now {
-                    self.memory.forget(key);
-                }
+        let key = Key::Holder(self.account.clone(), link);
+        let mut record: HolderRecord = self.memory.take(&key);
+        for holder in &mut record.holders {
+            if holder.click.at.plus(keep) <= now {
+                holder.print = None;
             }
-            Key::Holder(..) => {
-                let mut record: HolderRecord = self.memory.take(key);
-                for holder in &mut record.holders {
-                    if holder.click.at.plus(keep) <= now {
-                        holder.print = None;
-                    }
-                }
-                record.pending.retain(|(until, _)| *until > now);
-                self.memory.put(key, record);
-            }
-            Key::Fan(..) => {
-                let mut record: Box<FanRecord> = self.memory.take(key);
-                record.held.retain(|held| held.until() > now);
-                let waits = record.announced.iter().any(|announced| announced.until > now)
-                    || record.last_seen.is_some_and(|seen| seen.plus(HOLD_SUBSCRIBER) > now)
-                    || !(record.held.is_empty() && record.undated.is_empty());
-                if !waits && record.touches.is_empty() && record.subscriptions.is_empty() {
-                    self.memory.forget(key);
-                } else {
-                    self.memory.put(key, record);
-                }
-            }
-            _ => {}
+        }
+        record.pending.retain(|(until, _)| *until > now);
+        self.memory.put(&key, record);
+    }
+
+    fn clear_fan(&mut self, fan: FanId) {
+        let now = self.now;
+        let key = Key::Fan(self.account.clone(), fan);
+        let mut record: Box<FanRecord> = self.memory.take(&key);
+        record.held.retain(|held| held.until() > now);
+        let waits = record.announced.iter().any(|announced| announced.until > now)
+            || record.last_seen.is_some_and(|seen| seen.plus(HOLD_SUBSCRIBER) > now)
+            || !(record.held.is_empty() && record.undated.is_empty());
+        if !waits && record.touches.is_empty() && record.subscriptions.is_empty() {
+            self.memory.forget(&key);
+        } else {
+            self.memory.put(&key, record);
         }
     }
 }

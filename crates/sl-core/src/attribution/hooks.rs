@@ -1,10 +1,11 @@
 //! Webhooks: once each, typed, or a dead letter (decisions 23, 60, promise 8).
 
+use std::sync::Arc;
+
 use super::{
     Decider, HOLD_SUBSCRIBER, REMEMBER, derive,
-    forget::Wait,
     key::Key,
-    record::{Announced, AppliedRecord, FanRecord},
+    record::{Announced, AppliedRecord, FanRecord, Later},
 };
 use crate::{
     event::WebhookReceived,
@@ -18,7 +19,8 @@ const ANNOUNCED: usize = 8;
 
 impl Decider<'_> {
     pub(super) fn webhook(&mut self, webhook: &WebhookReceived) {
-        let applied = Key::Applied(self.account.clone(), format!("webhook:{}", webhook.key).into());
+        let name: Arc<str> = format!("webhook:{}", webhook.key).into();
+        let applied = Key::Applied(self.account.clone(), Arc::clone(&name));
         let known = self.memory.read::<AppliedRecord>(&applied).is_some();
         if known && webhook.retry_of.is_none() {
             self.effects.webhook(&webhook.event, "duplicate");
@@ -26,7 +28,7 @@ impl Decider<'_> {
         }
         if !known {
             self.memory.put(&applied, AppliedRecord {});
-            self.forget_at(Wait::Applied, self.moment().plus(REMEMBER), applied);
+            self.forget_at(self.moment().plus(REMEMBER), Later::Applied(name));
         }
         let parsed = match parse(&webhook.body) {
             Ok(parsed) => parsed,
@@ -109,6 +111,6 @@ impl Decider<'_> {
         }
         self.date_undated(&mut fan, &new.fan);
         self.memory.put(&key, fan);
-        self.forget_at(Wait::Hold, until, key);
+        self.forget_at(until, Later::Fan(new.fan.clone()));
     }
 }

@@ -1,19 +1,24 @@
 //! The cache of records, and the overlay one decision works on.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+use indexmap::IndexMap;
 
 use super::{
-    key::Key,
+    key::{Key, Names},
     record::{BadRecord, Kept, Record},
 };
-use crate::step::{StateBytes, StateKey};
+use crate::step::{StateBytes, StateRows};
 
 /// Records known to be in the store, or known to be absent. Two generations: what was not touched while the younger one
-/// filled up is forgotten.
+/// filled up is forgotten. What belongs to one visitor is kept for one decision only: there is as much of it as there are
+/// clicks, and hardly any of it is asked for again soon.
 #[derive(Debug)]
 pub struct Memory {
     young: HashMap<Key, Option<Record>>,
     old: HashMap<Key, Option<Record>>,
+    visitors: HashMap<Key, Option<Record>>,
     limit: usize,
 }
 
@@ -21,7 +26,7 @@ impl Memory {
     /// Keeps between `limit / 2` and `limit` records, and more only while one slice needs more at once.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), limit: limit.max(2) }
+        Self { young: HashMap::new(), old: HashMap::new(), visitors: HashMap::new(), limit: limit.max(2) }
     }
 
     /// Takes over what the store answered for a key.
@@ -30,20 +35,27 @@ impl Memory {
     /// [`BadRecord`] when the bytes are of another version, or damaged.
     pub fn insert(&mut self, key: Key, value: Option<&StateBytes>) -> Result<(), BadRecord> {
         let record = value.map(|bytes| Record::decode(&key, bytes)).transpose()?;
-        self.young.insert(key, record);
+        self.know(key, record);
         Ok(())
     }
 
     /// Takes a key as absent: what the store has under it can't be read.
     pub fn forget(&mut self, key: Key) {
-        self.young.insert(key, None);
+        self.know(key, None);
+    }
+
+    fn know(&mut self, key: Key, record: Option<Record>) {
+        if key.is_of_visitor() { &mut self.visitors } else { &mut self.young }.insert(key, record);
     }
 
     /// Takes over what a decision changed. Call it once its step is in the store.
     pub fn absorb(&mut self, changes: Changes) {
-        self.young.extend(changes.0);
+        self.visitors.clear();
+        self.young.extend(changes.0.into_iter().filter(|(key, _)| !key.is_of_visitor()));
         if self.young.len() > self.limit / 2 {
-            self.old = std::mem::take(&mut self.young);
+            // Both keep their room: growing again would move every record several times.
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
         }
     }
 
@@ -53,27 +65,38 @@ impl Memory {
         self.get(key).is_some()
     }
 
+    /// A record that is known and there.
+    pub(super) fn record<T: Kept>(&self, key: &Key) -> Option<&T> {
+        self.get(key)?.as_ref().and_then(T::of)
+    }
+
     fn get(&self, key: &Key) -> Option<&Option<Record>> {
+        if key.is_of_visitor() {
+            return self.visitors.get(key);
+        }
         self.young.get(key).or_else(|| self.old.get(key))
     }
 }
 
-/// What a decision changed in memory.
+/// What a decision changed in memory, in the order it was first changed.
 #[derive(Debug, Default)]
-pub struct Changes(HashMap<Key, Option<Record>>);
+pub struct Changes(IndexMap<Key, Option<Record>, DefaultHashBuilder>);
 
 impl Changes {
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Key, Option<&Record>)> {
         self.0.iter().map(|(key, record)| (key, record.as_ref()))
     }
 
-    /// Sorted by key bytes, as the step carries it.
-    pub(super) fn encode(&self) -> Vec<(StateKey, Option<StateBytes>)> {
-        let encoded =
-            self.0.iter().map(|(key, record)| (key.to_state_key(), record.as_ref().map(Record::encode)));
-        let mut state: Vec<_> = encoded.collect();
-        state.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
-        state
+    /// As the step carries it.
+    pub(super) fn encode(&self) -> StateRows {
+        // A piece of a click has about 80 bytes.
+        let mut rows = StateRows::with_capacity(self.0.len(), 128 * self.0.len());
+        let mut names = Names::default();
+        for (key, record) in &self.0 {
+            let value = record.as_ref().map(|record| |into: &mut Vec<u8>| record.encode(into));
+            rows.push(|into| names.append(key, into), value);
+        }
+        rows
     }
 }
 
@@ -87,8 +110,10 @@ pub(super) struct Overlay<'a> {
 }
 
 impl<'a> Overlay<'a> {
-    pub(super) fn new(base: &'a Memory) -> Self {
-        Self { base, changes: Changes::default(), missing: BTreeSet::new(), bytes: 0 }
+    /// With room for so many changes.
+    pub(super) fn new(base: &'a Memory, room: usize) -> Self {
+        let changes = Changes(IndexMap::with_capacity_and_hasher(room, DefaultHashBuilder::default()));
+        Self { base, changes, missing: BTreeSet::new(), bytes: 0 }
     }
 
     pub(super) fn read<T: Kept>(&mut self, key: &Key) -> Option<&T> {
@@ -130,7 +155,8 @@ impl<'a> Overlay<'a> {
         self.changes.0.insert(key.clone(), None);
     }
 
-    pub(super) fn finish(self) -> Result<Changes, Vec<Key>> {
-        if self.missing.is_empty() { Ok(self.changes) } else { Err(self.missing.into_iter().collect()) }
+    /// What changed, and what was not known.
+    pub(super) fn finish(self) -> (Changes, Vec<Key>) {
+        (self.changes, self.missing.into_iter().collect())
     }
 }

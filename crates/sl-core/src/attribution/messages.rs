@@ -1,11 +1,12 @@
 //! Messages from fans (contract B.5, decisions 29).
 
+use std::sync::Arc;
+
 use super::{
     Decider, HOLD, REMEMBER, derive,
     fans::{Binding, binding},
-    forget::Wait,
     key::Key,
-    record::{AppliedRecord, FanRecord, Held},
+    record::{AppliedRecord, FanRecord, Held, Later},
 };
 use crate::{
     conversion::{Conversion, ConversionKind, Purchase},
@@ -20,12 +21,13 @@ const COUNTERS: usize = 32;
 
 impl Decider<'_> {
     pub(super) fn message(&mut self, message: &Message) {
-        let applied = Key::Applied(self.account.clone(), format!("message:{}", message.id).into());
+        let name: Arc<str> = format!("message:{}", message.id).into();
+        let applied = Key::Applied(self.account.clone(), Arc::clone(&name));
         if self.memory.read::<AppliedRecord>(&applied).is_some() {
             return;
         }
         self.memory.put(&applied, AppliedRecord {});
-        self.forget_at(Wait::Applied, self.moment().plus(REMEMBER), applied);
+        self.forget_at(self.moment().plus(REMEMBER), Later::Applied(name));
         let key = Key::Fan(self.account.clone(), message.fan.clone());
         let mut fan: Box<FanRecord> = self.memory.take(&key);
         self.profile(&message.fan, &mut fan, &message.profile);
@@ -34,7 +36,7 @@ impl Decider<'_> {
             None => {
                 let until = self.moment().plus(HOLD);
                 self.hold_back(&mut fan, Held::Message { id: message.id.clone(), at: message.at, until });
-                self.forget_at(Wait::Hold, until, key.clone());
+                self.forget_at(until, Later::Fan(message.fan.clone()));
             }
         }
         self.memory.put(&key, fan);

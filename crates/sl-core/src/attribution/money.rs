@@ -3,9 +3,8 @@
 use super::{
     Decider, HOLD, derive,
     fans::{Binding, binding},
-    forget::Wait,
     key::Key,
-    record::{Credit, FanRecord, Held, TransactionRecord},
+    record::{Credit, FanRecord, Held, Later, TransactionRecord},
 };
 use crate::{
     conversion::{Conversion, ConversionKind, Purchase, Transaction, TransactionFacts, is_reversal},
@@ -140,8 +139,7 @@ impl Decider<'_> {
             None => {
                 let until = self.moment().plus(HOLD);
                 self.hold_back(fan, Held::Transaction { id: record.transaction.id.clone(), until });
-                let key = Key::Fan(self.account.clone(), record.transaction.fan.clone());
-                self.forget_at(Wait::Hold, until, key);
+                self.forget_at(until, Later::Fan(record.transaction.fan.clone()));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What is remembered under each key. Encoded with postcard behind one version byte.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::key::{Key, Who};
@@ -7,8 +9,9 @@ use crate::{
     click::{Repeat, VisitorId},
     conversion::{FanProfile, Purchase, Transaction},
     event::SubscriberSeen,
-    ids::{AccountId, ClickId, ConversionId, FanId, SmartLinkId, TeamId, TransactionId},
+    ids::{AccountId, ClickId, ConversionId, FanId, PoolLinkId, SmartLinkId, TeamId, TransactionId},
     money::Cents,
+    pack,
     step::{DimensionRollup, LinkTotals, Rollup, StateBytes},
     time::Timestamp,
 };
@@ -33,12 +36,11 @@ macro_rules! records {
         pub(super) enum Record { $($variant($type)),* }
 
         impl Record {
-            pub(super) fn encode(&self) -> StateBytes {
-                // Most records fit: they are written without growing.
-                let mut start = Vec::with_capacity(160);
-                start.push(VERSION);
-                let bytes = match self { $(Self::$variant(record) => postcard::to_extend(record, start)),* };
-                StateBytes(bytes.unwrap_or_default())
+            /// Appends the record's bytes.
+            pub(super) fn encode(&self, into: &mut Vec<u8>) {
+                into.push(VERSION);
+                let encoded = match self { $(Self::$variant(record) => pack::append(record, into)),* };
+                debug_assert!(encoded.is_ok(), "a Vec grows as needed");
             }
         }
 
@@ -62,7 +64,7 @@ pub(super) trait Kept: Default + Clone {
 }
 
 records! {
-    Due(DueRecord), Account(AccountRecord), Visitor(VisitorRecord), Print(PrintRecord), Holder(HolderRecord),
+    Due(DueRecord), Account(Box<AccountRecord>), Visitor(VisitorRecord), Print(PrintRecord), Holder(HolderRecord),
     Fan(Box<FanRecord>), Transaction(Box<TransactionRecord>), Applied(AppliedRecord), Page(PageRecord),
     Link(LinkTotals), Hour(Rollup), FanDay(FanDayRecord), Spread(SpreadRecord), Dimension(DimensionRollup),
 }
@@ -83,7 +85,7 @@ impl Record {
         }
         match key {
             Key::Due => read::<DueRecord>(body),
-            Key::Account(_) => read::<AccountRecord>(body),
+            Key::Account(_) => read::<Box<AccountRecord>>(body),
             Key::Visitor(..) => read::<VisitorRecord>(body),
             Key::Print(..) => read::<PrintRecord>(body),
             Key::Holder(..) => read::<HolderRecord>(body),
@@ -286,7 +288,7 @@ pub(super) struct Standing {
 /// A subscription that made a conversion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Subscribed {
-    pub(super) pool_link: crate::ids::PoolLinkId,
+    pub(super) pool_link: PoolLinkId,
     /// Row of the holder; `None` for the overflow link.
     pub(super) holder: Option<ClickId>,
 }
@@ -359,10 +361,21 @@ impl Default for TransactionRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct AppliedRecord {}
 
-/// Keys to forget, with the time from which.
+/// What to look at again, with the time from which.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct PageRecord {
-    pub(super) entries: Vec<(Timestamp, Key)>,
+    pub(super) entries: Vec<(Timestamp, Later)>,
+}
+
+/// A piece of memory of the page's account that is looked at again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Later {
+    /// A fingerprint, with the pool link whose holder had it.
+    Print(VisitorId, Option<PoolLinkId>),
+    /// Subscribers that wait for a click.
+    Holder(PoolLinkId),
+    Fan(FanId),
+    Applied(Arc<str>),
 }
 
 /// Money of a fan on a day.

@@ -3,10 +3,9 @@
 use super::{
     CLOCK_SLACK, Decider, FUTURE_SLACK, HOLD_SUBSCRIBER, HOLD_UNDATED, derive,
     fans::touch,
-    forget::Wait,
     key::Key,
     record::{
-        Announced, FanRecord, Hit, Holder, HolderRecord, PrintRecord, Subscribed, Touch, VisitorRecord,
+        Announced, FanRecord, Hit, Holder, HolderRecord, Later, PrintRecord, Subscribed, Touch, VisitorRecord,
     },
 };
 use crate::{
@@ -50,7 +49,7 @@ impl Decider<'_> {
             },
         }
         self.memory.put(&key, fan);
-        self.forget_at(Wait::Hold, self.moment().plus(HOLD_SUBSCRIBER), key);
+        self.forget_at(self.moment().plus(HOLD_SUBSCRIBER), Later::Fan(seen.fan.clone()));
     }
 
     /// A date too far ahead of the record that carries it is taken as now, and counted (decisions 22).
@@ -201,7 +200,7 @@ impl Decider<'_> {
             self.effects.counts.dropped += 1;
         }
         self.memory.put(&key, record);
-        self.forget_at(Wait::Hold, until, key);
+        self.forget_at(until, Later::Holder(seen.pool_link));
     }
 
     /// A hit on the link has come: perhaps it is what a subscriber waited for.

@@ -1,6 +1,8 @@
 //! Rollups and totals, absolute values (decisions 57), and the sums of clicks by dimension (decisions 52).
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::{
     Decider,

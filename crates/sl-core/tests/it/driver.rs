@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sl_core::{
-    attribution::{Destinations, Memory, Missing, Rules, decide, needs},
+    attribution::{Destinations, Guess, Key, Memory, Rules, guess, needs, needs_behind},
     click::ClickRow,
     conversion::Conversion,
     delivery::Job,
@@ -35,7 +35,7 @@ pub(crate) struct Shown {
 
 impl Shown {
     fn apply(&mut self, step: Step) {
-        for (key, value) in step.state {
+        for (key, value) in step.state.pieces() {
             match value {
                 Some(value) => self.state.insert(key, value),
                 None => self.state.remove(&key),
@@ -60,6 +60,17 @@ impl Shown {
     }
 }
 
+/// Hands over what the store has, and says whether that was anything.
+fn load(memory: &mut Memory, shown: &Shown, keys: Vec<Key>) -> bool {
+    let mut present = false;
+    for key in keys {
+        let value = shown.state.get(&key.to_state_key());
+        present |= value.is_some();
+        memory.insert(key, value).unwrap();
+    }
+    present
+}
+
 /// Plays a history; `seed` chooses slices, size of cache and crashes. Seed 0: one record at a time, nothing forgotten.
 pub(crate) fn play(history: &[Happening], seed: u64) -> Shown {
     let records: Vec<Recorded> = (0..).zip(history).map(|(number, event)| event.record(number)).collect();
@@ -75,17 +86,19 @@ pub(crate) fn play(history: &[Happening], seed: u64) -> Shown {
     let mut rest = records.as_slice();
     while !rest.is_empty() {
         let slice = &rest[..chance.random_range(1..=most).min(rest.len())];
-        for key in needs(slice, &memory) {
-            memory.insert(key.clone(), shown.state.get(&key.to_state_key())).unwrap();
+        let wanted = needs(slice, &memory);
+        load(&mut memory, &shown, wanted);
+        if chance.random() {
+            let wanted = needs_behind(slice, &memory);
+            load(&mut memory, &shown, wanted);
         }
+        let guesses = chance.random();
         let decision = loop {
-            match decide(slice, &memory, &rules, &destinations) {
-                Ok(decision) => break decision,
-                Err(Missing(keys)) => {
-                    for key in keys {
-                        memory.insert(key.clone(), shown.state.get(&key.to_state_key())).unwrap();
-                    }
-                }
+            let Guess { missing, decision } = guess(slice, &memory, &rules, &destinations);
+            let complete = missing.is_empty();
+            let present = load(&mut memory, &shown, missing);
+            if complete || (guesses && !present) {
+                break decision;
             }
         };
         if seed != 0 && chance.random_ratio(1, 20) {

@@ -34,7 +34,7 @@ pub(crate) struct Happening {
 /// What it says.
 #[derive(Debug, Clone)]
 pub(crate) enum What {
-    Click(Box<Click>),
+    Click(std::sync::Arc<Click>),
     Repeat(Repeat),
     Seen(SubscriberSeen),
     /// From the reconciliation when there is no key.

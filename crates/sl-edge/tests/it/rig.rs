@@ -164,7 +164,7 @@ impl Rig {
     pub(crate) fn clicks(&self) -> Vec<Click> {
         let events = self.log.events();
         let clicks = events.into_iter().filter_map(|event| match event.body {
-            EventBody::Click(click) => Some(*click),
+            EventBody::Click(click) => Some(Click::clone(&click)),
             _ => None,
         });
         clicks.collect()

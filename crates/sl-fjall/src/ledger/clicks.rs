@@ -1,82 +1,133 @@
 //! Raw click rows: written by steps, marked by later ones, read by reports.
 
-use std::collections::HashMap;
-
 use fjall::{OwnedWriteBatch, Readable as _, Snapshot};
+use serde::{Deserialize, Serialize};
 use sl_core::{
     click::ClickRow,
     ids::{ClickId, SmartLinkId},
-    step::{ClickMark, Step},
+    step::Step,
     time::Timestamp,
 };
 use sl_store::{Result, reports::Range};
 
+use super::blocks::{self, Block};
 use crate::{
-    codec::{decode, encode_into},
+    codec::encode_into,
     db::{Db, damaged, failed, read_at},
     layout::{Key, Reader, place},
 };
 
-/// Adds new rows and marks to a batch: one row and one pointer per click.
+/// What a later step said of a row.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Mark {
+    pub(super) gross_clicks: u32,
+    pub(super) is_duplicate: bool,
+}
+
+/// Adds new rows and marks to a batch.
 pub(crate) fn stage(db: &Db, batch: &mut OwnedWriteBatch, step: &Step) -> Result<()> {
-    let mut marks: HashMap<ClickId, &ClickMark> =
-        step.click_marks.iter().map(|mark| (mark.click, mark)).collect();
-    let mut buffer = Vec::with_capacity(1024);
-    for row in &step.clicks {
-        let marked = if marks.is_empty() { None } else { marks.remove(&row.click.id) };
-        match marked {
-            None => stage_row(db, batch, row, &mut buffer)?,
-            Some(mark) => stage_row(db, batch, &with_mark(row.clone(), mark), &mut buffer)?,
-        }
-        let pointer = place(row.click.link, row.click.at);
-        batch.insert(&db.click_ids, row.click.id.to_bytes(), pointer);
-    }
-    let snapshot = db.snapshot();
-    for mark in marks.into_values() {
-        // A mark for a row that retention has removed changes nothing.
-        if let Some(row) = get(&snapshot, db, mark.click)? {
-            stage_row(db, batch, &with_mark(row, mark), &mut buffer)?;
-        }
+    let mut rows: Vec<&ClickRow> = step.clicks.iter().collect();
+    stage_rows(db, batch, &mut rows)?;
+    stage_ids(db, batch, &mut rows);
+    let mut buffer = Vec::with_capacity(16);
+    for mark in &step.click_marks {
+        let key = row_key(mark.link, mark.at, mark.click);
+        let mark = Mark { gross_clicks: mark.gross_clicks, is_duplicate: mark.is_duplicate };
+        batch.insert(&db.marks, key, encode_into(&mark, &mut buffer)?);
     }
     Ok(())
 }
 
-fn with_mark(mut row: ClickRow, mark: &ClickMark) -> ClickRow {
-    row.gross_clicks = mark.gross_clicks;
-    row.is_duplicate = mark.is_duplicate;
+fn with(mut row: ClickRow, gross_clicks: u32, is_duplicate: bool) -> ClickRow {
+    (row.gross_clicks, row.is_duplicate) = (gross_clicks, is_duplicate);
     row
 }
 
-fn stage_row(db: &Db, batch: &mut OwnedWriteBatch, row: &ClickRow, buffer: &mut Vec<u8>) -> Result<()> {
-    let key = row_key(row.click.link, row.click.at, row.click.id);
-    batch.insert(&db.clicks, key, encode_into(row, buffer)?);
+/// Rows in blocks, see [`blocks`].
+pub(crate) fn stage_rows(db: &Db, batch: &mut OwnedWriteBatch, rows: &mut [&ClickRow]) -> Result<()> {
+    rows.sort_unstable_by_key(|row| (row.click.link, row.click.at, row.click.id));
+    let mut buffer = Vec::with_capacity(1024);
+    let second = |row: &&ClickRow| (row.click.link, row.click.at.seconds());
+    for same in rows.chunk_by(|left, right| second(left) == second(right)) {
+        for part in same.chunks(blocks::ROWS) {
+            let Some(first) = part.first() else { continue };
+            let key = row_key(first.click.link, first.click.at, first.click.id);
+            batch.insert(&db.clicks, key, blocks::encode(part.iter().copied(), &mut buffer)?);
+        }
+    }
     Ok(())
+}
+
+/// Where the rows are, by id: what was minted in one second of one step together, sorted, under the first.
+fn stage_ids(db: &Db, batch: &mut OwnedWriteBatch, rows: &mut [&ClickRow]) {
+    rows.sort_unstable_by_key(|row| row.click.id);
+    for same in rows.chunk_by(|left, right| second_of(left.click.id) == second_of(right.click.id)) {
+        for part in same.chunks(4 * blocks::ROWS) {
+            let Some(first) = part.first() else { continue };
+            let mut value = Vec::with_capacity(part.len() * POINTER);
+            for row in part {
+                value.extend_from_slice(&row.click.id.to_bytes());
+                value.extend_from_slice(&place(row.click.link, row.click.at));
+            }
+            batch.insert(&db.click_ids, first.click.id.to_bytes(), value);
+        }
+    }
+}
+
+/// Id · link · at.
+const POINTER: usize = 40;
+
+fn second_of(id: ClickId) -> u64 {
+    id.0.timestamp_ms() / 1000
 }
 
 pub(crate) fn row_key(link: SmartLinkId, at: Timestamp, id: ClickId) -> Key {
     Key::bare().id(link.to_bytes()).at(at).id(id.to_bytes())
 }
 
-/// One click of any team.
-pub(crate) fn get(snapshot: &Snapshot, db: &Db, id: ClickId) -> Result<Option<ClickRow>> {
-    let Some(pointer) = snapshot.get(&db.click_ids, id.to_bytes()).map_err(failed)? else { return Ok(None) };
-    let mut fields = Reader(&pointer);
-    let place = fields.id().zip(fields.at());
-    let (link, at) = place.ok_or_else(|| damaged("index `click_ids`"))?;
-    read_at(snapshot, &db.clicks, &row_key(SmartLinkId::from_bytes(link), at, id))
+/// The earliest key of ids minted in or after the second of `at`.
+pub(crate) fn first_id(at: Timestamp) -> [u8; 16] {
+    let millis = u64::try_from(at.0).unwrap_or(0) / 1000 * 1000;
+    (u128::from(millis) << 80).to_be_bytes()
 }
 
-/// Rows of a link in a range, ascending; `rev()` it for the newest first.
-pub(crate) fn of_link(
-    snapshot: &Snapshot,
-    db: &Db,
-    link: SmartLinkId,
-    range: Range,
-) -> impl DoubleEndedIterator<Item = Result<ClickRow>> + use<> {
-    let (from, to) = bounds(Key::bare().id(link.to_bytes()), range);
-    snapshot
-        .range::<Key, _>(&db.clicks, from..to)
-        .map(|row| row.value().map_err(failed).and_then(|bytes| decode(&bytes)))
+/// The start of the second of `at`.
+pub(crate) fn second(at: Timestamp) -> Timestamp {
+    Timestamp(at.0.div_euclid(1000).saturating_mul(1000))
+}
+
+/// One click of any team.
+pub(crate) fn get(snapshot: &Snapshot, db: &Db, id: ClickId) -> Result<Option<ClickRow>> {
+    let Some((link, at)) = find(snapshot, db, id)? else { return Ok(None) };
+    let (from, to) = (row_key(link, second(at), ClickId::from_bytes([0; 16])), row_key(link, at, id));
+    for block in snapshot.range::<Key, _>(&db.clicks, from..=to).rev() {
+        let bytes = block.value().map_err(failed)?;
+        if let Some(row) = Block::read(&bytes)?.rows(|entry| entry.id == id)?.pop() {
+            let mark: Option<Mark> = read_at(snapshot, &db.marks, &row_key(link, at, id))?;
+            return Ok(Some(match mark {
+                Some(mark) => with(row, mark.gross_clicks, mark.is_duplicate),
+                None => row,
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// Where a row is, or was until retention took it.
+fn find(snapshot: &Snapshot, db: &Db, id: ClickId) -> Result<Option<(SmartLinkId, Timestamp)>> {
+    let id = id.to_bytes();
+    let from = (u128::from(second_of(ClickId::from_bytes(id)) * 1000) << 80).to_be_bytes();
+    for pointers in snapshot.range::<[u8; 16], _>(&db.click_ids, from..=id).rev() {
+        let pointers = pointers.value().map_err(failed)?;
+        let (pointers, _) = pointers.as_chunks::<POINTER>();
+        if let Ok(found) = pointers.binary_search_by(|pointer| pointer.first_chunk::<16>().cmp(&Some(&id))) {
+            let mut fields = Reader(pointers.get(found).map_or(&[], <[u8; POINTER]>::as_slice));
+            let place = fields.skip(16).and_then(|()| fields.id().zip(fields.at()));
+            let (link, at) = place.ok_or_else(|| damaged("index `click_ids`"))?;
+            return Ok(Some((SmartLinkId::from_bytes(link), at)));
+        }
+    }
+    Ok(None)
 }
 
 /// First and last-but-one key of a range of times under a prefix.

@@ -1,19 +1,21 @@
-//! Builds the pool in memory from its rows: one pass over links and holders, in the order of their keys.
+//! Builds the pool in memory from its rows: one pass over links and holders, in the order of their keys. Late rows are
+//! all in their tables by then.
 
 use fjall::Readable as _;
-use sl_core::pool::StockKey;
+use sl_core::{ids::AccountId, pool::StockKey};
 use sl_store::{Result, pool::PoolRules};
 
 use super::{
     Shelf,
     rows::LinkRow,
-    shelf::{BlockRow, GivenRow},
+    shelf::{BlockRow, GivenRow, given_key},
     slot::Slot,
 };
 use crate::{
     codec::decode,
     db::{Db, damaged, failed, scan},
-    layout::{BLOCK, GIVEN, Key, LINK, STOCK},
+    late::Table,
+    layout::{BLOCK, Key, LINK, STOCK},
 };
 
 /// Reads all rows.
@@ -25,16 +27,27 @@ pub(crate) fn load(db: &Db, rules: PoolRules) -> Result<Shelf> {
     }
     // Slots by stock and ordinal: links lie on disk by their platform number.
     let mut slots: Vec<Vec<Option<Slot>>> = vec![Vec::new(); shelf.stocks.len()];
-    let mut givens = Along { rows: snapshot.prefix(&db.pool, Key::table(GIVEN)), ahead: None };
+    // Links lie by account, kind and number; holders of one account likewise.
+    let mut givens: Option<(AccountId, [u8; 8], Along)> = None;
     for row in snapshot.prefix(&db.pool, Key::table(LINK)) {
-        let (key, value) = row.into_inner().map_err(failed)?;
+        let value = row.value().map_err(failed)?;
         let LinkRow { link, facts } = decode(&value)?;
         let mut slot = Slot::new(link.id.number);
         slot.orphaned_at = facts.orphaned_at;
         slot.last_look_at = facts.last_look_at;
         slot.used = facts.used_at.is_some();
         slot.retired = facts.retired_at.is_some();
-        if let Some(row) = givens.find(key.get(1..).unwrap_or_default())? {
+        let account = &link.stock.account;
+        let along = match &mut givens {
+            Some((known, digest, along)) if known == account => (*digest, along),
+            other => {
+                let digest = account.digest();
+                let rows = snapshot.prefix(db.late.table(Table::Given), digest);
+                let (_, _, along) = other.insert((account.clone(), digest, Along { rows, ahead: None }));
+                (digest, along)
+            }
+        };
+        if let Some(row) = along.1.find(&given_key(along.0, link.id))? {
             let GivenRow { given, handouts } = decode(&row)?;
             (slot.holder, slot.handouts) = (Some(given.into()), handouts);
         }
@@ -78,8 +91,8 @@ struct Along {
 // === impl Along ===
 
 impl Along {
-    /// The value under the key with this tail; tails must be asked for in ascending order.
-    fn find(&mut self, tail: &[u8]) -> Result<Option<fjall::UserValue>> {
+    /// The value under this key; keys must be asked for in ascending order.
+    fn find(&mut self, key: &[u8]) -> Result<Option<fjall::UserValue>> {
         loop {
             let row = match self.ahead.take() {
                 Some(row) => row,
@@ -88,7 +101,7 @@ impl Along {
                     None => return Ok(None),
                 },
             };
-            match row.0.get(1..).unwrap_or_default().cmp(tail) {
+            match row.0.as_ref().cmp(key) {
                 std::cmp::Ordering::Less => {}
                 std::cmp::Ordering::Equal => return Ok(Some(row.1)),
                 std::cmp::Ordering::Greater => {

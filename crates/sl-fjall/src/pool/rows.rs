@@ -21,6 +21,7 @@ use super::{
 use crate::{
     codec::decode,
     db::{Db, commit, failed, put, read},
+    late::Table,
     layout::{Key, LINK, LIST_ADD, STOCK},
 };
 
@@ -33,6 +34,12 @@ pub(crate) struct LinkRow {
 
 pub(crate) fn link_key(account: &AccountId, id: PoolLinkId) -> Key {
     Key::table(LINK).text(account.as_str()).pool_link(id)
+}
+
+/// Who holds a link, if anybody ever did.
+fn given_row(db: &Db, account: &AccountId, id: PoolLinkId) -> Result<Option<GivenRow>> {
+    let bytes = db.late.get(Table::Given, &given_key(account.digest(), id))?;
+    bytes.map(|bytes| decode(&bytes)).transpose()
 }
 
 /// Adds links at the end of their stocks; what is known is left alone.
@@ -51,7 +58,7 @@ pub(crate) fn add(db: &Db, shelf: &mut Shelf, links: Vec<NewPoolLink>) -> Result
         let ordinal = shelf.stocks.get(number as usize).map_or(0, |stock| stock.len() as u64);
         let mut slot = Slot::new(new.id.number);
         // Its click may have been applied before the link was known here.
-        if let Some(row) = read::<GivenRow>(&db.pool, &given_key(&new.stock.account, new.id))? {
+        if let Some(row) = given_row(db, &new.stock.account, new.id)? {
             (slot.holder, slot.handouts) = (Some(row.given.into()), row.handouts);
         }
         let link = PoolLink {
@@ -140,7 +147,7 @@ pub(crate) fn entry(db: &Db, shelf: &Shelf, link: &PoolLinkRef) -> Result<Option
     facts.leased_until = block.map(|block| block.until);
     facts.rounds = slot.handouts.saturating_sub(1);
     if slot.holder.is_some() {
-        let row = read::<GivenRow>(&db.pool, &given_key(&link.stock.account, link.id))?;
+        let row = given_row(db, &link.stock.account, link.id)?;
         facts.given = row.map(|row| row.given);
     }
     Ok(Some(PoolEntry { link, facts }))

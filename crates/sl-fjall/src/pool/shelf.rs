@@ -1,8 +1,8 @@
 //! Every stock in memory, where each link is, and the blocks that are out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use fjall::OwnedWriteBatch;
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use sl_core::{
     ids::{AccountId, ClickId, LinkKind, PoolLinkId},
@@ -16,8 +16,9 @@ use sl_store::{
 
 use super::{slot::Slot, stock::Stock};
 use crate::{
-    db::{Db, put},
-    layout::{GIVEN, Key},
+    codec::encode,
+    late::{Rows, Table},
+    layout::Key,
 };
 
 /// Stock number and ordinal.
@@ -137,8 +138,8 @@ impl Shelf {
     /// an earlier one than the present holder changes nothing.
     pub(crate) fn stage_given(
         &mut self,
-        db: &Db,
-        batch: &mut OwnedWriteBatch,
+        late: &mut Rows,
+        digest: [u8; 8],
         account: &AccountId,
         id: PoolLinkId,
         given: Given,
@@ -154,7 +155,8 @@ impl Shelf {
             }
             handouts += 1;
         }
-        put(batch, &db.pool, given_key(account, id), &GivenRow { given, handouts })?;
+        let row = encode(&GivenRow { given, handouts })?;
+        late.put(Table::Given, &given_key(digest, id), &row);
         if let Some(place) = place {
             self.change(place, |slot| {
                 slot.holder = Some(given.into());
@@ -169,6 +171,10 @@ impl Shelf {
 }
 
 /// Where the holder of a link is.
-pub(crate) fn given_key(account: &AccountId, id: PoolLinkId) -> Key {
-    Key::table(GIVEN).text(account.as_str()).pool_link(id)
+/// Digest of the account · kind · number: so few bytes stay where they are when the row waits in memory.
+pub(crate) fn given_key(digest: [u8; 8], id: PoolLinkId) -> [u8; 17] {
+    let mut key = [0; 17];
+    let link = Key::bare().raw(&digest).pool_link(id);
+    key.iter_mut().zip(link.bytes()).for_each(|(place, byte)| *place = *byte);
+    key
 }

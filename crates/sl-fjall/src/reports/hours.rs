@@ -18,7 +18,7 @@ use crate::{
     codec::decode,
     db::{Db, damaged, failed},
     layout::{Key, ROLLUP, Reader},
-    ledger::clicks,
+    ledger::{clicks, listing},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -64,7 +64,7 @@ fn cut(
     part: Range,
 ) -> Result<Rollup> {
     let mut sums = Rollup::default();
-    for row in clicks::of_link(snapshot, db, link, part) {
+    for row in listing::of_link(snapshot, db, link, part) {
         let row = row?;
         match row.click.class {
             Class::Bot => sums.bots += 1,

@@ -8,12 +8,17 @@ use tempfile::TempDir;
 /// fjall in a temporary directory.
 pub(crate) struct Fjall {
     dir: TempDir,
+    options: FjallOptions,
     handle: Mutex<Option<FjallHandle>>,
 }
 
 impl Fjall {
     pub(crate) fn fresh() -> Self {
-        Self { dir: TempDir::new().unwrap(), handle: Mutex::new(None) }
+        Self::with(FjallOptions::default())
+    }
+
+    pub(crate) fn with(options: FjallOptions) -> Self {
+        Self { dir: TempDir::new().unwrap(), options, handle: Mutex::new(None) }
     }
 }
 
@@ -21,7 +26,7 @@ impl Fjall {
 impl Backend for Fjall {
     async fn open(&self) -> Store {
         let mut handle = self.handle.lock();
-        let open = || sl_fjall::open(self.dir.path(), FjallOptions::default()).unwrap();
+        let open = || sl_fjall::open(self.dir.path(), self.options).unwrap();
         handle.get_or_insert_with(open).store()
     }
 

@@ -16,7 +16,9 @@ const DIR: &str = "SL_FJALL_CRASH_DIR";
 #[tokio::test]
 async fn child() {
     let Ok(dir) = std::env::var(DIR) else { return };
-    let store = sl_fjall::open(dir, FjallOptions::default()).unwrap().store();
+    // Late rows go into their tables every few steps.
+    let store =
+        sl_fjall::open(dir, FjallOptions { late_bytes: 2_000, ..FjallOptions::default() }).unwrap().store();
     crash::write_steps(&store, u64::MAX, |step| println!("applied {step}")).await;
 }
 

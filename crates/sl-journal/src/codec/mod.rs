@@ -14,7 +14,7 @@ mod view;
 use prost::Message as _;
 use sl_core::{
     event::{Event, EventBody},
-    ids::TeamId,
+    ids::{AccountId, TeamId},
     time::Timestamp,
 };
 
@@ -72,13 +72,21 @@ pub(crate) fn encode_click(click: &ClickView<'_>, into: &mut Vec<u8>) {
 /// # Errors
 /// [`DecodeError`] when the bytes are no event this version can use.
 pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
-    from_message(proto::Event::decode(bytes).map_err(|error| DecodeError::Malformed(error.to_string()))?)
+    decode_after(bytes, None)
 }
 
-fn from_message(message: proto::Event) -> Result<Event, DecodeError> {
-    let (team, account, at) = (TeamId(message.team), message.account.into(), Timestamp(message.at));
+/// The same for a run of events, nearly all of one account: its id is shared with the event `before`.
+pub(crate) fn decode_after(bytes: &[u8], before: Option<&Event>) -> Result<Event, DecodeError> {
+    let message = proto::Event::decode(bytes).map_err(|error| DecodeError::Malformed(error.to_string()))?;
+    let known = before.map(|event| &event.account).filter(|account| account.as_str() == message.account);
+    from_message(message, known.cloned())
+}
+
+fn from_message(message: proto::Event, account: Option<AccountId>) -> Result<Event, DecodeError> {
+    let account = account.unwrap_or_else(|| message.account.into());
+    let (team, at) = (TeamId(message.team), Timestamp(message.at));
     let body = match message.body.ok_or(DecodeError::UnknownBody)? {
-        Body::Click(click) => EventBody::Click(Box::new(click::from_message(*click, team, &account)?)),
+        Body::Click(click) => EventBody::click(click::from_message(*click, team, &account)?),
         Body::Repeat(repeat) => EventBody::Repeat(click::repeat_from_message(&repeat)?),
         Body::Webhook(webhook) => EventBody::Webhook(intake::webhook_from_message(webhook)),
         Body::SubscriberSeen(seen) => EventBody::SubscriberSeen(intake::seen_from_message(seen)?),

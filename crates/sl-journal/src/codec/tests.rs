@@ -198,7 +198,7 @@ fn transaction() -> impl Strategy<Value = Transaction> {
 
 fn event() -> impl Strategy<Value = Event> {
     let body = prop_oneof![
-        click().prop_map(|click| EventBody::Click(Box::new(click))),
+        click().prop_map(EventBody::click),
         repeat().prop_map(EventBody::Repeat),
         webhook().prop_map(EventBody::Webhook),
         seen().prop_map(EventBody::SubscriberSeen),
@@ -236,7 +236,7 @@ proptest! {
         encode_click(&view, &mut parts);
         encode(view.to_event(), &mut whole);
         prop_assert_eq!(&parts, &whole);
-        prop_assert_eq!(decode(&parts).unwrap().body, EventBody::Click(Box::new(click)));
+        prop_assert_eq!(decode(&parts).unwrap().body, EventBody::click(click));
     }
 
     #[test]

@@ -88,11 +88,6 @@ impl<'a> ClickView<'a> {
             params: self.params.clone(),
             cookies: self.cookies.clone(),
         };
-        Event {
-            team: self.team,
-            account: self.account.clone(),
-            at: self.at,
-            body: EventBody::Click(Box::new(click)),
-        }
+        Event { team: self.team, account: self.account.clone(), at: self.at, body: EventBody::click(click) }
     }
 }

@@ -131,7 +131,8 @@ fn read_batch(
             break;
         };
         bytes += reader.payload().len();
-        match codec::decode(reader.payload()) {
+        let before = records.last().map(|record: &Recorded| &record.event);
+        match codec::decode_after(reader.payload(), before) {
             Ok(event) => records.push(Recorded { journal: shared.id, sequence, event }),
             Err(error) => {
                 metrics::counter!("smartlinks_journal_undecodable_total").increment(1);

@@ -150,7 +150,7 @@ async fn an_announced_subscriber_is_credited_to_the_click_without_waiting_for_th
     let id = world.link(1, |_| {}).await;
     let links = stocked(&world, 5).await;
     for (number, link) in (0..5).zip(&links) {
-        world.tape.push(START, EventBody::Click(Box::new(click(number, *link, START))));
+        world.tape.push(START, EventBody::click(click(number, *link, START)));
     }
     world.attribute();
     let (_role, handle) = started(&world);

@@ -83,7 +83,7 @@ async fn a_visitor_of_a_simulated_page_is_credited_whichever_link_they_came_thro
         let (given, _) = world.store.pool.lease(ask).await.unwrap().links.remove(0);
         let mut visit = click(number, given.id, START);
         visit.link = link;
-        world.tape.push(START, EventBody::Click(Box::new(visit)));
+        world.tape.push(START, EventBody::click(visit));
         held.push((given.id, given.url));
     }
     let shared = world.store.catalog.link(tracking).await.unwrap().unwrap().overflow.unwrap();

@@ -20,7 +20,7 @@ fn build(kind: DeliveryKind, source: Option<&str>, ecid: Option<&str>) -> Result
     let owned = |text: Option<&str>| text.map(str::to_owned);
     let click = Click {
         params: Params { ecid: owned(ecid), utm_source: owned(source), ..Params::default() },
-        ..sample::click(1, sample::link_id(1), HOUR).click
+        ..Click::clone(&sample::click(1, sample::link_id(1), HOUR).click)
     };
     let event = Event {
         kind,

@@ -76,7 +76,7 @@ fn no_platform_is_ever_told_a_negative_value() {
         &Snapchat::new("https://a.example", WEEK),
         &CreatorTraffic::new("https://a.example/in"),
     ];
-    let mut click = sample::click(1, sample::link_id(1), HOUR).click;
+    let mut click = Click::clone(&sample::click(1, sample::link_id(1), HOUR).click);
     click.request.ip = "203.0.113.7".parse().ok();
     click.params.utm_source = Some("creatortraffic".to_owned());
     for platform in platforms {

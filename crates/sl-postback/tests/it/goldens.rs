@@ -70,7 +70,7 @@ fn click(given: &Value) -> Click {
             scid: text(&given["sc_cookie1"]),
             ..AdCookies::default()
         },
-        ..sample::click(1, sample::link_id(1), HOUR).click
+        ..Click::clone(&sample::click(1, sample::link_id(1), HOUR).click)
     }
 }
 
@@ -194,7 +194,7 @@ fn creatortraffic_conversions_are_written_as_the_golden_files_say() {
                 utm_source: text(&variables["utm_source"]),
                 ..Params::default()
             },
-            ..sample::click(1, sample::link_id(1), HOUR).click
+            ..Click::clone(&sample::click(1, sample::link_id(1), HOUR).click)
         };
         let event_id = text(&variables["event_id"]).unwrap();
         let event = Event {

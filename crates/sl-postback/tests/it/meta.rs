@@ -112,7 +112,7 @@ fn the_click_cookie_is_sent_when_it_belongs_to_the_click() {
             at: Timestamp(1_795_196_412_345),
             params: Params { fbclid: owned(fbclid), ..Params::default() },
             cookies: AdCookies { fbc: owned(cookie), ..AdCookies::default() },
-            ..sample::click(1, sample::link_id(1), HOUR).click
+            ..Click::clone(&sample::click(1, sample::link_id(1), HOUR).click)
         };
         let event = Event {
             kind: DeliveryKind::Click,

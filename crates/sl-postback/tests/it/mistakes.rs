@@ -64,7 +64,7 @@ fn click() -> Click {
             scid: text("7c0d3b52-9b1a-4c55-8a77-2f0e5d1c9a10"),
             ..AdCookies::default()
         },
-        ..sample::click(1, sample::link_id(1), HOUR).click
+        ..Click::clone(&sample::click(1, sample::link_id(1), HOUR).click)
     }
 }
 

@@ -100,7 +100,7 @@ fn click() -> Click {
         },
         params: Params::default(),
         cookies: AdCookies { scclid: Some("FromCookie".to_owned()), ..AdCookies::default() },
-        ..sample::click(1, sample::link_id(1), HOUR).click
+        ..Click::clone(&sample::click(1, sample::link_id(1), HOUR).click)
     }
 }
 

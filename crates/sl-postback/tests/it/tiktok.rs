@@ -84,7 +84,7 @@ fn build(params: Params, cookies: AdCookies, name: &str) -> Result<Value, Skip> 
         request: RequestFacts { user_agent: "Mozilla/5.0".to_owned(), ..RequestFacts::default() },
         params,
         cookies,
-        ..sample::click(1, sample::link_id(1), HOUR).click
+        ..Click::clone(&sample::click(1, sample::link_id(1), HOUR).click)
     };
     let event = Event {
         kind: DeliveryKind::NewSubscriber,

@@ -205,7 +205,7 @@ impl World {
             let mut click = sample::click(number, sample::link_id(1), HOUR);
             let mut row =
                 sample::conversion(number, sample::link_id(1), Some(click.click.id), kind, after(30));
-            change(&mut click.click, &mut row);
+            change(std::sync::Arc::make_mut(&mut click.click), &mut row);
             for (nth, destination) in to.iter().enumerate() {
                 let id = DeliveryId::from_bytes(sample::ulid(after(30), number * 100 + nth as u64));
                 step.jobs.push(Job {

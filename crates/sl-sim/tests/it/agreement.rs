@@ -194,7 +194,7 @@ fn attribute(stage: &Stage) -> Attributed {
             }
         };
         let step = decision.step;
-        for (key, value) in step.state {
+        for (key, value) in step.state.pieces() {
             match value {
                 Some(value) => store.insert(key, value),
                 None => store.remove(&key),

@@ -116,7 +116,7 @@ impl Edge {
         clicks.insert(key, known);
         self.append(
             now,
-            EventBody::Click(Box::new(Click {
+            EventBody::click(Click {
                 id: click,
                 team: TeamId(1),
                 account: AccountId::from(ACCOUNT),
@@ -132,7 +132,7 @@ impl Edge {
                 place: Place::default(),
                 params: Params { ecid, ..Params::default() },
                 cookies: AdCookies::default(),
-            })),
+            }),
         );
         (location, Some(given))
     }

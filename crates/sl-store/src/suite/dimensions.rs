@@ -91,7 +91,8 @@ pub async fn dimension_sums_can_be_rebuilt_from_raw_rows(backend: &dyn Backend) 
     store.ledger.open(0).await.unwrap();
     let (mut clicks, _) = history();
     for (number, row) in clicks.iter_mut().enumerate() {
-        row.click.place.country = ["US", "DE", "FR"].get(number % 4).map(|&country| country.to_owned());
+        std::sync::Arc::make_mut(&mut row.click).place.country =
+            ["US", "DE", "FR"].get(number % 4).map(|&country| country.to_owned());
     }
     let dimensions = rebuilt(&clicks).into_iter().collect();
     store.ledger.apply(Step { clicks, dimensions, ..sample::step(1) }).await.unwrap();

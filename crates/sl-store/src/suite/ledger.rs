@@ -7,7 +7,7 @@ use sl_core::{
     pool::PoolState,
     step::{
         AccountSignal, ClickMark, Dimension, DimensionKey, DimensionRollup, FanDay, LinkTotals, ListAdd,
-        Rollup, RollupKey, StateBytes, StateKey, Step, Unmatched,
+        Rollup, RollupKey, StateBytes, StateKey, StateRows, Step, Unmatched,
     },
 };
 
@@ -29,7 +29,10 @@ pub fn full_step(offset: u64) -> Step {
     let kind = sl_core::conversion::ConversionKind::NewTransaction;
     Step {
         applied: vec![(JournalId(9), offset)],
-        state: vec![(StateKey(b"visitor".to_vec()), Some(StateBytes(offset.to_be_bytes().to_vec())))],
+        state: StateRows::from_iter([(
+            StateKey(b"visitor".to_vec()),
+            Some(StateBytes(offset.to_be_bytes().to_vec())),
+        )]),
         conversions: vec![sample::conversion(offset, link, Some(row.click.id), kind, after(offset))],
         given: vec![(account(), sample::pool_id(offset), sample::given(offset, after(offset)))],
         jobs: vec![sample::job(offset, Destination::Pixel(PixelId(1)), after(offset))],
@@ -168,7 +171,11 @@ pub async fn state_is_read_in_order_per_partition(backend: &dyn Backend) {
     store.ledger.open(1).await.unwrap();
     let key = |name: &[u8]| StateKey(name.to_vec());
     let value = |text: &[u8]| Some(StateBytes(text.to_vec()));
-    let write = |partition, offset, state| Step { partition, state, ..sample::step(offset) };
+    let write = |partition, offset, state: Vec<_>| Step {
+        partition,
+        state: state.into_iter().collect(),
+        ..sample::step(offset)
+    };
     store.ledger.apply(write(0, 1, vec![(key(b"a"), value(b"1")), (key(b"b"), value(b""))])).await.unwrap();
     store.ledger.apply(write(1, 1, vec![(key(b"a"), value(b"other"))])).await.unwrap();
     let asked = vec![key(b"b"), key(b"none"), key(b"a")];
@@ -204,6 +211,7 @@ pub async fn marks_change_click_rows(backend: &dyn Backend) {
     let mark = |row: usize, gross_clicks, is_duplicate| ClickMark {
         click: rows[row].click.id,
         link,
+        at: rows[row].click.at,
         gross_clicks,
         is_duplicate,
     };

@@ -50,7 +50,7 @@ pub(super) fn history() -> (Vec<ClickRow>, Vec<Conversion>) {
         let mut row = sample::click(number, link_id(1 + number % 2), at);
         row.is_duplicate = number % 11 == 0;
         if number % 7 == 0 {
-            row.click.class = Class::Bot;
+            std::sync::Arc::make_mut(&mut row.click).class = Class::Bot;
         }
         if number % 3 == 0 {
             let kind =

@@ -113,7 +113,7 @@ pub fn click(number: u64, link: SmartLinkId, at: Timestamp) -> ClickRow {
         },
         cookies: AdCookies::default(),
     };
-    ClickRow { click, gross_clicks: 1, is_duplicate: false }
+    ClickRow { click: click.into(), gross_clicks: 1, is_duplicate: false }
 }
 
 /// A conversion of a fan, with money when it is a transaction.

@@ -1,5 +1,7 @@
 //! What is old goes, in bounded pieces, and nothing else does.
 
+use std::sync::Arc;
+
 use sl_core::{
     click::VisitorId,
     delivery::{DeliveryState, Destination, Progress},
@@ -47,10 +49,10 @@ async fn with_clicks(backend: &dyn Backend) -> Store {
     store.ledger.open(0).await.unwrap();
     let mut clicks: Vec<_> = (0..30).map(|n| sample::click(n, link_id(1 + n % 3), after(n * 60))).collect();
     for row in &mut clicks {
-        row.click.visitor.lasting = Some(VisitorId(7));
+        Arc::make_mut(&mut row.click).visitor.lasting = Some(VisitorId(7));
     }
-    clicks[1].click.request.ip = Some("2001:db8:1:2:3::4".parse().unwrap());
-    clicks[2].click.request.ip = None;
+    Arc::make_mut(&mut clicks[1].click).request.ip = Some("2001:db8:1:2:3::4".parse().unwrap());
+    Arc::make_mut(&mut clicks[2].click).request.ip = None;
     let totals = vec![(link_id(1), LinkTotals { clicks: 10, ..LinkTotals::default() })];
     store.ledger.apply(Step { clicks, totals, ..sample::step(1) }).await.unwrap();
     store
@@ -71,7 +73,13 @@ pub async fn old_click_rows_go_and_sums_stay(backend: &dyn Backend) {
         left += rows.len();
     }
     assert_eq!(left, 20);
-    let mark = ClickMark { click: gone.click.id, link: gone.click.link, gross_clicks: 9, is_duplicate: true };
+    let mark = ClickMark {
+        click: gone.click.id,
+        link: gone.click.link,
+        at: gone.click.at,
+        gross_clicks: 9,
+        is_duplicate: true,
+    };
     store.ledger.apply(Step { click_marks: vec![mark], ..sample::step(2) }).await.unwrap();
     assert_eq!(store.reports.click(TEAM, gone.click.id).await.unwrap(), None);
     assert_eq!(store.reports.totals(&[link_id(1)]).await.unwrap()[0].clicks, 10);

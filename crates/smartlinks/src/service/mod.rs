@@ -190,13 +190,14 @@ impl Service {
 }
 
 fn attribution(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Attribution {
+    let defaults = AttributionSettings::default();
     let settings = AttributionSettings {
         rules: Rules {
             visitor_window: config.edge.visitor_window,
             erase_prints_after: config.retention.truncate_ip_after,
-            ..Rules::default()
+            ..defaults.rules
         },
-        ..AttributionSettings::default()
+        ..defaults
     };
     let stream = Box::new(base.journal.stream("attribution"));
     Attribution::new(stream, base.store.clone(), Arc::<Journal>::clone(&base.journal), settings, clock)

@@ -22,7 +22,7 @@ fn repeat_with(click: &Click, cookie: u128, when: Timestamp) -> EventBody {
 }
 
 fn tell(world: &mut World, click: &Click, when: Timestamp) {
-    world.event(when, EventBody::Click(Box::new(click.clone())));
+    world.event(when, EventBody::click(click.clone()));
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn play(acts: &[Act], slice: usize, forgetful: bool) -> World {
                 if cookieless {
                     click.visitor.came_with = None;
                 }
-                world.event(now, EventBody::Click(Box::new(click.clone())));
+                world.event(now, EventBody::click(click.clone()));
                 clicks.push(click);
             }
             Act::Repeat { click } => {

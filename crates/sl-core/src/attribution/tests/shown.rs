@@ -35,7 +35,7 @@ pub(super) struct Shown {
 
 impl Shown {
     pub(super) fn apply(&mut self, step: Step) {
-        for (key, value) in step.state {
+        for (key, value) in step.state.pieces() {
             match value {
                 Some(value) => self.state.insert(key, value),
                 None => self.state.remove(&key),

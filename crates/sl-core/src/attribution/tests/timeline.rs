@@ -30,7 +30,7 @@ fn the_worked_timeline_of_the_contract_comes_out_to_the_cent() {
 
     let mut other = world.new_click(crate::ids::SmartLinkId(ulid::Ulid(0xD)), 1, 12, at("04-05T12:00:00Z"));
     other.account = crate::ids::AccountId::from("acct_other");
-    world.event_of("acct_other", at("04-05T12:00:00Z"), crate::event::EventBody::Click(Box::new(other)));
+    world.event_of("acct_other", at("04-05T12:00:00Z"), crate::event::EventBody::click(other));
     world.pay("tx-5", "440012345", "tip", 100, at("04-05T13:00:00Z"));
     assert_eq!((world.gross(A), world.gross(B)), (4500, 1100), "links of another creator touch nobody here");
     let net = world.shown.conversions.values().find(|row| row.kind == NewSubscriber).unwrap().net;

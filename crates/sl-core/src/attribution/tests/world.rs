@@ -113,7 +113,7 @@ impl World {
     /// A person's click with a cookie, through a link of its own.
     pub(super) fn click(&mut self, link: SmartLinkId, cookie: u128, pool: u64, when: Timestamp) -> Click {
         let click = self.new_click(link, cookie, pool, when);
-        self.event(when, EventBody::Click(Box::new(click.clone())));
+        self.event(when, EventBody::click(click.clone()));
         click
     }
 
@@ -127,7 +127,7 @@ impl World {
     ) -> Click {
         let mut click = self.new_click(link, cookie, pool, when);
         click.params.ecid = Some(ecid.to_owned());
-        self.event(when, EventBody::Click(Box::new(click.clone())));
+        self.event(when, EventBody::click(click.clone()));
         click
     }
 

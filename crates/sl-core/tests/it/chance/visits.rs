@@ -126,7 +126,7 @@ impl Dice {
             cookies: AdCookies::default(),
         };
         self.clicks.push((account, click.clone(), now));
-        self.say(account, What::Click(Box::new(click)));
+        self.say(account, What::Click(click.into()));
     }
 }
 
