@@ -30,7 +30,7 @@ async fn filled() -> (World, String) {
 
 fn history(link: SmartLinkId) -> Step {
     let mut bot = sample::click(4, link, after(40));
-    bot.click.class = Class::Bot;
+    std::sync::Arc::make_mut(&mut bot.click).class = Class::Bot;
     let mut duplicate = sample::click(5, link, after(50));
     duplicate.is_duplicate = true;
     let first = sample::click(1, link, after(10));
