@@ -38,13 +38,14 @@ pub struct AttributionSettings {
     pub sync_every: Duration,
     /// Pixels and postbacks are read again at least this often; links whenever the catalog's revision moves.
     pub refresh_every: Duration,
-    /// Records of memory kept in the cache: 200,000 × about 300 B = 60 MB.
+    /// Records of memory kept in the cache, those of single visitors aside: 200,000 × about 300 B = 60 MB.
     pub cache: usize,
 }
 
 impl Default for AttributionSettings {
     fn default() -> Self {
         Self {
+            // An embedded store has no redo record to keep small (decisions 45): `slice` ends a step before this does.
             rules: Rules { step_bytes: 4 << 20, ..Rules::default() },
             batch: 4096,
             slice: 1024,
