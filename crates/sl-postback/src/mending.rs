@@ -58,10 +58,12 @@ impl Mending {
             filter.after = Some(last.job.id);
             for delivery in &page {
                 let held = delivery.progress.reason.as_deref().is_some_and(waits_for_mending);
-                // What is parked later by an attempt that began before is seen by its lane.
-                if held && delivery.progress.updated_at <= changed_at {
+                // By versions, not by times: the clock may have been set back. What is parked later by an attempt that
+                // began before is seen by its lane.
+                if held && delivery.progress.held_for.is_none_or(|version| version < changed_at) {
                     let again = delivery.progress.replayed(shared.clock.now());
-                    shared.store.outbox.record(delivery.job.id, None, again).await?;
+                    // Otherwise it is no longer parked.
+                    shared.store.outbox.advance(delivery.job.id, &delivery.progress, None, again).await?;
                 }
             }
         }
