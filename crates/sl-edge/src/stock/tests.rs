@@ -94,14 +94,30 @@ fn demand_decides_how_much_is_wanted_within_a_block() {
     let _shelf = stock.shelf(&key());
     assert_eq!(stock.wanted(start)[0].want, STARTER, "the first visitors find something");
     stock.put_block(block(1, 0..16), start);
-    assert_eq!(stock.wanted(start)[0].want, 0);
+    assert_eq!(stock.wanted(start)[0].want, STARTER - 16);
     for _ in 0..16 {
         taken(&stock, start);
     }
     // 16 in the first moments: read as 160 in ten minutes, and half as much again.
-    assert_eq!(stock.wanted(start)[0], Want { stock: key(), on_hand: 0, want: 256, asked: 16, missed: 0 });
-    assert_eq!(stock.wanted(start + SLICE)[0].want, STARTER + 24, "the slice turned: 16 in ten minutes");
-    assert_eq!(stock.wanted(start + 3 * SLICE)[0].want, STARTER, "and was forgotten");
+    assert_eq!(stock.wanted(start)[0], Want { stock: key(), on_hand: 0, want: BLOCK, asked: 16, missed: 0 });
+    stock.put_block(block(2, 16..16 + 256), start);
+    assert_eq!(stock.wanted(start)[0].want, 240);
+    assert_eq!(stock.wanted(start + SLICE)[0].want, 24, "the slice turned: 16 in ten minutes");
+    assert_eq!(stock.wanted(start + 3 * SLICE)[0].want, 0, "and was forgotten");
+}
+
+#[test]
+fn what_was_asked_for_before_a_start_is_expected_after_it() {
+    let (stock, start) = (Stock::default(), Instant::now());
+    stock.expect(&key(), 400, start);
+    assert_eq!(stock.wanted(start), vec![], "no Smart Link draws from it");
+    let _shelf = stock.shelf(&key());
+    stock.expect(&key(), 400, start);
+    for fence in 0..3 {
+        stock.put_block(block(fence, fence * 256..(fence + 1) * 256), start);
+    }
+    assert_eq!(stock.wanted(start)[0].want, 256 + 600 - 768, "a block more than half as much again");
+    assert_eq!(stock.wanted(start + 2 * SLICE)[0].want, 0, "not for ever");
 }
 
 #[test]

@@ -7,23 +7,25 @@ use std::{
 };
 
 use sl_core::{pool::StockKey, time::Clock};
-use sl_edge::{Returned, Stock, StockBlock};
+use sl_edge::{Returned, Stock, StockBlock, Want};
 use sl_store::{
     Pool, Result,
     pool::{LeaseRequest, PoolLinkRef, PoolRules},
 };
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How long a lease lasts (decisions 50).
 const LEASE: Duration = Duration::from_secs(3600);
 /// When it is prolonged.
 const RENEW: Duration = Duration::from_secs(1800);
-/// Longest time until a new stock, a refilled one or an old lease is looked at.
+/// Longest time until an old lease is looked at.
 const LOOK: Duration = Duration::from_millis(500);
-/// Shortest pause between two looks while there is something to lease: a burst on a new stock outruns its starter block.
-const SHORT: Duration = Duration::from_millis(5);
-/// ... and after one that got less than was wanted: an empty stock under load asks with every click.
+/// Pause after a failed look.
 const PAUSE: Duration = Duration::from_millis(50);
+/// A stock that had less than was wanted is asked again when links have come, and at the latest after this time: an empty
+/// stock under load wakes the lessee with every click.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// The lessee of one process.
 pub(crate) struct Lessee {
@@ -34,12 +36,16 @@ pub(crate) struct Lessee {
     owner: String,
     /// Blocks that are out, and when their lease was last asked for.
     out: HashMap<u64, (StockKey, Instant)>,
+    stocked: watch::Receiver<u64>,
+    /// Stocks that had less than was wanted: when, and what `stocked` said then.
+    short: HashMap<StockKey, (Instant, u64)>,
 }
 
 impl Lessee {
     pub(crate) fn new(stock: Stock, pool: Arc<dyn Pool>, clock: Arc<dyn Clock>, rules: PoolRules) -> Self {
         let owner = format!("edge-{}", std::process::id());
-        Self { stock, pool, clock, rules, owner, out: HashMap::new() }
+        let (stocked, out, short) = (pool.stocked(), HashMap::new(), HashMap::new());
+        Self { stock, pool, clock, rules, owner, out, stocked, short }
     }
 
     /// Ends leases that an earlier process left: what nobody has passes quarantine, never back to fresh.
@@ -53,17 +59,14 @@ impl Lessee {
     /// Works until `stop`; then gives back everything that is left.
     pub(crate) async fn run(mut self, stop: CancellationToken, edge_ended: CancellationToken) {
         while !stop.is_cancelled() {
-            let pause = match self.look().await {
-                Ok(true) => SHORT,
-                Ok(false) => PAUSE,
-                Err(error) => {
-                    tracing::warn!(%error, "pool links can't be leased; visitors get shared links until they can");
-                    PAUSE
-                }
-            };
-            tokio::time::sleep(pause).await;
+            if let Err(error) = self.look().await {
+                tracing::warn!(%error, "pool links can't be leased; visitors get shared links until they can");
+                tokio::time::sleep(PAUSE).await;
+            }
             tokio::select! {
                 () = self.stock.low() => {}
+                // The sender lives as long as the pool.
+                _ = self.stocked.changed() => {}
                 () = tokio::time::sleep(LOOK) => {}
                 () = stop.cancelled() => {}
             }
@@ -75,16 +78,27 @@ impl Lessee {
         }
     }
 
-    /// One look: end what is over, prolong what ages, lease what is wanted. `false` when there was less than wanted.
-    pub(crate) async fn look(&mut self) -> Result<bool> {
+    /// One look: end what is over, prolong what ages, lease what is wanted and there.
+    pub(crate) async fn look(&mut self) -> Result<()> {
         let over = self.stock.expire(Instant::now());
         self.end(over).await?;
         self.renew().await?;
-        let mut satisfied = true;
-        for want in self.stock.wanted(Instant::now()).into_iter().filter(|want| want.want > 0) {
-            satisfied &= self.lease(want.stock, want.want).await?;
+        loop {
+            // Read before it is asked for: what comes meanwhile is not overlooked.
+            let stocked = *self.stocked.borrow_and_update();
+            let now = Instant::now();
+            self.short.retain(|_, (at, seen)| *seen == stocked && now - *at < AGAIN);
+            let wanted = self.stock.wanted(now).into_iter().filter(|want| want.want > 0);
+            let wanted: Vec<_> = wanted.filter(|want| !self.short.contains_key(&want.stock)).collect();
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            for Want { stock, want, .. } in wanted {
+                if !self.lease(stock.clone(), want).await? {
+                    self.short.insert(stock, (now, stocked));
+                }
+            }
         }
-        Ok(satisfied)
     }
 
     /// Leases a block; `false` when it is smaller than wanted.
