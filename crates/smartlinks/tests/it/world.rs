@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 
 use crate::{creator::LINK, process::Service};
 
-struct WallClock;
+pub(crate) struct WallClock;
 
 impl Clock for WallClock {
     fn now(&self) -> Timestamp {
@@ -53,9 +53,14 @@ pub(crate) struct Platform {
 impl Platform {
     /// `username` is the creator's handle.
     pub(crate) fn start(username: &str) -> Self {
+        Self::start_at(username, Arc::new(WallClock))
+    }
+
+    /// The same with a clock of the test's.
+    pub(crate) fn start_at(username: &str, clock: Arc<dyn Clock>) -> Self {
         let runtime = runtime();
         let (key, hook) = (Secret::new("key-1"), Secret::new("hook-1"));
-        let mut config = PlatformConfig::new(Arc::new(WallClock), 1, key, hook);
+        let mut config = PlatformConfig::new(clock, 1, key, hook);
         config.accounts = vec![AccountSetup::new("acct_1", username, 77)];
         config.faults = Faults::none();
         let sim = runtime.block_on(PlatformSim::bind(config)).unwrap();
@@ -73,17 +78,25 @@ impl Platform {
 
     /// A service that follows it closely.
     pub(crate) fn service(&self, dir: &Path) -> Service {
-        Service::start_with(
-            dir,
-            &[
-                ("PLATFORM__BASE_URL", &self.sim.url()),
-                ("PLATFORM__API_KEY", "key-1"),
-                ("PLATFORM__WEBHOOK_SECRETS", "hook-1"),
-                ("PLATFORM__DEBOUNCE", "200ms"),
-                ("PLATFORM__POLL", "1s"),
-                ("EGRESS__ALLOW", "127.0.0.0/8"),
-            ],
-        )
+        let url = self.sim.url();
+        Service::start_with(dir, &Self::settings(&url))
+    }
+
+    /// Address of its API.
+    pub(crate) fn url(&self) -> String {
+        self.sim.url()
+    }
+
+    /// What a service is told that follows the platform at `url` closely.
+    pub(crate) fn settings(url: &str) -> [(&'static str, &str); 6] {
+        [
+            ("PLATFORM__BASE_URL", url),
+            ("PLATFORM__API_KEY", "key-1"),
+            ("PLATFORM__WEBHOOK_SECRETS", "hook-1"),
+            ("PLATFORM__DEBOUNCE", "200ms"),
+            ("PLATFORM__POLL", "1s"),
+            ("EGRESS__ALLOW", "127.0.0.0/8"),
+        ]
     }
 }
 
@@ -99,6 +112,11 @@ impl Ads {
         let runtime = runtime();
         let sim = runtime.block_on(AdsSim::bind(AdsConfig::new(Arc::new(WallClock)))).unwrap();
         Self { runtime, sim, http: client() }
+    }
+
+    /// Address of all of them; any path is the receiver of postbacks.
+    pub(crate) fn url(&self) -> String {
+        self.sim.url()
     }
 
     /// The next answers fail.
@@ -119,6 +137,11 @@ impl Ads {
 
     /// What Meta has seen.
     pub(crate) fn meta(&self) -> ReceiverState {
-        self.sim.state().receivers.get("meta").cloned().unwrap_or_default()
+        self.receiver("meta")
+    }
+
+    /// What a receiver has seen.
+    pub(crate) fn receiver(&self, name: &str) -> ReceiverState {
+        self.sim.state().receivers.get(name).cloned().unwrap_or_default()
     }
 }
