@@ -79,26 +79,30 @@ impl Lessee {
     }
 
     /// One look: end what is over, prolong what ages, lease what is wanted and there.
-    pub(crate) async fn look(&mut self) -> Result<()> {
+    async fn look(&mut self) -> Result<()> {
         let over = self.stock.expire(Instant::now());
         self.end(over).await?;
         self.renew().await?;
-        loop {
-            // Read before it is asked for: what comes meanwhile is not overlooked.
-            let stocked = *self.stocked.borrow_and_update();
-            let now = Instant::now();
-            self.short.retain(|_, (at, seen)| *seen == stocked && now - *at < AGAIN);
-            let wanted = self.stock.wanted(now).into_iter().filter(|want| want.want > 0);
-            let wanted: Vec<_> = wanted.filter(|want| !self.short.contains_key(&want.stock)).collect();
-            if wanted.is_empty() {
-                return Ok(());
-            }
-            for Want { stock, want, .. } in wanted {
-                if !self.lease(stock.clone(), want).await? {
-                    self.short.insert(stock, (now, stocked));
-                }
+        while self.lease_wanted().await? {}
+        Ok(())
+    }
+
+    /// Leases up to a block for every stock that wants some; `false` when none did. Once before the listener opens, so that
+    /// the first visitors find links; what is wanted beyond that would make a start with many long.
+    pub(crate) async fn lease_wanted(&mut self) -> Result<bool> {
+        // Read before it is asked for: what comes meanwhile is not overlooked.
+        let stocked = *self.stocked.borrow_and_update();
+        let now = Instant::now();
+        self.short.retain(|_, (at, seen)| *seen == stocked && now - *at < AGAIN);
+        let wanted = self.stock.wanted(now).into_iter().filter(|want| want.want > 0);
+        let wanted: Vec<_> = wanted.filter(|want| !self.short.contains_key(&want.stock)).collect();
+        let is_any = !wanted.is_empty();
+        for Want { stock, want, .. } in wanted {
+            if !self.lease(stock.clone(), want).await? {
+                self.short.insert(stock, (now, stocked));
             }
         }
+        Ok(is_any)
     }
 
     /// Leases a block; `false` when it is smaller than wanted.

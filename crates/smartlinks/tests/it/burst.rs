@@ -55,8 +55,7 @@ fn a_start_has_as_many_links_at_hand_as_were_asked_for_before_it() {
     assert_eq!(service.terminate().code(), Some(0));
     let service = Service::start(dir.path());
     // Half as much again, beside the block that is always there.
-    let shown = service.api(&key, "/api/x/pool");
-    assert_eq!(shown["data"][0]["leased"], 256 + 750, "{shown}");
+    service.until(&key, "/api/x/pool", |shown| shown["data"][0]["leased"] == 256 + 750);
     places.extend(at_once(service.edge, 500..1200));
     check(&places, 4000);
 }
