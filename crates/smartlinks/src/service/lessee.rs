@@ -6,11 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::{StreamExt, stream};
 use sl_core::{pool::StockKey, time::Clock};
-use sl_edge::{Returned, Stock, StockBlock, Want};
+use sl_edge::{BLOCK, Returned, Stock, StockBlock, Want};
 use sl_store::{
     Pool, Result,
-    pool::{LeaseRequest, PoolLinkRef, PoolRules},
+    pool::{Block, LeaseRequest, PoolLinkRef, PoolRules},
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,8 @@ const RENEW: Duration = Duration::from_secs(1800);
 const LOOK: Duration = Duration::from_millis(500);
 /// Pause after a failed look.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Blocks of one stock leased at once: 2,048 links, more than come while the disk is waited for.
+const AT_ONCE: usize = 8;
 /// A stock that had less than was wanted is asked again when links have come, and at the latest after this time: an empty
 /// stock under load wakes the lessee with every click.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -83,13 +86,13 @@ impl Lessee {
         let over = self.stock.expire(Instant::now());
         self.end(over).await?;
         self.renew().await?;
-        while self.lease_wanted().await? {}
+        while self.lease_wanted(AT_ONCE).await? {}
         Ok(())
     }
 
-    /// Leases up to a block for every stock that wants some; `false` when none did. Once before the listener opens, so that
-    /// the first visitors find links; what is wanted beyond that would make a start with many long.
-    pub(crate) async fn lease_wanted(&mut self) -> Result<bool> {
+    /// Leases up to `most` blocks for every stock that wants some; `false` when none did. One block before the listener
+    /// opens, so that the first visitors find links; what is wanted beyond that would make a start with many long.
+    pub(crate) async fn lease_wanted(&mut self, most: usize) -> Result<bool> {
         // Read before it is asked for: what comes meanwhile is not overlooked.
         let stocked = *self.stocked.borrow_and_update();
         let now = Instant::now();
@@ -98,36 +101,52 @@ impl Lessee {
         let wanted: Vec<_> = wanted.filter(|want| !self.short.contains_key(&want.stock)).collect();
         let is_any = !wanted.is_empty();
         for Want { stock, want, .. } in wanted {
-            if !self.lease(stock.clone(), want).await? {
+            if !self.lease(&stock, want.min(most * BLOCK)).await? {
                 self.short.insert(stock, (now, stocked));
             }
         }
         Ok(is_any)
     }
 
-    /// Leases a block; `false` when it is smaller than wanted.
-    async fn lease(&mut self, stock: StockKey, want: usize) -> Result<bool> {
+    /// Leases blocks, all at once, so that they wait for the disk together; `false` when there was less than wanted.
+    async fn lease(&mut self, stock: &StockKey, want: usize) -> Result<bool> {
         let (asked_at, now) = (Instant::now(), self.clock.now());
-        let request = LeaseRequest {
-            stock,
+        let request = |want| LeaseRequest {
+            stock: stock.clone(),
             want,
             owner: self.owner.clone(),
             now,
             until: now.plus(LEASE),
             rules: self.rules,
         };
-        let block = self.pool.lease(request).await?;
-        if block.links.is_empty() {
-            return Ok(false);
+        let sizes = (0..want).step_by(BLOCK).map(|done| BLOCK.min(want - done));
+        let requests: Vec<_> = sizes.map(request).collect();
+        let pool = Arc::clone(&self.pool);
+        let mut leases = stream::iter(requests).map(|request| pool.lease(request)).buffered(AT_ONCE);
+        let (mut leased, mut failed) = (0, None);
+        while let Some(lease) = leases.next().await {
+            match lease {
+                Ok(block) if block.links.is_empty() => {}
+                Ok(block) => {
+                    leased += block.links.len();
+                    self.out.insert(block.fence, (block.stock.clone(), asked_at));
+                    self.put(block, asked_at);
+                }
+                Err(error) => failed = Some(error),
+            }
         }
-        let whole = block.links.len() >= want;
-        self.out.insert(block.fence, (block.stock.clone(), asked_at));
+        let whole = leased >= want;
+        self.stock.has_more(stock, whole && failed.is_none());
+        failed.map_or(Ok(whole), Err)
+    }
+
+    /// For the edge to hand out.
+    fn put(&self, block: Block, asked_at: Instant) {
         let block =
             StockBlock { fence: block.fence, stock: block.stock, links: block.links, good_for: LEASE };
         for id in self.stock.put_block(block, asked_at) {
             tracing::error!(%id, "a pool link has an address that can't be redirected to; nobody gets it");
         }
-        Ok(whole)
     }
 
     async fn renew(&mut self) -> Result<()> {

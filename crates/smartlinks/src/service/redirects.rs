@@ -35,7 +35,7 @@ pub(super) async fn open(
     let feed = feed.await.map_err(Failure::run)?;
     past.expect(&stock, window.span());
     // The first visitors find links in stock.
-    lessee.lease_wanted().await.map_err(Failure::run)?;
+    lessee.lease_wanted(1).await.map_err(Failure::run)?;
     let (geo, warnings) = Geo::open(GeoFiles {
         country: config.geo.country_db.clone(),
         city: config.geo.city_db.clone(),
