@@ -4,7 +4,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use sl_core::{
-    catalog::Pixel,
+    catalog::{Pixel, PlatformKind},
     event::Position,
     ids::AccountId,
     pool::StockKey,
@@ -21,6 +21,9 @@ pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 
 /// Says why a destination may not be used, in words for the person who entered it.
 pub type EgressCheck = Arc<dyn Fn(&url::Url) -> Result<(), String> + Send + Sync>;
+
+/// Says what keeps an installation from sending to a platform.
+pub type PlatformNotice = Arc<dyn Fn(PlatformKind) -> Option<&'static str> + Send + Sync>;
 
 /// Everything the API works with.
 #[derive(Clone)]
@@ -70,6 +73,8 @@ pub struct ApiSettings {
     pub body_time: Duration,
     /// Refuses URLs of destinations whose literal address is private (decisions 18, 44); says why.
     pub egress_check: EgressCheck,
+    /// What keeps this installation from sending to a platform, and what to do about it (decisions 38).
+    pub platform_notice: PlatformNotice,
 }
 
 /// Where every queue stands, as far as the store does not know it (decisions 24).

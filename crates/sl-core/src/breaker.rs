@@ -73,7 +73,7 @@ impl Breaker {
                 self.rest =
                     Some(Rest { from: now, until: before.map_or(until, |rest| rest.until.max(until)) });
             }
-            Outcome::Retry | Outcome::Ambiguous => {
+            Outcome::Retry | Outcome::Ambiguous | Outcome::Unclear => {
                 self.refusals = 0;
                 self.failures = self.failures.saturating_add(1);
                 if self.failures >= FAILURES {

@@ -1,16 +1,20 @@
 //! What people configure: teams, keys, accounts, Smart Links, pixels, postbacks.
 
+mod pixels;
+mod postbacks;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    conversion::ConversionKind,
-    delivery::EventName,
-    ids::{AccountId, ApiKeyId, LinkKind, PixelId, PoolLinkId, PostbackId, SmartLinkId, TeamId},
+    ids::{AccountId, ApiKeyId, LinkKind, PixelId, PoolLinkId, SmartLinkId, TeamId},
     pool::StockKey,
     time::Timestamp,
 };
+
+pub use pixels::{EventMap, ExternalIdSource, Pixel, PlatformKind, ValueBasis};
+pub use postbacks::{AnswerTexts, HeaderTemplate, Postback, PostbackMethod, PostbackScope};
 
 /// Owner of everything else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,160 +161,4 @@ pub struct EdgeLink {
     pub overflow: Option<OverflowLink>,
     /// `https://onlyfans.com/{username}`.
     pub profile_url: String,
-}
-
-/// The ad platforms of contract G.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PlatformKind {
-    /// Meta Conversions API.
-    Meta,
-    /// TikTok Events API.
-    Tiktok,
-    /// Snapchat Conversions API.
-    Snapchat,
-    /// CreatorTraffic.
-    Creatortraffic,
-}
-
-impl PlatformKind {
-    /// In the order of contract G.1.
-    pub const ALL: [Self; 4] = [Self::Meta, Self::Tiktok, Self::Snapchat, Self::Creatortraffic];
-
-    /// The wire word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Meta => "meta",
-            Self::Tiktok => "tiktok",
-            Self::Snapchat => "snapchat",
-            Self::Creatortraffic => "creatortraffic",
-        }
-    }
-
-    /// Reads the wire word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-}
-
-/// A connected pixel (contract A.8): a team object attached to one or more links.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pixel {
-    /// Our number.
-    pub id: PixelId,
-    /// Owner.
-    pub team: TeamId,
-    /// Whose pixel.
-    pub platform: PlatformKind,
-    /// The platform's id; empty for CreatorTraffic.
-    pub pixel_id: String,
-    /// The token, sealed ([`crate::seal`]).
-    pub sealed_token: Vec<u8>,
-    /// As shown.
-    pub label: Option<String>,
-    /// Overrides the click URL.
-    pub event_source_url: Option<String>,
-    /// What is sent under which name.
-    pub events: EventMap,
-    /// Gross or net amounts (decisions 39).
-    pub value_basis: ValueBasis,
-    /// Platform's limited-use switch (decisions 39).
-    pub limited_data_use: bool,
-    /// Overrides the configured API version (decisions 39).
-    pub api_version: Option<String>,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// Last change.
-    pub updated_at: Timestamp,
-}
-
-/// Which amount a platform is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ValueBasis {
-    /// What the fan paid.
-    #[default]
-    Gross,
-    /// After the platform's fee.
-    Net,
-}
-
-/// The seven event fields of a pixel (contract A.8.1): a platform event name, or `None` for off.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the field names are the wire names of contract A.8.1")]
-pub struct EventMap {
-    pub event_click: Option<EventName>,
-    pub event_new_subscriber: Option<EventName>,
-    pub event_first_transaction: Option<EventName>,
-    pub event_new_transaction: Option<EventName>,
-    pub event_message_received_from_fan: Option<EventName>,
-    pub event_fan_sent_1_message: Option<EventName>,
-    pub event_fan_sent_3_messages: Option<EventName>,
-}
-
-/// A buyer's own postback (contract A.9, C).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Postback {
-    /// Our number.
-    pub id: PostbackId,
-    /// Owner.
-    pub team: TeamId,
-    /// Template.
-    pub url: String,
-    /// GET unless chosen otherwise.
-    pub method: PostbackMethod,
-    /// Template of the body, for POST.
-    pub body: Option<String>,
-    /// Names and value templates.
-    pub headers: Vec<HeaderTemplate>,
-    /// Which links it hears about.
-    pub scope: PostbackScope,
-    /// Which conversion types it hears about, in the order they were given.
-    pub conversion_types: Vec<ConversionKind>,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// Last change.
-    pub updated_at: Timestamp,
-}
-
-/// `http_method` (contract A.9.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum PostbackMethod {
-    /// The default everywhere.
-    #[default]
-    Get,
-    /// With a body.
-    Post,
-}
-
-/// `smart_link_scope` with its ids.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PostbackScope {
-    /// Every link of the team.
-    Global,
-    /// The named ones.
-    Links(Vec<SmartLinkId>),
-}
-
-impl PostbackScope {
-    /// Whether conversions of `link` are in scope.
-    #[must_use]
-    pub fn covers(&self, link: SmartLinkId) -> bool {
-        match self {
-            Self::Global => true,
-            Self::Links(links) => links.contains(&link),
-        }
-    }
-}
-
-/// A header with a templated value (contract A.9.1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeaderTemplate {
-    /// RFC 7230 token, at most 100 characters; not templated.
-    pub name: String,
-    /// May contain variables; at most 2,000 characters.
-    pub value: String,
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{AccountId, ClickId, ConversionId, DeliveryId, FanId, PixelId, PostbackId, SmartLinkId, TeamId},
+    lint::{Known, Lint},
     time::Timestamp,
 };
 
@@ -55,6 +56,17 @@ pub enum DeliveryKind {
 }
 
 impl DeliveryKind {
+    /// In the order of contract A.8.1.
+    pub const ALL: [Self; 7] = [
+        Self::Click,
+        Self::NewSubscriber,
+        Self::FirstTransaction,
+        Self::NewTransaction,
+        Self::MessageReceived,
+        Self::FanSent1Message,
+        Self::FanSent3Messages,
+    ];
+
     /// The word on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -136,7 +148,7 @@ impl DeliveryState {
 
 /// The request as it is sent on every attempt, byte for byte. It holds no token of a pixel: that is added when the
 /// request leaves, so a changed token needs no new body and none rests in the clear.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RenderedRequest {
     /// `GET` or `POST`.
     pub method: String,
@@ -146,6 +158,8 @@ pub struct RenderedRequest {
     pub headers: Vec<(String, String)>,
     /// May be empty.
     pub body: Vec<u8>,
+    /// What was noticed when it was written. Not sent.
+    pub lint: Lint,
 }
 
 /// One attempt.
@@ -176,8 +190,14 @@ pub struct Progress {
     pub reason: Option<String>,
     /// First attempt whose fate is unknown (sent, no answer): repeating ends 47 h later (ad-platforms 14).
     pub ambiguous_since: Option<Timestamp>,
-    /// Lint of the built event.
+    /// Answers so far that neither confirmed nor refused it.
+    pub unclear: u32,
+    /// What is odd about it, a word and the reason each ([`crate::lint`]).
     pub warnings: Vec<String>,
+    /// How well the platform can recognise the person, in tenths, 0 to 70 ([`crate::lint::match_quality`]).
+    pub match_quality: Option<u8>,
+    /// Which identifiers of the person the request has.
+    pub known: Known,
     /// The newest attempt.
     pub last: Option<Attempt>,
     /// Which version of the destination (its `updated_at`) refused it, while it is parked until that is changed.
@@ -211,11 +231,21 @@ impl Progress {
             next_attempt_at: Some(created_at),
             reason: None,
             ambiguous_since: None,
+            unclear: 0,
             warnings: Vec::new(),
+            match_quality: None,
+            known: Known::default(),
             last: None,
             held_for: None,
             updated_at: created_at,
         }
+    }
+
+    /// Takes over what was noticed when the request was written.
+    pub fn notice(&mut self, lint: &Lint) {
+        self.warnings = lint.warnings.iter().map(ToString::to_string).collect();
+        self.match_quality = lint.match_quality;
+        self.known = lint.known;
     }
 
     /// Due now, with the whole retry schedule before it; somebody asked for it. What was learnt stays: the warnings, the
@@ -228,6 +258,7 @@ impl Progress {
             next_attempt_at: Some(now),
             reason: None,
             held_for: None,
+            unclear: 0,
             updated_at: now,
             ..self.clone()
         }

@@ -31,6 +31,9 @@ const SLOW: Duration = Duration::from_secs(5 * MINUTE);
 /// A receiver can't hold a delivery longer than that with `Retry-After`.
 const LONGEST_HINT: Duration = Duration::from_secs(24 * HOUR);
 
+/// Answers that say nothing are believed to be a refusal from this one on (ad-platforms 14: "then payload").
+const UNCLEAR: u32 = 3;
+
 /// What an answer, or its absence, means (ad-platforms 14).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -40,6 +43,8 @@ pub enum Outcome {
     Retry,
     /// It was sent and no answer came: it may have arrived.
     Ambiguous,
+    /// An answer that neither confirms nor refuses it: taken for a refusal when it comes again and again.
+    Unclear,
     /// Throttled, with the receiver's wish when it gave one.
     Slow(Option<Duration>),
     /// Token bad, expired or without permission: nothing will pass until it is mended.
@@ -58,6 +63,7 @@ impl Outcome {
             Self::Delivered => "delivered",
             Self::Retry => "retry",
             Self::Ambiguous => "ambiguous",
+            Self::Unclear => "unclear",
             Self::Slow(_) => "throttled",
             Self::Auth => "auth",
             Self::Config => "config",
@@ -104,8 +110,10 @@ pub mod reason {
     pub const CONFIG: &str = "config";
     /// The pixel has no token that can be opened; goes on when it is saved again.
     pub const TOKEN_MISSING: &str = "token_missing";
-    /// This installation can't deliver to the platform yet; goes on when the pixel is saved again.
+    /// This installation can't deliver to the platform yet; goes on when it can, or the pixel is saved again.
     pub const PLATFORM_UNKNOWN: &str = "platform_not_supported_yet";
+    /// The operator has not entered the platform's address; goes on when the service starts with one.
+    pub const ADDRESS_MISSING: &str = "address_missing";
     /// The destination is gone.
     pub const DELETED: &str = "destination_deleted";
     /// The receiver refuses this event for good.
@@ -115,7 +123,13 @@ pub mod reason {
 /// Whether a parked delivery goes on by itself once its destination was changed.
 #[must_use]
 pub fn waits_for_mending(reason: &str) -> bool {
-    matches!(reason, reason::AUTH | reason::CONFIG | reason::TOKEN_MISSING | reason::PLATFORM_UNKNOWN)
+    matches!(reason, reason::AUTH | reason::CONFIG | reason::TOKEN_MISSING) || waits_for_operator(reason)
+}
+
+/// Whether a parked delivery goes on once the installation can send to its platform.
+#[must_use]
+pub fn waits_for_operator(reason: &str) -> bool {
+    matches!(reason, reason::PLATFORM_UNKNOWN | reason::ADDRESS_MISSING)
 }
 
 /// Whether the event is past what the receiver accepts.
@@ -139,6 +153,7 @@ pub fn after(
     let mut next = Progress {
         attempts: progress.attempts.saturating_add(1),
         ambiguous_since: progress.ambiguous_since.or(ambiguous),
+        unclear: progress.unclear.saturating_add(u32::from(outcome == Outcome::Unclear)),
         last: Some(attempt),
         updated_at: now,
         ..progress.clone()
@@ -148,7 +163,10 @@ pub fn after(
         Outcome::Auth => return ended(next, DeliveryState::Parked, Some(reason::AUTH)),
         Outcome::Config => return ended(next, DeliveryState::Parked, Some(reason::CONFIG)),
         Outcome::Payload => return ended(next, DeliveryState::Parked, Some(reason::PAYLOAD)),
-        Outcome::Retry | Outcome::Ambiguous => Duration::ZERO,
+        Outcome::Unclear if progress.unclear + 1 >= UNCLEAR => {
+            return ended(next, DeliveryState::Parked, Some(reason::PAYLOAD));
+        }
+        Outcome::Retry | Outcome::Ambiguous | Outcome::Unclear => Duration::ZERO,
         Outcome::Slow(hint) => hint.unwrap_or(SLOW).min(LONGEST_HINT),
     };
     let Some(wait) = wait(progress.attempts, chance) else {
@@ -257,6 +275,21 @@ mod tests {
             assert_eq!((next.state, next.reason.as_deref()), (DeliveryState::Parked, Some(want)));
             assert_eq!(next.next_attempt_at, None);
         }
+    }
+
+    #[test]
+    fn an_answer_that_says_nothing_is_a_refusal_the_third_time() {
+        let (waits, progress) = fail_until_the_end(Outcome::Unclear, LIMITS);
+        assert_eq!((waits.len(), progress.attempts), (2, 3));
+        assert_eq!(
+            (progress.state, progress.reason.as_deref()),
+            (DeliveryState::Parked, Some(reason::PAYLOAD))
+        );
+        // Failures before it do not count, and a replay begins anew.
+        let failed = Progress { attempts: 5, ..Progress::fresh(Timestamp(0)) };
+        let next = after(&failed, attempt(Timestamp(0)), Outcome::Unclear, Timestamp(0), LIMITS, 0.5);
+        assert_eq!((next.state, next.unclear), (DeliveryState::Waiting, 1));
+        assert_eq!(progress.replayed(Timestamp(0)).unclear, 0);
     }
 
     #[test]

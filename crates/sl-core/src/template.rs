@@ -68,6 +68,75 @@ pub fn body_encoding(template: &str, content_type: Option<&str>) -> Encoding {
     }
 }
 
+/// Names in braces, variables or not, in order.
+pub fn names(template: &str) -> impl Iterator<Item = &str> {
+    let mut rest = template;
+    std::iter::from_fn(move || {
+        loop {
+            let (_, after) = rest.split_once('{')?;
+            match after.split_once('}').filter(|(name, _)| is_name(name)) {
+                Some((name, behind)) => {
+                    rest = behind;
+                    return Some(name);
+                }
+                None => rest = after,
+            }
+        }
+    })
+}
+
+/// Every variable (contract C.1, ad-platforms 6, and what the click row has beside).
+pub const VARIABLES: [&str; 48] = [
+    "ofapi_account_id",
+    "creator_onlyfans_id",
+    "creator_onlyfans_username",
+    "creator_onlyfans_name",
+    "smart_link_id",
+    "smart_link_name",
+    "conversion_type",
+    "event_id",
+    "conversion_at",
+    "amount_gross",
+    "amount_net",
+    "currency",
+    "fan_onlyfans_id",
+    "fan_onlyfans_username",
+    "fan_onlyfans_name",
+    "transaction_type",
+    "transaction_description",
+    "transaction_status",
+    "click_id",
+    "external_click_id",
+    "fbclid",
+    "gclid",
+    "gbraid",
+    "wbraid",
+    "ttclid",
+    "sccid",
+    "sc_click_id",
+    "twclid",
+    "rdt_cid",
+    "msclkid",
+    "epik",
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "utm_term",
+    "utm_content",
+    "aff_s1",
+    "aff_s2",
+    "aff_s3",
+    "aff_s4",
+    "aff_s5",
+    "country",
+    "region",
+    "city",
+    "postal_code",
+    "ip",
+    "user_agent",
+    "referrer",
+];
+
 fn is_name(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
@@ -146,6 +215,13 @@ mod tests {
         #[test]
         fn text_without_known_names_stays_as_it_is(text in "[a-z{}\" ]{0,40}") {
             prop_assert_eq!(render(&text, Encoding::Json, |_| None), text);
+        }
+
+        #[test]
+        fn the_names_that_are_listed_are_those_that_are_asked_for(text in "[a-z{}_0 ]{0,40}") {
+            let asked = std::cell::RefCell::new(Vec::new());
+            let _ = render(&text, Encoding::Raw, |name| { asked.borrow_mut().push(name.to_owned()); None });
+            prop_assert_eq!(names(&text).map(str::to_owned).collect::<Vec<_>>(), asked.into_inner());
         }
 
         #[test]

@@ -148,10 +148,16 @@ pub(crate) fn scan<T: DeserializeOwned>(
     keyspace: &Keyspace,
     prefix: &Key,
 ) -> Result<Vec<T>> {
-    snapshot
-        .prefix(keyspace, prefix)
-        .map(|row| row.value().map_err(failed).and_then(|bytes| decode(&bytes)))
-        .collect()
+    each(snapshot, keyspace, prefix).collect()
+}
+
+/// The same, read as they are asked for.
+pub(crate) fn each<T: DeserializeOwned>(
+    snapshot: &Snapshot,
+    keyspace: &Keyspace,
+    prefix: &Key,
+) -> impl Iterator<Item = Result<T>> {
+    snapshot.prefix(keyspace, prefix).map(|row| row.value().map_err(failed).and_then(|bytes| decode(&bytes)))
 }
 
 /// Commits.

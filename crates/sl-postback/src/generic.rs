@@ -3,13 +3,16 @@
 use std::{borrow::Cow, time::Duration};
 
 use sl_core::{
-    catalog::{Account, Postback, PostbackMethod, SmartLink},
+    catalog::{Account, AnswerTexts, Postback, PostbackMethod, SmartLink},
     click::Click,
     conversion::{Conversion, ConversionKind, FanProfile},
     delivery::{DeliveryKind, RenderedRequest},
-    retry::Limits,
+    lint,
+    retry::{Limits, Outcome},
     template::{Encoding, body_encoding, render},
 };
+
+use crate::sender::{ANSWER_MAX, Answer};
 
 /// Three days (ad-platforms 14, rule 1). Trackers know no duplicates window: repeating is their own matter.
 pub(crate) const LIMITS: Limits = Limits { age: Duration::from_secs(72 * 3600), ambiguous: None };
@@ -25,9 +28,41 @@ pub(crate) struct Facts<'a> {
     pub(crate) click: Option<&'a Click>,
 }
 
+/// A refusal of our key is believed to be final after that (ad-platforms 14).
+const REFUSED_FOR_GOOD: Duration = Duration::from_secs(24 * 3600);
+
+/// What an answer means to a conversion of this `age` (ad-platforms 6, 14).
+#[must_use]
+pub fn outcome(answers: &AnswerTexts, answer: &Answer, age: Duration) -> Outcome {
+    let says = |texts: &[String]| {
+        let body = answer.words(ANSWER_MAX).to_lowercase();
+        texts.iter().any(|text| has_words(&body, &text.to_lowercase()))
+    };
+    match Outcome::of_status(answer.status, answer.retry_after()) {
+        Outcome::Delivered if says(&answers.success) => Outcome::Delivered,
+        Outcome::Delivered if says(&answers.failure) => Outcome::Payload,
+        Outcome::Delivered if !answers.success.is_empty() => Outcome::Unclear,
+        Outcome::Auth if age > REFUSED_FOR_GOOD => Outcome::Payload,
+        other => other,
+    }
+}
+
+/// Whether `words` stand in `text` by themselves: `OK` is not in `TOKEN`.
+fn has_words(text: &str, words: &str) -> bool {
+    let apart = |neighbour: Option<char>| neighbour.is_none_or(|char| !char.is_alphanumeric());
+    !words.is_empty()
+        && text.match_indices(words).any(|(at, _)| {
+            let before = text.get(..at).and_then(|before| before.chars().next_back());
+            let after = text.get(at + words.len()..).and_then(|after| after.chars().next());
+            apart(before) && apart(after)
+        })
+}
+
 /// The request of a postback for a conversion.
 pub(crate) fn request(postback: &Postback, facts: &Facts<'_>) -> RenderedRequest {
-    fill(postback, |name| facts.value(name))
+    let mut request = fill(postback, |name| facts.value(name));
+    request.lint.warnings = lint::postback::filled(&postback.url, postback.body.as_deref(), facts.click);
+    request
 }
 
 /// Fills the templates of a postback. `value` answers `None` for a name that is no variable.
@@ -61,6 +96,7 @@ pub fn fill<'v>(postback: &Postback, value: impl Fn(&str) -> Option<Cow<'v, str>
         url: render(&postback.url, Encoding::Percent, value),
         headers,
         body: body.into_bytes(),
+        ..RenderedRequest::default()
     }
 }
 
@@ -118,7 +154,10 @@ impl Facts<'_> {
             }
             "user_agent" => click.map(|click| &click.request.user_agent),
             "country" => click.and_then(|click| click.place.country.as_ref()),
+            "region" => click.and_then(|click| click.place.region.as_ref()),
             "city" => click.and_then(|click| click.place.city.as_ref()),
+            "postal_code" => click.and_then(|click| click.place.postal_code.as_ref()),
+            "referrer" => click.and_then(|click| click.request.referrer.as_ref()),
             "external_click_id" => params.and_then(|params| params.ecid.as_ref()),
             "fbclid" => params.and_then(|params| params.fbclid.as_ref()),
             "gclid" => params.and_then(|params| params.gclid.as_ref()),
@@ -143,5 +182,33 @@ impl Facts<'_> {
             _ => return None,
         };
         Some(Cow::Borrowed(param.map_or("", String::as_str)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sl_core::template::VARIABLES;
+    use sl_store::suite::sample::{self, HOUR, TEAM};
+
+    use super::*;
+
+    #[test]
+    fn every_variable_is_known_and_nothing_else_is() {
+        let link = sample::smart_link(1, TEAM);
+        let click = sample::click(1, link.id, HOUR).click;
+        let kind = ConversionKind::NewTransaction;
+        let conversion = sample::conversion(1, link.id, Some(click.id), kind, HOUR);
+        let account = sample::account_row("acct_sample", TEAM);
+        let fan = FanProfile::default();
+        for (click, account) in [(Some(&click), Some(&account)), (None, None)] {
+            let kind = DeliveryKind::NewTransaction;
+            let facts = Facts { conversion: &conversion, kind, link: &link, account, fan: &fan, click };
+            for name in VARIABLES {
+                assert!(facts.value(name).is_some(), "{name} is no variable");
+            }
+            for name in ["clickid", "utm_id", "amount", ""] {
+                assert_eq!(facts.value(name), None, "{name}");
+            }
+        }
     }
 }

@@ -11,6 +11,7 @@ use sl_core::{
     breaker::{Breaker, Gate},
     delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
     ids::DeliveryId,
+    lint::{Warning, word},
     retry::{self, Outcome, reason},
     time::Timestamp,
 };
@@ -19,6 +20,7 @@ use tracing::Instrument;
 
 use crate::{
     platform::{Skip, Verdict},
+    platforms::CreatorTraffic,
     render::Rendered,
     target::{Target, Unusable},
     worker::Shared,
@@ -110,16 +112,19 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
         // Answers to earlier ones of this batch closed the way; the next look decides what becomes of the rest.
         return Ok(());
     }
-    let limits = target.limits();
-    if retry::too_old(job.occurred_at, shared.clock.now(), limits) {
+    let (limits, now) = (target.limits(), shared.clock.now());
+    if retry::too_old(job.occurred_at, now, limits) {
         // Never sent: our own rule; sent before: the receiver's.
         let state = if progress.attempts == 0 { DeliveryState::Skipped } else { DeliveryState::Expired };
         return finish(shared, target.label(), &job.id, (progress, None), state, Skip::TOO_OLD.0).await;
     }
     let request = match shared.store.outbox.body(job.id).await? {
         Some(request) => request,
-        None => match target.render(&shared.store, &job, &shared.settings.public_url).await? {
-            Rendered::Request(request) => shared.store.outbox.store_body(job.id, request).await?,
+        None => match target.render(&shared.store, &job, &shared.settings.public_url, now).await? {
+            Rendered::Request(request) => {
+                count_warnings(target.label(), &request);
+                shared.store.outbox.store_body(job.id, request).await?
+            }
             Rendered::Skip(Skip(why)) => {
                 let state = DeliveryState::Skipped;
                 return finish(shared, target.label(), &job.id, (progress, None), state, why).await;
@@ -131,7 +136,8 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
             }
         },
     };
-    let (attempt, outcome) = attempt(shared, target, request).await;
+    let lint = request.lint.clone();
+    let (attempt, outcome) = attempt(shared, target, request, job.occurred_at).await;
     shared.breakers.record(job.destination, version, outcome, shared.clock.now());
     metrics::counter!("smartlinks_deliveries_total", "destination" => target.label(), "outcome" => outcome.as_str())
         .increment(1);
@@ -139,6 +145,7 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
     loop {
         let chance = (shared.chance)();
         let mut next = retry::after(&from, attempt.clone(), outcome, job.occurred_at, limits, chance);
+        next.notice(&lint);
         let held = next.reason.as_deref().is_some_and(retry::waits_for_mending);
         next.held_for = held.then_some(version);
         if shared.store.outbox.advance(job.id, &from, Some(attempt.clone()), next).await? {
@@ -151,6 +158,13 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
         // Somebody asked for it while it was under way: this was the attempt.
         let Some(changed) = shared.store.outbox.delivery(job.team, job.id).await? else { return Ok(()) };
         from = changed.progress;
+    }
+}
+
+fn count_warnings(label: &'static str, request: &RenderedRequest) {
+    for warning in &request.lint.warnings {
+        metrics::counter!("smartlinks_delivery_warnings_total", "destination" => label, "warning" => warning.word.clone())
+            .increment(1);
     }
 }
 
@@ -180,7 +194,12 @@ async fn release_if_changed(
 }
 
 /// Sends the request once.
-async fn attempt(shared: &Shared, target: &Target, request: RenderedRequest) -> (Attempt, Outcome) {
+async fn attempt(
+    shared: &Shared,
+    target: &Target,
+    request: RenderedRequest,
+    occurred_at: Timestamp,
+) -> (Attempt, Outcome) {
     let request = target.authorise(request);
     // It is never closed; were it, sending without a permit would only be less fair.
     let _permit = shared.permits.acquire().await.ok();
@@ -191,7 +210,7 @@ async fn attempt(shared: &Shared, target: &Target, request: RenderedRequest) -> 
     let attempt = Attempt { at, millis, status: None, error_type: None, message: None };
     match answer {
         Ok(answer) => {
-            let Verdict { outcome, words } = target.verdict(&answer);
+            let Verdict { outcome, words } = target.verdict(&answer, at.since(occurred_at));
             let error_type = (outcome != Outcome::Delivered).then(|| "http".to_owned());
             (Attempt { status: Some(answer.status), error_type, message: words, ..attempt }, outcome)
         }
@@ -230,7 +249,11 @@ async fn finish(
     why: &str,
 ) -> sl_store::Result<()> {
     let to = Progress { updated_at: shared.clock.now(), held_for, ..from.clone() };
-    if shared.store.outbox.advance(*id, &from, None, retry::ended(to, state, Some(why))).await? {
+    let mut to = retry::ended(to, state, Some(why));
+    if why == reason::ADDRESS_MISSING {
+        to.warnings = vec![Warning::new(word::ADDRESS_MISSING, CreatorTraffic::NO_ADDRESS).to_string()];
+    }
+    if shared.store.outbox.advance(*id, &from, None, to).await? {
         metrics::counter!("smartlinks_deliveries_total", "destination" => label, "outcome" => state.as_str())
             .increment(1);
     }

@@ -24,6 +24,6 @@ pub mod worker;
 
 pub use egress::{BadException, Egress, Forbidden};
 pub use platform::AdPlatform;
-pub use platforms::{Meta, Platforms};
+pub use platforms::{CreatorTraffic, Meta, Platforms, Snapchat, TikTok};
 pub use tester::Tester;
 pub use worker::{Chance, Worker, WorkerSettings};

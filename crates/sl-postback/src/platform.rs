@@ -32,8 +32,34 @@ pub struct Event<'a> {
     pub order_id: Option<&'a str>,
     /// An automatic renewal: no website had a part in it.
     pub renewal: bool,
-    /// Shows the event in the platform's test view.
-    pub test_code: Option<&'a str>,
+    /// Counts, or is only shown.
+    pub channel: Channel<'a>,
+}
+
+/// Through which door an event goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel<'a> {
+    /// It counts.
+    Live,
+    /// Asked for by hand (contract A.8.3); the code is what Meta and TikTok show it under.
+    Test(Option<&'a str>),
+}
+
+impl<'a> Channel<'a> {
+    /// The test event code.
+    #[must_use]
+    pub fn code(self) -> Option<&'a str> {
+        match self {
+            Self::Live => None,
+            Self::Test(code) => code,
+        }
+    }
+
+    /// Asked for by hand.
+    #[must_use]
+    pub fn is_test(self) -> bool {
+        self != Self::Live
+    }
 }
 
 /// A rule of ours says that this event is not sent (ad-platforms 1.7). The word is on the wire.
@@ -47,6 +73,10 @@ impl Skip {
     pub const NEGATIVE_VALUE: Self = Self("negative_value");
     /// Nothing that the platform could recognise the person by.
     pub const INSUFFICIENT_USER_DATA: Self = Self("insufficient_user_data");
+    /// The click did not come from the platform.
+    pub const UTM_SOURCE_MISMATCH: Self = Self("utm_source_mismatch");
+    /// The platform knows clicks only, and this one had no id of its own.
+    pub const MISSING_CLICK_ID: Self = Self("missing_click_id");
     /// Older than the platform accepts.
     pub const TOO_OLD: Self = Self("too_old");
     /// The pixel's map has no name for the event any more.
@@ -66,6 +96,11 @@ pub struct Verdict {
 pub trait AdPlatform: Send + Sync + 'static {
     /// Which one.
     fn kind(&self) -> PlatformKind;
+
+    /// Why this installation can't send to it yet, if so; shown as the reason of what waits.
+    fn unready(&self) -> Option<&'static str> {
+        None
+    }
 
     /// How long events are accepted.
     fn limits(&self) -> Limits;

@@ -1,17 +1,20 @@
 //! From a job to the request that is stored: reads the rows the job names and writes the request once.
 
 use sl_core::{
-    catalog::{EventMap, Pixel, Postback, SmartLink},
+    catalog::{Pixel, Postback, SmartLink},
     click::Click,
     conversion::Conversion,
-    delivery::{DeliveryKind, EventName, Job, RenderedRequest},
+    delivery::{DeliveryKind, Job, RenderedRequest},
+    identity::Identity,
     ids::TeamId,
+    lint,
+    time::Timestamp,
 };
 use sl_store::Store;
 
 use crate::{
     generic,
-    platform::{AdPlatform, Event, Skip, value},
+    platform::{AdPlatform, Channel, Event, Skip, value},
 };
 
 /// What became of rendering a job.
@@ -51,8 +54,9 @@ pub(crate) async fn pixel_event(
     pixel: &Pixel,
     platform: &dyn AdPlatform,
     public_url: &str,
+    now: Timestamp,
 ) -> sl_store::Result<Rendered> {
-    let Some(EventName(name)) = event_name(&pixel.events, job.kind) else {
+    let Some(name) = pixel.events.name(job.kind) else {
         return Ok(Rendered::Skip(Skip::EVENT_DISABLED));
     };
     let Rows { click, conversion, .. } = rows(store, job).await?;
@@ -83,11 +87,19 @@ pub(crate) async fn pixel_event(
         value: amounts.map(|row| value(pixel, row.gross, row.net)),
         order_id: transaction.map(|facts| &*facts.id.0),
         renewal: transaction.is_some_and(|facts| facts.kind == "recurring_subscription"),
-        test_code: None,
+        channel: Channel::Live,
     };
     let click_url = format!("{}{}", public_url.trim_end_matches('/'), click.request.target);
     Ok(match platform.build(pixel, &event, &click, &click_url) {
-        Ok(request) => Rendered::Request(request),
+        Ok(mut request) => {
+            let person = Identity::of(&click, pixel.external_id_source);
+            let (platform, occurred_at) = (pixel.platform, job.occurred_at);
+            let source = pixel.external_id_source;
+            let subject =
+                lint::Subject { platform, click: &click, person: &person, source, name, occurred_at };
+            request.lint = lint::event(&subject, now);
+            Rendered::Request(request)
+        }
         Err(skip) => Rendered::Skip(skip),
     })
 }
@@ -107,18 +119,4 @@ pub(crate) async fn postback(store: &Store, job: &Job, postback: &Postback) -> s
         click: click.as_ref(),
     };
     Ok(Rendered::Request(generic::request(postback, &facts)))
-}
-
-/// The pixel's name for what happened; `None` when it is switched off.
-pub(crate) fn event_name(events: &EventMap, kind: DeliveryKind) -> Option<&EventName> {
-    match kind {
-        DeliveryKind::Click => &events.event_click,
-        DeliveryKind::NewSubscriber => &events.event_new_subscriber,
-        DeliveryKind::FirstTransaction => &events.event_first_transaction,
-        DeliveryKind::NewTransaction => &events.event_new_transaction,
-        DeliveryKind::MessageReceived => &events.event_message_received_from_fan,
-        DeliveryKind::FanSent1Message => &events.event_fan_sent_1_message,
-        DeliveryKind::FanSent3Messages => &events.event_fan_sent_3_messages,
-    }
-    .as_ref()
 }

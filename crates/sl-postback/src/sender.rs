@@ -10,7 +10,7 @@ use url::Url;
 use crate::egress::{Egress, Guarded, ResolveError};
 
 /// Most that is read of an answer (ad-platforms 6).
-const ANSWER_MAX: usize = 64 * 1024;
+pub(crate) const ANSWER_MAX: usize = 64 * 1024;
 
 /// Whose address a request goes to (decisions 18).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +144,15 @@ fn refused(words: String) -> NoAnswer {
     NoAnswer { kind: "config", words, outcome: Outcome::Config }
 }
 
+/// A failure of TLS, however often it is wrapped. An I/O error hides what it wraps: its `source` is that of the wrapped one.
+fn tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut error = error;
+    while let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        error = inner;
+    }
+    error.downcast_ref()
+}
+
 /// Classifies by cause; the client's own text is not used, since it holds the address.
 fn no_answer(error: &reqwest::Error) -> NoAnswer {
     let before = |kind, words: &str, outcome| NoAnswer { kind, words: words.to_owned(), outcome };
@@ -154,7 +163,7 @@ fn no_answer(error: &reqwest::Error) -> NoAnswer {
             Some(ResolveError::Unknown) => return before("dns", &inner.to_string(), Outcome::Retry),
             None => {}
         }
-        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+        if let Some(tls) = tls(inner) {
             return before("tls", &tls.to_string(), Outcome::Retry);
         }
         cause = inner.source();

@@ -1,12 +1,13 @@
 //! A destination as it is now: what it takes to send to it and to read its answers.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use sl_core::{
     catalog::{Pixel, Postback},
     delivery::{Destination, Job, RenderedRequest},
-    retry::{Limits, Outcome, reason},
+    retry::{Limits, reason},
     seal::{PIXEL_TOKEN, SealKeys, Secret},
+    template::{Encoding, render},
     time::Timestamp,
 };
 use sl_store::Store;
@@ -21,6 +22,9 @@ use crate::{
 
 /// Most of a receiver's words that is kept (ad-platforms 14, rule 6).
 const WORDS_MAX: usize = 2048;
+
+/// Shorter ones would blank half of every text.
+const SECRET_MIN: usize = 4;
 
 /// A destination that can be sent to.
 pub(crate) enum Target {
@@ -61,6 +65,9 @@ impl Target {
         let Some(platform) = platforms.get(pixel.platform) else {
             return Ok(Err(Unusable { why: reason::PLATFORM_UNKNOWN, version: pixel.updated_at }));
         };
+        if let Some(why) = platform.unready() {
+            return Ok(Err(Unusable { why, version: pixel.updated_at }));
+        }
         Ok(match keys.open(PIXEL_TOKEN, &pixel.sealed_token) {
             Ok(token) => Ok(Self::Pixel { platform: Arc::clone(platform), pixel: Box::new(pixel), token }),
             Err(_) => Err(Unusable { why: reason::TOKEN_MISSING, version: pixel.updated_at }),
@@ -103,10 +110,11 @@ impl Target {
         store: &Store,
         job: &Job,
         public_url: &str,
+        now: Timestamp,
     ) -> sl_store::Result<Rendered> {
         match self {
             Self::Pixel { pixel, platform, .. } => {
-                render::pixel_event(store, job, pixel, &**platform, public_url).await
+                render::pixel_event(store, job, pixel, &**platform, public_url, now).await
             }
             Self::Postback(postback) => render::postback(store, job, postback).await,
         }
@@ -120,12 +128,12 @@ impl Target {
         }
     }
 
-    /// Reads an answer; its words are cut and without the token.
-    pub(crate) fn verdict(&self, answer: &Answer) -> Verdict {
+    /// Reads an answer to an event of this `age`; its words are cut and without the token.
+    pub(crate) fn verdict(&self, answer: &Answer, age: Duration) -> Verdict {
         let Verdict { outcome, words } = match self {
             Self::Pixel { platform, .. } => platform.verdict(answer),
-            Self::Postback(_) => Verdict {
-                outcome: Outcome::of_status(answer.status, answer.retry_after()),
+            Self::Postback(postback) => Verdict {
+                outcome: generic::outcome(&postback.answers, answer, age),
                 words: Some(answer.words(WORDS_MAX)),
             },
         };
@@ -136,7 +144,10 @@ impl Target {
     fn blank(&self, words: &str) -> String {
         let mut words = words.to_owned();
         let secrets: Vec<&str> = match self {
-            Self::Pixel { token, .. } => vec![token.expose()],
+            Self::Pixel { token, .. } => {
+                words = without(&words, token);
+                Vec::new()
+            }
             Self::Postback(postback) => {
                 let secret = |name: &str| {
                     let name = name.to_ascii_lowercase();
@@ -153,11 +164,23 @@ impl Target {
                 words.chain(fixed.map(|(_, value)| value)).collect()
             }
         };
-        for secret in secrets.into_iter().filter(|secret| secret.len() >= 4) {
+        for secret in secrets.into_iter().filter(|secret| secret.len() >= SECRET_MIN) {
             words = words.replace(secret, "***");
         }
         let end = (0..=words.len().min(WORDS_MAX)).rev().find(|at| words.is_char_boundary(*at));
         words.truncate(end.unwrap_or_default());
         words
     }
+}
+
+/// Replaces a token in somebody's words, also as it stands in an address.
+pub(crate) fn without(words: &str, token: &Secret) -> String {
+    let mut words = words.to_owned();
+    let token = token.expose();
+    for spelled in [token.to_owned(), render("{token}", Encoding::Percent, |_| Some(Cow::Borrowed(token)))] {
+        if spelled.len() >= SECRET_MIN {
+            words = words.replace(&spelled, "***");
+        }
+    }
+    words
 }

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use sl_core::{
-    catalog::{EventMap, Pixel, PlatformKind},
+    catalog::{Pixel, PlatformKind},
     click::{AdCookies, Class, Click, Device, Params, Place, RequestFacts, Rung, VisitorId, VisitorKeys},
-    delivery::{DeliveryKind, EventName},
+    delivery::DeliveryKind,
     ids::{AccountId, ClickId, SmartLinkId},
     money::Cents,
     retry::Outcome,
@@ -13,9 +13,9 @@ use sl_core::{
 };
 
 use crate::{
-    platform::{Event, Verdict},
-    render::event_name,
+    platform::{Channel, Event, Verdict},
     sender::Origin,
+    target::without,
     worker::Shared,
 };
 
@@ -44,8 +44,12 @@ impl Tester {
             .keys
             .open(PIXEL_TOKEN, &pixel.sealed_token)
             .map_err(|_| "the pixel has no usable token; save it again".to_owned())?;
-        let fallback = EventName("TestEvent".to_owned());
-        let EventName(name) = named(&pixel.events, kind).unwrap_or(&fallback);
+        // An event that is off has no name; Snapchat takes numbered ones only (ad-platforms 4.4).
+        let fallback = match pixel.platform {
+            PlatformKind::Snapchat => "CUSTOM_EVENT_1",
+            _ => "TestEvent",
+        };
+        let name = pixel.events.name(kind).unwrap_or(fallback);
         let now = shared.clock.now();
         let event_id = format!("test_{}", now.0);
         let event = Event {
@@ -56,7 +60,7 @@ impl Tester {
             value: amount,
             order_id: None,
             renewal: false,
-            test_code,
+            channel: Channel::Test(test_code),
         };
         let click = visitor(pixel, now.minus(Duration::from_secs(60)));
         let click_url = shared.settings.public_url.trim_end_matches('/').to_owned() + &click.request.target;
@@ -70,7 +74,7 @@ impl Tester {
             return Ok(());
         }
         let words = words.unwrap_or_else(|| format!("the platform answered {}", answer.status));
-        Err(words.replace(token.expose(), "***"))
+        Err(without(&words, &token))
     }
 }
 
@@ -86,10 +90,6 @@ fn kind(event_type: &str) -> Option<(DeliveryKind, Option<Cents>)> {
         "event_fan_sent_3_messages" => (DeliveryKind::FanSent3Messages, None),
         _ => return None,
     })
-}
-
-fn named(events: &EventMap, kind: DeliveryKind) -> Option<&EventName> {
-    event_name(events, kind)
 }
 
 /// Somebody who does not exist, at an address that documentation may use.

@@ -1,11 +1,13 @@
 //! Simulated ad platforms: each validates like the real one, keeps what it accepted, and counts an event once.
 //!
 //! * [`receiver`]: what a platform is; a new one is one file with one `impl` and one line in [`receivers`]
-//! * [`meta`]: Meta's Conversions API · [`tiktok`]: TikTok's Events API · [`snapchat`]: Snapchat's · [`postback`]: takes anything, for postback URLs
+//! * [`meta`]: Meta's Conversions API · [`tiktok`]: TikTok's Events API · [`snapchat`]: Snapchat's
+//!   · [`creatortraffic`]: CreatorTraffic's · [`postback`]: takes anything, for postback URLs
 //! * [`ledger`]: what was sent, kept, refused; whether every attempt of an event had the same bytes
 //! * [`control`]: the switches under `/_sim`
 
 mod control;
+mod creatortraffic;
 mod fields;
 mod ledger;
 mod meta;
@@ -21,6 +23,7 @@ use parking_lot::Mutex;
 use rand::RngExt;
 use sl_core::time::Clock;
 
+pub use creatortraffic::CreatorTrafficRules;
 pub use ledger::{AdsState, Event, ReceiverState};
 pub use meta::MetaRules;
 pub use snapchat::SnapchatRules;
@@ -47,6 +50,8 @@ pub struct AdsConfig {
     pub tiktok: TikTokRules,
     /// Whom Snapchat's receiver believes.
     pub snapchat: SnapchatRules,
+    /// Whom CreatorTraffic's receiver believes.
+    pub creatortraffic: CreatorTrafficRules,
     /// Decides which requests fail.
     pub seed: u64,
     /// How unruly they are.
@@ -73,6 +78,7 @@ impl AdsConfig {
             meta: MetaRules::default(),
             tiktok: TikTokRules::default(),
             snapchat: SnapchatRules::default(),
+            creatortraffic: CreatorTrafficRules::default(),
             seed: 1,
             faults: AdsFaults::default(),
         }
@@ -86,6 +92,7 @@ fn receivers(config: &AdsConfig) -> Vec<Box<dyn Receiver>> {
         Box::new(snapchat::Snapchat(config.snapchat.clone())),
         Box::new(meta::Meta::new(config.meta.clone())),
         Box::new(tiktok::TikTok(config.tiktok.clone())),
+        Box::new(creatortraffic::CreatorTraffic(config.creatortraffic.clone())),
         Box::new(postback::Postbacks),
     ]
 }

@@ -58,6 +58,11 @@ const TABLE: &[(&str, Kind, &str)] = &[
     ),
     ("smartlinks_conversions_total", Counter, "Conversions by type"),
     ("smartlinks_deliveries_total", Counter, "Attempts by destination and outcome"),
+    (
+        "smartlinks_delivery_warnings_total",
+        Counter,
+        "Requests written with something odd about them, by destination and warning",
+    ),
     ("smartlinks_outbox", Gauge, "Deliveries by state"),
     ("smartlinks_pool_links", Gauge, "Pool links by account, type and state"),
     (

@@ -46,7 +46,8 @@ pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
             config.listen = listen;
             let ads = AdsSim::bind(config).await.map_err(Failure::run)?;
             println!(
-                "ad platforms at {} (ad_platforms.meta.base_url); state: {}/_sim/state",
+                "ad platforms at {} (ad_platforms.*.base_url; CreatorTraffic's is the whole address, /creatortraffic/conversion); \
+                 state: {}/_sim/state",
                 ads.url(),
                 ads.url()
             );

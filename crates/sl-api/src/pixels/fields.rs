@@ -1,7 +1,7 @@
 //! The fields of a pixel and their rules (contract A.8.1, G.2).
 
 use sl_core::{
-    catalog::{EventMap, Pixel, PlatformKind},
+    catalog::{Pixel, PlatformKind},
     delivery::EventName,
 };
 
@@ -16,40 +16,6 @@ pub(crate) fn pixel_id(body: &mut Body, platform: Option<PlatformKind>) -> Optio
         return Some(body.text("pixel_id", 255).value().unwrap_or_default());
     }
     body.required("pixel_id", 255)
-}
-
-/// What a new pixel sends unless told otherwise (contract G.2).
-pub(crate) fn default_events(platform: PlatformKind) -> EventMap {
-    let name = |name: &str| Some(EventName(name.to_owned()));
-    match platform {
-        PlatformKind::Meta => EventMap {
-            event_click: name("ViewContent"),
-            event_new_subscriber: name("Subscribe"),
-            event_first_transaction: name("Purchase"),
-            event_new_transaction: name("Purchase"),
-            event_fan_sent_3_messages: name("Lead"),
-            ..EventMap::default()
-        },
-        PlatformKind::Tiktok => EventMap {
-            event_click: name("ViewContent"),
-            event_new_subscriber: name("Subscribe"),
-            event_first_transaction: name("CompletePayment"),
-            event_new_transaction: name("CompletePayment"),
-            ..EventMap::default()
-        },
-        PlatformKind::Snapchat => EventMap {
-            event_click: name("VIEW_CONTENT"),
-            event_new_subscriber: name("SIGN_UP"),
-            event_first_transaction: name("PURCHASE"),
-            event_new_transaction: name("PURCHASE"),
-            event_fan_sent_3_messages: name("LEVEL_COMPLETE"),
-            ..EventMap::default()
-        },
-        // No mapping: new subscribers only, and this says so in the same words.
-        PlatformKind::Creatortraffic => {
-            EventMap { event_new_subscriber: name("new_subscriber"), ..EventMap::default() }
-        }
-    }
 }
 
 /// Label, URL and the seven events: omitted keeps, `null` clears.

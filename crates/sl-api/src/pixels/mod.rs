@@ -1,18 +1,22 @@
 //! Pixels of a link (contract A.8): team objects, attached to links. The access token goes in and never comes out.
 
+pub(crate) mod coverage;
 pub(crate) mod fields;
 pub(crate) mod test;
+
+use std::collections::BTreeSet;
 
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
 use sl_core::{
-    catalog::{EventMap, Pixel, PlatformKind, SmartLink, ValueBasis},
+    catalog::{EventMap, ExternalIdSource, Pixel, PlatformKind, SmartLink, ValueBasis},
     ids::{PixelId, TeamId},
+    lint,
     seal::{PIXEL_TOKEN, Secret},
 };
 
 use crate::{
-    access::OwnLink,
+    access::{Caller, OwnLink},
     body::{Body, TOKEN_FIELD},
     error::{ApiError, Result},
     parts::App,
@@ -22,7 +26,7 @@ use crate::{
 pub(crate) async fn list(State(app): State<App>, OwnLink(link): OwnLink) -> Result<Reply> {
     let pixels = app.store.catalog.pixels(link.team).await?;
     let attached = pixels.iter().filter(|pixel| link.pixels.contains(&pixel.id));
-    Ok(Reply::data(attached.map(object).collect::<Vec<_>>()))
+    Ok(Reply::data(attached.map(|pixel| object(&app, pixel)).collect::<Vec<_>>()))
 }
 
 pub(crate) async fn create(
@@ -43,10 +47,11 @@ pub(crate) async fn create(
         sealed_token: Vec::new(),
         label: None,
         event_source_url: None,
-        events: platform.map(fields::default_events).unwrap_or_default(),
+        events: platform.map(EventMap::usual).unwrap_or_default(),
         value_basis: ValueBasis::Gross,
         limited_data_use: false,
         api_version: None,
+        external_id_source: ExternalIdSource::Ecid,
         created_at: now,
         updated_at: now,
     };
@@ -57,7 +62,7 @@ pub(crate) async fn create(
     app.store.catalog.put_pixel(pixel.clone()).await?;
     link.pixels.push(pixel.id);
     save_link(&app, link).await?;
-    Ok(Reply::data(object(&pixel)))
+    Ok(Reply::data(object(&app, &pixel)))
 }
 
 /// Changes the team's pixel, hence every link that uses it; only the keys that are sent (contract A.8.1).
@@ -84,7 +89,7 @@ pub(crate) async fn update(
     }
     pixel.updated_at = app.now().newer_than(pixel.updated_at);
     app.store.catalog.put_pixel(pixel.clone()).await?;
-    Ok(Reply::data(object(&pixel)))
+    Ok(Reply::data(object(&app, &pixel)))
 }
 
 /// From this link only; the team's pixel stays (contract A.8).
@@ -97,6 +102,53 @@ pub(crate) async fn disconnect(
     link.pixels.retain(|id| *id != pixel.id);
     save_link(&app, link).await?;
     Ok(Reply::data(json!({ "success": true })))
+}
+
+/// Every pixel of the team, with the links it hangs on (surface 2).
+pub(crate) async fn of_team(State(app): State<App>, caller: Caller) -> Result<Reply> {
+    let links = live_links(&app, caller.team()).await?;
+    let pixels = app.store.catalog.pixels(caller.team()).await?;
+    Ok(Reply::data(pixels.iter().map(|pixel| with_links(&app, pixel, &links)).collect::<Vec<_>>()))
+}
+
+/// One of them.
+pub(crate) async fn show(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
+    let pixel = own_pixel(&app, caller.team(), &id).await?;
+    Ok(Reply::data(with_links(&app, &pixel, &live_links(&app, caller.team()).await?)))
+}
+
+/// Attaches a pixel that the team has to one more link. Attaching it twice changes nothing.
+pub(crate) async fn attach(
+    State(app): State<App>,
+    OwnLink(mut link): OwnLink,
+    Path(path): Path<Vec<(String, String)>>,
+) -> Result<Reply> {
+    let pixel = own_pixel(&app, link.team, in_path(&path, "pixel_id")).await?;
+    if !link.pixels.contains(&pixel.id) {
+        link.pixels.push(pixel.id);
+        save_link(&app, link.clone()).await?;
+    }
+    Ok(Reply::data(with_links(&app, &pixel, &live_links(&app, link.team).await?)))
+}
+
+async fn live_links(app: &App, team: TeamId) -> Result<Vec<SmartLink>> {
+    let links = app.store.catalog.links(team).await?;
+    Ok(links.into_iter().filter(|link| link.deleted_at.is_none()).collect())
+}
+
+fn with_links(app: &App, pixel: &Pixel, links: &[SmartLink]) -> Value {
+    let on = links.iter().filter(|link| link.pixels.contains(&pixel.id));
+    let mut on: Vec<String> = on.map(|link| link.id.to_string()).collect();
+    on.sort_unstable();
+    let mut shown = object(app, pixel);
+    if let Some(shown) = shown.as_object_mut() {
+        shown.insert("smart_link_ids".to_owned(), Value::from(on));
+    }
+    shown
+}
+
+fn in_path<'a>(path: &'a [(String, String)], name: &str) -> &'a str {
+    path.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).unwrap_or_default()
 }
 
 async fn save_link(app: &App, mut link: SmartLink) -> Result<()> {
@@ -112,8 +164,7 @@ fn seal(app: &App, token: Option<String>) -> Vec<u8> {
 
 /// The pixel of the path, if it hangs on this link.
 pub(crate) async fn attached(app: &App, link: &SmartLink, path: &[(String, String)]) -> Result<Pixel> {
-    let id = path.iter().find(|(name, _)| name == "pixel_id").map(|(_, value)| value.as_str());
-    let pixel = own_pixel(app, link.team, id.unwrap_or_default()).await?;
+    let pixel = own_pixel(app, link.team, in_path(path, "pixel_id")).await?;
     if link.pixels.contains(&pixel.id) { Ok(pixel) } else { Err(ApiError::NotFound("pixel")) }
 }
 
@@ -124,8 +175,14 @@ pub(crate) async fn own_pixel(app: &App, team: TeamId, id: &str) -> Result<Pixel
     pixel.filter(|pixel| pixel.team == team).ok_or(ApiError::NotFound("pixel"))
 }
 
+/// Names that the platform may not know, each once.
+fn warnings(pixel: &Pixel) -> BTreeSet<String> {
+    let odd = pixel.events.names().filter_map(|name| lint::event_name(pixel.platform, name));
+    odd.map(|warning| warning.to_string()).collect()
+}
+
 /// The readable keys (contract A.8.2), and our own (decisions 39).
-pub(crate) fn object(pixel: &Pixel) -> Value {
+pub(crate) fn object(app: &App, pixel: &Pixel) -> Value {
     let EventMap {
         event_click,
         event_new_subscriber,
@@ -152,6 +209,9 @@ pub(crate) fn object(pixel: &Pixel) -> Value {
         "value_basis": match pixel.value_basis { ValueBasis::Gross => "gross", ValueBasis::Net => "net" },
         "limited_data_use": pixel.limited_data_use,
         "api_version": pixel.api_version,
+        "warnings": warnings(pixel),
+        "notice": (app.settings.platform_notice)(pixel.platform),
+        "external_id_source": pixel.external_id_source.as_str(),
         "created_at": pixel.created_at.iso(),
         "updated_at": pixel.updated_at.iso(),
     })

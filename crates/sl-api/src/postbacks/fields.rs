@@ -21,6 +21,9 @@ const HEADER_VALUE_LIMIT: usize = 2000;
 /// More would only be a mistake.
 const HEADERS_LIMIT: usize = 50;
 
+const ANSWER_TEXT_LIMIT: usize = 200;
+const ANSWER_TEXTS_LIMIT: usize = 10;
+
 /// Takes over what the body says: required fields always, the others when they are sent.
 pub(crate) async fn read(app: &App, body: &mut Body, postback: &mut Postback) -> Result<()> {
     if let Some(url) = body.required("url", URL_LIMIT) {
@@ -56,6 +59,15 @@ pub(crate) async fn read(app: &App, body: &mut Body, postback: &mut Postback) ->
     }
     if let Some(items) = body.array("headers") {
         postback.headers = headers(body, items);
+    }
+    for (key, texts) in
+        [("success_texts", &mut postback.answers.success), ("failure_texts", &mut postback.answers.failure)]
+    {
+        let given = body.strings(key, ANSWER_TEXT_LIMIT);
+        if given.as_ref().is_some_and(|given| given.len() > ANSWER_TEXTS_LIMIT) {
+            body.wrong(key, format!("must not hold more than {ANSWER_TEXTS_LIMIT} texts."));
+        }
+        *texts = given.unwrap_or_else(|| std::mem::take(texts));
     }
     Ok(())
 }

@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
 use sl_core::{
-    catalog::{Account, Postback, PostbackMethod, PostbackScope, SmartLink},
+    catalog::{Account, AnswerTexts, Postback, PostbackMethod, PostbackScope, SmartLink},
     conversion::ConversionKind,
     delivery::{Delivery, DeliveryState, Destination, RenderedRequest},
     ids::{AccountId, PostbackId, SmartLinkId, TeamId},
+    lint,
 };
 
 use crate::{
@@ -33,6 +34,7 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, mut body: Bod
         headers: Vec::new(),
         scope: PostbackScope::Global,
         conversion_types: Vec::new(),
+        answers: AnswerTexts::default(),
         created_at: now,
         updated_at: now,
     };
@@ -139,10 +141,20 @@ async fn object(app: &App, postback: &Postback, links: &Links) -> Result<Value> 
         "smart_links": ids.iter().filter_map(|id| links.object(*id)).collect::<Vec<_>>(),
         "traffic_source_ids": [],
         "traffic_sources": [],
+        "success_texts": postback.answers.success,
+        "failure_texts": postback.answers.failure,
+        "warnings": warnings(postback),
         "latest_response": latest.as_ref().map(|(delivery, request)| latest_response(delivery, request)),
         "created_at": postback.created_at.iso(),
         "updated_at": postback.updated_at.iso(),
     }))
+}
+
+/// What is odd about the templates: said whenever they are shown.
+fn warnings(postback: &Postback) -> Vec<String> {
+    let headers: Vec<&str> = postback.headers.iter().map(|header| header.value.as_str()).collect();
+    let warnings = lint::postback::template(&postback.url, postback.body.as_deref(), &headers);
+    warnings.iter().map(ToString::to_string).collect()
 }
 
 /// The last attempt (decisions 17).

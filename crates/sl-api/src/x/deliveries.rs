@@ -153,6 +153,8 @@ fn object(row: &Delivery, destination: Value) -> Value {
             "status_code": last.status, "error_type": last.error_type, "message": last.message,
         })),
         "warnings": progress.warnings,
+        "match_quality": progress.match_quality.map(|tenths| f64::from(tenths) / 10.0),
+        "identifiers": progress.known.names().collect::<Vec<_>>(),
     })
 }
 

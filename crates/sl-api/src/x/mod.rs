@@ -4,6 +4,7 @@ pub(crate) mod clicks;
 pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
 pub(crate) mod pool;
+pub(crate) mod presets;
 pub(crate) mod progress;
 pub(crate) mod settings;
 

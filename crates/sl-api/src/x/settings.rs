@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use serde_json::Value;
-use sl_core::catalog::ValueBasis;
+use sl_core::catalog::{ExternalIdSource, ValueBasis};
 
 use crate::{
     access::{Caller, OwnLink},
@@ -64,7 +64,7 @@ fn window(body: &mut Body) -> Given<Duration> {
     }
 }
 
-/// `value_basis`, `limited_data_use`, `api_version`.
+/// `value_basis`, `limited_data_use`, `api_version`, `external_id_source`.
 pub(crate) async fn pixel(
     State(app): State<App>,
     caller: Caller,
@@ -81,6 +81,13 @@ pub(crate) async fn pixel(
         pixel.value_basis = basis.unwrap_or_default();
     }
     pixel.limited_data_use = body.flag("limited_data_use").unwrap_or(pixel.limited_data_use);
+    if body.raw("external_id_source").is_some() {
+        let words = ExternalIdSource::ALL.map(ExternalIdSource::as_str).join(", ");
+        let source = body.choice("external_id_source", &words, |word| {
+            ExternalIdSource::ALL.into_iter().find(|source| source.as_str() == word)
+        });
+        pixel.external_id_source = source.unwrap_or_default();
+    }
     body.text("api_version", 16).apply(&mut pixel.api_version);
     if let Some(version) = &pixel.api_version
         && !version.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
@@ -90,5 +97,5 @@ pub(crate) async fn pixel(
     body.finish()?;
     pixel.updated_at = app.now().newer_than(pixel.updated_at);
     app.store.catalog.put_pixel(pixel.clone()).await?;
-    Ok(Reply::data(pixels::object(&pixel)))
+    Ok(Reply::data(pixels::object(&app, &pixel)))
 }

@@ -3,10 +3,15 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sl_core::{
+    catalog::PlatformKind,
+    delivery::{DeliveryState, Destination, Progress},
+    identity::Identity,
     ids::PixelId,
+    lint::{Known, match_quality},
     seal::{PIXEL_TOKEN, SealKeys},
+    step::Step,
 };
-use sl_store::suite::sample::{self, TEAM};
+use sl_store::suite::sample::{self, HOUR, TEAM};
 
 use crate::world::World;
 
@@ -34,7 +39,7 @@ async fn a_new_pixel_has_the_defaults_of_its_platform_and_hides_its_token() {
             "event_first_transaction": "Purchase", "event_new_transaction": "Purchase",
             "event_message_received_from_fan": null, "event_fan_sent_1_message": null,
             "event_fan_sent_3_messages": "Lead", "has_access_token": true,
-            "value_basis": "gross", "limited_data_use": false, "api_version": null,
+            "value_basis": "gross", "limited_data_use": false, "api_version": null, "external_id_source": "ecid", "notice": null, "warnings": [],
             "created_at": "2026-03-04T20:00:00+00:00", "updated_at": "2026-03-04T20:00:00+00:00",
         })
     );
@@ -59,7 +64,11 @@ async fn what_is_missing_or_wrong_is_named() {
     let fields = world.refused("POST", &pixels, wrong).await;
     assert_eq!(fields, ["event_click", "event_source_url", "label", "pixel_id", "platform"]);
     let creatortraffic = json!({ "platform": "creatortraffic", "pixel_id": "", "pixel_access_token": "t" });
-    assert_eq!(world.send("POST", &pixels, creatortraffic).await["data"]["pixel_id"], "");
+    let made = world.send("POST", &pixels, creatortraffic).await;
+    assert_eq!(
+        (&made["data"]["pixel_id"], &made["data"]["notice"]),
+        (&json!(""), &json!("ask for the address"))
+    );
 }
 
 #[tokio::test]
@@ -134,4 +143,94 @@ async fn a_test_event_needs_its_code_and_shows_the_platforms_words() {
     let (status, body) = world.call("POST", &path, Some(&refused)).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(body["message"].as_str().unwrap().contains("Invalid parameter (100)"));
+}
+
+#[tokio::test]
+async fn a_teams_pixels_can_be_listed_and_attached_to_further_links() {
+    let (world, [first, second]) = with_links().await;
+    world.send("POST", &first, meta()).await;
+    let [a, b] = [1, 2].map(|number| sample::link_id(number).to_string());
+    let listed = world.get("/api/x/pixels").await;
+    assert_eq!(listed["data"][0]["smart_link_ids"], json!([a]));
+    for _ in 0..2 {
+        let attached = world.send("POST", &format!("/api/x/pixels/1/smart-links/{b}"), json!({})).await;
+        assert_eq!(attached["data"]["smart_link_ids"], json!([a, b]), "twice changes nothing");
+    }
+    assert_eq!(world.get(&second).await["data"][0]["id"], 1);
+    world.send("PATCH", &format!("{second}/1"), json!({ "event_click": null })).await;
+    assert_eq!(world.get(&first).await["data"][0]["event_click"], Value::Null, "it is one pixel");
+    world.call("DELETE", &format!("{first}/1"), None).await;
+    assert_eq!(world.get("/api/x/pixels/1").await["data"]["smart_link_ids"], json!([b]));
+    let stranger = |method: &str, path: String| {
+        let method = method.parse().unwrap();
+        world.request(method, &path, &world.stranger).send()
+    };
+    for (method, path) in
+        [("GET", "/api/x/pixels/1".to_owned()), ("POST", format!("/api/x/pixels/1/smart-links/{a}"))]
+    {
+        assert_eq!(stranger(method, path).await.unwrap().status(), StatusCode::NOT_FOUND, "another team's");
+    }
+    let (status, _) = world.call("POST", &format!("/api/x/pixels/9/smart-links/{a}"), Some(&json!({}))).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_names_the_person_can_be_chosen() {
+    let (world, [pixels, _]) = with_links().await;
+    world.send("POST", &pixels, meta()).await;
+    let set = |source: &str| json!({ "external_id_source": source });
+    let changed = world.send("PATCH", "/api/x/pixels/1", set("visitor")).await;
+    assert_eq!(changed["data"]["external_id_source"], "visitor");
+    let kept = world.send("PATCH", "/api/x/pixels/1", json!({ "limited_data_use": true })).await;
+    assert_eq!(kept["data"]["external_id_source"], "visitor");
+    assert_eq!(world.refused("PATCH", "/api/x/pixels/1", set("email")).await, ["external_id_source"]);
+}
+
+#[tokio::test]
+async fn a_name_that_snapchat_does_not_know_is_warned_of_when_it_is_saved() {
+    let (world, [pixels, _]) = with_links().await;
+    let pixel = json!({ "platform": "snapchat", "pixel_id": "p", "pixel_access_token": "t", "event_click": "LEAD",
+                        "event_new_subscriber": "CUSTOM_EVENT_1" });
+    let saved = world.send("POST", &pixels, pixel).await["data"].take();
+    let warnings = saved["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].as_str().unwrap().starts_with("unknown_event_name: LEAD"), "{warnings:?}");
+    assert_eq!(saved["event_click"], "LEAD", "and it is saved");
+}
+
+#[tokio::test]
+async fn coverage_says_how_much_the_platform_was_told_of_people() {
+    let (world, [pixels, _]) = with_links().await;
+    world.send("POST", &pixels, meta()).await;
+    let path = "/api/x/pixels/1/coverage";
+    let empty = world.get(path).await["data"].take();
+    assert_eq!((&empty["events"], &empty["match_quality"]), (&json!(0), &Value::Null));
+    let jobs: Vec<_> = (1..=4).map(|n| sample::job(n, Destination::Pixel(PixelId(1)), HOUR)).collect();
+    world.store.ledger.open(0).await.unwrap();
+    world.store.ledger.apply(Step { jobs: jobs.clone(), ..sample::step(1) }).await.unwrap();
+    let some = |text: &str| Some(text.to_owned());
+    let bare = Identity { ip: some("203.0.113.7"), user_agent: some("x"), ..Identity::default() };
+    let clicked = Identity { fbc: some("fb.1.1.a"), ..bare.clone() };
+    for (job, person, state) in [
+        (&jobs[0], &clicked, DeliveryState::Delivered),
+        (&jobs[1], &bare, DeliveryState::Delivered),
+        (&jobs[2], &bare, DeliveryState::Delivered),
+        (&jobs[3], &clicked, DeliveryState::Parked),
+    ] {
+        let known = Known::of(PlatformKind::Meta, person);
+        let match_quality = match_quality(PlatformKind::Meta, known);
+        let progress =
+            Progress { state, next_attempt_at: None, known, match_quality, ..Progress::fresh(HOUR) };
+        sl_store::suite::sample::record(&world.store, job.id, None, progress).await.unwrap();
+    }
+    let data = world.get(path).await["data"].take();
+    assert_eq!((&data["events"], &data["with_warnings"]), (&json!(3), &json!(0.0)));
+    let shares = &data["identifiers"];
+    assert_eq!(
+        (&shares["click_id"], &shares["ip"], &shares["ipv6"]),
+        (&json!(0.33), &json!(1.0), &json!(0.0))
+    );
+    assert_eq!(data["match_quality"], 2.37, "(4.1 + 1.5 + 1.5) / 3");
+    let stranger = world.request("GET".parse().unwrap(), path, &world.stranger).send().await.unwrap();
+    assert_eq!(stranger.status(), StatusCode::NOT_FOUND);
 }

@@ -30,7 +30,7 @@ async fn a_postback_goes_through_create_show_list_update_delete() {
             "http_method": "GET", "body": null, "headers": [], "smart_link_scope": "global",
             "conversion_types": ["new_subscriber", "fan_sent_1_message"],
             "smart_link_ids": [], "smart_links": [], "traffic_source_ids": [], "traffic_sources": [],
-            "latest_response": null,
+            "success_texts": [], "failure_texts": [], "warnings": [], "latest_response": null,
             "created_at": "2026-03-04T20:00:00+00:00", "updated_at": "2026-03-04T20:00:00+00:00",
         })
     );
@@ -121,6 +121,7 @@ async fn the_latest_response_is_that_of_the_last_attempt() {
         url: "https://t.example.org/pb?cid=ad".into(),
         headers: vec![],
         body: vec![],
+        ..RenderedRequest::default()
     };
     world.store.outbox.store_body(id, request).await.unwrap();
     let attempt = Attempt {
@@ -145,4 +146,48 @@ async fn the_latest_response_is_that_of_the_last_attempt() {
         "succeeded": false, "status_code": null, "error_type": "timeout", "error_message": "no answer in time",
         "created_at": "2026-03-04T20:00:03+00:00" })
     );
+}
+
+#[tokio::test]
+async fn what_is_odd_about_a_template_is_said_when_it_is_saved() {
+    let world = World::start().await;
+    let mut body = global();
+    body["url"] = json!("https://t.example/pb?cid={clickid}&sum={amount_net}&currency=EUR");
+    let saved = world.send("POST", PATH, body).await["data"].take();
+    let warnings: Vec<&str> =
+        saved["warnings"].as_array().unwrap().iter().map(|warning| warning.as_str().unwrap()).collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].starts_with("unknown_variable: {clickid}"), "{warnings:?}");
+    assert!(warnings[1].starts_with("wrong_currency: the template says EUR"), "{warnings:?}");
+    assert_eq!(
+        saved["url"], "https://t.example/pb?cid={clickid}&sum={amount_net}&currency=EUR",
+        "and it is saved"
+    );
+}
+
+#[tokio::test]
+async fn every_preset_can_be_saved_as_it_is() {
+    let world = World::start().await;
+    let presets = world.get("/api/x/postback-presets").await["data"].take();
+    let presets = presets.as_array().unwrap();
+    assert!(presets.len() >= 9);
+    for preset in presets {
+        let body = json!({
+            "url": preset["url"], "http_method": preset["http_method"], "headers": preset["headers"],
+            "success_texts": preset["success_texts"], "failure_texts": preset["failure_texts"],
+            "conversion_types": preset["conversion_types"], "smart_link_scope": "global",
+        });
+        let saved = world.send("POST", PATH, body).await["data"].take();
+        assert_eq!(saved["warnings"], json!([]), "{}", preset["id"]);
+        for key in ["url", "success_texts", "failure_texts", "headers"] {
+            assert_eq!(saved[key], preset[key], "{}", preset["id"]);
+        }
+    }
+    let mut wrong = global();
+    wrong["success_texts"] = json!(["ok", 5]);
+    wrong["failure_texts"] = json!(vec!["x"; 11]);
+    assert_eq!(world.refused("POST", PATH, wrong).await, ["failure_texts", "success_texts.1"]);
+    // What is not sent stays.
+    let kept = world.send("PATCH", &format!("{PATH}/1"), global()).await["data"].take();
+    assert_eq!(kept["success_texts"], presets[0]["success_texts"]);
 }

@@ -17,7 +17,7 @@ use sl_api::{
 };
 use sl_core::{
     apikey::Role,
-    catalog::{Pixel, Team},
+    catalog::{Pixel, PlatformKind, Team},
     event::Recorded,
     pool::StockKey,
     seal::{SealKeys, Secret},
@@ -179,6 +179,9 @@ pub(crate) fn parts(store: Store, journal: Arc<Journal>, clock: Arc<ManualClock>
         seal_keys: SealKeys::new([7; 32]),
         random: Arc::new(move |bytes| chance(&counter, bytes)),
         settings: ApiSettings {
+            platform_notice: Arc::new(|platform| {
+                (platform == PlatformKind::Creatortraffic).then_some("ask for the address")
+            }),
             edge_public_url: "https://go.example.net".to_owned(),
             webhook_secrets: WEBHOOK_SECRETS.map(Secret::new).to_vec(),
             accept_unsigned: false,

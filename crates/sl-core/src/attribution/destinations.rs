@@ -84,15 +84,7 @@ fn wants(platform: PlatformKind, events: &EventMap, kind: DeliveryKind) -> bool 
     if platform == PlatformKind::Creatortraffic {
         return kind == DeliveryKind::NewSubscriber;
     }
-    match kind {
-        DeliveryKind::Click => events.event_click.is_some(),
-        DeliveryKind::NewSubscriber => events.event_new_subscriber.is_some(),
-        DeliveryKind::FirstTransaction => events.event_first_transaction.is_some(),
-        DeliveryKind::NewTransaction => events.event_new_transaction.is_some(),
-        DeliveryKind::MessageReceived => events.event_message_received_from_fan.is_some(),
-        DeliveryKind::FanSent1Message => events.event_fan_sent_1_message.is_some(),
-        DeliveryKind::FanSent3Messages => events.event_fan_sent_3_messages.is_some(),
-    }
+    events.name(kind).is_some()
 }
 
 /// Why a pixel is not told of somebody who came without a click (decisions 55): there is nothing to know the person by

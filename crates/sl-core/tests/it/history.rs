@@ -3,7 +3,8 @@
 use serde_json::json;
 use sl_core::{
     catalog::{
-        EventMap, Pixel, PlatformKind, Postback, PostbackMethod, PostbackScope, SmartLink, ValueBasis,
+        AnswerTexts, EventMap, ExternalIdSource, Pixel, PlatformKind, Postback, PostbackMethod,
+        PostbackScope, SmartLink, ValueBasis,
     },
     click::{Click, Repeat},
     conversion::{ConversionKind, Transaction},
@@ -132,6 +133,7 @@ pub(crate) fn catalog() -> (Vec<SmartLink>, Vec<Pixel>, Vec<Postback>) {
         value_basis: ValueBasis::Gross,
         limited_data_use: false,
         api_version: None,
+        external_id_source: ExternalIdSource::Ecid,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     });
@@ -153,6 +155,7 @@ pub(crate) fn catalog() -> (Vec<SmartLink>, Vec<Pixel>, Vec<Postback>) {
         headers: Vec::new(),
         scope,
         conversion_types,
+        answers: AnswerTexts::default(),
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     });

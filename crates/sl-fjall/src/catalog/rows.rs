@@ -10,7 +10,7 @@ use sl_core::{
 use sl_store::{Result, catalog::Changes};
 
 use super::table::Table;
-use crate::db::{Db, scan};
+use crate::db::{Db, each, scan};
 
 /// A row with the revision of its last write.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,7 +26,8 @@ pub(crate) struct Rows {
     pub(crate) keys: BTreeMap<ApiKeyId, ApiKey>,
     hashes: HashMap<[u8; 32], ApiKeyId>,
     pub(crate) accounts: BTreeMap<AccountId, Versioned<Account>>,
-    pub(crate) links: HashMap<SmartLinkId, Versioned<SmartLink>>,
+    /// In boxes: a table of a million rows grows by moving pointers.
+    pub(crate) links: HashMap<SmartLinkId, Box<Versioned<SmartLink>>>,
     pub(crate) pixels: BTreeMap<PixelId, Pixel>,
     pub(crate) postbacks: BTreeMap<PostbackId, Postback>,
     /// Revision → what was last written with it.
@@ -55,8 +56,9 @@ impl Rows {
         for account in scan::<Versioned<Account>>(&snapshot, &db.catalog, &Table::Account.all())? {
             rows.set_account(account);
         }
-        for link in scan::<Versioned<SmartLink>>(&snapshot, &db.catalog, &Table::Link.all())? {
-            rows.set_link(link);
+        // One after the other: there may be a million.
+        for link in each::<Versioned<SmartLink>>(&snapshot, &db.catalog, &Table::Link.all()) {
+            rows.set_link(link?);
         }
         for pixel in scan::<Pixel>(&snapshot, &db.catalog, &Table::Pixel.all())? {
             rows.pixels.insert(pixel.id, pixel);
@@ -89,7 +91,7 @@ impl Rows {
 
     pub(crate) fn set_link(&mut self, link: Versioned<SmartLink>) {
         let (id, revision) = (link.row.id, link.revision);
-        let old = self.links.insert(id, link);
+        let old = self.links.insert(id, Box::new(link));
         self.log_change(old.map(|old| old.revision), revision, Changed::Link(id));
     }
 

@@ -7,19 +7,20 @@ use sl_core::{
     catalog::{Pixel, PlatformKind},
     click::Click,
     delivery::RenderedRequest,
-    places,
+    identity::Identity,
     retry::{Limits, Outcome},
     seal::Secret,
-    visitor::is_unexpanded_macro,
 };
 
-use super::shared::{digest, source_url};
+use super::{
+    members::Members,
+    shared::{HOUR, check_amount, encoded, money, post, set, source_url},
+};
 use crate::{
     platform::{AdPlatform, Event, Skip, Verdict},
     sender::Answer,
 };
 
-const HOUR: u64 = 3600;
 /// Seven days less an hour: one event that is older refuses the whole call (ad-platforms 2.2).
 const LIMITS: Limits =
     Limits { age: Duration::from_secs((7 * 24 - 1) * HOUR), ambiguous: Some(Duration::from_secs(47 * HOUR)) };
@@ -39,6 +40,14 @@ impl Meta {
     }
 }
 
+impl Meta {
+    /// An expired version is served silently by the oldest living one; a header says which (ad-platforms 2.1).
+    fn other_version(&self, answer: &Answer) -> Option<String> {
+        let served = answer.headers.get("facebook-api-version")?.to_str().ok()?;
+        (served != self.version).then(|| format!("answered by {served}, configured is {}", self.version))
+    }
+}
+
 impl AdPlatform for Meta {
     fn kind(&self) -> PlatformKind {
         PlatformKind::Meta
@@ -55,26 +64,18 @@ impl AdPlatform for Meta {
         click: &Click,
         click_url: &str,
     ) -> Result<RenderedRequest, Skip> {
-        if event.name == "Purchase" && event.value.is_none() {
-            return Err(Skip::MISSING_VALUE);
-        }
-        if event.value.is_some_and(|value| value.0 < 0) {
-            return Err(Skip::NEGATIVE_VALUE);
-        }
+        check_amount(event, &["Purchase"])?;
         let mut data = json!({
             "event_name": event.name,
             "event_time": event.occurred_at.seconds(),
             "event_id": event.event_id,
             "action_source": if event.renewal { "system_generated" } else { "website" },
             "event_source_url":
-                pixel.event_source_url.clone().unwrap_or_else(|| source_url(click_url, "fbclid")),
-            "user_data": user_data(click).ok_or(Skip::INSUFFICIENT_USER_DATA)?,
+                pixel.event_source_url.clone().unwrap_or_else(|| source_url(click_url, |name| name == "fbclid")),
+            "user_data": user_data(pixel, click).ok_or(Skip::INSUFFICIENT_USER_DATA)?,
         });
-        if let Some(value) = event.value {
-            set(&mut data, "custom_data", json!({ "value": value.to_json(), "currency": "USD" }));
-            if let (Some(order), Some(custom)) = (event.order_id, data.get_mut("custom_data")) {
-                set(custom, "order_id", json!(order));
-            }
+        if let Some(money) = money(event) {
+            set(&mut data, "custom_data", money);
         }
         if pixel.limited_data_use {
             set(&mut data, "data_processing_options", json!(["LDU"]));
@@ -82,16 +83,11 @@ impl AdPlatform for Meta {
             set(&mut data, "data_processing_options_state", json!(0));
         }
         let mut body = json!({ "data": [data] });
-        if let Some(code) = event.test_code {
+        if let Some(code) = event.channel.code() {
             set(&mut body, "test_event_code", json!(code));
         }
         let version = pixel.api_version.as_deref().unwrap_or(&self.version);
-        Ok(RenderedRequest {
-            method: "POST".to_owned(),
-            url: format!("{}/{version}/{}/events", self.base_url, pixel.pixel_id),
-            headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
-            body: body.to_string().into_bytes(),
-        })
+        Ok(post(format!("{}/{version}/{}/events", self.base_url, encoded(&pixel.pixel_id)), &body))
     }
 
     /// The token is the first member of the body, which keeps it out of every URL (ad-platforms 2.1).
@@ -105,16 +101,17 @@ impl AdPlatform for Meta {
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let success = (200..300).contains(&answer.status);
         if success && body.get("events_received").and_then(Value::as_u64).is_some_and(|count| count >= 1) {
-            let trace = body.get("fbtrace_id").and_then(Value::as_str);
-            return Verdict {
-                outcome: Outcome::Delivered,
-                words: trace.map(|id| format!("fbtrace_id {id}")),
-            };
+            let trace = body.get("fbtrace_id").and_then(Value::as_str).map(|id| format!("fbtrace_id {id}"));
+            let words: Vec<String> = trace.into_iter().chain(self.other_version(answer)).collect();
+            return Verdict { outcome: Outcome::Delivered, words: Some(words.join("; ")) };
         }
         let Some(error) = body.get("error") else {
-            // An answer of something in between, or a success that confirms nothing.
-            let by_status = Outcome::of_status(answer.status, answer.retry_after());
-            let outcome = if by_status == Outcome::Delivered { Outcome::Retry } else { by_status };
+            // Of something in between (HTML, as a rule), or a success that confirms nothing.
+            let outcome = match Outcome::of_status(answer.status, answer.retry_after()) {
+                Outcome::Delivered if body.is_object() => Outcome::Unclear,
+                Outcome::Delivered => Outcome::Retry,
+                other => other,
+            };
             return Verdict { outcome, words: Some(answer.words(500)) };
         };
         Verdict { outcome: outcome(error, answer), words: Some(words(error)) }
@@ -132,7 +129,11 @@ fn outcome(error: &Value, answer: &Answer) -> Outcome {
         (Some(1 | 2 | 21_009), _) => Outcome::Retry,
         _ if is_transient => Outcome::Retry,
         (Some(100 | 105 | 506), _) => Outcome::Payload,
-        _ => Outcome::of_status(answer.status, answer.retry_after()),
+        // An error is none the better for a status of success.
+        _ => match Outcome::of_status(answer.status, answer.retry_after()) {
+            Outcome::Delivered => Outcome::Unclear,
+            other => other,
+        },
     }
 }
 
@@ -155,66 +156,16 @@ fn words(error: &Value) -> String {
 }
 
 /// Members by which Meta may recognise the person; `None` when it would refuse them as too little (ad-platforms 1.7).
-fn user_data(click: &Click) -> Option<Value> {
-    let mut user = Map::new();
-    let mut put =
-        |key: &str, value: Option<Value>| value.map(|value| user.insert(key.to_owned(), value)).is_some();
-    let strong = [
-        put("client_ip_address", click.request.ip.and_then(places::address).map(Value::from)),
-        put("fbc", fbc(click).map(Value::from)),
-        put("fbp", fbp(click).map(Value::from)),
-        put("external_id", click.params.ecid.as_deref().and_then(places::external_id).map(hashed)),
-    ];
-    let agent = click.request.user_agent.trim();
-    put("client_user_agent", (!agent.is_empty()).then(|| Value::from(agent)));
-    let place = &click.place;
-    let country = place.country.as_deref().and_then(places::country);
-    let of = country.as_deref();
-    put("ct", place.city.as_deref().and_then(places::city).map(hashed));
-    put("st", place.region.as_deref().and_then(|value| places::region(value, of)).map(hashed));
-    put("zp", place.postal_code.as_deref().and_then(|value| places::postal_code(value, of)).map(hashed));
-    put("country", country.clone().map(hashed));
-    strong.contains(&true).then_some(Value::Object(user))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the last step of a chain of options")]
-fn hashed(value: String) -> Value {
-    json!([digest(&value)])
-}
-
-/// The cookie when it belongs to this click, else made of the click (ad-platforms 2.3).
-fn fbc(click: &Click) -> Option<String> {
-    let fbclid = click.params.fbclid.as_deref().filter(|id| !id.is_empty() && !is_unexpanded_macro(id));
-    let cookie = click.cookies.fbc.as_deref().or(click.params.fbc.as_deref());
-    let own = cookie.filter(|cookie| match (parts(cookie), fbclid) {
-        (Some(id), Some(fbclid)) => id == fbclid,
-        (Some(_), None) => true,
-        (None, _) => false,
-    });
-    own.map(str::to_owned).or_else(|| fbclid.map(|id| format!("fb.1.{}.{id}", click.at.0)))
-}
-
-/// Fourth part of `fb.{index}.{ms}.{text}`, optionally with one more part of 2 or 8 characters.
-fn parts(cookie: &str) -> Option<&str> {
-    let mut parts = cookie.split('.');
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let valid = parts.next() == Some("fb")
-        && parts.next().is_some_and(digits)
-        && parts.next().is_some_and(|ms| digits(ms) && (10..=13).contains(&ms.len()));
-    let id = parts.next().filter(|id| valid && !id.is_empty())?;
-    let mark_fits = parts.next().is_none_or(|mark| matches!(mark.len(), 2 | 8));
-    (mark_fits && parts.next().is_none()).then_some(id)
-}
-
-/// Sent as it came, when it is well formed (decisions 37).
-fn fbp(click: &Click) -> Option<&str> {
-    let known = click.params.fbp.as_deref().or(click.cookies.fbp.as_deref())?;
-    let number = parts(known)?;
-    number.bytes().all(|byte| byte.is_ascii_digit()).then_some(known)
-}
-
-fn set(object: &mut Value, key: &str, value: Value) {
-    if let Some(map) = object.as_object_mut() {
-        map.insert(key.to_owned(), value);
-    }
+fn user_data(pixel: &Pixel, click: &Click) -> Option<Value> {
+    let (person, mut user) = (Identity::of(click, pixel.external_id_source), Members::default());
+    user.plain("client_ip_address", person.ip)
+        .plain("client_user_agent", person.user_agent)
+        .plain("fbc", person.fbc)
+        .plain("fbp", person.fbp)
+        .hashed_list("external_id", person.external_id)
+        .hashed_list("ct", person.city)
+        .hashed_list("st", person.region)
+        .hashed_list("zp", person.postal_code)
+        .hashed_list("country", person.country);
+    user.any(&["client_ip_address", "fbc", "fbp", "external_id"]).then(|| user.into_value())
 }

@@ -1,14 +1,21 @@
 //! The ad platforms, one file each.
 
+mod creatortraffic;
+mod members;
 mod meta;
 mod shared;
+mod snapchat;
+mod tiktok;
 
 use std::sync::Arc;
 
 use sl_core::catalog::PlatformKind;
 
 use crate::platform::AdPlatform;
+pub use creatortraffic::CreatorTraffic;
 pub use meta::Meta;
+pub use snapchat::Snapchat;
+pub use tiktok::TikTok;
 
 /// The platforms this installation can deliver to.
 #[derive(Clone, Default)]

@@ -1,21 +1,69 @@
 //! Build rules that platforms share (ad-platforms 1).
 
-use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
-/// SHA-256 of a normalised value, lower-case hex (ad-platforms 1.4).
-pub(crate) fn digest(value: &str) -> String {
-    hex::encode(Sha256::digest(value))
+use serde_json::{Value, json};
+use sl_core::{
+    delivery::RenderedRequest,
+    template::{Encoding, render},
+};
+
+use crate::platform::{Event, Skip};
+
+/// Seconds.
+pub(crate) const HOUR: u64 = 3600;
+
+/// A purchase needs an amount, and no platform takes one below zero (ad-platforms 1.7).
+pub(crate) fn check_amount(event: &Event<'_>, purchases: &[&str]) -> Result<(), Skip> {
+    match event.value {
+        None if purchases.contains(&event.name) => Err(Skip::MISSING_VALUE),
+        Some(value) if value.0 < 0 => Err(Skip::NEGATIVE_VALUE),
+        _ => Ok(()),
+    }
+}
+
+/// Amount with its currency, and the order; `None` without an amount: a currency never goes alone (ad-platforms 1.5).
+pub(crate) fn money(event: &Event<'_>) -> Option<Value> {
+    let mut money = json!({ "value": event.value?.to_json(), "currency": "USD" });
+    if let Some(order) = event.order_id {
+        set(&mut money, "order_id", json!(order));
+    }
+    Some(money)
+}
+
+/// A JSON request.
+pub(crate) fn post(url: String, body: &Value) -> RenderedRequest {
+    RenderedRequest {
+        method: "POST".to_owned(),
+        url,
+        headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
+        body: body.to_string().into_bytes(),
+        ..RenderedRequest::default()
+    }
 }
 
 /// The click URL without fragment, keeping only campaign parameters and the platform's own click id, in their order and
 /// encoding (ad-platforms 1.6).
-pub(crate) fn source_url(click_url: &str, click_id: &str) -> String {
+pub(crate) fn source_url(click_url: &str, is_click_id: impl Fn(&str) -> bool) -> String {
     const CAMPAIGN: [&str; 6] =
         ["utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id"];
     let url = click_url.split('#').next().unwrap_or_default();
     let Some((base, query)) = url.split_once('?') else { return url.to_owned() };
-    let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
-    let keep = |pair: &&str| CAMPAIGN.contains(&name(pair).as_str()) || name(pair) == click_id;
+    let keep = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        CAMPAIGN.contains(&name) || is_click_id(name)
+    };
     let kept: Vec<&str> = query.split('&').filter(keep).collect();
     if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) }
+}
+
+/// A value inside an address.
+pub(crate) fn encoded(value: &str) -> String {
+    render("{value}", Encoding::Percent, |_| Some(Cow::Borrowed(value)))
+}
+
+pub(crate) fn set(object: &mut Value, key: &str, value: Value) {
+    if let Some(map) = object.as_object_mut() {
+        map.insert(key.to_owned(), value);
+    }
 }

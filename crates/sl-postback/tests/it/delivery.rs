@@ -9,7 +9,11 @@ use std::{
 use axum::{http::StatusCode, response::IntoResponse};
 use serde_json::Value;
 use sl_core::{
+    catalog::{EventMap, Pixel, PlatformKind},
+    click::Click,
+    conversion::{Conversion, ConversionKind},
     delivery::DeliveryState,
+    ids::PixelId,
     time::{Clock, Timestamp},
 };
 
@@ -274,5 +278,53 @@ async fn an_event_that_is_too_old_is_not_sent_at_all() {
     let delivery = world.until_state(id, DeliveryState::Skipped).await;
     assert_eq!(delivery.progress.reason.as_deref(), Some("too_old"));
     assert!(meta.all().is_empty());
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_was_parked_for_want_of_the_platform_goes_out_once_there_is_one() {
+    let yes = |_: usize, _: &_| (StatusCode::OK, r#"{"code":0}"#).into_response();
+    let tiktok = Receiver::start(yes).await;
+    let mut world = World::new(tiktok.address).await;
+    let pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
+    let events = EventMap::usual(PlatformKind::Tiktok);
+    world.store.catalog.put_pixel(Pixel { platform: PlatformKind::Tiktok, events, ..pixel }).await.unwrap();
+    let known = |click: &mut Click, _: &mut Conversion| click.params.ttclid = Some("E.C.P.a".to_owned());
+    let ids = world.told(1..4, &[PIXEL], ConversionKind::NewTransaction, known).await;
+    world.meta_only = true;
+    world.work(&[]).await;
+    for id in &ids {
+        let held = world.until_state(*id, DeliveryState::Parked).await.progress;
+        assert_eq!(held.reason.as_deref(), Some("platform_not_supported_yet"));
+    }
+    assert!(tiktok.all().is_empty());
+    world.meta_only = false;
+    world.work(&[]).await;
+    for id in &ids {
+        world.until_state(*id, DeliveryState::Delivered).await;
+    }
+    assert_eq!(tiktok.all().len(), 3, "each once");
+    world.close().await;
+}
+
+/// The rows of ad-platforms 14 that no answer belongs to: nothing arrived, so nothing is ambiguous.
+#[tokio::test]
+async fn what_never_reached_the_receiver_is_tried_again_and_is_not_ambiguous() {
+    let plain = Receiver::start(|_, _| confirmed()).await;
+    let dead = {
+        let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        gone.local_addr().unwrap()
+    };
+    let mut world = World::new(plain.address).await;
+    world.save_postback(1, format!("http://{dead}/"), None).await;
+    // It speaks no TLS.
+    world.save_postback(2, format!("https://{}/", plain.address), None).await;
+    let ids = world.conversions(1..2, &[postback(1), postback(2)]).await;
+    world.work(LOOPBACK).await;
+    for (id, kind) in ids.iter().zip(["connection", "tls"]) {
+        let progress = world.until(*id, |delivery| delivery.progress.attempts == 1).await.progress;
+        assert_eq!(progress.last.unwrap().error_type.as_deref(), Some(kind));
+        assert_eq!((progress.state, progress.ambiguous_since), (DeliveryState::Waiting, None), "{kind}");
+    }
     world.close().await;
 }

@@ -1,12 +1,26 @@
 //! Deliveries against real receivers on loopback and the embedded store.
 
 #[cfg(test)]
+mod creatortraffic;
+#[cfg(test)]
 mod delivery;
 #[cfg(test)]
 mod egress;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod goldens;
 #[cfg(test)]
 mod meta;
+#[cfg(test)]
+mod mistakes;
+#[cfg(test)]
+mod simulated;
+#[cfg(test)]
+mod snapchat;
+#[cfg(test)]
+mod tiktok;
+#[cfg(test)]
+mod tokens;
 #[cfg(test)]
 mod world;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use serde_json::Value;
 use sl_core::{
     click::{AdCookies, Click, Params},
@@ -11,15 +10,16 @@ use sl_core::{
     seal::Secret,
     time::Timestamp,
 };
-use sl_postback::{AdPlatform, Meta, platform::Event, sender::Answer};
+use sl_postback::{
+    AdPlatform, Meta,
+    platform::{Channel, Event},
+};
 use sl_store::suite::sample::{self, HOUR, TEAM};
+
+use crate::world::answer;
 
 fn meta() -> Meta {
     Meta::new("https://graph.facebook.com/", "v26.0")
-}
-
-fn answer(status: u16, body: &str) -> Answer {
-    Answer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() }
 }
 
 fn error(code: u64, subcode: Option<u64>) -> String {
@@ -30,7 +30,7 @@ fn error(code: u64, subcode: Option<u64>) -> String {
 fn every_code_has_its_class() {
     for (status, body, want) in [
         (200, r#"{"events_received":1,"messages":[],"fbtrace_id":"A"}"#.to_owned(), Outcome::Delivered),
-        (200, r#"{"events_received":0}"#.to_owned(), Outcome::Retry),
+        (200, r#"{"events_received":0}"#.to_owned(), Outcome::Unclear),
         (200, "<html>".to_owned(), Outcome::Retry),
         (400, error(190, Some(463)), Outcome::Auth),
         (400, error(200, None), Outcome::Auth),
@@ -47,6 +47,29 @@ fn every_code_has_its_class() {
         (400, r#"{"error":{"code":613,"is_transient":true}}"#.to_owned(), Outcome::Slow(None)),
         (400, r#"{"error":{"code":190,"is_transient":true}}"#.to_owned(), Outcome::Auth),
         (502, "<html>bad gateway</html>".to_owned(), Outcome::Retry),
+        (400, error(102, Some(467)), Outcome::Auth),
+        (400, error(299, None), Outcome::Auth),
+        (400, error(3, None), Outcome::Config),
+        (400, error(2635, None), Outcome::Config),
+        (400, error(100, Some(2_804_009)), Outcome::Payload),
+        (400, error(100, Some(2_804_050)), Outcome::Payload),
+        (400, error(105, None), Outcome::Payload),
+        (400, error(506, None), Outcome::Payload),
+        (500, error(2, None), Outcome::Retry),
+        (400, error(4, None), Outcome::Slow(None)),
+        (400, error(17, None), Outcome::Slow(None)),
+        (400, error(341, None), Outcome::Slow(None)),
+        (400, error(368, None), Outcome::Slow(None)),
+        (400, error(80_000, None), Outcome::Slow(None)),
+        (400, error(80_014, None), Outcome::Slow(None)),
+        (400, r#"{"error":{"code":999,"is_transient":true}}"#.to_owned(), Outcome::Retry),
+        (503, error(999, None), Outcome::Retry),
+        (400, error(999, None), Outcome::Payload),
+        (200, r#"{"events_received":0,"messages":["x"]}"#.to_owned(), Outcome::Unclear),
+        (503, r#"{"events_received":1}"#.to_owned(), Outcome::Retry),
+        (200, error(999, None), Outcome::Unclear),
+        (200, error(190, None), Outcome::Auth),
+        (200, r#"{"error":null}"#.to_owned(), Outcome::Unclear),
     ] {
         assert_eq!(meta().verdict(&answer(status, &body)).outcome, want, "{status} {body}");
     }
@@ -68,6 +91,7 @@ fn the_token_is_added_to_the_body_that_was_stored() {
         url: String::new(),
         headers: Vec::new(),
         body: br#"{"data":[]}"#.to_vec(),
+        ..RenderedRequest::default()
     };
     let sent = meta().authorise(stored, &Secret::new("a\"b"));
     assert_eq!(sent.body, br#"{"access_token":"a\"b","data":[]}"#);
@@ -98,7 +122,7 @@ fn the_click_cookie_is_sent_when_it_belongs_to_the_click() {
             value: None,
             order_id: None,
             renewal: false,
-            test_code: None,
+            channel: Channel::Live,
         };
         let request =
             meta().build(&sample::pixel(1, TEAM), &event, &click, "https://go.example/go/A").unwrap();

@@ -14,8 +14,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use sl_core::{
-    catalog::{EventMap, HeaderTemplate, Pixel, Postback, PostbackMethod, PostbackScope, Team},
-    conversion::ConversionKind,
+    catalog::{AnswerTexts, EventMap, HeaderTemplate, Pixel, Postback, PostbackMethod, PostbackScope, Team},
+    click::Click,
+    conversion::{Conversion, ConversionKind},
     delivery::{Delivery, DeliveryKind, DeliveryState, Destination, EventName, Job},
     ids::{DeliveryId, PixelId, PostbackId},
     seal::{PIXEL_TOKEN, SealKeys, Secret},
@@ -23,7 +24,9 @@ use sl_core::{
     time::{Clock, ManualClock, Timestamp},
 };
 use sl_fjall::{FjallHandle, FjallOptions};
-use sl_postback::{Egress, Meta, Platforms, Worker, WorkerSettings};
+use sl_postback::{
+    CreatorTraffic, Egress, Meta, Platforms, Snapchat, Tester, TikTok, Worker, WorkerSettings, sender::Answer,
+};
 use sl_store::{
     Store,
     suite::sample::{self, HOUR, TEAM, after},
@@ -31,6 +34,14 @@ use sl_store::{
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+/// Age up to which events are sent.
+pub(crate) const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
+/// An answer with this status and body.
+pub(crate) fn answer(status: u16, body: &str) -> Answer {
+    Answer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() }
+}
 
 /// The pixel's token.
 pub(crate) const TOKEN: &str = "META-TOKEN-A";
@@ -93,6 +104,10 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     keys: SealKeys,
     pub(crate) meta: SocketAddr,
+    /// `ad_platforms.creatortraffic.base_url`.
+    pub(crate) creatortraffic: String,
+    /// An installation of the days when there was no other.
+    pub(crate) meta_only: bool,
     handle: FjallHandle,
     stop: Option<(CancellationToken, JoinHandle<()>)>,
     _dir: TempDir,
@@ -121,6 +136,8 @@ impl World {
             clock: Arc::new(ManualClock::at(after(60))),
             keys: SealKeys::new([7; 32]),
             meta,
+            creatortraffic: String::new(),
+            meta_only: false,
             handle,
             stop: None,
             _dir: dir,
@@ -155,6 +172,7 @@ impl World {
             headers: secret.map(header).into_iter().collect(),
             scope: PostbackScope::Global,
             conversion_types: ConversionKind::ALL.to_vec(),
+            answers: AnswerTexts::default(),
             created_at: HOUR,
             updated_at: HOUR,
         };
@@ -167,21 +185,32 @@ impl World {
         numbers: std::ops::Range<u64>,
         to: &[Destination],
     ) -> Vec<DeliveryId> {
+        self.told(numbers, to, ConversionKind::NewTransaction, |_, _| {}).await
+    }
+
+    /// The same of another kind, with clicks that are changed first.
+    pub(crate) async fn told(
+        &self,
+        numbers: std::ops::Range<u64>,
+        to: &[Destination],
+        kind: ConversionKind,
+        change: impl Fn(&mut Click, &mut Conversion),
+    ) -> Vec<DeliveryId> {
+        let told = match kind {
+            ConversionKind::NewSubscriber => DeliveryKind::NewSubscriber,
+            _ => DeliveryKind::NewTransaction,
+        };
         let mut step = sample::step(numbers.end);
         for number in numbers {
-            let click = sample::click(number, sample::link_id(1), HOUR);
-            let row = sample::conversion(
-                number,
-                sample::link_id(1),
-                Some(click.click.id),
-                ConversionKind::NewTransaction,
-                after(30),
-            );
+            let mut click = sample::click(number, sample::link_id(1), HOUR);
+            let mut row =
+                sample::conversion(number, sample::link_id(1), Some(click.click.id), kind, after(30));
+            change(&mut click.click, &mut row);
             for (nth, destination) in to.iter().enumerate() {
                 let id = DeliveryId::from_bytes(sample::ulid(after(30), number * 100 + nth as u64));
                 step.jobs.push(Job {
                     id,
-                    kind: DeliveryKind::NewTransaction,
+                    kind: told,
                     event_id: row.id.to_string(),
                     conversion: Some(row.id),
                     click: Some(click.click.id),
@@ -200,6 +229,16 @@ impl World {
     /// Starts a worker; one that ran before is stopped first, as at a restart.
     pub(crate) async fn work(&mut self, allow: &[&str]) {
         self.rest().await;
+        let stop = CancellationToken::new();
+        self.stop = Some((stop.clone(), tokio::spawn(self.worker(allow).run(stop))));
+    }
+
+    /// Test events by hand.
+    pub(crate) fn tester(&self, allow: &[&str]) -> Tester {
+        self.worker(allow).tester()
+    }
+
+    fn worker(&self, allow: &[&str]) -> Worker {
         let allow: Vec<String> = allow.iter().map(|entry| (*entry).to_owned()).collect();
         let settings = WorkerSettings {
             concurrency: 64,
@@ -208,12 +247,17 @@ impl World {
             egress: Egress::new(&allow).unwrap(),
             public_url: "https://go.example".to_owned(),
         };
-        let platforms = Platforms::default().with(Meta::new(&format!("http://{}", self.meta), "v26.0"));
+        let base = format!("http://{}", self.meta);
+        let mut platforms = Platforms::default().with(Meta::new(&base, "v26.0"));
+        if !self.meta_only {
+            platforms = platforms
+                .with(TikTok::new(&base, WEEK))
+                .with(Snapchat::new(&base, WEEK))
+                .with(CreatorTraffic::new(&self.creatortraffic));
+        }
         let clock: Arc<dyn Clock> = self.clock.clone();
-        let worker =
-            Worker::new(settings, self.store.clone(), platforms, self.keys.clone(), clock, Arc::new(|| 0.5));
-        let stop = CancellationToken::new();
-        self.stop = Some((stop.clone(), tokio::spawn(worker.unwrap().run(stop))));
+        Worker::new(settings, self.store.clone(), platforms, self.keys.clone(), clock, Arc::new(|| 0.5))
+            .unwrap()
     }
 
     pub(crate) async fn rest(&mut self) {

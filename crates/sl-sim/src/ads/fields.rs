@@ -28,6 +28,23 @@ pub(super) fn is_hash(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// SHA-256 of nothing: the classic bug (ad-platforms 13.5).
+pub(super) fn is_hash_of_nothing(text: &str) -> bool {
+    text == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+}
+
+/// Three upper-case letters, as in ISO 4217.
+pub(super) fn is_currency(text: &str) -> bool {
+    text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+/// Members of `object` that nobody knows, under the path they stand at.
+pub(super) fn strangers(at: &str, object: &Value, known: &[&str]) -> Vec<String> {
+    let names = object.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    let unknown = names.filter(|name| !known.contains(name));
+    unknown.map(|name| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }).collect()
+}
+
 /// The events of `data`, under the destination they were sent to. `name` is the member with an event's name.
 pub(super) fn events(body: &Value, destination: &str, name: &str) -> Vec<Sighted> {
     let events = body.get("data").and_then(Value::as_array).into_iter().flatten();

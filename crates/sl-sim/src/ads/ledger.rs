@@ -39,6 +39,8 @@ pub struct ReceiverState {
     pub tests: u64,
     /// Requests refused, by reason.
     pub refused: BTreeMap<String, u64>,
+    /// Members of accepted requests that the platform takes no notice of: should stay empty.
+    pub read_over: BTreeMap<String, u64>,
     /// Requests turned away on demand (failure, limit).
     pub turned_away: u64,
     /// Events that were sent with different bytes at different attempts: should stay 0.
@@ -102,6 +104,9 @@ impl Ledger {
         book.see(events, request, judged.accepted);
         if let Some(reason) = &judged.reason {
             *book.state.refused.entry(reason.clone()).or_default() += 1;
+        }
+        for member in &judged.read_over {
+            *book.state.read_over.entry(member.clone()).or_default() += 1;
         }
         if judged.is_test {
             book.state.tests += events.len() as u64;

@@ -1,8 +1,9 @@
 //! Meta's Conversions API (ad-platforms 2): one bad event refuses the whole call.
 //!
-//! * [`event`]: the rules an event has to obey · [`refusal`]: error bodies and codes
+//! * [`event`]: the rules an event has to obey · [`members`]: names it knows · [`refusal`]: error bodies and codes
 
 mod event;
+mod members;
 mod refusal;
 
 use std::time::Duration;
@@ -31,6 +32,17 @@ pub(super) struct Meta(MetaRules);
 const REMEMBERS: Duration = Duration::from_secs(48 * 3600);
 /// Ad-platforms 2.1.
 const MOST_EVENTS: usize = 1000;
+/// Members that are known at the root.
+const ROOT: [&str; 8] = [
+    "data",
+    "test_event_code",
+    "partner_agent",
+    "access_token",
+    "namespace_id",
+    "upload_id",
+    "upload_tag",
+    "upload_source",
+];
 /// Ad-platforms 2.1: versions still served; older ones are served by the oldest of these.
 const OLDEST_VERSION: u32 = 21;
 const NEWEST_VERSION: u32 = 26;
@@ -59,15 +71,17 @@ impl Meta {
         if events.is_empty() || events.len() > MOST_EVENTS {
             return Err(Refusal::malformed("data", "must have 1 to 1000 events"));
         }
+        let mut read_over = fields::strangers("", &body, &ROOT);
         for event in events {
             event::check(event, now)?;
+            read_over.extend(members::read_over(event));
         }
         let test_code = match body.get("test_event_code") {
             None => None,
             Some(Value::String(code)) if !code.is_empty() => Some(code.clone()),
             Some(_) => return Err(Refusal::malformed("test_event_code", "must be a string")),
         };
-        Ok(Accepted { version, events: events.len(), is_test: test_code.is_some() })
+        Ok(Accepted { version, events: events.len(), is_test: test_code.is_some(), read_over })
     }
 }
 
@@ -75,6 +89,7 @@ struct Accepted {
     version: u32,
     events: usize,
     is_test: bool,
+    read_over: Vec<String>,
 }
 
 impl Receiver for Meta {
@@ -106,6 +121,7 @@ impl Receiver for Meta {
                     accepted: true,
                     reason: None,
                     is_test: accepted.is_test,
+                    read_over: accepted.read_over,
                 }
             }
             Err(refusal) => Judged {
@@ -113,6 +129,7 @@ impl Receiver for Meta {
                 answer: refusal.answer(refusal::trace(request)),
                 accepted: false,
                 is_test: false,
+                read_over: Vec::new(),
             },
         }
     }

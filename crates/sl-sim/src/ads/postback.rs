@@ -52,6 +52,7 @@ impl Receiver for Postbacks {
             accepted: known,
             reason: (!known).then(|| format!("method {}", request.method)),
             is_test: false,
+            read_over: Vec::new(),
         }
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct Judged {
     pub(crate) reason: Option<String>,
     /// It came through the platform's test channel.
     pub(crate) is_test: bool,
+    /// What the platform takes no notice of though it accepts the request: members it does not know.
+    pub(crate) read_over: Vec<String>,
 }
 
 /// Asked for by `POST /_sim/fail` and `/_sim/rate`.

@@ -1,16 +1,21 @@
 //! Snapchat's Conversions API v3 (ad-platforms 4): `status` of the body decides; the test channel is a path of its own,
 //! and keeps nothing.
+//!
+//! * [`event`]: the rules an event has to obey
 
-use std::{net::IpAddr, time::Duration};
+mod event;
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sl_core::time::Timestamp;
 
 use super::{
-    fields::{self, is_hash},
+    fields::{self, strangers},
     receiver::{Answer, Judged, Receiver, Sighted, Trouble},
 };
 use crate::server::Whole;
+use event::Wrong;
 
 /// Whom it believes.
 #[derive(Debug, Clone, Default)]
@@ -26,36 +31,40 @@ pub(super) struct Snapchat(pub(super) SnapchatRules);
 
 /// Ad-platforms 4.1.
 const MOST_EVENTS: usize = 2000;
-/// Ad-platforms 4.5: the published limit.
-const OLDEST: Duration = Duration::from_secs(37 * 86_400);
-/// A clock may be a minute off.
-const AHEAD: Duration = Duration::from_secs(60);
 /// Ad-platforms 4.5: by `event_id`; purchases by `order_id`.
 const REMEMBERS: Duration = Duration::from_secs(48 * 3600);
 const REMEMBERS_ORDERS: Duration = Duration::from_secs(30 * 86_400);
-/// Seconds later than this are milliseconds, which Snap's own template sends: the year 5138.
-const LAST_SECOND: i64 = 100_000_000_000;
 
-/// HTTP status and sentence of a refusal.
-struct Refusal(u16, String);
+/// Why a call is refused: as a whole, or for one of its events (counted from 1).
+enum Refusal {
+    Call(u16, String),
+    Event(usize, Wrong),
+}
 
 fn invalid(field: &str, rule: &str) -> Refusal {
-    Refusal(400, format!("{field} {rule}"))
+    Refusal::Call(400, format!("{field} {rule}"))
 }
 
 impl Snapchat {
-    fn check(&self, request: &Whole, now: Timestamp) -> Result<(), Refusal> {
+    /// What it reads over.
+    fn check(&self, request: &Whole, now: Timestamp) -> Result<Vec<String>, Refusal> {
+        if request.method != http::Method::POST {
+            return Err(Refusal::Call(405, "POST only".to_owned()));
+        }
         let query = request.query();
         let token = query.iter().find(|(name, _)| name == "access_token").map(|(_, token)| token.as_str());
         let token =
             token.or_else(|| request.header("authorization").strip_prefix("Bearer ")).unwrap_or_default();
         if token.is_empty() || !(self.0.tokens.is_empty() || self.0.tokens.iter().any(|known| known == token))
         {
-            return Err(Refusal(401, "The access token is invalid".to_owned()));
+            return Err(Refusal::Call(401, "The access token is invalid".to_owned()));
         }
         let pixel = pixel(request);
         if !(self.0.pixels.is_empty() || self.0.pixels.iter().any(|known| known == pixel)) {
-            return Err(Refusal(403, "No access to this pixel".to_owned()));
+            return Err(Refusal::Call(403, "No access to this pixel".to_owned()));
+        }
+        if !request.header("content-type").starts_with("application/json") {
+            return Err(invalid("Content-Type", "must be application/json"));
         }
         let body: Value = serde_json::from_slice(&request.body).map_err(|_| invalid("body", "is no JSON"))?;
         let events = body.get("data").and_then(Value::as_array);
@@ -63,56 +72,13 @@ impl Snapchat {
         if events.is_empty() || events.len() > MOST_EVENTS {
             return Err(invalid("data", "must have 1 to 2000 events"));
         }
-        events.iter().try_for_each(|event| check_event(event, now))
-    }
-}
-
-fn check_event(event: &Value, now: Timestamp) -> Result<(), Refusal> {
-    let name = text(event, "event_name")?.ok_or_else(|| invalid("event_name", "is missing"))?;
-    text(event, "event_id")?;
-    let time = event.get("event_time").and_then(Value::as_i64);
-    let time = time.ok_or_else(|| invalid("event_time", "must be an integer"))?;
-    let at = if time > LAST_SECOND { Timestamp(time) } else { Timestamp::from_seconds(time) };
-    if at > now.plus(AHEAD) || now.since(at) > OLDEST {
-        return Err(invalid("event_time", "is out of range"));
-    }
-    match text(event, "action_source")? {
-        Some("WEB") => {
-            let url = text(event, "event_source_url")?.and_then(|url| url::Url::parse(url).ok());
-            url.ok_or_else(|| invalid("event_source_url", "must be an address"))?;
+        let mut read_over = strangers("", &body, &["data"]);
+        for (nth, event) in events.iter().enumerate() {
+            event::check(event, now).map_err(|wrong| Refusal::Event(nth + 1, wrong))?;
+            read_over.extend(event::read_over(event));
         }
-        Some("MOBILE_APP" | "OFFLINE") => {}
-        _ => return Err(invalid("action_source", "must be WEB, MOBILE_APP or OFFLINE")),
+        Ok(read_over)
     }
-    check_user(event.get("user_data").unwrap_or(&Value::Null))?;
-    let custom = event.get("custom_data").unwrap_or(&Value::Null);
-    let value = custom.get("value");
-    if value.is_some_and(|value| !value.is_number()) {
-        return Err(invalid("custom_data.value", "must be a number"));
-    }
-    let has_both = value.is_some() && text(custom, "currency")?.is_some();
-    if name == "PURCHASE" && !has_both {
-        return Err(invalid("custom_data", "of a PURCHASE must have value and currency"));
-    }
-    Ok(())
-}
-
-fn check_user(user: &Value) -> Result<(), Refusal> {
-    for name in ["em", "ph", "fn", "ln", "ge", "ct", "st", "zp", "country", "external_id"] {
-        let values = fields::many(user, name).ok_or_else(|| invalid(name, "must be a string or strings"))?;
-        if !values.iter().all(|value| is_hash(value)) {
-            return Err(invalid(name, "must be hashed with SHA-256"));
-        }
-    }
-    let ip = text(user, "client_ip_address")?;
-    if ip.is_some_and(|ip| ip.parse::<IpAddr>().is_err()) {
-        return Err(invalid("client_ip_address", "must be an address, not a hash"));
-    }
-    let device = ip.is_some() && text(user, "client_user_agent")?.is_some();
-    if !device && ["em", "ph", "madid"].iter().all(|name| user.get(name).is_none()) {
-        return Err(invalid("user_data", "is too little to recognise anybody by"));
-    }
-    Ok(())
 }
 
 impl Receiver for Snapchat {
@@ -140,22 +106,31 @@ impl Receiver for Snapchat {
 
     fn judge(&self, request: &Whole, now: Timestamp) -> Judged {
         let is_test = request.segments().ends_with(&["validate"]);
-        match self.check(request, now) {
-            Ok(()) => {
-                let body =
-                    json!({"status": "VALID", "reason": "All events were processed", "test_event": is_test});
-                Judged { answer: Answer::json(200, body), accepted: !is_test, reason: None, is_test }
+        let (status, reason, mut body, read_over) = match self.check(request, now) {
+            Ok(read_over) => {
+                let body = json!({"status": "VALID", "reason": "All events were processed"});
+                (200, None, body, read_over)
             }
-            Err(Refusal(status, why)) => {
-                let body = json!({"status": "INVALID", "reason": why, "test_event": is_test});
-                Judged {
-                    answer: Answer::json(status, body),
-                    accepted: false,
-                    reason: Some(why),
-                    is_test: false,
+            Err(Refusal::Call(status, why)) => {
+                (status, Some(why.clone()), json!({"status": "INVALID", "reason": why}), Vec::new())
+            }
+            Err(Refusal::Event(nth, Wrong(code, why))) => {
+                let errors = json!({"codes": [code], "error_msgs": [why]});
+                let mut body = json!({"status": "INVALID", "event": nth, "errors": errors});
+                if is_test {
+                    let log = json!([{"event": nth, "status": "INVALID", "errors": errors, "warnings": []}]);
+                    body =
+                        json!({"status": "INVALID", "reason": "Some events are invalid", "event_logs": log});
                 }
+                (400, Some(why), body, Vec::new())
             }
+        };
+        if let Some(body) = body.as_object_mut().filter(|_| is_test) {
+            body.insert("test_event".to_owned(), Value::Bool(true));
         }
+        let accepted = reason.is_none() && !is_test;
+        let is_test = is_test && reason.is_none();
+        Judged { answer: Answer::json(status, body), accepted, reason, is_test, read_over }
     }
 
     fn trouble(&self, trouble: Trouble) -> Answer {
@@ -175,9 +150,4 @@ impl Receiver for Snapchat {
 
 fn pixel(request: &Whole) -> &str {
     request.uri.path().split('/').filter(|part| !part.is_empty()).nth(1).unwrap_or_default()
-}
-
-/// A text that is there is a text, and not empty.
-fn text<'a>(object: &'a Value, name: &str) -> Result<Option<&'a str>, Refusal> {
-    fields::text(object, name).ok_or_else(|| invalid(name, "must be a string that is not empty"))
 }

@@ -1,16 +1,21 @@
 //! TikTok's Events API 2.0 (ad-platforms 3): the `code` of the body decides, not the HTTP status; one invalid event
 //! refuses the whole call.
+//!
+//! * [`event`]: the rules an event has to obey
 
-use std::{net::IpAddr, time::Duration};
+mod event;
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sl_core::time::Timestamp;
 
 use super::{
-    fields::{self, is_hash},
+    fields::{self, strangers},
     receiver::{Answer, Judged, Receiver, Sighted, Trouble},
 };
 use crate::server::Whole;
+use event::text;
 
 /// Whom it believes.
 #[derive(Debug, Clone, Default)]
@@ -31,9 +36,13 @@ const MOST_EVENTS: usize = 1000;
 /// Not published; a clock may be a minute off.
 const AHEAD: Duration = Duration::from_secs(60);
 
+/// Members that are known at the root.
+const ROOT: [&str; 5] = ["event_source", "event_source_id", "data", "test_event_code", "partner_name"];
+
 const OK: u32 = 0;
 const INVALID: u32 = 40_002;
 const UNHASHED: u32 = 40_062;
+const NO_ROUTE: u32 = 40_400;
 const NO_PERMISSION: u32 = 40_001;
 const NO_TOKEN: u32 = 40_104;
 const BAD_TOKEN: u32 = 40_105;
@@ -48,13 +57,20 @@ fn invalid(field: &str, rule: &str) -> Refusal {
 }
 
 impl TikTok {
-    fn check(&self, request: &Whole, now: Timestamp) -> Result<bool, Refusal> {
+    fn check(&self, request: &Whole, now: Timestamp) -> Result<Accepted, Refusal> {
+        // With its last slash (ad-platforms 3.1).
+        if request.method != http::Method::POST || !request.uri.path().ends_with('/') {
+            return Err(Refusal(NO_ROUTE, "No such path".to_owned()));
+        }
         let token = request.header("access-token");
         if token.is_empty() {
             return Err(Refusal(NO_TOKEN, "Access token is empty".to_owned()));
         }
         if !(self.0.tokens.is_empty() || self.0.tokens.iter().any(|known| known == token)) {
             return Err(Refusal(BAD_TOKEN, "Access token is incorrect".to_owned()));
+        }
+        if !request.header("content-type").starts_with("application/json") {
+            return Err(invalid("Content-Type", "must be application/json"));
         }
         let body: Value = serde_json::from_slice(&request.body).map_err(|_| invalid("body", "is no JSON"))?;
         if body.get("event_source").and_then(Value::as_str) != Some("web") {
@@ -70,55 +86,18 @@ impl TikTok {
         if events.is_empty() || events.len() > MOST_EVENTS {
             return Err(invalid("data", "must have 1 to 1000 events"));
         }
+        let mut read_over = strangers("", &body, &ROOT);
         for event in events {
-            check_event(event, now)?;
+            event::check(event, now)?;
+            read_over.extend(event::read_over(event));
         }
-        Ok(text(&body, "test_event_code")?.is_some())
+        Ok(Accepted { is_test: text(&body, "test_event_code")?.is_some(), read_over })
     }
 }
 
-fn check_event(event: &Value, now: Timestamp) -> Result<(), Refusal> {
-    text(event, "event")?.ok_or_else(|| invalid("event", "is missing"))?;
-    text(event, "event_id")?;
-    let seconds = event.get("event_time").and_then(Value::as_i64);
-    let seconds = seconds.ok_or_else(|| invalid("event_time", "must be an integer"))?;
-    // Milliseconds lie far ahead.
-    if Timestamp::from_seconds(seconds) > now.plus(AHEAD) {
-        return Err(invalid("event_time", "lies in the future"));
-    }
-    let user = event.get("user").filter(|user| user.is_object());
-    check_user(user.ok_or_else(|| invalid("user", "must be an object"))?)?;
-    let page = event.get("page").and_then(|page| page.get("url")).and_then(Value::as_str);
-    page.and_then(|page| url::Url::parse(page).ok())
-        .ok_or_else(|| invalid("page.url", "must be an address"))?;
-    let Some(properties) = event.get("properties") else { return Ok(()) };
-    let value = properties.get("value");
-    if value.is_some_and(|value| !value.is_number()) {
-        return Err(invalid("properties.value", "must be a number"));
-    }
-    if value.is_some() != text(properties, "currency")?.is_some() {
-        return Err(invalid("properties", "must have value and currency together"));
-    }
-    Ok(())
-}
-
-fn check_user(user: &Value) -> Result<(), Refusal> {
-    for name in ["external_id", "zip_code", "email", "phone", "first_name", "last_name"] {
-        let values = fields::many(user, name).ok_or_else(|| invalid(name, "must be a string or strings"))?;
-        if !values.iter().all(|value| is_hash(value)) {
-            return Err(Refusal(UNHASHED, format!("{name} must be hashed with SHA-256")));
-        }
-    }
-    for name in ["ttclid", "ttp", "user_agent", "city", "state", "country"] {
-        text(user, name)?;
-    }
-    if text(user, "ttclid")?.is_some_and(|ttclid| ttclid.chars().count() > 1000) {
-        return Err(invalid("user.ttclid", "must not be longer than 1000 characters"));
-    }
-    if text(user, "ip")?.is_some_and(|ip| ip.parse::<IpAddr>().is_err()) {
-        return Err(invalid("user.ip", "must be an address"));
-    }
-    Ok(())
+struct Accepted {
+    is_test: bool,
+    read_over: Vec<String>,
 }
 
 impl Receiver for TikTok {
@@ -138,13 +117,16 @@ impl Receiver for TikTok {
 
     fn judge(&self, request: &Whole, now: Timestamp) -> Judged {
         match self.check(request, now) {
-            Ok(is_test) => Judged { answer: envelope(200, OK, "OK"), accepted: true, reason: None, is_test },
+            Ok(Accepted { is_test, read_over }) => {
+                Judged { answer: envelope(200, OK, "OK"), accepted: true, reason: None, is_test, read_over }
+            }
             Err(Refusal(code, message)) => Judged {
                 // Refusals come with 200; only a token is told by the status as well.
                 answer: envelope(if (40_100..40_131).contains(&code) { 401 } else { 200 }, code, &message),
                 accepted: false,
                 reason: Some(message),
                 is_test: false,
+                read_over: Vec::new(),
             },
         }
     }
@@ -169,9 +151,4 @@ impl Receiver for TikTok {
 fn envelope(status: u16, code: u32, message: &str) -> Answer {
     let body = json!({"code": code, "message": message, "request_id": "20261125000000000000", "data": {}});
     Answer::json(status, body)
-}
-
-/// A text that is there is a text, and not empty.
-fn text<'a>(object: &'a Value, name: &str) -> Result<Option<&'a str>, Refusal> {
-    fields::text(object, name).ok_or_else(|| invalid(name, "must be a string that is not empty"))
 }

@@ -63,6 +63,8 @@ pub struct Hit {
     pub target: usize,
     /// As it stood on the address, decoded.
     pub ecid: Option<String>,
+    /// The address said that it came from CreatorTraffic, and named the click.
+    pub by_creatortraffic: bool,
     /// When it was sent.
     pub at: Timestamp,
     /// Where it was sent.

@@ -165,6 +165,7 @@ impl<'a> Person<'a> {
             by_cookie: who.plan.keeps_cookies,
             target: ad.target,
             ecid: ad.ecid.clone(),
+            by_creatortraffic: ad.by_creatortraffic,
             at,
             location: location.clone(),
         });

@@ -83,6 +83,8 @@ pub(super) struct Ad {
     pub(super) query: String,
     /// The decoded `ecid`, as it stands on the address.
     pub(super) ecid: Option<String>,
+    /// CreatorTraffic's, with an id of the click in `ecid`.
+    pub(super) by_creatortraffic: bool,
 }
 
 /// The plan of visitor `number`.

@@ -196,6 +196,21 @@ async fn test_events_are_told_apart_and_kept() {
 }
 
 #[tokio::test]
+async fn meta_takes_members_that_it_does_not_know_and_the_simulator_says_which() {
+    let stage = Stage::new().await;
+    for (pointer, member) in [
+        ("/event_tim", "event_tim"),
+        ("/user_data/clickid", "user_data.clickid"),
+        ("/test_event_code", "test_event_code"),
+    ] {
+        assert_eq!(stage.event(&with(pointer, json!("x"))).await.0, StatusCode::OK);
+        assert_eq!(stage.ads.state().receivers["meta"].read_over.get(member), Some(&1), "{member}");
+    }
+    stage.event(&subscribe()).await;
+    assert_eq!(stage.ads.state().receivers["meta"].read_over.len(), 3);
+}
+
+#[tokio::test]
 async fn bytes_are_compared_over_every_attempt_failed_ones_included() {
     let stage = Stage::new().await;
     stage.sim("fail", json!({"status": 503, "count": 1, "only": "meta"})).await;
@@ -250,91 +265,227 @@ async fn a_stalled_call_was_taken_all_the_same() {
     assert_eq!(stage.ads.state().receivers["meta"].distinct, 1);
 }
 
-#[tokio::test]
-async fn tiktok_decides_by_the_code_of_its_body() {
-    let stage = Stage::new().await;
-    let good = json!({
+/// A good call to TikTok.
+fn tiktok_call() -> Value {
+    json!({"event_source": "web", "event_source_id": "C4", "data": [{
         "event": "CompletePayment", "event_time": NOW.seconds(), "event_id": "01K1",
         "user": {"ttclid": "E.C.P.abc", "external_id": HASH, "ip": "203.0.113.7", "user_agent": "Mozilla/5.0", "country": "gb"},
         "page": {"url": "https://go.example.net/go/01KZ4M8Q2T7V9W3X5Y6B1C0DEF?ttclid=E.C.P.abc"},
         "properties": {"value": 10, "currency": "USD"},
-    });
-    let send = async |token: &str, event: &Value| -> (u16, Value) {
-        let call = json!({"event_source": "web", "event_source_id": "C4", "data": [event]});
-        let url = format!("{}/open_api/v1.3/event/track/", stage.ads.url());
-        let request = stage.http.post(url).header("access-token", token).json(&call);
-        let response = request.send().await.unwrap();
+    }]})
+}
+
+/// The good call with one member changed (`null`: removed), put there if it is not there.
+fn changed(mut call: Value, pointer: &str, value: Value) -> Value {
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let parent = call.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+    match value {
+        Value::Null => parent.remove(name),
+        value => parent.insert(name.to_owned(), value),
+    };
+    call
+}
+
+impl Stage {
+    async fn tiktok(&self, token: &str, call: &Value) -> (u16, Value) {
+        let url = format!("{}/open_api/v1.3/event/track/", self.ads.url());
+        let response = self.http.post(url).header("access-token", token).json(call).send().await.unwrap();
         (response.status().as_u16(), response.json().await.unwrap())
-    };
-    let mut body = send("t", &good).await;
-    assert_eq!((body.0, &body.1["code"]), (200, &json!(0)));
-    body = send("t", &good).await;
-    assert_eq!(body.1["code"], 0);
-    let changed = |pointer: &str, value: Value| {
-        let mut event = good.clone();
-        *event.pointer_mut(pointer).unwrap() = value;
-        event
-    };
-    for (event, code) in [
-        (changed("/event_id", json!(7)), 40_002),
-        (changed("/event_time", json!(NOW.0)), 40_002),
-        (changed("/user/external_id", json!("plain")), 40_062),
-        (changed("/user/ttclid", json!("x".repeat(1001))), 40_002),
-        (changed("/page", json!({})), 40_002),
-        (changed("/properties", json!({"value": 10})), 40_002),
-        (changed("/properties/value", json!("10.00")), 40_002),
-    ] {
-        body = send("t", &event).await;
-        assert_eq!((body.0, &body.1["code"]), (200, &json!(code)), "{event}");
     }
-    body = send("", &good).await;
+}
+
+#[tokio::test]
+async fn tiktok_decides_by_the_code_of_its_body() {
+    let stage = Stage::new().await;
+    for _ in 0..2 {
+        let body = stage.tiktok("t", &tiktok_call()).await;
+        assert_eq!((body.0, &body.1["code"]), (200, &json!(0)));
+    }
+    for (pointer, value, code) in [
+        ("/event_source", json!("app"), 40_002),
+        ("/event_source_id", json!(null), 40_002),
+        ("/data", json!([]), 40_002),
+        ("/test_event_code", json!(7), 40_002),
+        ("/data/0/event", json!(""), 40_002),
+        ("/data/0/event_id", json!(7), 40_002),
+        ("/data/0/event_time", json!(NOW.0), 40_002),
+        ("/data/0/event_time", json!("1772655069"), 40_002),
+        ("/data/0/event_time", json!(null), 40_002),
+        ("/data/0/user", json!(null), 40_002),
+        ("/data/0/user/external_id", json!("plain"), 40_062),
+        ("/data/0/user/zip_code", json!("94107"), 40_062),
+        ("/data/0/user/email", json!("a@b.example"), 40_062),
+        ("/data/0/user/ttclid", json!("x".repeat(1001)), 40_002),
+        ("/data/0/user/ttclid", json!(""), 40_002),
+        ("/data/0/user/ip", json!(HASH), 40_002),
+        ("/data/0/page", json!({}), 40_002),
+        ("/data/0/properties", json!({"value": 10}), 40_002),
+        ("/data/0/properties/value", json!("10.00"), 40_002),
+        ("/data/0/properties/value", json!(-1), 40_002),
+        ("/data/0/properties/value", json!(null), 40_002),
+        ("/data/0/properties/currency", json!("usd"), 40_002),
+        ("/data/0/properties/contents", json!([{"content_id": "1"}]), 40_002),
+        ("/data/0/limited_data_use", json!("yes"), 40_002),
+    ] {
+        let body = stage.tiktok("t", &changed(tiktok_call(), pointer, value.clone())).await;
+        assert_eq!((body.0, &body.1["code"]), (200, &json!(code)), "{pointer} {value}");
+    }
+    let body = stage.tiktok("", &tiktok_call()).await;
     assert_eq!((body.0, &body.1["code"]), (401, &json!(40_104)));
     let state = stage.ads.state().receivers["tiktok"].clone();
     assert_eq!((state.accepted, state.distinct, state.changed), (2, 1, 1));
+    assert!(state.read_over.is_empty(), "{:?}", state.read_over);
     stage.sim("fail", json!({"status": 429, "count": 1, "only": "tiktok"})).await;
-    body = send("t", &good).await;
+    let body = stage.tiktok("t", &tiktok_call()).await;
     assert_eq!((body.0, &body.1["code"]), (401, &json!(40_100)), "throttling comes with 401");
+    let url = format!("{}/open_api/v1.3/event/track", stage.ads.url());
+    let bare = stage.http.post(url).header("access-token", "t").json(&tiktok_call()).send().await.unwrap();
+    assert_eq!(bare.json::<Value>().await.unwrap()["code"], 40_400, "without the last slash");
+    let two =
+        json!([tiktok_call()["data"][0], changed(tiktok_call(), "/data/0/event", json!(null))["data"][0]]);
+    let body = stage.tiktok("t", &changed(tiktok_call(), "/data", two)).await;
+    assert_eq!(body.1["code"], 40_002, "one bad event refuses the call");
+}
+
+#[tokio::test]
+async fn tiktok_says_nothing_about_members_that_it_reads_over_but_the_simulator_does() {
+    let stage = Stage::new().await;
+    for (pointer, value, member) in [
+        ("/data/0/user/tt_clid", json!("E.C.P.abc"), "user.tt_clid"),
+        ("/data/0/user/city", json!(HASH), "user.city is hashed"),
+        ("/data/0/user/zip_code", json!(EMPTY), "user.zip_code is the hash of nothing"),
+        ("/data/0/test_event_code", json!("TEST1"), "test_event_code"),
+        ("/data/0/timestamp", json!("2026-03-04"), "timestamp"),
+        ("/data/0/properties/revenue", json!(1), "properties.revenue"),
+        ("/pixel_code", json!("C4"), "pixel_code"),
+    ] {
+        let (_, body) = stage.tiktok("t", &changed(tiktok_call(), pointer, value)).await;
+        assert_eq!(body["code"], 0, "{pointer}");
+        assert_eq!(stage.ads.state().receivers["tiktok"].read_over.get(member), Some(&1), "{member}");
+    }
+    let (_, body) = stage.tiktok("t", &changed(tiktok_call(), "/test_event_code", json!("TEST1"))).await;
+    assert_eq!((&body["code"], stage.ads.state().receivers["tiktok"].tests), (&json!(0), 1));
+}
+
+/// A good call to Snapchat.
+fn snapchat_call() -> Value {
+    json!({"data": [{
+        "event_name": "PURCHASE", "event_time": NOW.seconds(), "event_id": "01K1", "action_source": "WEB",
+        "event_source_url": "https://go.example.net/go/01KZ4M8Q2T7V9W3X5Y6B1C0DEF",
+        "user_data": {"client_ip_address": "203.0.113.7", "client_user_agent": "Mozilla/5.0", "country": [HASH]},
+        "custom_data": {"value": 10, "currency": "USD", "order_id": "tx-1"},
+    }]})
+}
+
+impl Stage {
+    async fn snapchat(&self, path: &str, call: &Value) -> (StatusCode, Value) {
+        self.send(&format!("/v3/4c1f-uuid/{path}?access_token=t"), call).await
+    }
 }
 
 #[tokio::test]
 async fn snapchat_decides_by_its_status_and_validates_apart() {
     let stage = Stage::new().await;
-    let good = json!({
-        "event_name": "PURCHASE", "event_time": NOW.seconds(), "event_id": "01K1", "action_source": "WEB",
-        "event_source_url": "https://go.example.net/go/01KZ4M8Q2T7V9W3X5Y6B1C0DEF",
-        "user_data": {"client_ip_address": "203.0.113.7", "client_user_agent": "Mozilla/5.0", "country": [HASH]},
-        "custom_data": {"value": 10, "currency": "USD", "order_id": "tx-1"},
-    });
-    let send = async |path: &str, event: &Value| {
-        stage.send(&format!("/v3/4c1f-uuid/{path}?access_token=t"), &json!({"data": [event]})).await
-    };
-    let (status, body) = send("events", &good).await;
+    let (status, body) = stage.snapchat("events", &snapchat_call()).await;
     assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("VALID")));
-    let changed = |pointer: &str, value: Value| {
-        let mut event = good.clone();
-        *event.pointer_mut(pointer).unwrap() = value;
-        event
-    };
     // Milliseconds are taken; the order is known for a month, whatever the event's id.
-    let (status, _) = send("events", &changed("/event_time", json!(NOW.0))).await;
+    let (status, _) =
+        stage.snapchat("events", &changed(snapchat_call(), "/data/0/event_time", json!(NOW.0))).await;
     assert_eq!(status, StatusCode::OK);
     stage.clock.advance(Duration::from_secs(20 * 86_400));
-    send("events", &changed("/event_id", json!("01K2"))).await;
-    let (status, body) = send("events/validate", &good).await;
+    stage.snapchat("events", &changed(snapchat_call(), "/data/0/event_id", json!("01K2"))).await;
+    let (status, body) = stage.snapchat("events/validate", &snapchat_call()).await;
     assert_eq!((status, &body["test_event"]), (StatusCode::OK, &json!(true)));
     let state = stage.ads.state().receivers["snapchat"].clone();
     assert_eq!((state.accepted, state.distinct, state.tests), (3, 1, 1));
-    for event in [
-        changed("/action_source", json!("website")),
-        changed("/event_time", json!(NOW.seconds() - 18 * 86_400)),
-        changed("/user_data/client_ip_address", json!(HASH)),
-        changed("/user_data/country", json!(["gb"])),
-        changed("/user_data", json!({"sc_click_id": "abc"})),
-        changed("/custom_data", json!({"value": 10})),
+    assert!(state.read_over.is_empty(), "{:?}", state.read_over);
+    let bare = stage.send("/v3/4c1f-uuid/events", &snapchat_call()).await;
+    assert_eq!(bare.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn snapchat_refuses_every_bad_event_with_its_number_codes_and_words() {
+    let stage = Stage::new().await;
+    for (pointer, value) in [
+        ("/data/0/event_name", json!(null)),
+        ("/data/0/event_name", json!("LEAD")),
+        ("/data/0/event_name", json!("purchase")),
+        ("/data/0/event_id", json!(7)),
+        ("/data/0/event_time", json!(null)),
+        ("/data/0/event_time", json!("1772655069")),
+        ("/data/0/event_time", json!(NOW.seconds() - 38 * 86_400)),
+        ("/data/0/event_time", json!(NOW.seconds() + 61)),
+        ("/data/0/action_source", json!("website")),
+        ("/data/0/action_source", json!("web")),
+        ("/data/0/event_source_url", json!(null)),
+        ("/data/0/user_data", json!(null)),
+        ("/data/0/user_data", json!({"sc_click_id": "abc"})),
+        ("/data/0/user_data/client_user_agent", json!(null)),
+        ("/data/0/user_data/client_ip_address", json!(HASH)),
+        ("/data/0/user_data/country", json!(["gb"])),
+        ("/data/0/user_data/sc_click_id", json!("")),
+        ("/data/0/custom_data", json!(null)),
+        ("/data/0/custom_data", json!({"value": 10})),
+        ("/data/0/custom_data/value", json!("10.00")),
+        ("/data/0/custom_data/value", json!(-1)),
+        ("/data/0/custom_data/currency", json!("usd")),
+        ("/data/0/data_processing_options", json!(["LDU"])),
     ] {
-        let (status, body) = send("events", &event).await;
-        assert_eq!((status, &body["status"]), (StatusCode::BAD_REQUEST, &json!("INVALID")), "{event}");
+        let call = changed(snapchat_call(), pointer, value.clone());
+        let (status, body) = stage.snapchat("events", &call).await;
+        assert_eq!(
+            (status, &body["status"]),
+            (StatusCode::BAD_REQUEST, &json!("INVALID")),
+            "{pointer} {value}"
+        );
+        assert_eq!(body["event"], 1, "{body}");
+        assert!(
+            body["errors"]["codes"][0].is_string() && body["errors"]["error_msgs"][0].is_string(),
+            "{body}"
+        );
+        let (_, body) = stage.snapchat("events/validate", &call).await;
+        assert_eq!(body["event_logs"][0]["status"], "INVALID", "{body}");
     }
+    let (_, body) = stage.snapchat("events", &json!({"data": []})).await;
+    assert!(body["reason"].is_string(), "{body}");
+    let odd = changed(snapchat_call(), "/data/0/user_data/zp", json!([EMPTY]));
+    let odd = changed(odd, "/data/0/user_data/hashed_email", json!("x"));
+    let odd = changed(odd, "/data/0/custom_data/price", json!(1));
+    assert_eq!(stage.snapchat("events", &odd).await.0, StatusCode::OK);
+    let read_over = stage.ads.state().receivers["snapchat"].read_over.clone();
+    let members: Vec<&str> = read_over.keys().map(String::as_str).collect();
+    assert_eq!(
+        members,
+        ["custom_data.price", "user_data.hashed_email", "user_data.zp is the hash of nothing"]
+    );
+}
+
+#[tokio::test]
+async fn creatortraffic_takes_each_click_once_and_looks_closely() {
+    let stage = Stage::new().await;
+    let get = async |query: &str, token: &str| {
+        let url = format!("{}/creatortraffic/conversion?{query}", stage.ads.url());
+        stage.http.get(url).bearer_auth(token).send().await.unwrap().status().as_u16()
+    };
+    let at = "2026-01-01T00%3A00%3A00%2B00%3A00";
+    let good = format!("click_id=ct_9&event=subscribe&event_id=01K1&ts={at}");
+    assert_eq!((get(&good, "t").await, get(&good, "t").await), (200, 200));
+    for (query, token, status) in [
+        (good.as_str(), "", 401),
+        (&format!("event=subscribe&event_id=01K1&ts={at}"), "t", 422),
+        (&format!("click_id=%7Bclickid%7D&event=subscribe&event_id=01K1&ts={at}"), "t", 422),
+        (&format!("click_id=ct_9&event=purchase&event_id=01K1&ts={at}"), "t", 422),
+        (&format!("click_id=ct_9&event=subscribe&ts={at}"), "t", 422),
+        ("click_id=ct_9&event=subscribe&event_id=01K1&ts=1772655069", "t", 422),
+        ("click_id=ct_9&event=subscribe&event_id=01K1&ts=2126-01-01T00%3A00%3A00%2B00%3A00", "t", 422),
+    ] {
+        assert_eq!(get(query, token).await, status, "{query}");
+    }
+    let state = stage.ads.state().receivers["creatortraffic"].clone();
+    assert_eq!((state.accepted, state.distinct, state.changed), (2, 1, 1));
+    assert!(state.read_over.is_empty());
+    get(&format!("{good}&payout=1"), "t").await;
+    assert_eq!(stage.ads.state().receivers["creatortraffic"].read_over["payout"], 1);
 }
 
 #[tokio::test]

@@ -9,7 +9,8 @@ use std::{
 use sl_core::{
     attribution::{Destinations, Memory, Missing, Rules, decide},
     catalog::{
-        EventMap, Pixel, PlatformKind, Postback, PostbackMethod, PostbackScope, SmartLink, ValueBasis,
+        AnswerTexts, EventMap, ExternalIdSource, Pixel, PlatformKind, Postback, PostbackMethod,
+        PostbackScope, SmartLink, ValueBasis,
     },
     conversion::{ConversionKind, FanProfile},
     delivery::{Destination as Told, EventName},
@@ -248,6 +249,7 @@ fn destinations(targets: &[Target]) -> Destinations {
         value_basis: ValueBasis::Gross,
         limited_data_use: false,
         api_version: None,
+        external_id_source: ExternalIdSource::Ecid,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     };
@@ -260,6 +262,7 @@ fn destinations(targets: &[Target]) -> Destinations {
         headers: Vec::new(),
         scope: PostbackScope::Global,
         conversion_types: vec![ConversionKind::NewSubscriber, ConversionKind::NewTransaction],
+        answers: AnswerTexts::default(),
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     };

@@ -132,6 +132,7 @@ pub async fn a_deleted_postback_is_gone(backend: &dyn Backend) {
         headers: Vec::new(),
         scope: sl_core::catalog::PostbackScope::Global,
         conversion_types: Vec::new(),
+        answers: sl_core::catalog::AnswerTexts::default(),
         created_at: HOUR,
         updated_at: HOUR,
     };

@@ -47,6 +47,7 @@ pub(super) fn request(text: &str) -> RenderedRequest {
         url: "https://graph.example/events".to_owned(),
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         body: text.as_bytes().to_vec(),
+        ..RenderedRequest::default()
     }
 }
 

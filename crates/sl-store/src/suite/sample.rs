@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use sl_core::{
-    catalog::{Account, ApiKey, EventMap, Pixel, PlatformKind, SmartLink, Usable, ValueBasis},
+    catalog::{
+        Account, ApiKey, EventMap, ExternalIdSource, Pixel, PlatformKind, SmartLink, Usable, ValueBasis,
+    },
     click::{
         AdCookies, Class, Click, ClickRow, Device, Params, Place, RequestFacts, Rung, VisitorId, VisitorKeys,
     },
@@ -322,6 +324,7 @@ pub fn pixel(number: u64, team: TeamId) -> Pixel {
         value_basis: ValueBasis::Gross,
         limited_data_use: false,
         api_version: None,
+        external_id_source: ExternalIdSource::Ecid,
         created_at: HOUR,
         updated_at: HOUR,
     }

@@ -56,6 +56,8 @@ const HOUR_MINUTES: u64 = 60;
 /// Adds everything that is wrong or surprising.
 pub(crate) fn check(config: &Config, problems: &mut Vec<Problem>) {
     ranges(config, problems);
+    ages(config, problems);
+    creatortraffic(config, problems);
     secrets(config, problems);
     exceptions(config, problems);
     surprises(config, problems);
@@ -171,6 +173,31 @@ fn ranges(config: &Config, problems: &mut Vec<Problem>) {
         "postback.timeout",
         format!("{:?}: no receiver is that fast; set about 10s", postback.timeout),
     );
+}
+
+/// An age below an hour or two sends nothing, since the last hour is never used (ad-platforms 14, rule 1).
+fn ages(config: &Config, problems: &mut Vec<Problem>) {
+    let platforms = &config.ad_platforms;
+    for (key, age, most) in [
+        ("ad_platforms.tiktok.max_age", platforms.tiktok.max_age, 28),
+        ("ad_platforms.snapchat.max_age", platforms.snapchat.max_age, 37),
+    ] {
+        if age < 2 * Duration::from_secs(3600) || age > most * DAY {
+            let text = format!("{age:?}: set from 2h to {most}d, beyond which the platform refuses events");
+            problems.push(Problem::error(key, text));
+        }
+    }
+}
+
+fn creatortraffic(config: &Config, problems: &mut Vec<Problem>) {
+    let address = &config.ad_platforms.creatortraffic.base_url;
+    let good = |url: url::Url| ["http", "https"].contains(&url.scheme()) && has_host(&url);
+    if !address.is_empty() && !url::Url::parse(address).is_ok_and(good) {
+        let text = format!(
+            "{address:?}: set the whole https:// address that CreatorTraffic gave you, or leave it empty"
+        );
+        problems.push(Problem::error("ad_platforms.creatortraffic.base_url", text));
+    }
 }
 
 fn secrets(config: &Config, problems: &mut Vec<Problem>) {

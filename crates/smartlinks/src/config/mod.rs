@@ -10,7 +10,7 @@ mod values;
 pub(crate) use self::{
     check::Problem,
     load::{LoadError, load},
-    sections::{Backend, Config, DurabilityWord, LogFormat, Retention},
+    sections::{AdPlatforms, Backend, Config, DurabilityWord, LogFormat, Retention},
 };
 
 /// The compiled-in default, as `print-config` shows it.

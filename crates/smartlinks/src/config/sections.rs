@@ -90,13 +90,13 @@ sections! {
     Egress { allow: Vec<String>, }
     AdPlatforms {
         meta: Meta,
-        #[expect(dead_code, reason = "read once its deliveries run")] tiktok: Origin,
-        #[expect(dead_code, reason = "read once its deliveries run")] snapchat: Origin,
-        #[expect(dead_code, reason = "read once its deliveries run")] creatortraffic: Origin,
+        tiktok: Dated,
+        snapchat: Dated,
+        creatortraffic: Address,
     }
     Meta { base_url: Url, version: String, }
-    #[expect(dead_code, reason = "read once the deliveries run")]
-    Origin { base_url: String, }
+    Dated { base_url: Url, #[serde(deserialize_with = "duration")] max_age: Duration, }
+    Address { base_url: String, }
     Retention {
         #[serde(deserialize_with = "duration")] clicks: Duration,
         #[serde(deserialize_with = "duration")] truncate_ip_after: Duration,

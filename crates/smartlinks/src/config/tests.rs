@@ -83,3 +83,21 @@ fn contradictions_are_errors_with_their_consequence() {
     let keys: Vec<_> = found.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(keys, ["storage.backend", "journal.max_disk", "pool.min"]);
 }
+
+#[test]
+fn ad_platforms_have_ages_that_make_sense_and_an_address_that_is_one() {
+    let found = errors(
+        "[ad_platforms.tiktok]\nmax_age = \"29d\"\n[ad_platforms.snapchat]\nmax_age = \"1h\"\n\
+         [ad_platforms.creatortraffic]\nbase_url = \"ask them\"\n",
+    );
+    let keys: Vec<_> = found.iter().map(|(key, _)| key.as_str()).collect();
+    let want = [
+        "ad_platforms.tiktok.max_age",
+        "ad_platforms.snapchat.max_age",
+        "ad_platforms.creatortraffic.base_url",
+    ];
+    assert_eq!(keys, want);
+    let good = "[ad_platforms.snapchat]\nmax_age = \"37d\"\n\
+                [ad_platforms.creatortraffic]\nbase_url = \"https://ct.example/in?adv=7\"\n";
+    assert!(with(good, &[]).is_ok());
+}

@@ -184,6 +184,7 @@ fn account(stage: &Stage, traffic: &Traffic, figures: &Figures, begun: Instant) 
         listed: figures.listed,
         deliveries: due.pixel + due.postback,
         refused: receivers().flat_map(|state| state.refused.values()).sum(),
+        read_over: receivers().flat_map(|state| state.read_over.values()).sum(),
         changed: receivers().map(|state| state.changed).sum(),
         webhooks_waiting: stage.platform.state().webhooks.waiting as u64,
         expected,

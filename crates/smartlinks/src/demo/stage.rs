@@ -31,8 +31,13 @@ pub(crate) const WINDOW: Duration = Duration::from_secs(12);
 const FASTER: u32 = 30;
 /// Longest wait for stock after the start.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What the ad platform's pixel is called.
-const PIXEL: &str = "1234567890123456";
+/// What each ad platform calls the demo's pixel.
+const PIXELS: [(&str, &str); 4] = [
+    ("meta", "1234567890123456"),
+    ("tiktok", "CABC1DEF2GHI3JKL4MNO"),
+    ("snapchat", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"),
+    ("creatortraffic", ""),
+];
 
 /// A creator and what is advertised for them.
 pub(crate) struct Creator {
@@ -84,11 +89,15 @@ impl Stage {
 }
 
 impl Stage {
-    /// Who is to be told of what: a pixel on each creator's first link, the postback of everything.
+    /// Who is to be told of what: a pixel of every platform on each creator's first link, the postback of everything.
     pub(crate) fn destinations(&self) -> Vec<Destination> {
-        let links = |creator: &Creator| creator.links.first().cloned().into_iter().collect();
-        let mut all: Vec<_> =
-            self.creators.iter().map(|creator| Destination::usual_pixel(links(creator), true)).collect();
+        let mut all = Vec::new();
+        for creator in &self.creators {
+            let first = || creator.links.first().cloned().into_iter().collect();
+            // Meta, TikTok, which has no third message, and Snapchat (contract G.2).
+            all.extend([true, false, true].map(|third| Destination::usual_pixel(first(), third)));
+            all.push(Destination::CreatorTraffic { links: first() });
+        }
         let kinds = vec![
             ConversionKind::NewSubscriber,
             ConversionKind::NewTransaction,
@@ -137,6 +146,9 @@ fn configuration(
         ("ATTRIBUTION__WINDOW", format!("{seconds}s")),
         ("EGRESS__ALLOW", ads.addr().to_string()),
         ("AD_PLATFORMS__META__BASE_URL", ads.url()),
+        ("AD_PLATFORMS__TIKTOK__BASE_URL", ads.url()),
+        ("AD_PLATFORMS__SNAPCHAT__BASE_URL", ads.url()),
+        ("AD_PLATFORMS__CREATORTRAFFIC__BASE_URL", format!("{}/creatortraffic/conversion", ads.url())),
         ("LOG__LEVEL", "error".to_owned()),
     ];
     let environment = settings.into_iter().map(|(key, value)| (format!("SMARTLINKS_{key}"), value));
@@ -159,7 +171,8 @@ fn random_word() -> String {
     hex::encode(rand::random::<[u8; 16]>())
 }
 
-/// What a media buyer does first: two Smart Links for each creator, a Meta pixel on one of them, a postback for all.
+/// What a media buyer does first: two Smart Links for each creator, a pixel of every platform on one of them, a postback
+/// for all.
 async fn advertise(
     client: &Client,
     accounts: &[AccountSetup],
@@ -183,8 +196,10 @@ async fn advertise(
             links.push(id.map(str::to_owned).ok_or_else(|| Failure::Run(format!("no id in {made}")))?);
         }
         if let Some(first) = links.first() {
-            let pixel = json!({ "platform": "meta", "pixel_id": PIXEL, "pixel_access_token": "DEMO-TOKEN", "label": "Demo" });
-            client.post(&format!("/api/smart-links/{first}/pixels"), &pixel).await?;
+            for (platform, id) in PIXELS {
+                let pixel = json!({ "platform": platform, "pixel_id": id, "pixel_access_token": "DEMO-TOKEN", "label": "Demo" });
+                client.post(&format!("/api/smart-links/{first}/pixels"), &pixel).await?;
+            }
         }
         creators.push(Creator { account: account.id.clone(), username: account.username.clone(), links });
     }

@@ -73,6 +73,8 @@ pub(crate) struct Book {
     pub(crate) deliveries: u64,
     /// Requests that a receiver refused as malformed.
     pub(crate) refused: u64,
+    /// Members that a receiver accepted without knowing them.
+    pub(crate) read_over: u64,
     /// Events whose body changed between attempts.
     pub(crate) changed: u64,
     /// Webhooks that were not taken.
@@ -108,6 +110,7 @@ pub(crate) fn differences(summary: &Summary, book: &Book) -> Vec<String> {
     same("deliveries received", int(told.due), int(told.distinct_at_receiver));
     same("parked deliveries", int(told.parked), 0);
     same("requests refused by a receiver", int(book.refused), 0);
+    same("members that a receiver reads over", int(book.read_over), 0);
     same("bodies that changed between attempts", int(book.changed), 0);
     same("webhooks not taken", int(book.webhooks_waiting), 0);
     let troubles = &book.expected.troubles;
@@ -146,7 +149,7 @@ mod tests {
     #[test]
     fn every_difference_is_found_and_named() {
         type Break = fn(&mut Summary, &mut Book);
-        let breaks: [(&str, Break); 12] = [
+        let breaks: [(&str, Break); 13] = [
             ("clicks counted", |summary, _| summary.clicks.person -= 1),
             ("in the API", |_, book| book.listed = 9),
             ("repeats", |_, book| book.expected.clicks.repeat += 1),
@@ -157,6 +160,7 @@ mod tests {
             ("received", |summary, _| summary.deliveries.distinct_at_receiver -= 1),
             ("due", |_, book| book.deliveries += 1),
             ("refused", |_, book| book.refused = 1),
+            ("reads over", |_, book| book.read_over = 1),
             ("changed", |_, book| book.changed = 1),
             ("two visitors", |_, book| book.expected.broken.push("two visitors held a link".to_owned())),
         ];

@@ -3,12 +3,20 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sl_api::{EgressCheck, PixelTester, TestEvent, TestRefused};
-use sl_core::{catalog::Pixel, time::Clock};
-use sl_postback::{Egress, Meta, Platforms, Tester, Worker, WorkerSettings};
+use sl_api::{EgressCheck, PixelTester, PlatformNotice, TestEvent, TestRefused};
+use sl_core::{
+    catalog::{Pixel, PlatformKind},
+    time::Clock,
+};
+use sl_postback::{
+    CreatorTraffic, Egress, Meta, Platforms, Snapchat, Tester, TikTok, Worker, WorkerSettings,
+};
 
 use super::base::Base;
-use crate::{config::Config, failure::Failure};
+use crate::{
+    config::{AdPlatforms, Config},
+    failure::Failure,
+};
 
 /// Of ad-platforms 14, rule 5.
 const PER_DESTINATION: usize = 8;
@@ -22,8 +30,12 @@ pub(crate) fn worker(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Res
         egress: egress(config)?,
         public_url: config.edge.public_url.as_str().to_owned(),
     };
-    let meta = &config.ad_platforms.meta;
-    let platforms = Platforms::default().with(Meta::new(meta.base_url.as_str(), &meta.version));
+    let AdPlatforms { meta, tiktok, snapchat, creatortraffic } = &config.ad_platforms;
+    let platforms = Platforms::default()
+        .with(Meta::new(meta.base_url.as_str(), &meta.version))
+        .with(TikTok::new(tiktok.base_url.as_str(), tiktok.max_age))
+        .with(Snapchat::new(snapchat.base_url.as_str(), snapchat.max_age))
+        .with(CreatorTraffic::new(&creatortraffic.base_url));
     let chance = Arc::new(rand::random::<f64>);
     Worker::new(settings, base.store.clone(), platforms, base.secrets.seal.clone(), clock, chance)
         .map_err(Failure::run)
@@ -33,6 +45,14 @@ pub(crate) fn worker(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Res
 pub(crate) fn check(config: &Config) -> Result<EgressCheck, Failure> {
     let egress = egress(config)?;
     Ok(Arc::new(move |url| egress.check(url).map_err(|error| error.to_string())))
+}
+
+/// A platform whose address the operator has still to ask for (decisions 38).
+pub(crate) fn notice(config: &Config) -> PlatformNotice {
+    let has_address = !config.ad_platforms.creatortraffic.base_url.is_empty();
+    Arc::new(move |platform| {
+        (platform == PlatformKind::Creatortraffic && !has_address).then_some(CreatorTraffic::NO_ADDRESS)
+    })
 }
 
 fn egress(config: &Config) -> Result<Egress, Failure> {

@@ -136,7 +136,7 @@ fn set_back_by(step: Duration) -> Machine {
     machine.subscribe(&place, 502);
     machine.until_subscribers(2);
     machine.until_delivered(2);
-    let seen = machine.ads.receiver("postback");
+    let seen = machine.ads.of("postback");
     assert_eq!((seen.distinct, seen.accepted), (2, 2), "each is told once: {seen:?}");
     if step < 15 * MINUTE {
         // Who clicked before the step and subscribes after it is credited (decisions 51).

@@ -9,7 +9,10 @@ use std::{
 
 use serde_json::json;
 
-use crate::{process::Service, world::Platform};
+use crate::{
+    process::Service,
+    world::{Ads, Platform},
+};
 
 /// A tracker that hands on the request lines it gets.
 fn tracker() -> (SocketAddr, mpsc::Receiver<String>) {
@@ -70,4 +73,101 @@ fn a_fan_is_credited_to_the_click_and_the_tracker_is_told() {
     }
     service.settle(&key);
     assert_eq!(service.terminate().code(), Some(0));
+}
+
+/// A pixel of each platform on the link; their numbers.
+fn pixels(service: &Service, key: &str, link: &str) -> Vec<u64> {
+    let pixels = [
+        ("meta", "1234567890123456"),
+        ("tiktok", "CABC1DEF2GHI3JKL4MNO"),
+        ("snapchat", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"),
+        ("creatortraffic", ""),
+    ];
+    let attach = |(platform, id)| {
+        let pixel = json!({ "platform": platform, "pixel_id": id, "pixel_access_token": "TOKEN-1" });
+        let made = service.post(key, &format!("/api/smart-links/{link}/pixels"), &pixel);
+        made["data"]["id"].as_u64().unwrap()
+    };
+    pixels.into_iter().map(attach).collect()
+}
+
+#[test]
+fn every_ad_platform_is_told_what_it_takes_and_says_what_it_refuses() {
+    let dir = tempfile::tempdir().unwrap();
+    let (platform, ads) = (Platform::start("nova"), Ads::start());
+    let creatortraffic = format!("{}/creatortraffic/conversion", ads.url());
+    let service = platform.service_with(
+        dir.path(),
+        &[
+            ("EDGE__TRUSTED_PROXIES", "127.0.0.0/8"),
+            ("AD_PLATFORMS__META__BASE_URL", &ads.url()),
+            ("AD_PLATFORMS__TIKTOK__BASE_URL", &ads.url()),
+            ("AD_PLATFORMS__SNAPCHAT__BASE_URL", &ads.url()),
+            ("AD_PLATFORMS__CREATORTRAFFIC__BASE_URL", &creatortraffic),
+        ],
+    );
+    platform.webhooks_to(service.admin);
+    let key = service.owner_key.clone().unwrap();
+    let (tracker, _told) = tracker();
+    let link = set_up(&service, &key, tracker);
+    let pixels = pixels(&service, &key, &link);
+
+    // As long as they may be, in both cases: they come out as they came in.
+    let long = "aB-_9zQ".repeat(140);
+    let (fbclid, ttclid, sccid) =
+        (format!("IwAR{long}{long}"), format!("E.C.P.{long}"), format!("Sc{long}{long}"));
+    let query = format!("ecid=ct_77&utm_source=creatortraffic&fbclid={fbclid}&ttclid={ttclid}&ScCid={sccid}");
+    let place = service.visit_by(&link, 1, &query).unwrap().location.unwrap();
+    platform.act("subscribe", &json!({ "link": place, "fan": { "id": 501 } }));
+    let shown = format!("/api/smart-links/{link}");
+    service.until(&key, &shown, |shown| shown["data"]["subscribers_count"] == 1);
+    platform.act("spend", &json!({ "account": "acct_1", "fan": 501, "type": "tip", "amount_cents": 2000 }));
+    service.until(&key, &shown, |shown| shown["data"]["revenue"].as_str() == Some("30.00"));
+    service.settle(&key);
+    for (receiver, names) in [
+        ("meta", vec!["Purchase", "Subscribe", "ViewContent"]),
+        ("tiktok", vec!["CompletePayment", "Subscribe", "ViewContent"]),
+        ("snapchat", vec!["PURCHASE", "SIGN_UP", "VIEW_CONTENT"]),
+        ("creatortraffic", vec!["subscribe"]),
+    ] {
+        let state = ads.of(receiver);
+        assert_eq!(state.distinct_by_name.keys().collect::<Vec<_>>(), names, "{receiver}: {state:?}");
+        assert!(state.refused.is_empty() && state.read_over.is_empty(), "{receiver}: {state:?}");
+    }
+
+    for (nth, receiver, id) in [(0, "meta", &fbclid), (1, "tiktok", &ttclid), (2, "snapchat", &sccid)] {
+        let told = service.api(&key, &format!("/api/x/deliveries?destination=pixel:{}", pixels[nth]));
+        let told = told["data"].as_array().unwrap();
+        assert_eq!(told.len(), 3);
+        for row in told {
+            let sent = ads.sent(receiver, row["event_id"].as_str().unwrap());
+            assert!(sent.contains(id.as_str()), "{receiver}: {sent}");
+            assert!(row["match_quality"].as_f64() > Some(4.0), "{row}");
+        }
+    }
+
+    // By hand: TikTok and Snapchat have channels of their own, and say what they dislike.
+    let test = |pixel: u64, body| {
+        service.try_post(&key, &format!("/api/smart-links/{link}/pixels/{pixel}/test-event"), &body)
+    };
+    let paid = "event_new_subscriber_paid";
+    let (tiktok, snapchat) = (pixels[1], pixels[2]);
+    assert_eq!(test(tiktok, json!({ "event_type": paid, "test_event_code": "TEST1" })).status, 200);
+    assert_eq!(test(tiktok, json!({ "event_type": paid })).status, 422, "TikTok needs a code");
+    assert_eq!(test(snapchat, json!({ "event_type": paid })).status, 200);
+    assert_eq!(
+        test(snapchat, json!({ "event_type": "event_fan_sent_1_message" })).status,
+        200,
+        "an event that is off"
+    );
+    assert_eq!((ads.of("tiktok").tests, ads.of("snapchat").tests), (1, 2));
+    ads.fail(&json!({ "status": 401, "count": 1, "only": "tiktok" }));
+    let refused = test(tiktok, json!({ "event_type": paid, "test_event_code": "TEST1" }));
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains("Access token is incorrect"), "{}", refused.body);
+    assert_eq!(
+        test(pixels[3], json!({ "event_type": paid })).status,
+        422,
+        "CreatorTraffic knows no test events"
+    );
 }

@@ -206,7 +206,7 @@ fn a_disk_that_takes_nothing_from_this_process_stops_no_redirect_and_everything_
     assert!(own < 200, "the disk took everything");
     // Nor can the store; it is not opened again while that is so.
     let link = json!({ "account_id": "acct_1", "name": "Ad", "link_type": "tracking_link" });
-    assert!(service.try_post(&key, "/api/smart-links", &link) >= 500);
+    assert!(service.try_post(&key, "/api/smart-links", &link).status >= 500);
     service.until_said("the store could not write");
     assert!(!(0..100).any(|_| visitors.one_more(&service)));
 

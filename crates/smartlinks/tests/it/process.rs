@@ -20,6 +20,11 @@ pub(crate) fn command() -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SMARTLINKS_")) {
         command.env_remove(name);
     }
+    // Proxies of the environment are never used (promise 9). Nobody listens at this one: every delivery of every test
+    // shows it.
+    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        command.env(name, "http://127.0.0.1:9");
+    }
     command
 }
 
@@ -155,6 +160,11 @@ impl Reach {
         visit(self.edge, link, visitor)
     }
 
+    /// A visit by an ad with this query.
+    pub(crate) fn visit_by(&self, link: &str, visitor: u32, query: &str) -> io::Result<Answer> {
+        visit_with(self.edge, link, visitor, query)
+    }
+
     /// GET with the bearer key; the body as JSON.
     pub(crate) fn api(&self, key: &str, path: &str) -> serde_json::Value {
         let head = format!(
@@ -167,17 +177,13 @@ impl Reach {
 
     /// POST with the bearer key; the answer's body as JSON.
     pub(crate) fn post(&self, key: &str, path: &str, body: &serde_json::Value) -> serde_json::Value {
-        let answer = self.send(key, path, body);
+        let answer = self.try_post(key, path, body);
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         serde_json::from_str(&answer.body).unwrap()
     }
 
-    /// The same where it may be refused: the status.
-    pub(crate) fn try_post(&self, key: &str, path: &str, body: &serde_json::Value) -> u16 {
-        self.send(key, path, body).status
-    }
-
-    fn send(&self, key: &str, path: &str, body: &serde_json::Value) -> Answer {
+    /// POST with the bearer key, whatever the answer.
+    pub(crate) fn try_post(&self, key: &str, path: &str, body: &serde_json::Value) -> Answer {
         let body = body.to_string();
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
@@ -234,9 +240,13 @@ pub(crate) struct Answer {
 
 /// One visit by the browser `visitor`; an error when no whole answer came.
 pub(crate) fn visit(edge: SocketAddr, link: &str, visitor: u32) -> io::Result<Answer> {
+    visit_with(edge, link, visitor, "utm_source=test")
+}
+
+fn visit_with(edge: SocketAddr, link: &str, visitor: u32, query: &str) -> io::Result<Answer> {
     let [_, a, b, c] = visitor.to_be_bytes();
     let head = format!(
-        "GET /go/{link}?utm_source=test HTTP/1.1\r\nHost: go.example\r\nX-Forwarded-For: 23.{a}.{b}.{c}\r\n\
+        "GET /go/{link}?{query} HTTP/1.1\r\nHost: go.example\r\nX-Forwarded-For: 23.{a}.{b}.{c}\r\n\
          User-Agent: Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) \
          Chrome/126.0.0.0 Mobile Safari/537.36\r\nAccept: text/html\r\nAccept-Language: en-US,en;q=0.9\r\n\
          Connection: close\r\n\r\n"

@@ -78,8 +78,13 @@ impl Platform {
 
     /// A service that follows it closely.
     pub(crate) fn service(&self, dir: &Path) -> Service {
+        self.service_with(dir, &[])
+    }
+
+    /// The same with more settings.
+    pub(crate) fn service_with(&self, dir: &Path, more: &[(&str, &str)]) -> Service {
         let url = self.sim.url();
-        Service::start_with(dir, &Self::settings(&url))
+        Service::start_with(dir, &[&Self::settings(&url), more].concat())
     }
 
     /// Address of its API.
@@ -137,11 +142,18 @@ impl Ads {
 
     /// What Meta has seen.
     pub(crate) fn meta(&self) -> ReceiverState {
-        self.receiver("meta")
+        self.of("meta")
     }
 
     /// What a receiver has seen.
-    pub(crate) fn receiver(&self, name: &str) -> ReceiverState {
-        self.sim.state().receivers.get(name).cloned().unwrap_or_default()
+    pub(crate) fn of(&self, receiver: &str) -> ReceiverState {
+        self.sim.state().receivers.get(receiver).cloned().unwrap_or_default()
+    }
+
+    /// The requests that carried an event, as they came.
+    pub(crate) fn sent(&self, receiver: &str, event_id: &str) -> String {
+        let events = self.sim.events(receiver, event_id);
+        let versions = events.iter().flat_map(|event| &event.versions);
+        versions.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
     }
 }

@@ -4,9 +4,9 @@ use super::super::Destinations;
 use super::samples::{A, B, at, pixel, postback, seen, smart_link};
 use super::world::World;
 use crate::{
-    catalog::{PlatformKind, PostbackScope},
+    catalog::{EventMap, Pixel, PlatformKind, PostbackScope},
     conversion::ConversionKind::{MessageReceived, NewSubscriber, NewTransaction},
-    delivery::{DeliveryKind, DeliveryState, Destination, Progress},
+    delivery::{DeliveryKind, DeliveryState, Destination, EventName, Progress},
     event::{EventBody, SubscriberSeen},
     ids::{PixelId, PostbackId},
 };
@@ -108,5 +108,107 @@ fn a_subscriber_of_the_overflow_link_is_skipped_by_pixels_with_the_reason_and_to
         let state = if job.skip.is_some() { DeliveryState::Skipped } else { DeliveryState::Waiting };
         assert_eq!((progress.state, progress.reason), (state, job.skip.clone()));
         assert_eq!(progress.next_attempt_at.is_some(), job.skip.is_none(), "nothing skipped is due");
+    }
+}
+
+/// What a pixel with this map hears of a fan who subscribes, buys three times, renews and writes three times.
+fn heard(platform: PlatformKind, events: &EventMap) -> Vec<(DeliveryKind, String)> {
+    let mut world = World::new();
+    let pixel = Pixel { events: events.clone(), ..pixel(1, platform) };
+    world.destinations = Destinations::new(&[smart_link(A, &[1])], &[pixel], &[]);
+    world.click(A, 1, 10, at("03-04T12:00:00Z"));
+    world.seen(10, "f", at("03-04T12:01:00Z"), 0);
+    world.pay("s", "f", "new_subscription", 1000, at("03-04T12:01:00Z"));
+    world.pay("r0", "f", "recurring_subscription", 1000, at("03-04T12:30:00Z"));
+    for (nth, kind) in ["tip", "message", "post"].into_iter().enumerate() {
+        world.pay(&format!("t{nth}"), "f", kind, 100, at(&format!("03-04T13:0{nth}:00Z")));
+    }
+    world.pay("r1", "f", "recurring_subscription", 1000, at("03-04T14:00:00Z"));
+    for nth in 0..3 {
+        world.message(nth, "f", at(&format!("03-04T15:0{nth}:00Z")));
+    }
+    let kinds = jobs(&world, Destination::Pixel(PixelId(1)));
+    kinds.into_iter().map(|kind| (kind, events.name(kind).unwrap_or("none").to_owned())).collect()
+}
+
+#[test]
+fn the_default_events_of_every_platform_are_those_of_contract_g2() {
+    use DeliveryKind as K;
+    let usual = |click, subscriber, purchase| {
+        [
+            (K::Click, click),
+            (K::NewSubscriber, subscriber),
+            (K::FirstTransaction, purchase),
+            (K::NewTransaction, purchase),
+            (K::NewTransaction, purchase),
+            (K::NewTransaction, purchase),
+        ]
+    };
+    let third = |name| [(K::FanSent3Messages, name)];
+    for (platform, want) in [
+        (PlatformKind::Meta, [&usual("ViewContent", "Subscribe", "Purchase")[..], &third("Lead")].concat()),
+        (PlatformKind::Tiktok, usual("ViewContent", "Subscribe", "CompletePayment").to_vec()),
+        (
+            PlatformKind::Snapchat,
+            [&usual("VIEW_CONTENT", "SIGN_UP", "PURCHASE")[..], &third("LEVEL_COMPLETE")].concat(),
+        ),
+        (PlatformKind::Creatortraffic, vec![(K::NewSubscriber, "new_subscriber")]),
+    ] {
+        let heard = heard(platform, &EventMap::usual(platform));
+        let heard: Vec<_> = heard.iter().map(|(kind, name)| (*kind, name.as_str())).collect();
+        assert_eq!(heard, want, "{platform:?}");
+    }
+}
+
+#[test]
+fn every_event_can_have_a_name_of_its_own_or_be_off() {
+    let own = |name: &str| Some(EventName(name.to_owned()));
+    for platform in [PlatformKind::Meta, PlatformKind::Tiktok, PlatformKind::Snapchat] {
+        let all = EventMap {
+            event_click: own("click"),
+            event_new_subscriber: own("sub"),
+            event_first_transaction: own("first"),
+            event_new_transaction: own("repeat"),
+            event_message_received_from_fan: own("message"),
+            event_fan_sent_1_message: own("one"),
+            event_fan_sent_3_messages: own("three"),
+        };
+        let names = |events: &EventMap| -> Vec<String> {
+            heard(platform, events).into_iter().map(|(_, name)| name).collect()
+        };
+        let mut heard = names(&all);
+        heard.sort_unstable();
+        let want = [
+            "click", "first", "message", "message", "message", "one", "repeat", "repeat", "repeat", "sub",
+            "three",
+        ];
+        assert_eq!(heard, want, "{platform:?}");
+        assert!(names(&EventMap::default()).is_empty(), "{platform:?}: all off");
+        let without = EventMap { event_first_transaction: None, ..all };
+        assert!(!names(&without).contains(&"first".to_owned()), "{platform:?}");
+    }
+}
+
+/// The reversal matrix (schemas/ad-platforms/README.md): no platform takes money back, and no second event is made.
+#[test]
+fn a_reversal_is_told_to_no_platform_and_no_postback() {
+    for status in ["undo", "chargeback", "refunded", "reversed", "pending_return"] {
+        let mut world = World::new();
+        let kinds = PlatformKind::ALL;
+        let pixels: Vec<_> = (1..).zip(kinds).map(|(id, platform)| pixel(id, platform)).collect();
+        let postbacks = [postback(1, PostbackScope::Global, &[NewSubscriber, NewTransaction])];
+        world.destinations = Destinations::new(&[smart_link(A, &[1, 2, 3, 4])], &pixels, &postbacks);
+        world.click(A, 1, 10, at("03-04T12:00:00Z"));
+        world.seen(10, "f", at("03-04T12:01:00Z"), 0);
+        for id in ["t1", "t2"] {
+            world.pay(id, "f", "tip", 100, at("03-04T13:00:00Z"));
+        }
+        let before = world.shown.jobs.clone();
+        for id in ["t1", "t2"] {
+            world.status(id, "f", "tip", 100, status, at("03-04T13:00:00Z"), at("03-04T14:00:00Z"));
+        }
+        assert_eq!(world.shown.jobs, before, "{status}");
+        // What is sent later, or again, still says what was bought.
+        assert!(world.shown.conversions.values().all(|row| row.gross.0 >= 0), "{status}");
     }
 }

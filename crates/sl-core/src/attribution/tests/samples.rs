@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::{
     catalog::{
-        EventMap, Pixel, PlatformKind, Postback, PostbackMethod, PostbackScope, SmartLink, ValueBasis,
+        AnswerTexts, EventMap, ExternalIdSource, Pixel, PlatformKind, Postback, PostbackMethod,
+        PostbackScope, SmartLink, ValueBasis,
     },
     click::{VisitorId, VisitorKeys},
     conversion::{ConversionKind, FanProfile, Transaction},
@@ -127,6 +128,7 @@ pub(super) fn pixel(id: u64, platform: PlatformKind) -> Pixel {
         value_basis: ValueBasis::Gross,
         limited_data_use: false,
         api_version: None,
+        external_id_source: ExternalIdSource::Ecid,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     }
@@ -142,6 +144,7 @@ pub(super) fn postback(id: u64, scope: PostbackScope, conversion_types: &[Conver
         headers: Vec::new(),
         scope,
         conversion_types: conversion_types.to_vec(),
+        answers: AnswerTexts::default(),
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     }

@@ -30,7 +30,7 @@ const ACTION_SOURCES: [&str; 10] = [
 ];
 
 /// Members that must be SHA-256 in lower-case hex.
-const HASHED: [&str; 10] = ["em", "ph", "fn", "ln", "db", "ge", "ct", "st", "zp", "country"];
+pub(super) const HASHED: [&str; 10] = ["em", "ph", "fn", "ln", "db", "ge", "ct", "st", "zp", "country"];
 /// Members that name nobody, alone or together.
 const VAGUE: [&str; 5] = ["ct", "st", "zp", "country", "client_user_agent"];
 /// SHA-256 of nothing: the classic bug.

@@ -41,6 +41,11 @@ pub enum Destination {
         /// `event_fan_sent_3_messages` has one.
         fan_sent_3_messages: bool,
     },
+    /// A pixel of CreatorTraffic on these Smart Links (ids): new subscribers of its own clicks.
+    CreatorTraffic {
+        /// Smart Links it is attached to.
+        links: Vec<String>,
+    },
     /// A postback URL of the team; `None`: of every Smart Link.
     Postback {
         /// Smart Links (ids) it covers.
@@ -69,7 +74,9 @@ impl Figures {
         for destination in destinations {
             for (id, link) in &self.links {
                 match destination {
-                    Destination::Pixel { links, .. } if links.contains(id) => {
+                    Destination::Pixel { links, .. } | Destination::CreatorTraffic { links }
+                        if links.contains(id) =>
+                    {
                         due.pixel += destination.wants(&link.events);
                     }
                     Destination::Postback { links, .. }
@@ -124,6 +131,7 @@ impl Destination {
                 (*fan_sent_1_message, events.pixel.fan_sent_1_message),
                 (*fan_sent_3_messages, events.pixel.fan_sent_3_messages),
             ]),
+            Self::CreatorTraffic { .. } => events.pixel.by_creatortraffic,
             Self::Postback { kinds, .. } => {
                 let has = |kind: ConversionKind| kinds.contains(&kind);
                 sum(&[

@@ -91,6 +91,8 @@ pub struct Events {
 pub struct PixelEvents {
     /// `event_new_subscriber`.
     pub new_subscriber: u64,
+    /// ... of them, what CreatorTraffic is told: those of its own clicks.
+    pub by_creatortraffic: u64,
     /// `event_first_transaction`.
     pub first_transaction: u64,
     /// `event_new_transaction`.
@@ -130,6 +132,7 @@ impl Events {
         self.without_click += other.without_click;
         let (pixel, others) = (&mut self.pixel, &other.pixel);
         pixel.new_subscriber += others.new_subscriber;
+        pixel.by_creatortraffic += others.by_creatortraffic;
         pixel.first_transaction += others.first_transaction;
         pixel.new_transaction += others.new_transaction;
         pixel.message_received += others.message_received;

@@ -35,6 +35,7 @@ impl Story {
             by_cookie: device < 100,
             target,
             ecid: ecid.map(str::to_owned),
+            by_creatortraffic: ecid.is_some_and(|ecid| ecid.starts_with("ct_")),
             at: at(second),
             location: format!("https://onlyfans.com/{path}"),
         });
@@ -254,6 +255,19 @@ fn a_late_subscriber_on_a_recycled_link_counts_for_whoever_holds_it_now() {
 }
 
 #[test]
+fn creatortraffic_is_told_of_subscribers_of_its_own_clicks_only() {
+    let story = Story::new();
+    story.hit(1, 0, Some("ct_1"), 0, "nova/c1");
+    story.hit(2, 0, Some("ad-1"), 0, "nova/c2");
+    story.subscribe(11, 10, "nova/c1");
+    story.subscribe(12, 10, "nova/c2");
+    story.pay(11, 20, "tip", 100);
+    let figures = story.0.figures();
+    let own = Destination::CreatorTraffic { links: figures.links.keys().cloned().collect() };
+    assert_eq!(figures.deliveries(&[own]).pixel, 1);
+}
+
+#[test]
 fn deliveries_are_those_that_the_destinations_asked_for() {
     let story = Story::new();
     story.hit(1, 0, None, 0, "nova/c1");
@@ -278,6 +292,8 @@ fn deliveries_are_those_that_the_destinations_asked_for() {
         links: Some(vec!["other".to_owned()]),
         kinds: vec![ConversionKind::NewSubscriber],
     };
+    let own = Destination::CreatorTraffic { links: vec![first] };
+    assert_eq!(figures.deliveries(&[own]).pixel, 0, "the click was none of its own");
     let due = figures.deliveries(&[pixel, all, other]);
     assert_eq!((due.pixel, due.postback), (5, 4));
 }

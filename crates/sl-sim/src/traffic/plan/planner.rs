@@ -143,17 +143,23 @@ impl<R: Rng> Planner<'_, R> {
 
     /// An ad for a link, in the manner of the platform it was seen on.
     fn ad(&mut self, target: usize, source: Source) -> Ad {
-        let ecid = match self.dice.random_range(0..10) {
+        let mut ecid = match self.dice.random_range(0..10) {
             0..4 => None,
             // A macro that the platform did not replace.
             4 => Some("{{ad.id}}".to_owned()),
             _ => Some(format!("ad-{}", self.dice.random_range(0..20))),
         };
+        let token = format!("{:016x}{:016x}", self.dice.random::<u64>(), self.dice.random::<u64>());
+        // Half of what is seen on the web is CreatorTraffic's; it names every click, when it fills its macro in.
+        let creatortraffic = source == Source::Web && token.as_bytes() < b"8".as_slice();
+        let by_creatortraffic = creatortraffic && ecid.as_deref() != Some("{{ad.id}}");
+        if by_creatortraffic {
+            ecid = Some(format!("ct_{token}"));
+        }
         let mut query = form_urlencoded::Serializer::new(String::new());
         if let Some(ecid) = &ecid {
             query.append_pair("ecid", ecid);
         }
-        let token = format!("{:016x}{:016x}", self.dice.random::<u64>(), self.dice.random::<u64>());
         match source {
             Source::Meta => {
                 query.append_pair("fbclid", &format!("IwAR{token}"));
@@ -168,9 +174,12 @@ impl<R: Rng> Planner<'_, R> {
             Source::X => {
                 query.append_pair("utm_source", "x").append_pair("utm_campaign", "spring sale");
             }
+            Source::Web if creatortraffic => {
+                query.append_pair("utm_source", "creatortraffic");
+            }
             Source::Web => {}
         }
-        Ad { target, query: query.finish(), ecid }
+        Ad { target, query: query.finish(), ecid, by_creatortraffic }
     }
 
     /// Another ad for the same creator: another link where there is one, else another `ecid`.
@@ -182,7 +191,7 @@ impl<R: Rng> Planner<'_, R> {
             return self.ad(target, Source::Web);
         }
         let ecid = format!("again-{}", self.dice.random_range(0..1000));
-        Ad { target: ad.target, query: format!("ecid={ecid}"), ecid: Some(ecid) }
+        Ad { target: ad.target, query: format!("ecid={ecid}"), ecid: Some(ecid), by_creatortraffic: false }
     }
 
     fn of_creator(&self) -> impl Iterator<Item = usize> + use<'_, R> {

@@ -16,6 +16,7 @@ struct Binding<'a> {
     target: usize,
     ecid: Option<&'a str>,
     by_click: bool,
+    by_creatortraffic: bool,
 }
 
 impl<'a> Reckoning<'a> {
@@ -44,7 +45,13 @@ impl<'a> Reckoning<'a> {
     /// What a subscriber belongs to, in order of time; empty: to nobody.
     fn bindings(&mut self, subscriber: &Subscriber) -> Vec<Binding<'a>> {
         if let Some(target) = self.overflow.get(subscriber.location.as_str()).copied() {
-            return vec![Binding { from: subscriber.at, target, ecid: None, by_click: false }];
+            return vec![Binding {
+                from: subscriber.at,
+                target,
+                ecid: None,
+                by_click: false,
+                by_creatortraffic: false,
+            }];
         }
         let Some(holder) = self.holder(subscriber) else { return Vec::new() };
         // Without a cookie a device is known on its own pool link only.
@@ -98,6 +105,7 @@ impl<'a> Reckoning<'a> {
         self.event(binding, |link, pixel| {
             link.events.new_subscriber += 1;
             link.events.pixel.new_subscriber += u64::from(pixel);
+            link.events.pixel.by_creatortraffic += u64::from(pixel && binding.by_creatortraffic);
         });
     }
 
@@ -174,5 +182,6 @@ impl<'a> Reckoning<'a> {
 }
 
 fn bind(hit: &Hit) -> Binding<'_> {
-    Binding { from: hit.at, target: hit.target, ecid: ecid(hit), by_click: true }
+    let by_creatortraffic = hit.by_creatortraffic;
+    Binding { from: hit.at, target: hit.target, ecid: ecid(hit), by_click: true, by_creatortraffic }
 }

@@ -1,0 +1,180 @@
+//! Pixels: whose, which events under which names, and what names the person.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    delivery::{DeliveryKind, EventName},
+    ids::{PixelId, TeamId},
+    time::Timestamp,
+};
+
+/// The ad platforms of contract G.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlatformKind {
+    /// Meta Conversions API.
+    Meta,
+    /// TikTok Events API.
+    Tiktok,
+    /// Snapchat Conversions API.
+    Snapchat,
+    /// CreatorTraffic.
+    Creatortraffic,
+}
+
+impl PlatformKind {
+    /// In the order of contract G.1.
+    pub const ALL: [Self; 4] = [Self::Meta, Self::Tiktok, Self::Snapchat, Self::Creatortraffic];
+
+    /// The wire word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Tiktok => "tiktok",
+            Self::Snapchat => "snapchat",
+            Self::Creatortraffic => "creatortraffic",
+        }
+    }
+
+    /// Reads the wire word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// A connected pixel (contract A.8): a team object attached to one or more links.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pixel {
+    /// Our number.
+    pub id: PixelId,
+    /// Owner.
+    pub team: TeamId,
+    /// Whose pixel.
+    pub platform: PlatformKind,
+    /// The platform's id; empty for CreatorTraffic.
+    pub pixel_id: String,
+    /// The token, sealed ([`crate::seal`]).
+    pub sealed_token: Vec<u8>,
+    /// As shown.
+    pub label: Option<String>,
+    /// Overrides the click URL.
+    pub event_source_url: Option<String>,
+    /// What is sent under which name.
+    pub events: EventMap,
+    /// Gross or net amounts (decisions 39).
+    pub value_basis: ValueBasis,
+    /// Platform's limited-use switch (decisions 39).
+    pub limited_data_use: bool,
+    /// Overrides the configured API version (decisions 39).
+    pub api_version: Option<String>,
+    /// What names the person to the platform.
+    pub external_id_source: ExternalIdSource,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Last change.
+    pub updated_at: Timestamp,
+}
+
+/// Which amount a platform is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueBasis {
+    /// What the fan paid.
+    #[default]
+    Gross,
+    /// After the platform's fee.
+    Net,
+}
+
+/// Where a pixel's `external_id` comes from (ad-platforms 13.1). It must name a person: an id that visitors share makes one
+/// person of them all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExternalIdSource {
+    /// What the buyer put on the address (contract G.3).
+    #[default]
+    Ecid,
+    /// The visitor's first-party cookie.
+    Visitor,
+    /// The click.
+    ClickId,
+    /// None is sent.
+    None,
+}
+
+impl ExternalIdSource {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Ecid, Self::Visitor, Self::ClickId, Self::None];
+
+    /// The wire word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ecid => "ecid",
+            Self::Visitor => "visitor",
+            Self::ClickId => "click_id",
+            Self::None => "none",
+        }
+    }
+}
+
+/// The seven event fields of a pixel (contract A.8.1): a platform event name, or `None` for off.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the field names are the wire names of contract A.8.1")]
+pub struct EventMap {
+    pub event_click: Option<EventName>,
+    pub event_new_subscriber: Option<EventName>,
+    pub event_first_transaction: Option<EventName>,
+    pub event_new_transaction: Option<EventName>,
+    pub event_message_received_from_fan: Option<EventName>,
+    pub event_fan_sent_1_message: Option<EventName>,
+    pub event_fan_sent_3_messages: Option<EventName>,
+}
+
+// === impl EventMap ===
+
+impl EventMap {
+    /// What a new pixel sends unless told otherwise (contract G.2).
+    #[must_use]
+    pub fn usual(platform: PlatformKind) -> Self {
+        let name = |name: &str| Some(EventName(name.to_owned()));
+        // CreatorTraffic has no mapping: new subscribers only, and this says so in the same words.
+        let [click, subscriber, purchase, third] = match platform {
+            PlatformKind::Meta => ["ViewContent", "Subscribe", "Purchase", "Lead"].map(name),
+            PlatformKind::Tiktok => [name("ViewContent"), name("Subscribe"), name("CompletePayment"), None],
+            PlatformKind::Snapchat => ["VIEW_CONTENT", "SIGN_UP", "PURCHASE", "LEVEL_COMPLETE"].map(name),
+            PlatformKind::Creatortraffic => [None, name("new_subscriber"), None, None],
+        };
+        Self {
+            event_click: click,
+            event_new_subscriber: subscriber,
+            event_first_transaction: purchase.clone(),
+            event_new_transaction: purchase,
+            event_fan_sent_3_messages: third,
+            ..Self::default()
+        }
+    }
+
+    /// Every name that is in use.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        DeliveryKind::ALL.into_iter().filter_map(|kind| self.name(kind))
+    }
+
+    /// The name for what happened; `None` when it is switched off.
+    #[must_use]
+    pub fn name(&self, kind: DeliveryKind) -> Option<&str> {
+        match kind {
+            DeliveryKind::Click => &self.event_click,
+            DeliveryKind::NewSubscriber => &self.event_new_subscriber,
+            DeliveryKind::FirstTransaction => &self.event_first_transaction,
+            DeliveryKind::NewTransaction => &self.event_new_transaction,
+            DeliveryKind::MessageReceived => &self.event_message_received_from_fan,
+            DeliveryKind::FanSent1Message => &self.event_fan_sent_1_message,
+            DeliveryKind::FanSent3Messages => &self.event_fan_sent_3_messages,
+        }
+        .as_ref()
+        .map(|EventName(name)| name.as_str())
+    }
+}
