@@ -1,10 +1,8 @@
 //! Who asks, and may they (contract A.1, F; decisions 13).
 
-use std::time::Duration;
-
 use axum::{
     body::{Body, Bytes},
-    extract::{FromRequestParts, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -15,6 +13,7 @@ use sl_core::{
     ids::TeamId,
     time::Timestamp,
 };
+use tracing::{Instrument, field::Empty};
 
 use crate::{
     body::BODY_LIMIT,
@@ -56,9 +55,28 @@ impl Caller {
 /// Layer of every route: checks the key, then hands the [`Caller`] on.
 pub(crate) async fn guard(
     State((app, access)): State<(App, Access)>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let span = tracing::trace_span!(
+        target: "otel",
+        "api.request",
+        http.request.method = %request.method(),
+        http.route = route,
+        http.response.status_code = Empty,
+    );
+    let answered = span.clone();
+    async move {
+        let response = admit(app, access, request, next).await;
+        answered.record("http.response.status_code", response.status().as_u16());
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+async fn admit(app: App, access: Access, mut request: Request, next: Next) -> Response {
     if access == Access::Open {
         return next.run(request).await;
     }
@@ -75,12 +93,9 @@ pub(crate) async fn guard(
     }
 }
 
-/// Longest time for a body: whoever sends it more slowly keeps a connection that others need.
-const BODY_TIME: Duration = Duration::from_secs(10);
-
-/// A whole body, at most `limit` bytes.
-pub(crate) async fn whole(body: Body, limit: usize) -> Result<Bytes> {
-    match tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, limit)).await {
+/// A whole body, at most `limit` bytes, within [`crate::ApiSettings::body_time`].
+pub(crate) async fn whole(app: &App, body: Body, limit: usize) -> Result<Bytes> {
+    match tokio::time::timeout(app.settings.body_time, axum::body::to_bytes(body, limit)).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(_)) => Err(ApiError::TooLarge(limit)),
         Err(_) => Err(ApiError::TooSlow),
@@ -94,7 +109,7 @@ const SENDS_FIRST: &str = "/test-event";
 /// waiting.
 async fn run_alone(app: &App, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let body = match whole(body, BODY_LIMIT).await {
+    let body = match whole(app, body, BODY_LIMIT).await {
         Ok(body) => body,
         Err(error) => return error.into_response(),
     };

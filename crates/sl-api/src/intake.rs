@@ -99,7 +99,7 @@ fn refusal(error: &ApiError) -> &'static str {
 }
 
 async fn receive(app: &App, headers: &HeaderMap, body: Body) -> Result<(String, Outcome)> {
-    let body = crate::access::whole(body, LIMIT).await?;
+    let body = crate::access::whole(app, body, LIMIT).await?;
     if !is_authentic(app, headers, &body) {
         return Err(ApiError::BadSignature);
     }
@@ -122,12 +122,25 @@ async fn receive(app: &App, headers: &HeaderMap, body: Body) -> Result<(String, 
             retry_of: None,
         }),
     };
-    append_synced(app.log.as_ref(), event).await.map_err(not_kept)?;
+    let account = event.account.clone();
+    append_synced(app.log.as_ref(), event).await.map_err(|reason| {
+        app.upstream.webhook_refused();
+        not_kept(reason)
+    })?;
+    app.upstream.webhook_came(&account);
     if usable.is_err() {
         return Ok((name, Outcome::DeadLetter));
     }
     app.recent.remember(key);
+    if changes_accounts(&name) {
+        app.upstream.accounts_changed();
+    }
     Ok((name, Outcome::Stored))
+}
+
+/// Whether accounts are to be read anew. After `session_expired` upstream has connected again already (contract D.3.6).
+fn changes_accounts(event: &str) -> bool {
+    event.starts_with("accounts.") && event != "accounts.session_expired"
 }
 
 /// 503 asks upstream to deliver again (contract D.2).

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use sl_core::{
     catalog::{Pixel, PlatformKind},
     event::Position,
+    ids::AccountId,
     pool::StockKey,
     seal::{NONCE_BYTES, SealKeys, Secret},
     time::{Clock, Timestamp},
@@ -37,6 +38,8 @@ pub struct ApiParts {
     pub progress: Arc<dyn ProgressSource>,
     /// What the pool keeper knows beyond the store.
     pub pool_status: Arc<dyn PoolStatus>,
+    /// Who follows the creator platform.
+    pub upstream: Arc<dyn Upstream>,
     /// Sends test events; without one the endpoint answers 503.
     pub pixel_tester: Option<Arc<dyn PixelTester>>,
     /// Seals tokens of others and dashboard sessions.
@@ -66,6 +69,8 @@ pub struct ApiSettings {
     pub pool_rules: PoolRules,
     /// `attribution.window`: shown for links without a window of their own.
     pub attribution_window: Duration,
+    /// Longest time for a body: whoever sends it more slowly keeps a connection that others need, and gets a 408.
+    pub body_time: Duration,
     /// Refuses URLs of destinations whose literal address is private (decisions 18, 44); says why.
     pub egress_check: EgressCheck,
     /// What keeps this installation from sending to a platform, and what to do about it (decisions 38).
@@ -119,6 +124,27 @@ pub struct StockStatus {
     pub last_refill_at: Option<Timestamp>,
     /// Why the last refill failed, if it did.
     pub last_error: Option<String>,
+}
+
+/// Who follows the creator platform, and is told what its webhooks mean beyond their content.
+pub trait Upstream: Send + Sync + 'static {
+    /// A webhook of the account is in the journal.
+    fn webhook_came(&self, account: &AccountId);
+
+    /// A webhook could not be kept; upstream gives up after a few tries (contract D.2).
+    fn webhook_refused(&self);
+
+    /// An account was connected, lost or came back.
+    fn accounts_changed(&self);
+}
+
+/// Nobody does: without a platform key.
+impl Upstream for () {
+    fn webhook_came(&self, _: &AccountId) {}
+
+    fn webhook_refused(&self) {}
+
+    fn accounts_changed(&self) {}
 }
 
 /// Sends one test event to an ad platform (contract A.8.3).

@@ -43,7 +43,7 @@ impl Attribution {
             ticks.send(&*self.log, now, &lagging);
             self.tell(&steps, newest, now);
             let unsynced = self.progress.borrow().synced != steps.position;
-            if unsynced && (newest.is_none() || now.since(synced_at) >= self.settings.sync_every) {
+            if unsynced && (newest.is_none() || now.is_past(synced_at, self.settings.sync_every)) {
                 self.sync(&steps).await?;
                 synced_at = now;
             }

@@ -32,9 +32,25 @@ pub enum Gate {
 pub struct Breaker {
     failures: u32,
     refusals: u32,
-    rest_until: Option<Timestamp>,
+    rest: Option<Rest>,
     held: Option<Outcome>,
 }
+
+/// From when until when nothing is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rest {
+    from: Timestamp,
+    until: Timestamp,
+}
+
+impl Rest {
+    /// A clock that was set back ends it: a probe decides.
+    fn lasts(&self, now: Timestamp) -> bool {
+        now < self.until && !now.is_set_back_since(self.from)
+    }
+}
+
+// === impl Breaker ===
 
 impl Breaker {
     /// Takes an outcome into account.
@@ -43,7 +59,7 @@ impl Breaker {
             // It answered for itself: whatever it says about one event, it is alive.
             // A rest that it asked for goes on all the same.
             Outcome::Delivered | Outcome::Payload => {
-                *self = Self { rest_until: self.rest_until.filter(|until| *until > now), ..Self::default() };
+                *self = Self { rest: self.rest.filter(|rest| rest.lasts(now)), ..Self::default() };
             }
             Outcome::Auth | Outcome::Config => {
                 self.refusals += 1;
@@ -53,13 +69,15 @@ impl Breaker {
             }
             Outcome::Slow(hint) => {
                 let until = now.plus(hint.unwrap_or(REST).min(LONGEST));
-                self.rest_until = Some(self.rest_until.map_or(until, |at| at.max(until)));
+                let before = self.rest.filter(|rest| rest.lasts(now));
+                self.rest =
+                    Some(Rest { from: now, until: before.map_or(until, |rest| rest.until.max(until)) });
             }
             Outcome::Retry | Outcome::Ambiguous | Outcome::Unclear => {
                 self.refusals = 0;
                 self.failures = self.failures.saturating_add(1);
                 if self.failures >= FAILURES {
-                    self.rest_until = Some(now.plus(REST));
+                    self.rest = Some(Rest { from: now, until: now.plus(REST) });
                 }
             }
         }
@@ -71,8 +89,8 @@ impl Breaker {
         if let Some(outcome) = self.held {
             return Gate::Held(outcome);
         }
-        if let Some(until) = self.rest_until.filter(|until| *until > now) {
-            return Gate::RestingUntil(until);
+        if let Some(rest) = self.rest.filter(|rest| rest.lasts(now)) {
+            return Gate::RestingUntil(rest.until);
         }
         Gate::Open(if self.failures >= SHAKY { 1 } else { width })
     }
@@ -114,6 +132,14 @@ mod tests {
         assert_eq!(breaker.gate(later, 8), Gate::RestingUntil(later.plus(REST)));
         breaker.record(Outcome::Delivered, later.plus(REST));
         assert_eq!(breaker.gate(later.plus(REST), 8), Gate::Open(8));
+    }
+
+    #[test]
+    fn a_rest_does_not_outlast_a_clock_that_is_set_back() {
+        let resting = after([Outcome::Slow(Some(Duration::from_secs(3600)))]);
+        assert_eq!(resting.gate(NOW.minus(Duration::from_secs(120)), 8), Gate::Open(8));
+        let shaky = after([Outcome::Retry; 20]);
+        assert_eq!(shaky.gate(NOW.minus(Duration::from_secs(120)), 8), Gate::Open(1), "a probe");
     }
 
     #[test]

@@ -200,6 +200,8 @@ pub struct Progress {
     pub known: Known,
     /// The newest attempt.
     pub last: Option<Attempt>,
+    /// Which version of the destination (its `updated_at`) refused it, while it is parked until that is changed.
+    pub held_for: Option<Timestamp>,
     /// Last change.
     pub updated_at: Timestamp,
 }
@@ -234,6 +236,7 @@ impl Progress {
             match_quality: None,
             known: Known::default(),
             last: None,
+            held_for: None,
             updated_at: created_at,
         }
     }
@@ -254,10 +257,23 @@ impl Progress {
             attempts: 0,
             next_attempt_at: Some(now),
             reason: None,
+            held_for: None,
             unclear: 0,
             updated_at: now,
             ..self.clone()
         }
+    }
+
+    /// The clock was set back since this was written: what waits goes on waiting for as long as was left then, counted
+    /// from now. `None` when there is nothing to set right.
+    #[must_use]
+    pub fn set_back(&self, now: Timestamp) -> Option<Self> {
+        let due = self.next_attempt_at.filter(|_| self.state == DeliveryState::Waiting)?;
+        now.is_set_back_since(self.updated_at).then(|| Self {
+            next_attempt_at: Some(now.plus(due.since(self.updated_at))),
+            updated_at: now,
+            ..self.clone()
+        })
     }
 }
 

@@ -51,6 +51,7 @@ impl Demand {
 
     /// Takes over the count at `now`. While the stock is empty it says nothing about demand: the rate stays, and grows.
     pub fn observe(&mut self, now: Timestamp, given_total: u64, empty: bool) {
+        self.follow_back(now);
         let span = now.since(self.at);
         let new = given_total.saturating_sub(self.given_total);
         (self.at, self.given_total) = (self.at.max(now), self.given_total.max(given_total));
@@ -69,6 +70,13 @@ impl Demand {
         for (rate, half_life) in [(&mut self.fast, FAST), (&mut self.slow, SLOW)] {
             *rate = *rate * decay(span, half_life) + count(new) * spread(span, half_life);
         }
+    }
+
+    /// A clock that was set back takes all times here with it.
+    fn follow_back(&mut self, now: Timestamp) {
+        let back = self.at.since(now);
+        (self.at, self.since) = (self.at.minus(back), self.since.minus(back));
+        self.starved_at = self.starved_at.map(|at| at.minus(back));
     }
 
     /// Links expected to be handed out in the next hour.
@@ -205,6 +213,17 @@ mod tests {
         let mut demand = Demand::new(Timestamp(0), 0, &[], Duration::ZERO);
         demand.observe(Timestamp(1000), 1, false);
         assert!(demand.per_hour() < 20.0, "{}", demand.per_hour());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_no_rush() {
+        let mut demand = Demand::new(Timestamp(0), 0, &[], Duration::ZERO);
+        for minute in 1..=60_i64 {
+            let step_back = if minute > 30 { 500 } else { 0 };
+            demand.observe(Timestamp((minute - step_back) * MINUTE), 10 * minute.unsigned_abs(), false);
+        }
+        // The step itself hides one minute of sixty.
+        near(demand.per_hour(), 600.0, 0.05);
     }
 
     #[test]

@@ -180,6 +180,7 @@ pub fn after(
     if repeatable.is_some_and(|(span, since)| at > since.plus(span)) {
         return ended(next, DeliveryState::Parked, Some(reason::AMBIGUOUS));
     }
+    next.held_for = None;
     next.state = DeliveryState::Waiting;
     next.next_attempt_at = Some(at);
     next.reason = None;

@@ -97,6 +97,25 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// Whether the clock was set back since it gave `stamp`: a stamp of our own that lies more than a minute ahead.
+    #[must_use]
+    pub fn is_set_back_since(self, stamp: Self) -> bool {
+        self.plus(crate::steady::LEAP) < stamp
+    }
+
+    /// Whether `span` has passed since `earlier`. When the clock was set back since, nobody knows; then it has, so that
+    /// what is done now and then does not stand still until the clock is there again.
+    #[must_use]
+    pub fn is_past(self, earlier: Self, span: Duration) -> bool {
+        self.is_set_back_since(earlier) || self.since(earlier) >= span
+    }
+
+    /// Now, but later than `before`: versions of a row grow also when the clock was set back.
+    #[must_use]
+    pub fn newer_than(self, before: Self) -> Self {
+        self.max(Self(before.0.saturating_add(1)))
+    }
+
     /// Start of the UTC hour.
     #[must_use]
     pub fn hour(self) -> Self {
@@ -180,6 +199,16 @@ impl fmt::Debug for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_stops_nothing_that_is_done_now_and_then() {
+        let (then, minute) = (Timestamp(3_600_000), Duration::from_secs(60));
+        assert!(!then.is_past(then, minute) && then.plus(minute).is_past(then, minute));
+        assert!(!then.minus(minute).is_past(then, minute), "a correction is no step");
+        assert!(then.minus(minute * 2).is_past(then, minute));
+        assert_eq!(then.minus(minute).newer_than(then), Timestamp(3_600_001));
+        assert_eq!(then.plus(minute).newer_than(then), then.plus(minute));
+    }
 
     #[test]
     fn every_spelling_that_clients_send_is_the_same_instant() {

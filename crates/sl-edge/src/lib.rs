@@ -6,7 +6,8 @@
 //! `click/redirect.rs`, in numbered steps.
 //!
 //! The edge never calls the network to answer, never reads a store, never sends a visitor to a place that came with the
-//! request, and never waits for anything before the click is handed to the journal.
+//! request, and waits for nothing before the click is handed to the journal, with one exception: who finds a stock empty that has
+//! more links waits a moment for the next block ([`Stock::has_more`]).
 
 mod agents;
 mod click;
@@ -23,7 +24,7 @@ pub use config::{EdgeConfig, EdgeError};
 pub use geo::{Geo, GeoFiles, GeoWarning};
 pub use links::{BadLink, LinkTable};
 pub use server::{Edge, EdgeParts};
-pub use stock::{Returned, Shelf, Stock, StockBlock, Taken, Want};
+pub use stock::{BLOCK, Returned, Shelf, Stock, StockBlock, Taken, Want};
 pub use window::{Rebuild, Window};
 
 // The secret a deployment derives all visitor keys from; part of this crate's interface.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use http::HeaderValue;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 use sl_core::{
     ids::PoolLinkId,
     pool::{PoolLink, StockKey},
@@ -22,10 +22,15 @@ use tokio::sync::Notify;
 const MARGIN: Duration = Duration::from_secs(60);
 /// Demand is counted in slices this long: blocks cover at least 10 minutes (decisions 50).
 const SLICE: Duration = Duration::from_secs(600);
-/// Kept for a stock that nobody asked for yet, so that its first visitors don't find it empty.
-const STARTER: usize = 16;
 /// Links per block at most (decisions 50).
-const BLOCK: usize = 256;
+pub const BLOCK: usize = 256;
+/// Kept at hand at any time, as far as there are so many: a whole block, so that a burst on a quiet stock finds links until
+/// the next ones are leased. 256 links × ~150 B = 38 kB a stock; after an unclean stop as many pass quarantine.
+const STARTER: usize = BLOCK;
+
+/// Longest wait for the next block, when it is known that there are more links: leasing one takes a sync of the disk. The thread
+/// waits, so it is shorter than `edge.durable_wait`, which every visitor may have to wait for.
+const REFILL: Duration = Duration::from_millis(10);
 
 /// A leased block, as it comes from outside.
 #[derive(Debug, Clone)]
@@ -59,7 +64,7 @@ pub struct Want {
     pub stock: StockKey,
     /// Links at hand.
     pub on_hand: usize,
-    /// Links to lease now, 0 to 256.
+    /// Links to lease now, in blocks of [`BLOCK`].
     pub want: usize,
     /// Hits that wanted a link, since the start.
     pub asked: u64,
@@ -88,6 +93,7 @@ pub struct Shelf {
     key: StockKey,
     low: Arc<Notify>,
     state: Mutex<State>,
+    filled: Condvar,
 }
 
 #[derive(Default)]
@@ -97,6 +103,10 @@ struct State {
     on_hand: usize,
     asked: u64,
     missed: u64,
+    /// The last lease was whole: there are more where it came from.
+    has_more: bool,
+    /// Somebody has waited in vain since the last block came.
+    in_vain: bool,
     slice: Option<Slice>,
 }
 
@@ -144,8 +154,10 @@ impl Stock {
         }
         let mut shelves = self.0.shelves.write();
         let shelf = shelves.entry(key.clone()).or_insert_with(|| {
+            // A new one is empty.
+            self.0.low.notify_one();
             let low = Arc::clone(&self.0.low);
-            Arc::new(Shelf { key: key.clone(), low, state: Mutex::default() })
+            Arc::new(Shelf { key: key.clone(), low, state: Mutex::default(), filled: Condvar::new() })
         });
         Arc::clone(shelf)
     }
@@ -166,7 +178,14 @@ impl Stock {
         let mut state = shelf.state.lock();
         state.on_hand += links.len();
         state.blocks.push_back(OnHand { fence: block.fence, use_until, links });
+        state.in_vain = false;
+        shelf.filled.notify_all();
         refused
+    }
+
+    /// Whether there are more links of this stock than were leased: then who finds it empty waits a moment for them.
+    pub fn has_more(&self, stock: &StockKey, has_more: bool) {
+        self.shelf(stock).state.lock().has_more = has_more;
     }
 
     /// A lease was prolonged: it lasts `good_for` from `asked_at` on. `false` when the block is no longer here.
@@ -187,6 +206,14 @@ impl Stock {
         let mut wants: Vec<Want> = shelves.values().map(|shelf| shelf.wanted(now)).collect();
         wants.sort_by(|a, b| a.stock.cmp(&b.stock));
         wants
+    }
+
+    /// `asked` visitors in ten minutes are expected, from what was seen before a start. Of a stock that no Smart Link draws
+    /// from nobody is.
+    pub fn expect(&self, stock: &StockKey, asked: usize, now: Instant) {
+        if let Some(shelf) = self.0.shelves.read().get(stock) {
+            shelf.state.lock().slice = Some(Slice { began: now, asked: 0, before: asked });
+        }
     }
 
     /// Resolves when a stock runs low or a visitor found it empty; one call hears of everything since the last.
@@ -223,11 +250,19 @@ impl Stock {
 // === impl Shelf ===
 
 impl Shelf {
-    /// The next link, if there is one whose lease may still be used.
+    /// The next link, if there is one whose lease may still be used. A burst that has emptied the stock faster than it is
+    /// leased waits for the next block, at most [`REFILL`] and not again before one has come: nobody gets a shared link
+    /// while there are fresh ones, and a stalled disk holds the thread up once.
     pub fn take(&self, now: Instant) -> Option<Taken> {
         let mut state = self.state.lock();
         state.count(now);
-        let taken = state.take(&self.key, now);
+        let mut taken = state.take(&self.key, now);
+        if taken.is_none() && state.has_more && !state.in_vain {
+            self.low.notify_one();
+            self.filled.wait_while_for(&mut state, |state| state.blocks.is_empty(), REFILL);
+            taken = state.take(&self.key, now);
+            state.in_vain = taken.is_none();
+        }
         if taken.is_none() {
             state.missed += 1;
         }
@@ -253,7 +288,7 @@ impl Shelf {
     fn wanted(&self, now: Instant) -> Want {
         let mut state = self.state.lock();
         state.turn(now);
-        let want = state.target(now).saturating_sub(state.on_hand).min(BLOCK);
+        let want = state.target(now).saturating_sub(state.on_hand);
         Want {
             stock: self.key.clone(),
             on_hand: state.on_hand,

@@ -98,11 +98,21 @@ impl Outbox for FjallOutbox {
         read(&self.db.bodies, &Key::bare().id(id.to_bytes()))
     }
 
-    async fn record(&self, id: DeliveryId, attempt: Option<Attempt>, progress: Progress) -> Result<()> {
+    async fn advance(
+        &self,
+        id: DeliveryId,
+        from: &Progress,
+        attempt: Option<Attempt>,
+        to: Progress,
+    ) -> Result<bool> {
+        let from = from.clone();
         self.locked(move |db, books| {
             let mut batch = db.batch();
-            write::record(db, books, &mut batch, id, attempt.as_ref(), &progress)?;
-            commit(batch)
+            let goes_on = write::advance(db, books, &mut batch, id, &from, attempt.as_ref(), &to)?;
+            if goes_on {
+                commit(batch)?;
+            }
+            Ok(goes_on)
         })
         .await
     }

@@ -20,6 +20,7 @@ use sl_store::{
     Result,
     pool::{Block, LeaseRequest, Level, Look, NewPoolLink, Pool, PoolEntry, PoolLinkRef, PoolRules},
 };
+use tokio::sync::watch;
 
 pub(crate) use self::shelf::Shelf;
 use crate::{
@@ -32,6 +33,7 @@ pub(crate) struct FjallPool {
     db: Arc<Db>,
     /// Every slot. Held over a commit, so that disk and memory change in the same order.
     shelf: Arc<Mutex<Shelf>>,
+    stocked: watch::Sender<u64>,
 }
 
 // === impl FjallPool ===
@@ -39,12 +41,16 @@ pub(crate) struct FjallPool {
 impl FjallPool {
     pub(crate) fn open(db: Arc<Db>, rules: PoolRules) -> Result<Self> {
         let shelf = open::load(&db, rules)?;
-        Ok(Self { db, shelf: Arc::new(Mutex::new(shelf)) })
+        Ok(Self { db, shelf: Arc::new(Mutex::new(shelf)), stocked: watch::Sender::new(0) })
     }
 
     /// Locks the slots for a step of the ledger: held until the step is committed.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Shelf> {
         self.shelf.lock()
+    }
+
+    fn is_stocked(&self) {
+        self.stocked.send_modify(|revision| *revision += 1);
     }
 
     /// Runs `work` under the lock, on a thread where it may wait for the disk.
@@ -62,6 +68,7 @@ impl Pool for FjallPool {
     async fn add(&self, links: Vec<NewPoolLink>) -> Result<usize> {
         let added = self.locked(move |db, shelf| rows::add(db, shelf, links)).await?;
         self.db.synced().await?;
+        self.is_stocked();
         Ok(added)
     }
 
@@ -81,8 +88,14 @@ impl Pool for FjallPool {
 
     async fn lease(&self, request: LeaseRequest) -> Result<Block> {
         let block = self.locked(move |db, shelf| blocks::lease(db, shelf, request)).await?;
-        self.db.synced().await?;
+        if !block.links.is_empty() {
+            self.db.synced().await?;
+        }
         Ok(block)
+    }
+
+    fn stocked(&self) -> watch::Receiver<u64> {
+        self.stocked.subscribe()
     }
 
     async fn renew(&self, fence: u64, until: Timestamp) -> Result<bool> {
@@ -90,7 +103,9 @@ impl Pool for FjallPool {
     }
 
     async fn give_back(&self, fence: u64, unused: Vec<PoolLinkRef>) -> Result<()> {
-        self.locked(move |db, shelf| blocks::give_back(db, shelf, fence, &unused)).await
+        self.locked(move |db, shelf| blocks::give_back(db, shelf, fence, &unused)).await?;
+        self.is_stocked();
+        Ok(())
     }
 
     async fn blocks(&self) -> Result<Vec<Block>> {
@@ -112,7 +127,9 @@ impl Pool for FjallPool {
     }
 
     async fn looked(&self, looks: Vec<Look>) -> Result<()> {
-        self.locked(move |db, shelf| rows::looked(db, shelf, &looks)).await
+        self.locked(move |db, shelf| rows::looked(db, shelf, &looks)).await?;
+        self.is_stocked();
+        Ok(())
     }
 
     async fn unmatched(&self) -> Result<Vec<Unmatched>> {

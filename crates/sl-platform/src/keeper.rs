@@ -69,10 +69,10 @@ pub struct Keeper {
     snapshot: PoolSnapshot,
 }
 
-/// No links are made for an account until then.
+/// No links are made for an account for so long.
 #[derive(Debug, Clone, Copy)]
 struct Wait {
-    until: Timestamp,
+    from: Timestamp,
     span: Duration,
 }
 

@@ -259,6 +259,7 @@ impl Matcher {
             told: HashMap::new(),
             short: HashMap::new(),
             read_at: HashMap::new(),
+            turned_at: None,
             refreshed_at: None,
             shared_at: None,
         };

@@ -2,24 +2,28 @@
 //! (contract A.12, B.6, E.3 to E.5, decisions 54, 58).
 //!
 //! * [`accounts`]: the accounts of the key into the catalog · [`money`]: transactions into the journal · [`lists`]: fans into
-//!   lists
+//!   lists · [`gaps`]: when no webhooks came
 //!
 //! Each runs apart from the others: a list that the platform does not take delays no money.
 
 mod accounts;
+mod gaps;
 mod lists;
 mod money;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use sl_core::{ids::TeamId, time::Clock};
+use sl_core::{
+    ids::{AccountId, TeamId},
+    time::Clock,
+};
 use sl_journal::ClickLog;
 use sl_store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use self::{accounts::Accounts, lists::Lists, money::Money};
+use self::{accounts::Accounts, gaps::Gaps, lists::Lists, money::Money};
 use crate::platform::CreatorPlatform;
 
 /// First and longest wait after a round that failed.
@@ -38,6 +42,8 @@ pub struct ReconcileSettings {
     pub first_span: Duration,
     /// How far a reading reaches back behind the one before. Default 48 h.
     pub overlap: Duration,
+    /// Pages of transactions that one account may read before the next has its turn. Default 2,000: 200,000 transactions.
+    pub pages_at_once: usize,
     /// Between two looks at the fans that wait to be added to lists. Default 10 s.
     pub lists_every: Duration,
 }
@@ -51,6 +57,7 @@ impl Default for ReconcileSettings {
             first_after: Duration::from_secs(10),
             first_span: HOUR * 24 * 7,
             overlap: HOUR * 48,
+            pages_at_once: 2000,
             lists_every: Duration::from_secs(10),
         }
     }
@@ -66,10 +73,11 @@ pub struct Reconcile {
 }
 
 /// Talks to the running role.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct ReconcileHandle {
     accounts: Arc<Notify>,
     money: Arc<Notify>,
+    gaps: Gaps,
 }
 
 // === impl ReconcileHandle ===
@@ -83,6 +91,16 @@ impl ReconcileHandle {
     /// Reads the transactions now: after a gap in webhooks (decisions 54).
     pub fn webhooks_missed(&self) {
         self.money.notify_one();
+    }
+
+    /// A webhook of the account was kept: by their rhythm a gap is recognised.
+    pub fn webhook_came(&self, account: &AccountId) {
+        self.gaps.came(account);
+    }
+
+    /// A webhook could not be kept: a gap that ends with the next one that is.
+    pub fn webhook_refused(&self) {
+        self.gaps.refused();
     }
 }
 
@@ -98,7 +116,8 @@ impl Reconcile {
         log: Arc<dyn ClickLog>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let handle = ReconcileHandle::default();
+        let (accounts, money) = (Arc::<Notify>::default(), Arc::<Notify>::default());
+        let handle = ReconcileHandle { accounts, gaps: Gaps::new(Arc::clone(&money)), money };
         let back = Arc::clone(&handle.money);
         Self {
             accounts: Accounts::new(
@@ -129,7 +148,7 @@ impl Reconcile {
         let money = repeat(&mut money, settings.first_after, settings.every, &handle.money);
         let lists = repeat(&mut lists, settings.lists_every, settings.lists_every, &never);
         tokio::select! {
-            _ = futures_util::future::join3(accounts, money, lists) => {}
+            _ = futures_util::future::join4(accounts, money, lists, handle.gaps.watch()) => {}
             () = shutdown.cancelled() => {}
         }
     }
@@ -152,8 +171,8 @@ trait Round: Send {
     /// Its word in the log.
     const WHAT: &'static str;
 
-    /// Does everything that is to be done now.
-    async fn round(&mut self) -> Result<(), RoundError>;
+    /// Does what is to be done now; `true` when some of it is left, to be done at once.
+    async fn round(&mut self) -> Result<bool, RoundError>;
 }
 
 /// Rounds for ever: after `first`, then every `every`, at once when told, sooner while they fail.
@@ -170,7 +189,7 @@ async fn repeat<R: Round>(
             () = told.notified() => {}
         }
         match round.round().await {
-            Ok(()) => (pause, wait) = (every, WAIT.0.min(every)),
+            Ok(more) => (pause, wait) = (if more { Duration::ZERO } else { every }, WAIT.0.min(every)),
             Err(error) => {
                 tracing::warn!(what = R::WHAT, %error, again_in = ?wait, "the platform could not be read");
                 pause = wait;

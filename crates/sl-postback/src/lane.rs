@@ -16,6 +16,7 @@ use sl_core::{
     time::Timestamp,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::{
     platform::{Skip, Verdict},
@@ -115,7 +116,7 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
     if retry::too_old(job.occurred_at, now, limits) {
         // Never sent: our own rule; sent before: the receiver's.
         let state = if progress.attempts == 0 { DeliveryState::Skipped } else { DeliveryState::Expired };
-        return finish(shared, target.label(), &job.id, progress, state, Skip::TOO_OLD.0).await;
+        return finish(shared, target.label(), &job.id, (progress, None), state, Skip::TOO_OLD.0).await;
     }
     let request = match shared.store.outbox.body(job.id).await? {
         Some(request) => request,
@@ -125,12 +126,13 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
                 shared.store.outbox.store_body(job.id, request).await?
             }
             Rendered::Skip(Skip(why)) => {
-                return finish(shared, target.label(), &job.id, progress, DeliveryState::Skipped, why).await;
+                let state = DeliveryState::Skipped;
+                return finish(shared, target.label(), &job.id, (progress, None), state, why).await;
             }
             Rendered::Gone(what) => {
                 tracing::warn!(delivery = %job.id, what, "outbox: a row that this delivery tells of is gone");
-                return finish(shared, target.label(), &job.id, progress, DeliveryState::Expired, "row_gone")
-                    .await;
+                let state = DeliveryState::Expired;
+                return finish(shared, target.label(), &job.id, (progress, None), state, "row_gone").await;
             }
         },
     };
@@ -139,12 +141,24 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
     shared.breakers.record(job.destination, version, outcome, shared.clock.now());
     metrics::counter!("smartlinks_deliveries_total", "destination" => target.label(), "outcome" => outcome.as_str())
         .increment(1);
-    let mut next =
-        retry::after(&progress, attempt.clone(), outcome, job.occurred_at, limits, (shared.chance)());
-    next.notice(&lint);
-    let held = next.reason.as_deref().is_some_and(retry::waits_for_mending);
-    shared.store.outbox.record(job.id, Some(attempt), next).await?;
-    if held { release_if_changed(shared, version, job.destination, job.id).await } else { Ok(()) }
+    let mut from = progress;
+    loop {
+        let chance = (shared.chance)();
+        let mut next = retry::after(&from, attempt.clone(), outcome, job.occurred_at, limits, chance);
+        next.notice(&lint);
+        let held = next.reason.as_deref().is_some_and(retry::waits_for_mending);
+        next.held_for = held.then_some(version);
+        if shared.store.outbox.advance(job.id, &from, Some(attempt.clone()), next).await? {
+            return if held {
+                release_if_changed(shared, version, job.destination, job.id).await
+            } else {
+                Ok(())
+            };
+        }
+        // Somebody asked for it while it was under way: this was the attempt.
+        let Some(changed) = shared.store.outbox.delivery(job.team, job.id).await? else { return Ok(()) };
+        from = changed.progress;
+    }
 }
 
 fn count_warnings(label: &'static str, request: &RenderedRequest) {
@@ -173,7 +187,8 @@ async fn release_if_changed(
     };
     if let Some(delivery) = shared.store.outbox.delivery(team, id).await? {
         let again = delivery.progress.replayed(shared.clock.now());
-        shared.store.outbox.record(id, None, again).await?;
+        // When somebody else changed it in this moment, they had read of the change.
+        shared.store.outbox.advance(id, &delivery.progress, None, again).await?;
     }
     Ok(())
 }
@@ -189,7 +204,8 @@ async fn attempt(
     // It is never closed; were it, sending without a permit would only be less fair.
     let _permit = shared.permits.acquire().await.ok();
     let (at, began) = (shared.clock.now(), Instant::now());
-    let answer = shared.sender.send(&request, target.origin()).await;
+    let span = tracing::trace_span!(target: "otel", "delivery.attempt", destination = target.label());
+    let answer = shared.sender.send(&request, target.origin()).instrument(span).await;
     let millis = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
     let attempt = Attempt { at, millis, status: None, error_type: None, message: None };
     match answer {
@@ -217,40 +233,42 @@ async fn hold_all(
             Destination::Pixel(_) => "pixel",
             Destination::Postback(_) => "postback",
         };
-        finish(shared, label, &job.id, progress, DeliveryState::Parked, why).await?;
+        finish(shared, label, &job.id, (progress, Some(version)), DeliveryState::Parked, why).await?;
         release_if_changed(shared, version, job.destination, job.id).await?;
     }
     Ok(())
 }
 
-/// Ends a delivery without an attempt.
+/// Ends a delivery without an attempt; what was changed meanwhile is looked at again.
 async fn finish(
     shared: &Shared,
     label: &'static str,
     id: &DeliveryId,
-    mut progress: Progress,
+    (from, held_for): (Progress, Option<Timestamp>),
     state: DeliveryState,
     why: &str,
 ) -> sl_store::Result<()> {
-    metrics::counter!("smartlinks_deliveries_total", "destination" => label, "outcome" => state.as_str())
-        .increment(1);
-    progress.updated_at = shared.clock.now();
-    let mut next = retry::ended(progress, state, Some(why));
+    let to = Progress { updated_at: shared.clock.now(), held_for, ..from.clone() };
+    let mut to = retry::ended(to, state, Some(why));
     if why == reason::ADDRESS_MISSING {
-        next.warnings = vec![Warning::new(word::ADDRESS_MISSING, CreatorTraffic::NO_ADDRESS).to_string()];
+        to.warnings = vec![Warning::new(word::ADDRESS_MISSING, CreatorTraffic::NO_ADDRESS).to_string()];
     }
-    shared.store.outbox.record(*id, None, next).await
+    if shared.store.outbox.advance(*id, &from, None, to).await? {
+        metrics::counter!("smartlinks_deliveries_total", "destination" => label, "outcome" => state.as_str())
+            .increment(1);
+    }
+    Ok(())
 }
 
 /// Puts everything off until the receiver has rested, spread over a fifth of that time, so that it is not run over.
 async fn rest(shared: &Shared, due: Vec<Delivery>, until: Timestamp) -> sl_store::Result<()> {
     let spread = until.since(shared.clock.now()) / 5;
-    for (nth, Delivery { job, mut progress }) in due.into_iter().enumerate() {
+    for (nth, Delivery { job, progress }) in due.into_iter().enumerate() {
         // The first one is the probe.
         let late = if nth == 0 { Duration::ZERO } else { spread.mul_f64((shared.chance)()) };
-        progress.next_attempt_at = Some(until.plus(late));
-        progress.updated_at = shared.clock.now();
-        shared.store.outbox.record(job.id, None, progress).await?;
+        let next_attempt_at = Some(until.plus(late));
+        let to = Progress { next_attempt_at, updated_at: shared.clock.now(), ..progress.clone() };
+        shared.store.outbox.advance(job.id, &progress, None, to).await?;
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 //!
 //! * [`platform`], [`platforms`]: an ad platform is one file · [`generic`]: postback templates · `render`: from a job to the
 //!   request that is stored
-//! * [`worker`]: lanes over the outbox · `lane`: one destination · `mending`: changed destinations go on · `tester`: test events
+//! * [`worker`]: lanes over the outbox · `lane`: one destination · `mending`: changed destinations go on
+//! * `set_back`: a clock that was set back holds nothing up · `tester`: test events
 //! * [`egress`]: where deliveries never go · [`sender`]: one request
 //!
 //! This crate never decides what is told to whom: that is chosen in attribution's step.
@@ -16,6 +17,7 @@ pub mod platform;
 pub mod platforms;
 mod render;
 pub mod sender;
+mod set_back;
 mod target;
 mod tester;
 pub mod worker;

@@ -62,12 +62,15 @@ impl Mending {
             filter.after = Some(last.job.id);
             for delivery in &page {
                 let reason = delivery.progress.reason.as_deref().unwrap_or_default();
-                // What is parked later by an attempt that began before is seen by its lane.
-                let mended = waits_for_mending(reason) && delivery.progress.updated_at <= changed_at;
+                // By versions, not by times: the clock may have been set back. What is parked later by an attempt that
+                // began before is seen by its lane.
+                let is_older = delivery.progress.held_for.is_none_or(|version| version < changed_at);
+                let mended = waits_for_mending(reason) && is_older;
                 // Each start may have brought the platform, or its address.
                 if mended || (ready && waits_for_operator(reason)) {
                     let again = delivery.progress.replayed(shared.clock.now());
-                    shared.store.outbox.record(delivery.job.id, None, again).await?;
+                    // Otherwise it is no longer parked.
+                    shared.store.outbox.advance(delivery.job.id, &delivery.progress, None, again).await?;
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! The outbox worker: one lane per destination, so that a slow or dead one holds nobody else up.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use sl_core::{delivery::Destination, seal::SealKeys, time::Clock};
 use sl_store::Store;
@@ -13,6 +13,7 @@ use crate::{
     mending::Mending,
     platforms::Platforms,
     sender::Sender,
+    set_back::SetBack,
 };
 
 /// How soon a new job is seen.
@@ -84,23 +85,24 @@ impl Worker {
     /// Runs until `shutdown`; what is in flight then is finished within the request time-out.
     pub async fn run(self, shutdown: CancellationToken) {
         let shared = self.0;
-        let (mut lanes, mut busy) = (JoinSet::new(), HashSet::new());
-        let mut mending = Mending::default();
+        let (mut lanes, mut busy) = (JoinSet::new(), HashMap::new());
+        let (mut mending, mut set_back) = (Mending::default(), SetBack::default());
         let (mut look, mut mend) = (tokio::time::interval(LOOK), tokio::time::interval(MEND));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                Some(ended) = lanes.join_next() => {
-                    match ended {
-                        Ok(destination) => busy.remove(&destination),
-                        // A lane that panicked frees its place: nothing may wait for ever.
-                        Err(_) => { busy.clear(); continue }
-                    };
+                Some(ended) = lanes.join_next_with_id() => {
+                    // A lane that panicked frees its place too, and no other: two lanes would send the same.
+                    let id = ended.map_or_else(|panicked| panicked.id(), |(id, ())| id);
+                    busy.retain(|_, lane| *lane != id);
                 }
                 _ = mend.tick() => {
                     if let Err(error) = mending.look(&shared).await {
                         tracing::error!(%error, "outbox: changed destinations could not be read; trying again");
+                    }
+                    if let Err(error) = set_back.look(&shared).await {
+                        tracing::error!(%error, "outbox: what waits could not be read; trying again");
                     }
                 }
                 _ = look.tick() => {
@@ -112,9 +114,9 @@ impl Worker {
                         }
                     };
                     for (destination, _) in due {
-                        if busy.insert(destination) {
-                            lanes.spawn(run_lane(Arc::clone(&shared), destination, shutdown.clone()));
-                        }
+                        busy.entry(destination).or_insert_with(|| {
+                            lanes.spawn(run_lane(Arc::clone(&shared), destination, shutdown.clone())).id()
+                        });
                     }
                 }
             }
@@ -123,9 +125,8 @@ impl Worker {
     }
 }
 
-async fn run_lane(shared: Arc<Shared>, destination: Destination, shutdown: CancellationToken) -> Destination {
+async fn run_lane(shared: Arc<Shared>, destination: Destination, shutdown: CancellationToken) {
     if let Err(error) = lane::drain(&shared, destination, &shutdown).await {
         tracing::error!(%destination, %error, "outbox: this destination waits for the next look");
     }
-    destination
 }

@@ -2,7 +2,7 @@
 //!
 //! * [`agents`], [`addresses`], [`browser`]: what a request looks like · [`plan`]: what somebody will do, from the seed
 //! * [`person`]: doing it over real HTTP · [`creators`]: the platform as a fan's browser sees it
-//! * [`discover()`]: which Smart Links there are
+//! * [`discover()`]: which Smart Links there are · [`Timer`]: how people wait
 //! * [`book`]: what was done, and who should be credited for it
 //!
 //! A person clicks, reads where it is sent, waits, visits that page on the platform simulator, subscribes, spends,
@@ -18,6 +18,7 @@ mod creators;
 mod discover;
 mod person;
 mod plan;
+mod timer;
 
 use std::{
     sync::{
@@ -36,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 pub use book::{Book, Figures};
 pub use config::{Mix, Pace, Target, TrafficConfig, TrafficError};
 pub use discover::discover;
+pub use timer::{Present, RealTime, Timer};
 
 use crate::chance::dice;
 
@@ -102,19 +104,21 @@ impl Traffic {
     /// leaves. Without a shutdown it ends when [`TrafficConfig::visitors`] have come and gone. Afterwards the book is
     /// complete.
     pub async fn run(&self, shutdown: CancellationToken) {
+        let timer = &self.inner.config.timer;
+        let present = Present::enter(timer);
         person::look_ahead(&self.inner).await;
         let mut people = JoinSet::new();
         let mut arrivals = dice(self.inner.config.seed, &["arrivals"]);
-        let mut next = tokio::time::Instant::now();
+        let mut next = timer.elapsed();
         let most = self.inner.config.visitors.unwrap_or(u64::MAX);
         for number in 0..most {
             // Open loop: gaps are exponential, whatever the answers do.
             let gap = -(1.0 - arrivals.random::<f64>()).ln() / self.inner.config.rate;
-            next += Duration::from_secs_f64(gap / self.inner.config.time_scale);
+            next += Duration::from_secs_f64(gap);
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                () = tokio::time::sleep_until(next) => {}
+                () = timer.sleep(next.saturating_sub(timer.elapsed())) => {}
             }
             while people.try_join_next().is_some() {}
             if people.len() >= self.inner.config.most_at_once {
@@ -122,8 +126,13 @@ impl Traffic {
                 continue;
             }
             self.inner.arrived.fetch_add(1, Ordering::Relaxed);
-            people.spawn(person::arrive(Arc::clone(&self.inner), number, shutdown.clone()));
+            let (inner, shutdown, here) = (Arc::clone(&self.inner), shutdown.clone(), Present::enter(timer));
+            people.spawn(async move {
+                let _here = here;
+                person::arrive(inner, number, shutdown).await;
+            });
         }
+        drop(present);
         while people.join_next().await.is_some() {}
         person::look_ahead(&self.inner).await;
     }

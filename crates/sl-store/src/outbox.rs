@@ -28,8 +28,16 @@ pub trait Outbox: Send + Sync + 'static {
     /// The stored request.
     async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>>;
 
-    /// Writes an attempt (when one was made) and the new progress, in one step.
-    async fn record(&self, id: DeliveryId, attempt: Option<Attempt>, progress: Progress) -> Result<()>;
+    /// Goes on from the progress `from` to `to`, with the attempt that was made, if one was, in one step. `false`, and
+    /// nothing is written, when the stored progress is no longer `from`: whoever changed it knows more. So of a worker, a
+    /// replay and a look for changed destinations at the same moment each sees what the other did.
+    async fn advance(
+        &self,
+        id: DeliveryId,
+        from: &Progress,
+        attempt: Option<Attempt>,
+        to: Progress,
+    ) -> Result<bool>;
 
     /// One delivery of a team.
     async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>>;

@@ -9,6 +9,7 @@ use sl_core::{
     step::{ListAdd, Unmatched},
     time::Timestamp,
 };
+use tokio::sync::watch;
 
 use crate::Result;
 
@@ -32,6 +33,10 @@ pub trait Pool: Send + Sync + 'static {
     /// Takes up to `want` links for `owner`, fresh ones first, then recycled, each in ordinal order (recycled in runs of
     /// neighbours). Durable when the call returns: no other owner gets them before they have passed quarantine.
     async fn lease(&self, request: LeaseRequest) -> Result<Block>;
+
+    /// Moves whenever there may be more to lease than before: links were added, given back, or looked at after their
+    /// quarantine.
+    fn stocked(&self) -> watch::Receiver<u64>;
 
     /// Prolongs a block; `false` when it is no longer this owner's.
     async fn renew(&self, fence: u64, until: Timestamp) -> Result<bool>;

@@ -4,7 +4,7 @@ use std::{fmt, process::ExitCode};
 
 /// Why, and with which exit status (surface 1).
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// Wrong usage or configuration: 2. One line per problem.
     Usage(String),
     /// It failed while running: 1.

@@ -11,7 +11,7 @@ use sl_core::{
 };
 use sl_store::Store;
 
-use crate::{cli::Keys, clock::SystemClock, config::Config, failure::Failure, lock, service::control};
+use crate::{cli::Keys, clock, config::Config, failure::Failure, lock, service::control};
 
 /// What is asked; also the line that goes through the control socket.
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,14 +61,14 @@ pub(crate) async fn run(config: &Config, command: Keys, json: bool) -> Result<()
         let opened =
             sl_fjall::open(dir.join("store"), sl_fjall::FjallOptions::default()).map_err(Failure::run)?;
         let store = opened.store();
-        let (team, clock) = (&config.team, SystemClock);
+        let (team, clock) = (&config.team, clock::system());
         let first =
-            sl_api::ensure_team_and_owner_key(&store, &team.name, &team.slug, &clock, &rand::fill::<u8>)
+            sl_api::ensure_team_and_owner_key(&store, &team.name, &team.slug, &*clock, &rand::fill::<u8>)
                 .await;
         if let Some(secret) = first.map_err(Failure::run)? {
             eprintln!("owner API key (shown once): {}", secret.expose());
         }
-        let answer = execute(&store, command, &clock).await;
+        let answer = execute(&store, command, &*clock).await;
         drop(store);
         opened.close().await.map_err(Failure::run)?;
         answer

@@ -1,29 +1,35 @@
-//! Logs go to stderr, for people or for machines.
+//! Logs go to stderr, for people or for machines; traces go where `otel.endpoint` says.
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::{EnvFilter, fmt};
+use tokio::runtime::Handle;
+use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
     config::{Config, LogFormat},
     failure::Failure,
+    traces::Traces,
 };
 
-/// Starts logging. A second call changes nothing.
+/// Starts logging and tracing; keep what it gives until the end. A second call changes nothing. `runtime` sends the traces.
 ///
 /// # Errors
-/// [`Failure::Usage`] when `log.level` is no filter.
-pub(crate) fn start(config: &Config) -> Result<(), Failure> {
+/// [`Failure::Usage`] when `log.level` is no filter or `otel.endpoint` can't be used.
+pub(crate) fn start(config: &Config, runtime: &Handle) -> Result<Option<Traces>, Failure> {
     let filter = EnvFilter::try_new(&config.log.level).map_err(|error| {
         Failure::Usage(format!(
             "error: log.level: {:?} is no level: {error}; write info, debug or warn",
             config.log.level
         ))
     })?;
-    let output = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    let _ = match config.log.format {
-        LogFormat::Human => output.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => output.json().try_init(),
+    let endpoint = config.otel.endpoint.as_ref();
+    let traces = endpoint.map(|endpoint| Traces::to(endpoint, runtime.clone())).transpose()?;
+    let output = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let output = match config.log.format {
+        LogFormat::Human => output.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => output.json().boxed(),
     };
-    Ok(())
+    let registry = tracing_subscriber::registry().with(output.with_filter(filter));
+    let _ = registry.with(traces.as_ref().map(Traces::layer)).try_init();
+    Ok(traces)
 }

@@ -1,106 +1,11 @@
-//! `smartlinks`: configuration, wiring, commands, ordered shutdown. Nothing here decides anything about clicks or money.
+//! The one binary.
 
-mod cli;
-mod clock;
-mod config;
-mod demo;
-mod failure;
-mod inspect;
-mod keys;
-mod lock;
-mod logs;
-mod metrics;
-mod secrets;
-mod serve;
-mod service;
-mod sim;
-
-use std::{path::Path, process::ExitCode};
-
-use clap::Parser;
-
-use crate::{
-    cli::{Cli, Command},
-    config::{Config, LoadError, Problem},
-    failure::Failure,
-};
+use std::process::ExitCode;
 
 /// Small allocations by the thousand on many threads: chosen by the redirect profile.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("{failure}");
-            failure.code()
-        }
-    }
-}
-
-fn run(cli: Cli) -> Result<(), Failure> {
-    let Cli { command, config, json } = cli;
-    let file = config.as_deref();
-    match command {
-        Command::PrintConfig => {
-            print!("{}", config::DEFAULT);
-            Ok(())
-        }
-        Command::CheckConfig => check_config(file, json),
-        Command::Journal(command) => inspect::run(command, json),
-        Command::Keys(command) => runtime()?.block_on(keys::run(&load(file)?, command, json)),
-        Command::Demo(_) if file.is_some() => Err(Failure::Usage(
-            "error: --config: the demo has a configuration of its own; `serve` takes a file".to_owned(),
-        )),
-        Command::Demo(args) => runtime()?.block_on(demo::run(&args, json)),
-        Command::Sim(sim) => runtime()?.block_on(sim::run(sim)),
-        Command::Serve { roles } => {
-            let config = load(file)?;
-            serve::check_roles(&roles)?;
-            logs::start(&config)?;
-            runtime()?.block_on(serve::run(&config))
-        }
-    }
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::run)
-}
-
-/// The configuration, its warnings on stderr.
-fn load(file: Option<&Path>) -> Result<Config, Failure> {
-    let (config, warnings) = config::load(file, std::env::vars())
-        .map_err(|LoadError(problems)| Failure::Usage(lines(&problems)))?;
-    for warning in warnings {
-        eprintln!("{warning}");
-    }
-    Ok(config)
-}
-
-fn check_config(file: Option<&Path>, json: bool) -> Result<(), Failure> {
-    let (problems, fails) = match config::load(file, std::env::vars()) {
-        Ok((_, warnings)) => (warnings, false),
-        Err(LoadError(problems)) => (problems, true),
-    };
-    let text = if json {
-        serde_json::to_string(&problems).map_err(Failure::run)?
-    } else if problems.is_empty() {
-        "no problems".to_owned()
-    } else {
-        lines(&problems)
-    };
-    // For programs the answer is on stdout whatever it says.
-    if json || !fails {
-        println!("{text}");
-    }
-    match (fails, json) {
-        (false, _) => Ok(()),
-        (true, false) => Err(Failure::Usage(text)),
-        (true, true) => Err(Failure::Usage(format!("{} problems", problems.len()))),
-    }
-}
-
-fn lines(problems: &[Problem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    smartlinks::main()
 }

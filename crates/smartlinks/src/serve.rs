@@ -1,10 +1,12 @@
 //! `smartlinks serve`: the service until a signal.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use sl_core::time::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
+    clock,
     config::Config,
     failure::Failure,
     service::{Service, creators::Pace},
@@ -38,9 +40,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// [`Failure::Run`] when it can't start, a role fails, or the last sync does.
 pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
-    let pace = Pace::default();
+    let (pace, clock) = (Pace::default(), clock::system());
     let mut service = tokio::select! {
-        started = Service::start(config, &pace) => started?,
+        started = Service::start(config, &pace, Arc::clone(&clock)) => started?,
         () = signals.next() => return Ok(()),
     };
     // A port of the system's choice stays the same over a start anew.
@@ -60,7 +62,7 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
             if let Err(error) = service.shutdown().await {
                 tracing::warn!("{error}");
             }
-            match anew(&pinned, &pace, &mut signals).await {
+            match anew(&pinned, &pace, &clock, &mut signals).await {
                 Some(started) => {
                     service = started;
                     continue;
@@ -79,10 +81,15 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
 }
 
 /// Tries to start until it succeeds; `None` when a signal comes first.
-async fn anew(config: &Config, pace: &Pace, signals: &mut Signals) -> Option<Service> {
+async fn anew(
+    config: &Config,
+    pace: &Pace,
+    clock: &Arc<dyn Clock>,
+    signals: &mut Signals,
+) -> Option<Service> {
     loop {
         let started = tokio::select! {
-            started = Service::start(config, pace) => started,
+            started = Service::start(config, pace, Arc::clone(clock)) => started,
             () = signals.next() => return None,
         };
         match started {

@@ -1,7 +1,5 @@
 //! `smartlinks sim`: one simulator on its own.
 
-use std::sync::Arc;
-
 use sl_core::seal::Secret;
 use sl_sim::{
     ads::{AdsConfig, AdsSim},
@@ -10,7 +8,7 @@ use sl_sim::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{cli::Sim, clock::SystemClock, demo::until, failure::Failure, serve::Signals};
+use crate::{cli::Sim, clock, demo::until, failure::Failure, serve::Signals};
 
 /// Number of the first simulated creator at the platform.
 const FIRST_CREATOR: u64 = 120_000_001;
@@ -23,7 +21,7 @@ pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     match sim {
         Sim::Platform { listen, webhook, webhook_secret, api_key, creators, seed, well_behaved } => {
-            let clock = Arc::new(SystemClock);
+            let clock = clock::system();
             let mut config =
                 PlatformConfig::new(clock, seed, Secret::new(api_key), Secret::new(webhook_secret));
             config.listen = listen;
@@ -44,7 +42,7 @@ pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
             platform.shutdown().await;
         }
         Sim::Ads { listen } => {
-            let mut config = AdsConfig::new(Arc::new(SystemClock));
+            let mut config = AdsConfig::new(clock::system());
             config.listen = listen;
             let ads = AdsSim::bind(config).await.map_err(Failure::run)?;
             println!(
@@ -61,7 +59,7 @@ pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
                 Ok(Target { id: id.parse().map_err(Failure::run)?, account, username, window })
             });
             let targets = targets.collect::<Result<Vec<_>, Failure>>()?;
-            let mut config = TrafficConfig::new(Arc::new(SystemClock), edge, platform, targets);
+            let mut config = TrafficConfig::new(clock::system(), edge, platform, targets);
             (config.rate, config.seed) = (rate, seed);
             let traffic = Traffic::new(config).map_err(Failure::run)?;
             eprintln!("people come at {rate} a second; Ctrl-C ends and prints the book");

@@ -87,7 +87,7 @@ pub(crate) async fn update(
     if token.is_some() {
         pixel.sealed_token = seal(&app, token);
     }
-    pixel.updated_at = app.now();
+    pixel.updated_at = app.now().newer_than(pixel.updated_at);
     app.store.catalog.put_pixel(pixel.clone()).await?;
     Ok(Reply::data(object(&app, &pixel)))
 }

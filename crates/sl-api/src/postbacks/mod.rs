@@ -54,7 +54,7 @@ pub(crate) async fn update(
     let mut postback = own(&app, caller.team(), &id).await?;
     fields::read(&app, &mut body, &mut postback).await?;
     body.finish()?;
-    postback.updated_at = app.now();
+    postback.updated_at = app.now().newer_than(postback.updated_at);
     save(&app, postback).await
 }
 

@@ -87,10 +87,19 @@ pub(crate) async fn replay(State(app): State<App>, caller: Caller, Path(id): Pat
 
 /// Replays and gives back the delivery as it is now.
 pub(crate) async fn replayed(app: &App, team: TeamId, id: &str) -> Result<Delivery> {
-    let mut delivery = own(app, team, id).await?;
-    delivery.progress = delivery.progress.replayed(app.now());
-    app.store.outbox.record(delivery.job.id, None, delivery.progress.clone()).await?;
-    Ok(delivery)
+    loop {
+        let mut delivery = own(app, team, id).await?;
+        let again = delivery.progress.replayed(app.now());
+        if app.store.outbox.advance(delivery.job.id, &delivery.progress, None, again.clone()).await? {
+            delivery.progress = again;
+            return Ok(delivery);
+        }
+        // It was under way, and an answer came in this moment: one that confirms it is what was asked for.
+        let delivery = own(app, team, id).await?;
+        if delivery.progress.state == DeliveryState::Delivered {
+            return Ok(delivery);
+        }
+    }
 }
 
 async fn with_attempts(app: &App, delivery: &Delivery) -> Result<Reply> {

@@ -95,7 +95,7 @@ pub(crate) async fn pixel(
         body.wrong("api_version", format!("must be a version such as v21.0, not {}.", shown(version)));
     }
     body.finish()?;
-    pixel.updated_at = app.now();
+    pixel.updated_at = app.now().newer_than(pixel.updated_at);
     app.store.catalog.put_pixel(pixel.clone()).await?;
     Ok(Reply::data(pixels::object(&app, &pixel)))
 }

@@ -87,7 +87,7 @@ async fn a_button_works_only_with_the_forms_own_token() {
     world.store.ledger.open(0).await.unwrap();
     world.store.ledger.apply(Step { jobs: vec![job], ..sample::step(1) }).await.unwrap();
     let parked = Progress { state: DeliveryState::Parked, next_attempt_at: None, ..Progress::fresh(HOUR) };
-    world.store.outbox.record(id, None, parked).await.unwrap();
+    sl_store::suite::sample::record(&world.store, id, None, parked).await.unwrap();
     let cookie = cookie(&sign_in(&world, &world.key).await);
     let (_, html) = page(&world, "/deliveries?state=parked", &cookie).await;
     let path = format!("/deliveries/{id}/replay");

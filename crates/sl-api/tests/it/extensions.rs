@@ -87,7 +87,7 @@ async fn deliveries_filter_page_and_can_be_replayed() {
         last: Some(attempt.clone()),
         ..Progress::fresh(HOUR)
     };
-    world.store.outbox.record(parked, Some(attempt), progress).await.unwrap();
+    sl_store::suite::sample::record(&world.store, parked, Some(attempt), progress).await.unwrap();
     let first = world.get("/api/x/deliveries?limit=2").await;
     assert_eq!(first["data"].as_array().unwrap().len(), 2);
     let cursor = first["_pagination"]["next_cursor"].as_str().unwrap();

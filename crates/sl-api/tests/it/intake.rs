@@ -1,8 +1,15 @@
 //! Webhooks: signed, kept, answered.
 
+use std::sync::{Arc, Mutex};
+
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::json;
-use sl_core::{event::EventBody, ids::TeamId, seal::Secret};
+use sl_api::Upstream;
+use sl_core::{
+    event::EventBody,
+    ids::{AccountId, TeamId},
+    seal::Secret,
+};
 use sl_journal::{ClickLog, Fate, LostReason, Ticket};
 use sl_store::suite::sample::STRANGER;
 
@@ -118,8 +125,62 @@ impl ClickLog for Full {
 
 #[tokio::test]
 async fn a_journal_that_takes_nothing_is_503_so_that_upstream_comes_again() {
-    let world = World::with(|parts| parts.log = std::sync::Arc::new(Full)).await;
+    let world = World::with(|parts| parts.log = Arc::new(Full)).await;
     let response = signed(&world, &body(), WEBHOOK_SECRETS[0]).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.headers().contains_key("retry-after"));
+}
+
+/// Notes what it is told.
+#[derive(Clone, Default)]
+struct Noted(Arc<Mutex<Vec<String>>>);
+
+impl Noted {
+    fn note(&self, what: String) {
+        self.0.lock().unwrap().push(what);
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl Upstream for Noted {
+    fn webhook_came(&self, account: &AccountId) {
+        self.note(format!("came {account}"));
+    }
+
+    fn webhook_refused(&self) {
+        self.note("refused".to_owned());
+    }
+
+    fn accounts_changed(&self) {
+        self.note("accounts".to_owned());
+    }
+}
+
+#[tokio::test]
+async fn who_follows_the_platform_is_told_of_accounts_and_of_every_webhook_kept_or_not() {
+    let noted = Noted::default();
+    let world = World::with(|parts| parts.upstream = Arc::new(noted.clone())).await;
+    let secret = WEBHOOK_SECRETS[0];
+    assert_eq!(answer(signed(&world, &body(), secret)).await.0, StatusCode::OK);
+    assert_eq!(noted.take(), ["came acct_other"]);
+    assert_eq!(answer(signed(&world, &body(), "guess")).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(noted.take(), [""; 0]);
+    for (event, changes) in [
+        ("accounts.connected", true),
+        ("accounts.authentication_failed", true),
+        ("accounts.disconnected", true),
+        ("accounts.session_expired", false),
+    ] {
+        let event = json!({ "event": event, "account_id": "acct_new", "payload": {} }).to_string();
+        assert_eq!(answer(signed(&world, &event, secret)).await.1["status"], "stored", "{event}");
+        let want = ["came acct_new", "accounts"];
+        assert_eq!(noted.take(), want[..1 + usize::from(changes)], "{event}");
+    }
+    let (told, full) = (noted.clone(), Arc::new(Full));
+    let world = World::with(|parts| (parts.upstream, parts.log) = (Arc::new(told), full)).await;
+    assert_eq!(answer(signed(&world, &body(), secret)).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(noted.take(), ["refused"]);
 }

@@ -15,8 +15,12 @@ mod pixels;
 #[cfg(test)]
 mod postbacks;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod routes;
+#[cfg(test)]
+mod slow;
 #[cfg(test)]
 mod world;

@@ -221,7 +221,7 @@ async fn coverage_says_how_much_the_platform_was_told_of_people() {
         let match_quality = match_quality(PlatformKind::Meta, known);
         let progress =
             Progress { state, next_attempt_at: None, known, match_quality, ..Progress::fresh(HOUR) };
-        world.store.outbox.record(job.id, None, progress).await.unwrap();
+        sl_store::suite::sample::record(&world.store, job.id, None, progress).await.unwrap();
     }
     let data = world.get(path).await["data"].take();
     assert_eq!((&data["events"], &data["with_warnings"]), (&json!(3), &json!(0.0)));

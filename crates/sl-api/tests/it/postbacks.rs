@@ -137,7 +137,7 @@ async fn the_latest_response_is_that_of_the_last_attempt() {
         last: Some(attempt.clone()),
         ..Progress::fresh(HOUR)
     };
-    world.store.outbox.record(id, Some(attempt), progress).await.unwrap();
+    sl_store::suite::sample::record(&world.store, id, Some(attempt), progress).await.unwrap();
     let mut latest = world.get(&format!("{PATH}/1")).await["data"]["latest_response"].take();
     assert!(latest["id"].take().as_u64().unwrap() < 1 << 53);
     assert_eq!(

@@ -174,6 +174,7 @@ pub(crate) fn parts(store: Store, journal: Arc<Journal>, clock: Arc<ManualClock>
         clock,
         progress: Arc::new(Still),
         pool_status: Arc::new(Still),
+        upstream: Arc::new(()),
         pixel_tester: Some(Arc::new(Still)),
         seal_keys: SealKeys::new([7; 32]),
         random: Arc::new(move |bytes| chance(&counter, bytes)),
@@ -187,6 +188,7 @@ pub(crate) fn parts(store: Store, journal: Arc<Journal>, clock: Arc<ManualClock>
             metrics_token: None,
             pool_rules: RULES,
             attribution_window: Duration::from_secs(6 * 3600),
+            body_time: Duration::from_secs(10),
             egress_check: Arc::new(|url| match url.host_str() {
                 Some("127.0.0.1") => {
                     Err("127.0.0.1 is a private address; egress.allow can permit it".to_owned())

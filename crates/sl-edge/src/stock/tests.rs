@@ -89,19 +89,35 @@ fn what_is_left_is_given_back_at_shutdown() {
 }
 
 #[test]
-fn demand_decides_how_much_is_wanted_within_a_block() {
+fn demand_decides_how_much_is_wanted() {
     let (stock, start) = (Stock::default(), Instant::now());
     let _shelf = stock.shelf(&key());
     assert_eq!(stock.wanted(start)[0].want, STARTER, "the first visitors find something");
     stock.put_block(block(1, 0..16), start);
-    assert_eq!(stock.wanted(start)[0].want, 0);
+    assert_eq!(stock.wanted(start)[0].want, STARTER - 16);
     for _ in 0..16 {
         taken(&stock, start);
     }
     // 16 in the first moments: read as 160 in ten minutes, and half as much again.
-    assert_eq!(stock.wanted(start)[0], Want { stock: key(), on_hand: 0, want: 256, asked: 16, missed: 0 });
-    assert_eq!(stock.wanted(start + SLICE)[0].want, STARTER + 24, "the slice turned: 16 in ten minutes");
-    assert_eq!(stock.wanted(start + 3 * SLICE)[0].want, STARTER, "and was forgotten");
+    assert_eq!(stock.wanted(start)[0], Want { stock: key(), on_hand: 0, want: 496, asked: 16, missed: 0 });
+    stock.put_block(block(2, 16..16 + 256), start);
+    assert_eq!(stock.wanted(start)[0].want, 240);
+    assert_eq!(stock.wanted(start + SLICE)[0].want, 24, "the slice turned: 16 in ten minutes");
+    assert_eq!(stock.wanted(start + 3 * SLICE)[0].want, 0, "and was forgotten");
+}
+
+#[test]
+fn what_was_asked_for_before_a_start_is_expected_after_it() {
+    let (stock, start) = (Stock::default(), Instant::now());
+    stock.expect(&key(), 400, start);
+    assert_eq!(stock.wanted(start), vec![], "no Smart Link draws from it");
+    let _shelf = stock.shelf(&key());
+    stock.expect(&key(), 400, start);
+    for fence in 0..3 {
+        stock.put_block(block(fence, fence * 256..(fence + 1) * 256), start);
+    }
+    assert_eq!(stock.wanted(start)[0].want, 256 + 600 - 768, "a block more than half as much again");
+    assert_eq!(stock.wanted(start + 2 * SLICE)[0].want, 0, "not for ever");
 }
 
 #[test]
@@ -111,6 +127,36 @@ fn a_link_that_is_no_web_address_is_refused_and_named() {
     bad.links[0].0.url = "https://x/\r\nSet-Cookie: a=b".to_owned();
     assert_eq!(stock.put_block(bad, Instant::now()), vec![id(1)]);
     assert_eq!(taken(&stock, Instant::now()), Some(2));
+}
+
+#[test]
+fn who_outruns_the_lessee_waits_for_the_next_block() {
+    let (stock, now) = (Stock::default(), Instant::now());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let _shelf = stock.shelf(&key());
+    runtime.block_on(stock.low());
+    stock.has_more(&key(), true);
+    let waiting = {
+        let stock = stock.clone();
+        std::thread::spawn(move || taken(&stock, now))
+    };
+    runtime.block_on(stock.low());
+    stock.put_block(block(1, 5..6), now);
+    let first = waiting.join().unwrap();
+    // On a machine that stalls for longer than the wait the link is still there.
+    assert_eq!(first.or_else(|| taken(&stock, now)), Some(5));
+}
+
+#[test]
+fn nobody_waits_for_a_stock_that_has_no_more_nor_twice_for_a_block_that_does_not_come() {
+    let (stock, now) = (Stock::default(), Instant::now());
+    let has_waited = |stock: &Stock| stock.shelf(&key()).state.lock().in_vain;
+    assert_eq!((taken(&stock, now), has_waited(&stock)), (None, false));
+    stock.has_more(&key(), true);
+    assert_eq!((taken(&stock, now), has_waited(&stock)), (None, true), "once");
+    stock.put_block(block(1, 5..6), now);
+    assert_eq!((taken(&stock, now), has_waited(&stock)), (Some(5), false), "and again when one has come");
+    assert_eq!(stock.wanted(now)[0].missed, 2);
 }
 
 #[test]

@@ -44,18 +44,22 @@ fn add(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, job: &Job) -> Re
     Ok(())
 }
 
-/// Writes an attempt and the progress.
-pub(crate) fn record(
+/// Writes an attempt and the progress, unless the stored progress is no longer `from`.
+pub(crate) fn advance(
     db: &Db,
     books: &mut Books,
     batch: &mut OwnedWriteBatch,
     id: DeliveryId,
+    from: &Progress,
     attempt: Option<&Attempt>,
     progress: &Progress,
-) -> Result<()> {
+) -> Result<bool> {
     let job: Job = read(&db.outbox, &Key::table(JOB).id(id.to_bytes()))?.ok_or_else(missing)?;
     let key = Key::table(PROGRESS).id(id.to_bytes());
     let before = read(&db.outbox, &key)?.unwrap_or_else(|| Progress::of(&job));
+    if before != *from {
+        return Ok(false);
+    }
     put(batch, &db.outbox, key, progress)?;
     if (before.state, due_at(&before)) != (progress.state, due_at(progress)) {
         leave(db, books, batch, &job, &before);
@@ -69,7 +73,7 @@ pub(crate) fn record(
         // A click event keeps its body only until it is final (decisions 56).
         batch.remove(&db.bodies, Key::bare().id(id.to_bytes()));
     }
-    Ok(())
+    Ok(true)
 }
 
 fn append_attempt(db: &Db, batch: &mut OwnedWriteBatch, job: &Job, attempt: &Attempt) -> Result<()> {

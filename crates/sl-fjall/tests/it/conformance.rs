@@ -40,11 +40,13 @@ cases! {
         a_job_skipped_from_the_start_is_never_due,
         the_first_body_stays,
         a_click_events_body_goes_when_it_is_final,
+        a_progress_goes_on_from_what_is_stored,
         the_last_fifty_attempts_are_kept,
         pages_cover_every_delivery_once,
         deliveries_of_another_team_are_not_there;
     pool:
         fresh_links_leave_in_creation_order,
+        a_stock_that_gets_links_is_told,
         no_link_is_in_two_blocks,
         a_block_that_is_out_is_known_after_a_restart,
         an_expired_block_passes_quarantine,

@@ -189,12 +189,14 @@ impl Journal {
         Ok(count)
     }
 
-    /// The first sequence of the last segment that was opened well before `since`.
+    /// The first sequence of the last segment that was opened well before `since` and before all that were not: the clock
+    /// may have been set back between two segments.
     fn first_since(&self, since: Timestamp) -> u64 {
-        /// Clocks are set back by less.
+        /// Within a segment clocks are set back by less.
         const SLACK: std::time::Duration = std::time::Duration::from_secs(15 * 60);
         let shelf = self.shared.shelf.lock();
-        let begun = shelf.segments.iter().rfind(|segment| segment.header.created_at <= since.minus(SLACK));
+        let before = |segment: &&Arc<self::shelf::Segment>| segment.header.created_at <= since.minus(SLACK);
+        let begun = shelf.segments.iter().take_while(before).last();
         begun.map_or_else(|| shelf.oldest(), |segment| segment.header.first)
     }
 

@@ -123,3 +123,17 @@ async fn a_new_consumer_starts_at_the_oldest_record_there_is() {
     assert_eq!(numbers, (oldest..1500).collect::<Vec<_>>());
     assert_eq!(journal.recent(Timestamp(i64::MAX), |_| {}).unwrap(), 0);
 }
+
+#[tokio::test]
+async fn recent_overlooks_nothing_that_was_written_before_the_clock_was_set_back() {
+    let (disk, clock) = (SimDisk::default(), Arc::new(ManualClock::at(Timestamp(-2_000_000))));
+    let journal = world::open_with(&disk, world::config(), &clock);
+    world::append_all(&journal, 0..300).await;
+    clock.set(Timestamp(0));
+    world::append_all(&journal, 300..600).await;
+    clock.set(Timestamp(-1_900_000));
+    world::append_all(&journal, 600..900).await;
+    let mut numbers = Vec::new();
+    journal.recent(Timestamp(300), |record| numbers.push(world::number(&record))).unwrap();
+    assert_eq!(numbers, (300..900).collect::<Vec<_>>());
+}

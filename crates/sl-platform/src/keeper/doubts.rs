@@ -52,7 +52,7 @@ impl Keeper {
     /// Looks for links that may have been made; `true` when one was and is taken over.
     pub(super) async fn settle_doubts(&mut self, need: &Need) -> Result<bool> {
         let now = self.clock.now();
-        if self.doubts.open.is_empty() || self.doubts.looked_at.is_some_and(|at| now.since(at) < LOOK) {
+        if self.doubts.open.is_empty() || self.doubts.looked_at.is_some_and(|at| !now.is_past(at, LOOK)) {
             return Ok(false);
         }
         self.doubts.looked_at = Some(now);
@@ -81,6 +81,10 @@ impl Keeper {
                     }
                     (Some(_), Some(_)) => self.doubts.open.push(doubt),
                     _ if answered && now.since(doubt.since) >= SETTLED => {}
+                    // Set back: it waits as long again at most.
+                    _ if now.is_set_back_since(doubt.since) => {
+                        self.doubts.open.push(Doubt { since: now, ..doubt });
+                    }
                     _ => self.doubts.open.push(doubt),
                 }
             }

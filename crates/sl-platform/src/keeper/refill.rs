@@ -74,7 +74,8 @@ impl Keeper {
                 account.id
             )));
         }
-        if self.waits.get(&account.id).is_some_and(|wait| self.clock.now() < wait.until) {
+        let now = self.clock.now();
+        if self.waits.get(&account.id).is_some_and(|wait| !now.is_past(wait.from, wait.span)) {
             return Err(None);
         }
         Ok(())
@@ -194,8 +195,7 @@ impl Keeper {
     /// The account waits; twice as long each time.
     fn put_off(&mut self, account: &Account, place: &Place, error: &PlatformError) {
         let span = self.waits.get(&account.id).map_or(WAIT.0, |wait| (wait.span * 2).min(WAIT.1));
-        let until = self.clock.now().plus(span);
-        self.waits.insert(account.id.clone(), Wait { until, span });
+        self.waits.insert(account.id.clone(), Wait { from: self.clock.now(), span });
         if let Place::Stock(stock) = place {
             self.snapshot.failed(stock, error.to_string());
         }

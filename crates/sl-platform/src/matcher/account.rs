@@ -59,6 +59,7 @@ pub(super) struct AccountMatcher {
     pub(super) short: HashMap<PoolLinkId, u8>,
     /// When pages were last read.
     pub(super) read_at: HashMap<Page, Timestamp>,
+    pub(super) turned_at: Option<Timestamp>,
     pub(super) refreshed_at: Option<Timestamp>,
     pub(super) shared_at: Option<Timestamp>,
 }
@@ -98,10 +99,13 @@ impl AccountMatcher {
 
     /// One round; `true` when more is due already.
     pub(super) async fn turn(&mut self) -> Result<bool, LookError> {
+        let now = self.clock.now();
+        if self.turned_at.replace(now).is_some_and(|before| now.is_set_back_since(before)) {
+            self.forget_times();
+        }
         let waiting = self.inbox.borrow_and_update().clone();
         self.searches.refresh(waiting);
         self.note_backlog();
-        let now = self.clock.now();
         let (looks, debounce) = (&self.settings.looks, self.settings.debounce);
         if self.searches.next(looks, debounce).is_some_and(|at| at <= now) {
             self.refresh(self.settings.tick()).await?;
@@ -113,6 +117,14 @@ impl AccountMatcher {
         self.follow_schedule().await
     }
 
+    /// The clock was set back: what was noted as done lies ahead, and would not be done again until the clock is there.
+    fn forget_times(&mut self) {
+        self.read_at.clear();
+        (self.refreshed_at, self.shared_at) = (None, None);
+        self.searches.forget_times();
+        self.watch.forget_times();
+    }
+
     /// Reads the pool unless that was done within `fresh`, or within what reading it costs.
     async fn refresh(&mut self, fresh: Duration) -> Result<(), LookError> {
         let now = self.clock.now();
@@ -120,7 +132,7 @@ impl AccountMatcher {
         let fresh = fresh.max(READ_COST.saturating_mul(count));
         if self.refreshed_at.is_none_or(|at| now.since(at) >= fresh) {
             let live = self.store.pool.live(&self.account).await?;
-            self.watch.refresh(live, &self.settings.looks);
+            self.watch.refresh(live, now, &self.settings.looks);
             let watch = &self.watch;
             let is_watched = |id: &PoolLinkId| watch.links.contains_key(id) || watch.shared.contains_key(id);
             self.short.retain(|id, _| is_watched(id));

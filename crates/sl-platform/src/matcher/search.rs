@@ -60,6 +60,11 @@ impl Searches {
         }
     }
 
+    /// The clock was set back: everybody is sought as if for the first time.
+    pub(super) fn forget_times(&mut self) {
+        self.searched_at.clear();
+    }
+
     /// Whether it is still sought.
     pub(super) fn is_open(&self, fan: &FanId) -> bool {
         !self.found.contains(fan)

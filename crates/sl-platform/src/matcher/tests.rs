@@ -3,3 +3,4 @@
 mod budget;
 mod model;
 mod rig;
+mod simulated;

@@ -51,8 +51,9 @@ const LOST: std::time::Duration = std::time::Duration::from_secs(600);
 // === impl Watch ===
 
 impl Watch {
-    /// Takes over what the pool says. Looks that are not stored yet are kept.
-    pub(super) fn refresh(&mut self, entries: Vec<PoolEntry>, looks: &Looks) {
+    /// Takes over what the pool says. Looks that are not stored yet are kept; one that lies ahead was dated by a clock that
+    /// was set back since, and says nothing.
+    pub(super) fn refresh(&mut self, entries: Vec<PoolEntry>, now: Timestamp, looks: &Looks) {
         let mut before = std::mem::take(&mut self.links);
         for PoolEntry { link, mut facts } in entries {
             let known = before.remove(&link.id);
@@ -64,10 +65,17 @@ impl Watch {
                 facts.subscribers_seen = facts.subscribers_seen.max(known.facts.subscribers_seen);
                 facts.used_at = facts.used_at.or(known.facts.used_at);
             }
+            facts.last_look_at = facts.last_look_at.filter(|at| !now.is_set_back_since(*at));
             let lost_until = known.and_then(|known| known.lost_until);
             self.links.insert(link.id, Watched { team: link.team, facts, lost_until });
         }
         self.plan_all(looks);
+    }
+
+    /// The clock was set back: nothing waits for a time of before.
+    pub(super) fn forget_times(&mut self) {
+        self.not_before.clear();
+        self.links.values_mut().for_each(|link| link.lost_until = None);
     }
 
     pub(super) fn places(&mut self, kind: LinkKind) -> &mut Places {

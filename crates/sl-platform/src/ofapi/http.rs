@@ -10,6 +10,7 @@ use reqwest::{
 };
 use serde_json::Value;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::{ConfigError, OfApiConfig};
 use crate::{
@@ -136,7 +137,8 @@ impl Http {
         loop {
             self.admit()?;
             self.pacer.turn(call.priority).await;
-            let answer = self.once(&call).await;
+            let span = tracing::trace_span!(target: "otel", "platform.request", endpoint = call.endpoint);
+            let answer = self.once(&call).instrument(span).await;
             self.note(&answer);
             let error = match answer {
                 Ok(body) => return Ok(body),

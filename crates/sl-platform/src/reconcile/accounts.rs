@@ -32,8 +32,9 @@ pub(super) struct Accounts {
 impl Round for Accounts {
     const WHAT: &'static str = "accounts";
 
-    async fn round(&mut self) -> Result<(), RoundError> {
-        self.read().await
+    async fn round(&mut self) -> Result<bool, RoundError> {
+        self.read().await?;
+        Ok(false)
     }
 }
 
@@ -68,6 +69,10 @@ impl Accounts {
                 self.store.catalog.put_account(row).await?;
             }
             if is_usable != seen.is_authenticated {
+                let known_as_of = before.as_ref().map_or(as_of, |before| before.usable.as_of);
+                // What is known was dated by a clock that was set back since: it would be newer for as long.
+                let is_ahead = as_of.is_set_back_since(known_as_of);
+                let as_of = if is_ahead { as_of.newer_than(known_as_of) } else { as_of };
                 self.signal(&seen.id, seen.is_authenticated, as_of).await?;
             }
             if seen.is_authenticated && !was_usable {

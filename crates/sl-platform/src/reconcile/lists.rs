@@ -24,8 +24,9 @@ pub(super) struct Lists {
 impl Round for Lists {
     const WHAT: &'static str = "lists";
 
-    async fn round(&mut self) -> Result<(), RoundError> {
-        self.add().await
+    async fn round(&mut self) -> Result<bool, RoundError> {
+        self.add().await?;
+        Ok(false)
     }
 }
 

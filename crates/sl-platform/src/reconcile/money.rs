@@ -1,7 +1,8 @@
 //! Transactions that no webhook brought (decisions 54).
 //!
 //! Each is written as `TransactionSeen` under the platform's id; attribution knows the repetitions. What this process has
-//! written is not written again until its status or amount changes.
+//! written is not written again until its status or amount changes. A reading that was cut off, by a failure or because the
+//! other accounts had to have their turn, goes on where it was.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -18,10 +19,7 @@ use sl_journal::{ClickLog, log::append_synced};
 use sl_store::Store;
 
 use super::{ReconcileSettings, Round, RoundError};
-use crate::{error::Result as Answer, pacer::Priority, platform::CreatorPlatform};
-
-/// Pages read in one round of one account: 200,000 transactions.
-const PAGES: usize = 2000;
+use crate::{PlatformError, error::Result as Answer, pacer::Priority, platform::CreatorPlatform};
 
 /// Reads them.
 pub(super) struct Money {
@@ -32,12 +30,29 @@ pub(super) struct Money {
     clock: Arc<dyn Clock>,
     /// Start of the last complete reading.
     read_at: HashMap<AccountId, Timestamp>,
-    told: HashMap<(AccountId, TransactionId), Told>,
+    /// Readings that were cut off.
+    begun: HashMap<AccountId, Reading>,
+    told: HashMap<(AccountId, TransactionId), Known>,
+}
+
+/// A reading of one account.
+#[derive(Debug, Clone)]
+struct Reading {
+    start: Timestamp,
+    since: Timestamp,
+    /// Of the next page; `None` for the first.
+    marker: Option<String>,
+}
+
+/// What came of a page.
+struct Told {
+    new: u64,
+    unreadable: usize,
 }
 
 /// What was written of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Told {
+struct Known {
     at: Timestamp,
     status: String,
     gross: Cents,
@@ -48,7 +63,7 @@ struct Told {
 impl Round for Money {
     const WHAT: &'static str = "transactions";
 
-    async fn round(&mut self) -> Result<(), RoundError> {
+    async fn round(&mut self) -> Result<bool, RoundError> {
         self.read().await
     }
 }
@@ -63,56 +78,78 @@ impl Money {
         log: Arc<dyn ClickLog>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { settings, platform, store, log, clock, read_at: HashMap::new(), told: HashMap::new() }
+        let (read_at, begun, told) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { settings, platform, store, log, clock, read_at, begun, told }
     }
 
-    /// One round over all accounts; one that fails does not keep the others from being read.
-    async fn read(&mut self) -> Result<(), RoundError> {
-        let mut failed = None;
+    /// One round over all accounts; one that fails does not keep the others from being read. `true` when some have more.
+    async fn read(&mut self) -> Result<bool, RoundError> {
+        let (mut failed, mut more) = (None, false);
         for team in self.store.catalog.teams().await? {
             for account in self.store.catalog.accounts(team.id).await? {
                 // One that is logged out is read when it is back.
-                if account.usable.yes
-                    && let Err(error) = self.read_account(&account).await
-                {
-                    tracing::warn!(account = %account.id, %error, "transactions could not be read");
-                    failed = Some(error);
+                if !account.usable.yes {
+                    continue;
+                }
+                match self.read_account(&account).await {
+                    Ok(has_more) => more |= has_more,
+                    Err(error) => {
+                        tracing::warn!(account = %account.id, %error, "transactions could not be read");
+                        failed = Some(error);
+                    }
                 }
             }
         }
-        failed.map_or(Ok(()), Err)
+        failed.map_or(Ok(more), Err)
     }
 
-    async fn read_account(&mut self, account: &Account) -> Result<(), RoundError> {
-        let start = self.clock.now();
-        let since = match self.read_at.get(&account.id) {
-            Some(at) => at.minus(self.settings.overlap),
-            None => start.minus(self.settings.first_span),
+    /// Goes on with the reading of an account, or begins one; `true` when it has more pages than it may read now.
+    async fn read_account(&mut self, account: &Account) -> Result<bool, RoundError> {
+        let mut reading = self.begun.remove(&account.id).unwrap_or_else(|| self.begin(account));
+        let (mut new, mut unreadable, mut pages) = (0_u64, 0, 0);
+        let read = loop {
+            let read = self.read_page(account, &mut reading).await;
+            let Ok(page) = read else { break read.map(|_| true) };
+            (new, unreadable, pages) = (new + page.new, unreadable + page.unreadable, pages + 1);
+            if reading.marker.is_none() || pages == self.settings.pages_at_once {
+                break Ok(reading.marker.is_some());
+            }
         };
-        let mut marker = None;
-        let (mut new, mut unreadable) = (0_u64, 0);
-        for _ in 0..PAGES {
-            let page = self.page(account, since, marker.as_deref()).await?;
-            unreadable += page.unreadable;
-            for row in page.rows {
-                new += u64::from(self.tell(account, row).await?);
-            }
-            marker = page.next;
-            if marker.is_none() {
-                break;
-            }
-        }
         if unreadable > 0 {
             tracing::warn!(account = %account.id, unreadable, "transactions without an id, fan, amount or date are left out");
         }
-        if marker.is_some() {
-            tracing::warn!(account = %account.id, "more transactions than one round reads; the rest is read in the next");
-        } else {
-            self.read_at.insert(account.id.clone(), start);
-        }
         tracing::debug!(account = %account.id, new, "transactions were read");
-        self.told.retain(|(of, _), told| *of != account.id || told.at >= since);
-        Ok(())
+        match &read {
+            Ok(false) => {
+                self.told.retain(|(of, _), told| *of != account.id || told.at >= reading.since);
+                self.read_at.insert(account.id.clone(), reading.start);
+            }
+            // A marker that the platform no longer takes leads nowhere: from the first page again.
+            Err(RoundError::Platform(PlatformError::Refused { .. })) => {}
+            Ok(true) | Err(_) => drop(self.begun.insert(account.id.clone(), reading)),
+        }
+        read
+    }
+
+    fn begin(&self, account: &Account) -> Reading {
+        let start = self.clock.now();
+        let since = match self.read_at.get(&account.id) {
+            // The clock may have been set back since.
+            Some(at) => start.min(*at).minus(self.settings.overlap),
+            None => start.minus(self.settings.first_span),
+        };
+        Reading { start, since, marker: None }
+    }
+
+    /// Reads the next page and writes it down.
+    async fn read_page(&mut self, account: &Account, reading: &mut Reading) -> Result<Told, RoundError> {
+        let page = self.page(account, reading.since, reading.marker.as_deref()).await?;
+        let mut told = Told { new: 0, unreadable: page.unreadable };
+        for row in page.rows {
+            told.new += u64::from(self.tell(account, row).await?);
+        }
+        reading.marker = page.next;
+        Ok(told)
     }
 
     async fn page(
@@ -127,8 +164,8 @@ impl Money {
     /// Writes it down; `false` when nothing about it is new.
     async fn tell(&mut self, account: &Account, row: Transaction) -> Result<bool, RoundError> {
         let key = (account.id.clone(), row.id.clone());
-        let told = Told { at: row.at, status: row.status.clone(), gross: row.gross, net: row.net };
-        if self.told.get(&key) == Some(&told) {
+        let known = Known { at: row.at, status: row.status.clone(), gross: row.gross, net: row.net };
+        if self.told.get(&key) == Some(&known) {
             return Ok(false);
         }
         let event = Event {
@@ -138,7 +175,7 @@ impl Money {
             body: EventBody::TransactionSeen(row),
         };
         append_synced(&*self.log, event).await?;
-        self.told.insert(key, told);
+        self.told.insert(key, known);
         Ok(true)
     }
 }

@@ -19,12 +19,20 @@ use crate::{
 };
 
 fn start(world: &World) -> (JoinHandle<()>, ReconcileHandle) {
-    let settings = ReconcileSettings {
+    start_with(world, |_| {})
+}
+
+fn start_with(
+    world: &World,
+    change: impl FnOnce(&mut ReconcileSettings),
+) -> (JoinHandle<()>, ReconcileHandle) {
+    let mut settings = ReconcileSettings {
         every: Duration::from_secs(3600),
         first_after: Duration::from_millis(50),
         lists_every: Duration::from_millis(20),
         ..ReconcileSettings::default()
     };
+    change(&mut settings);
     let (log, clock): (Arc<_>, Arc<dyn Clock>) = (Arc::new(world.tape.clone()), world.clock.clone());
     let role = Reconcile::new(settings, world.client(), world.store.clone(), log, clock);
     let handle = role.handle();
@@ -108,6 +116,26 @@ async fn transactions_are_read_soon_after_the_start_over_all_pages_and_told_agai
     assert_eq!(money(&world)[5].status, "undo");
     world.stop.cancel();
     role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_with_more_than_one_round_reads_goes_on_where_it_was_and_reads_no_page_twice() {
+    let world = World::start().await;
+    world.upstream.change(|rows| {
+        rows.accounts = vec![listed("acct_1", true)];
+        rows.transactions = (0..21).map(|id| transaction(id, "done")).collect();
+    });
+    // Eleven pages of two, three at once: four rounds.
+    let (role, handle) = start_with(&world, |settings| settings.pages_at_once = 3);
+    until("all are told", async || money(&world).len() == 21).await;
+    until("and no more is asked", async || world.upstream.count("transactions") == 11).await;
+    // The next reading is whole again, and knows what was told.
+    handle.webhooks_missed();
+    until("all pages again", async || world.upstream.count("transactions") == 22).await;
+    assert_eq!(money(&world).len(), 21);
+    world.stop.cancel();
+    role.await.unwrap();
+    assert_eq!(world.upstream.count("transactions"), 22);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,10 @@
 //! Promise 7: a delivery is one logical message.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Mutex, mpsc},
+    time::Duration,
+};
 
 use axum::{http::StatusCode, response::IntoResponse};
 use serde_json::Value;
@@ -10,7 +14,10 @@ use sl_core::{
     conversion::{Conversion, ConversionKind},
     delivery::DeliveryState,
     ids::PixelId,
+    time::{Clock, Timestamp},
 };
+
+use sl_store::suite::sample::HOUR;
 
 use crate::world::{PIXEL, Receiver, World, confirmed, postback};
 
@@ -107,7 +114,7 @@ async fn a_refused_token_parks_everything_and_a_new_one_delivers_it() {
     }
     assert!(meta.all().len() <= 5 + 8, "the breaker holds the rest back: {}", meta.all().len());
     world.clock.advance(Duration::from_secs(10));
-    world.save_pixel("NEW-TOKEN", sl_core::time::Clock::now(&*world.clock)).await;
+    world.save_pixel("NEW-TOKEN", world.clock.now()).await;
     for id in &ids {
         world.until_state(*id, DeliveryState::Delivered).await;
     }
@@ -130,11 +137,106 @@ async fn nothing_stays_parked_that_was_under_way_while_the_token_was_mended() {
     // More come in, before and after the change, faster than anybody looks for changes.
     ids.extend(world.conversions(40..60, &[PIXEL]).await);
     world.clock.advance(Duration::from_secs(1));
-    world.save_pixel("NEW-TOKEN", sl_core::time::Clock::now(&*world.clock)).await;
+    world.save_pixel("NEW-TOKEN", world.clock.now()).await;
     ids.extend(world.conversions(60..80, &[PIXEL]).await);
     for id in &ids {
         world.until_state(*id, DeliveryState::Delivered).await;
     }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_mended_after_the_clock_was_set_back_delivers_everything() {
+    let meta = Receiver::start(|_, one: &crate::world::Received| {
+        if String::from_utf8_lossy(&one.body).contains("NEW-TOKEN") {
+            return confirmed();
+        }
+        (StatusCode::BAD_REQUEST, r#"{"error":{"code":190,"message":"bad token"}}"#).into_response()
+    })
+    .await;
+    let mut world = World::new(meta.address).await;
+    let right = world.clock.now();
+    world.clock.advance(Duration::from_secs(3 * 3600));
+    let ids = world.conversions(1..40, &[PIXEL]).await;
+    world.work(LOOPBACK).await;
+    for id in &ids {
+        world.until_state(*id, DeliveryState::Parked).await;
+    }
+    world.clock.set(right);
+    // As the API dates it: later than before, whatever the clock says.
+    world.save_pixel("NEW-TOKEN", Timestamp(0).newer_than(HOUR)).await;
+    for id in &ids {
+        world.until_state(*id, DeliveryState::Delivered).await;
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_waits_when_the_clock_is_set_back_waits_as_long_as_was_left_also_over_a_restart() {
+    let answer = |before: usize, _: &_| match before {
+        0..2 => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        _ => StatusCode::OK.into_response(),
+    };
+    let tracker = Receiver::start(answer).await;
+    let mut world = World::new(tracker.address).await;
+    world.save_postback(1, format!("http://{}/", tracker.address), None).await;
+    let right = world.clock.now();
+    world.clock.advance(Duration::from_secs(7200));
+    let id = world.conversions(1..2, &[postback(1)]).await[0];
+    world.work(LOOPBACK).await;
+    world.until(id, |delivery| delivery.progress.attempts == 1).await;
+    // While it runs: five seconds were left.
+    world.clock.set(right);
+    let next = |delivery: &sl_core::delivery::Delivery| delivery.progress.next_attempt_at.unwrap();
+    let soon = right.plus(Duration::from_secs(6));
+    let dated = world.until(id, |delivery| next(delivery) <= soon).await;
+    assert!(next(&dated) > right.plus(Duration::from_secs(3)), "{dated:?}");
+    world.clock.set(next(&dated));
+    let failed = world.until(id, |delivery| delivery.progress.attempts == 2).await;
+    // While it does not: a minute was left.
+    world.rest().await;
+    let earlier = failed.progress.updated_at.minus(Duration::from_secs(7200));
+    world.clock.set(earlier);
+    world.work(LOOPBACK).await;
+    let dated = world.until(id, |delivery| next(delivery) <= earlier.plus(Duration::from_secs(61))).await;
+    world.clock.set(next(&dated));
+    world.until_state(id, DeliveryState::Delivered).await;
+    assert_eq!(tracker.all().len(), 3);
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_replay_of_what_is_under_way_is_that_attempt() {
+    let (release, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let tracker = Receiver::start(move |before, _| {
+        if before == 0 {
+            held.lock().unwrap().recv().unwrap();
+        }
+        "ok".into_response()
+    })
+    .await;
+    let mut world = World::new(tracker.address).await;
+    world.save_postback(1, format!("http://{}/?e={{event_id}}", tracker.address), None).await;
+    let id = world.conversions(1..2, &[postback(1)]).await[0];
+    world.work(LOOPBACK).await;
+    while tracker.all().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for seconds in 1..3 {
+        // As the API does it.
+        let before = world.delivery(id).await.progress;
+        let again = before.replayed(world.clock.now().plus(Duration::from_secs(seconds)));
+        assert!(world.store.outbox.advance(id, &before, None, again).await.unwrap());
+    }
+    world.clock.advance(Duration::from_secs(10));
+    release.send(()).unwrap();
+    let told = world.until_state(id, DeliveryState::Delivered).await;
+    assert_eq!(told.progress.attempts, 1);
+    // Were it due once more, it would go before this one.
+    let next = world.conversions(2..3, &[postback(1)]).await[0];
+    world.until_state(next, DeliveryState::Delivered).await;
+    assert_eq!(tracker.all().len(), 2);
     world.close().await;
 }
 

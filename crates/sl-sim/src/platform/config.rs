@@ -97,6 +97,8 @@ pub struct Faults {
     pub forged: f64,
     /// A transaction starts as `loading` and is told again as `done`.
     pub settled_later: f64,
+    /// ... after this time.
+    pub settles_after: Duration,
     /// Wait before the second attempt; doubles with each, up to 64 times.
     pub retry_after: Duration,
 }
@@ -115,6 +117,7 @@ impl Faults {
             malformed: 0.0,
             forged: 0.0,
             settled_later: 0.0,
+            settles_after: Duration::from_secs(1),
             retry_after: Duration::from_millis(250),
         }
     }

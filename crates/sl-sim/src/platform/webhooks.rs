@@ -27,8 +27,6 @@ const AT_ONCE: usize = 16;
 /// Contract D.2: 5 s to connect, 10 s in all.
 const CONNECT: Duration = Duration::from_secs(5);
 const TOTAL: Duration = Duration::from_secs(10);
-/// The second status of a transaction comes this much later.
-const SETTLES: Duration = Duration::from_secs(1);
 
 /// Puts what happened into the queue, with the misbehaviour that the seed has in store for it.
 pub(super) fn announce(shared: &Shared, creator: &AccountSetup, happened: Vec<Happened>, now: Timestamp) {
@@ -40,7 +38,7 @@ pub(super) fn announce(shared: &Shared, creator: &AccountSetup, happened: Vec<Ha
         if let Some(done) = settles {
             // The other notifications of a payment came with its first status.
             for event in bodies::events(creator, &done, now).into_iter().take(1) {
-                enqueue(shared, event, SETTLES);
+                enqueue(shared, event, shared.config.faults.settles_after);
             }
         }
     }

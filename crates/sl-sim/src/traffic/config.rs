@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use sl_core::{ids::SmartLinkId, time::Clock};
 use url::Url;
 
+use super::timer::{RealTime, Timer};
+
 /// What [`super::Traffic::new`] wants to know.
 #[derive(Clone)]
 pub struct TrafficConfig {
@@ -26,12 +28,12 @@ pub struct TrafficConfig {
     pub pace: Pace,
     /// What kinds of visitors there are.
     pub mix: Mix,
-    /// Seconds of `clock` per real second: 1 with the system's clock.
-    pub time_scale: f64,
     /// Most visitors at once; more are left out and counted.
     pub most_at_once: usize,
     /// The clock of the service and the platform.
     pub clock: Arc<dyn Clock>,
+    /// How people wait; it goes with the clock. Real time, unless a test says otherwise.
+    pub timer: Arc<dyn Timer>,
 }
 
 impl TrafficConfig {
@@ -48,9 +50,9 @@ impl TrafficConfig {
             visitor_window: Duration::from_secs(6 * 3600),
             pace: Pace::default(),
             mix: Mix::default(),
-            time_scale: 1.0,
             most_at_once: 20_000,
             clock,
+            timer: Arc::new(RealTime::default()),
         }
     }
 
@@ -60,9 +62,6 @@ impl TrafficConfig {
         }
         if !(self.rate > 0.0 && self.rate.is_finite() && self.rate <= 1e6) {
             return Err(TrafficError::Rate(self.rate));
-        }
-        if !(self.time_scale > 0.0 && self.time_scale.is_finite()) {
-            return Err(TrafficError::TimeScale(self.time_scale));
         }
         let least = 3 * self.pace.margin;
         match self.targets.iter().find(|target| target.window < least) {
@@ -170,9 +169,6 @@ pub enum TrafficError {
     /// No such rate.
     #[error("rate = {0}: visitors per second, above 0 and at most 1000000")]
     Rate(f64),
-    /// No such scale.
-    #[error("time_scale = {0}: seconds of the clock per real second, above 0")]
-    TimeScale(f64),
     /// No room for margins.
     #[error(
         "window of {link} = {window:?}: too short to tell inside from outside; make it at least {least:?}"

@@ -90,11 +90,10 @@ impl<'a> Person<'a> {
     }
 
     async fn wait(&self, wait: Duration, shutdown: &CancellationToken) -> Goes {
-        let real = wait.div_f64(self.inner.config.time_scale);
         tokio::select! {
             biased;
             () = shutdown.cancelled() => Err(Leaves),
-            () = tokio::time::sleep(real) => Ok(()),
+            () = self.inner.config.timer.sleep(wait) => Ok(()),
         }
     }
 

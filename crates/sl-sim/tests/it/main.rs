@@ -13,4 +13,6 @@ mod platform;
 #[cfg(test)]
 mod traffic;
 #[cfg(test)]
+mod virtual_time;
+#[cfg(test)]
 mod webhooks;

@@ -2,53 +2,62 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use sl_core::{
     ids::{LinkKind, PoolLinkId, SmartLinkId},
     seal::Secret,
-    time::{Clock, Timestamp},
 };
 use sl_sim::{
     platform::{AccountSetup, Faults, PlatformConfig, PlatformSim},
     server::Server,
-    traffic::{Pace, Target, Traffic, TrafficConfig, TrafficError, book, discover},
+    traffic::{Pace, Present, Target, Traffic, TrafficConfig, TrafficError, book, discover},
 };
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     edge::Edge,
-    people::{ACCOUNT, NOW, SECRET, http, localhost},
+    people::{ACCOUNT, SECRET, http, localhost},
+    virtual_time::VirtualTime,
 };
 
-/// Runs `speed` times as fast as real time.
-struct FastClock {
-    began: Instant,
-    speed: u32,
-}
-
-impl Clock for FastClock {
-    fn now(&self) -> Timestamp {
-        NOW.plus(self.began.elapsed() * self.speed)
-    }
-}
-
-/// A stall of the machine of 240 ms is within the margin of 6 s.
-const SPEED: u32 = 25;
-
 pub(crate) struct Stage {
-    pub(crate) platform: PlatformSim,
+    pub(crate) platform: Arc<PlatformSim>,
     pub(crate) edge: Arc<Edge>,
     pub(crate) server: Server,
     pub(crate) config: TrafficConfig,
+    told: Told,
 }
 
-/// Two Smart Links with 24 s to subscribe, a pool of `links`, a clock 25 times as fast as the wall's.
+impl Stage {
+    /// From now on no time passes while a webhook is under way.
+    pub(crate) fn tell(&self, url: url::Url) {
+        self.platform.set_webhook(url);
+        assert!(self.told.set(Arc::clone(&self.platform)).is_ok());
+    }
+
+    /// Waits until no webhook is under way.
+    pub(crate) async fn all_told(&self) {
+        all_told(Arc::clone(&self.told)).await;
+    }
+}
+
+/// Whose webhooks are waited for.
+type Told = Arc<OnceLock<Arc<PlatformSim>>>;
+
+async fn all_told(told: Told) {
+    while told.get().is_some_and(|platform| platform.state().webhooks.waiting > 0) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Two Smart Links with 24 s to subscribe, a pool of `links`; time passes when everybody sleeps and no webhook is under way.
 pub(crate) async fn stage(links: usize, dry_every: usize, faults: Faults) -> Stage {
-    let clock = Arc::new(FastClock { began: Instant::now(), speed: SPEED });
+    let told = Told::default();
+    let waited_for = Arc::clone(&told);
+    let clock = VirtualTime::start(move || all_told(Arc::clone(&waited_for)));
     let platform = PlatformConfig {
         accounts: vec![AccountSetup::new(ACCOUNT, "nova", 1)],
         faults,
@@ -86,11 +95,12 @@ pub(crate) async fn stage(links: usize, dry_every: usize, faults: Faults) -> Sta
     let url = |addr| format!("http://{addr}").parse().unwrap();
     let config = TrafficConfig {
         rate: 6.0,
-        time_scale: f64::from(SPEED),
+        timer: clock.clone(),
         pace: Pace { margin: Duration::from_secs(6), ..Pace::default() },
-        ..TrafficConfig::new(clock, url(server.addr()), url(platform.addr()), targets)
+        ..TrafficConfig::new(clock.clone(), url(server.addr()), url(platform.addr()), targets)
     };
-    Stage { platform, edge, server, config }
+    let platform = Arc::new(platform);
+    Stage { platform, edge, server, config, told }
 }
 
 #[tokio::test]
@@ -156,12 +166,14 @@ async fn people_keep_their_cookie_and_an_address_of_their_own() {
 #[tokio::test]
 async fn at_shutdown_people_leave_and_the_book_is_complete() {
     let stage = stage(400, 0, Faults::none()).await;
-    let traffic = Traffic::new(stage.config).unwrap();
+    let traffic = Traffic::new(stage.config.clone()).unwrap();
     let stop = CancellationToken::new();
-    let (book, asking) = (traffic.book(), stop.clone());
+    let (book, asking, timer) = (traffic.book(), stop.clone(), stage.config.timer.clone());
+    let here = Present::enter(&timer);
     tokio::spawn(async move {
+        let _here = here;
         while book.figures().subscribers.simulated < 3 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            timer.sleep(Duration::from_millis(500)).await;
         }
         asking.cancel();
     });

@@ -69,14 +69,16 @@ pub async fn due_jobs_come_oldest_first_per_destination(backend: &dyn Backend) {
     assert_eq!(ids(&due), [id(1, 10), id(2, 20)]);
     assert_eq!(due[0].progress, Progress::fresh(after(10)));
     assert_eq!(ids(&outbox.due(PIXEL, after(99), 1).await.unwrap()), [id(1, 10)]);
-    outbox.record(id(1, 10), None, progress(DeliveryState::Waiting, Some(after(25)))).await.unwrap();
+    sample::record(&store, id(1, 10), None, progress(DeliveryState::Waiting, Some(after(25)))).await.unwrap();
     assert_eq!(outbox.next_due().await.unwrap(), Some(after(15)));
     assert_eq!(outbox.due_destinations(after(40)).await.unwrap()[0], (PIXEL, after(20)));
     assert_eq!(ids(&outbox.due(PIXEL, after(40), 9).await.unwrap()), [id(2, 20), id(1, 10), id(3, 30)]);
-    outbox.record(id(1, 10), None, progress(DeliveryState::Waiting, Some(after(5)))).await.unwrap();
+    sample::record(&store, id(1, 10), None, progress(DeliveryState::Waiting, Some(after(5)))).await.unwrap();
     assert_eq!(ids(&outbox.due(PIXEL, after(6), 9).await.unwrap()), [id(1, 10)], "earlier than ever before");
     for (number, seconds) in [(1, 10), (2, 20), (3, 30), (4, 15)] {
-        outbox.record(id(number, seconds), None, progress(DeliveryState::Delivered, None)).await.unwrap();
+        sample::record(&store, id(number, seconds), None, progress(DeliveryState::Delivered, None))
+            .await
+            .unwrap();
     }
     assert_eq!(outbox.next_due().await.unwrap(), None);
     assert_eq!(outbox.due_destinations(after(99)).await.unwrap(), []);
@@ -95,12 +97,12 @@ pub async fn counts_follow_every_change(backend: &dyn Backend) {
     let ends =
         [DeliveryState::Delivered, DeliveryState::Parked, DeliveryState::Expired, DeliveryState::Skipped];
     for (number, state) in (0..).zip(ends) {
-        outbox.record(id(number, number), None, progress(state, None)).await.unwrap();
+        sample::record(&store, id(number, number), None, progress(state, None)).await.unwrap();
     }
-    outbox.record(id(4, 4), None, progress(DeliveryState::Waiting, Some(after(50)))).await.unwrap();
+    sample::record(&store, id(4, 4), None, progress(DeliveryState::Waiting, Some(after(50)))).await.unwrap();
     let counts = outbox.counts(after(20)).await.unwrap();
     assert_eq!(counts, Counts { due_now: 5, waiting: 6, delivered: 1, parked: 1, expired: 1, skipped: 1 });
-    outbox.record(id(1, 1), None, progress(DeliveryState::Waiting, Some(after(20)))).await.unwrap();
+    sample::record(&store, id(1, 1), None, progress(DeliveryState::Waiting, Some(after(20)))).await.unwrap();
     let replayed = outbox.counts(after(20)).await.unwrap();
     assert_eq!(replayed, Counts { due_now: 6, waiting: 7, parked: 0, ..counts });
     drop(store);
@@ -113,7 +115,7 @@ pub async fn counts_follow_every_change(backend: &dyn Backend) {
 /// The same cause makes the same job: it is not reset by a step that brings it again.
 pub async fn a_job_that_comes_again_keeps_its_progress(backend: &dyn Backend) {
     let store = with_jobs(backend, &[(1, PIXEL, 1)]).await;
-    store.outbox.record(id(1, 1), None, progress(DeliveryState::Delivered, None)).await.unwrap();
+    sample::record(&store, id(1, 1), None, progress(DeliveryState::Delivered, None)).await.unwrap();
     let job = sample::job(1, PIXEL, after(1));
     store.ledger.apply(Step { jobs: vec![job.clone(), job], ..sample::step(2) }).await.unwrap();
     let counts = store.outbox.counts(after(9)).await.unwrap();
@@ -140,7 +142,7 @@ pub async fn a_job_skipped_from_the_start_is_never_due(backend: &dyn Backend) {
     let listed = store.outbox.list(TEAM, filter).await.unwrap();
     assert_eq!(ids(&listed), [id(1, 1)]);
     assert_eq!(listed[0].progress.reason.as_deref(), Some("no_click"));
-    store.outbox.record(id(1, 1), None, listed[0].progress.replayed(after(20))).await.unwrap();
+    sample::record(&store, id(1, 1), None, listed[0].progress.replayed(after(20))).await.unwrap();
     let waiting = Counts { due_now: 1, waiting: 1, ..Counts::default() };
     assert_eq!(store.outbox.counts(after(20)).await.unwrap(), waiting);
 }
@@ -173,9 +175,9 @@ pub async fn a_click_events_body_goes_when_it_is_final(backend: &dyn Backend) {
     store.ledger.apply(Step { jobs, ..sample::step(1) }).await.unwrap();
     for number in [1, 2] {
         store.outbox.store_body(id(number, 1), request("body")).await.unwrap();
-        store.outbox.record(id(number, 1), None, progress(DeliveryState::Parked, None)).await.unwrap();
+        sample::record(&store, id(number, 1), None, progress(DeliveryState::Parked, None)).await.unwrap();
         assert!(store.outbox.body(id(number, 1)).await.unwrap().is_some(), "parked can be replayed");
-        store.outbox.record(id(number, 1), None, progress(DeliveryState::Delivered, None)).await.unwrap();
+        sample::record(&store, id(number, 1), None, progress(DeliveryState::Delivered, None)).await.unwrap();
     }
     assert_eq!(store.outbox.body(id(1, 1)).await.unwrap(), None);
     assert!(store.outbox.body(id(2, 1)).await.unwrap().is_some());
@@ -191,19 +193,35 @@ pub async fn the_last_fifty_attempts_are_kept(backend: &dyn Backend) {
     }
     for second in 0..60 {
         let waiting = progress(DeliveryState::Waiting, Some(after(second + 9)));
-        outbox.record(id(1, 1), Some(attempt(500, after(second))), waiting).await.unwrap();
+        sample::record(&store, id(1, 1), Some(attempt(500, after(second))), waiting).await.unwrap();
     }
     let attempts = outbox.attempts(id(1, 1)).await.unwrap();
     let times: Vec<_> = attempts.iter().map(|attempt| attempt.at).collect();
     assert_eq!(times, (10..60).map(after).collect::<Vec<_>>());
     assert_eq!(outbox.latest(POSTBACK).await.unwrap().unwrap().0.job.id, id(1, 1));
     let done = progress(DeliveryState::Delivered, None);
-    outbox.record(id(2, 2), Some(attempt(200, after(70))), done).await.unwrap();
+    sample::record(&store, id(2, 2), Some(attempt(200, after(70))), done).await.unwrap();
     let (latest, body) = outbox.latest(POSTBACK).await.unwrap().unwrap();
     assert_eq!((latest.job.id, body), (id(2, 2), request("body")));
     assert_eq!(outbox.latest(PIXEL).await.unwrap(), None);
-    let unknown = outbox.record(id(9, 9), None, progress(DeliveryState::Parked, None)).await;
+    let unknown =
+        outbox.advance(id(9, 9), &Progress::fresh(HOUR), None, progress(DeliveryState::Parked, None)).await;
     assert_eq!(unknown, Err(StoreError::NotFound));
+}
+
+/// A progress goes on from what is stored only: a write that comes from an older look changes nothing.
+pub async fn a_progress_goes_on_from_what_is_stored(backend: &dyn Backend) {
+    let store = with_jobs(backend, &[(1, PIXEL, 1)]).await;
+    let outbox = &store.outbox;
+    let first = Progress::fresh(after(1));
+    let done = progress(DeliveryState::Delivered, None);
+    assert!(outbox.advance(id(1, 1), &first, Some(attempt(200, after(2))), done.clone()).await.unwrap());
+    let again = first.replayed(after(3));
+    assert!(!outbox.advance(id(1, 1), &first, Some(attempt(500, after(3))), again).await.unwrap());
+    assert_eq!(outbox.attempts(id(1, 1)).await.unwrap(), [attempt(200, after(2))]);
+    assert_eq!(outbox.delivery(TEAM, id(1, 1)).await.unwrap().unwrap().progress, done);
+    assert_eq!(outbox.counts(after(9)).await.unwrap(), Counts { delivered: 1, ..Counts::default() });
+    assert!(outbox.advance(id(1, 1), &done, None, done.replayed(after(4))).await.unwrap());
 }
 
 /// Lists are newest first; their pages cover every delivery of the filter once.
@@ -211,7 +229,9 @@ pub async fn pages_cover_every_delivery_once(backend: &dyn Backend) {
     let jobs: Vec<_> = (0..40).map(|n| (n, if n % 4 == 0 { POSTBACK } else { PIXEL }, n / 3)).collect();
     let store = with_jobs(backend, &jobs).await;
     for &(number, _, seconds) in jobs.iter().filter(|(number, ..)| number % 3 == 0) {
-        store.outbox.record(id(number, seconds), None, progress(DeliveryState::Parked, None)).await.unwrap();
+        sample::record(&store, id(number, seconds), None, progress(DeliveryState::Parked, None))
+            .await
+            .unwrap();
     }
     let parked = Some(DeliveryState::Parked);
     for (state, destination) in [(None, None), (parked, None), (None, Some(PIXEL)), (parked, Some(POSTBACK))]

@@ -88,6 +88,22 @@ pub async fn fresh_links_leave_in_creation_order(backend: &dyn Backend) {
     assert_eq!(empty.links, []);
 }
 
+/// Whoever found a stock empty is told when there is something again: added, given back, or looked at.
+pub async fn a_stock_that_gets_links_is_told(backend: &dyn Backend) {
+    let store = with_links(backend, 1).await;
+    let mut stocked = store.pool.stocked();
+    let block = store.pool.lease(request(9, 0)).await.unwrap();
+    assert!(!stocked.has_changed().unwrap(), "taking is no gain");
+    store.pool.add(new_links(&stock(), 1..2)).await.unwrap();
+    assert!(stocked.has_changed().unwrap());
+    stocked.mark_unchanged();
+    store.pool.give_back(block.fence, refs(&[0])).await.unwrap();
+    assert!(stocked.has_changed().unwrap());
+    stocked.mark_unchanged();
+    look(&store, &[0], after(9), 0).await;
+    assert!(stocked.has_changed().unwrap());
+}
+
 /// Two owners never get the same link, however many ask at once.
 pub async fn no_link_is_in_two_blocks(backend: &dyn Backend) {
     let store = with_links(backend, 500).await;

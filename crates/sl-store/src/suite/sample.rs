@@ -329,3 +329,17 @@ pub fn pixel(number: u64, team: TeamId) -> Pixel {
         updated_at: HOUR,
     }
 }
+
+/// Sets the progress of a delivery, whatever it was; `false` when somebody else changed it at the same moment.
+///
+/// # Errors
+/// The store's.
+pub async fn record(
+    store: &crate::Store,
+    id: sl_core::ids::DeliveryId,
+    attempt: Option<sl_core::delivery::Attempt>,
+    progress: sl_core::delivery::Progress,
+) -> crate::Result<bool> {
+    let before = store.outbox.delivery(TEAM, id).await?.ok_or(crate::StoreError::NotFound)?.progress;
+    store.outbox.advance(id, &before, attempt, progress).await
+}

@@ -125,7 +125,7 @@ pub async fn old_deliveries_go_unless_they_wait(backend: &dyn Backend) {
         let state = [DeliveryState::Delivered, DeliveryState::Parked, DeliveryState::Waiting][n % 3];
         store.outbox.store_body(job.id, request(&n.to_string())).await.unwrap();
         let progress = Progress { state, ..Progress::fresh(job.created_at) };
-        store.outbox.record(job.id, Some(attempt(200, after(99))), progress).await.unwrap();
+        sample::record(&store, job.id, Some(attempt(200, after(99))), progress).await.unwrap();
     }
     let horizons = Horizons { deliveries: after(6), ..NOTHING };
     assert_eq!(forget(&store, horizons, 3).await, Forgotten { deliveries: 4, ..Forgotten::default() });

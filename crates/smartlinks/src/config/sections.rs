@@ -38,6 +38,7 @@ sections! {
         retention: Retention,
         secrets: Secrets,
         log: Log,
+        #[serde(default)] otel: Otel,
     }
     Storage { backend: Backend, }
     Team { name: String, slug: String, }
@@ -102,6 +103,7 @@ sections! {
         #[serde(deserialize_with = "duration")] deliveries: Duration,
     }
     Secrets { #[serde(default)] key: MaybeSecret, key_file: Option<PathBuf>, }
+    #[derive(Default)] Otel { endpoint: Option<Url>, }
     Log { format: LogFormat, level: String, }
 }
 

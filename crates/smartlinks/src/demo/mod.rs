@@ -26,7 +26,7 @@ use self::{
     summary::{Book, Credit, Deliveries, RedirectMs, Summary},
     view::View,
 };
-use crate::{cli, clock::SystemClock, failure::Failure, serve::Signals};
+use crate::{cli, clock, failure::Failure, serve::Signals};
 
 /// Between two lines of figures.
 const LOOK: Duration = Duration::from_millis(500);
@@ -104,7 +104,7 @@ fn traffic(args: &cli::Demo, stage: &Stage) -> Result<Traffic, Failure> {
         }
     }
     let edge = url(format!("http://{}", stage.service.edge))?;
-    let mut config = TrafficConfig::new(Arc::new(SystemClock), edge, url(stage.platform.url())?, targets);
+    let mut config = TrafficConfig::new(clock::system(), edge, url(stage.platform.url())?, targets);
     config.rate = args.rate;
     config.seed = args.seed;
     Traffic::new(config).map_err(Failure::run)

@@ -8,10 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use sl_core::{
-    seal::Secret,
-    time::{Clock, Timestamp},
-};
+use sl_core::{seal::Secret, time::Timestamp};
 use sl_platform::ReconcileSettings;
 use sl_sim::{
     ads::{AdsConfig, AdsSim},
@@ -21,8 +18,7 @@ use sl_sim::{
 
 use super::client::Client;
 use crate::{
-    cli,
-    clock::SystemClock,
+    cli, clock,
     config::{self, Config, LoadError},
     failure::Failure,
     logs,
@@ -64,12 +60,12 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts it all; when it returns, visitors get links of their own.
     pub(crate) async fn start(args: &cli::Demo, dir: &Path) -> Result<Self, Failure> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock = clock::system();
         let ads = AdsSim::bind(AdsConfig::new(Arc::clone(&clock))).await.map_err(Failure::run)?;
         let (api_key, hook_secret) = (random_word(), random_word());
         let accounts = accounts(clock.now());
         let mut setup = PlatformConfig::new(
-            clock,
+            Arc::clone(&clock),
             args.seed,
             Secret::new(api_key.clone()),
             Secret::new(hook_secret.clone()),
@@ -77,11 +73,12 @@ impl Stage {
         setup.accounts.clone_from(&accounts);
         let platform = PlatformSim::bind(setup).await.map_err(Failure::run)?;
         let config = configuration(args, dir, &platform, &ads, [api_key, hook_secret])?;
-        logs::start(&config)?;
+        // Nothing is traced: no endpoint is configured.
+        let _ = logs::start(&config, &tokio::runtime::Handle::current())?;
         let every = Duration::from_secs(60);
         let reconcile =
             ReconcileSettings { every, lists_every: Duration::from_secs(1), ..ReconcileSettings::default() };
-        let service = Service::start(&config, &Pace { faster: FASTER, reconcile }).await?;
+        let service = Service::start(&config, &Pace { faster: FASTER, reconcile }, clock).await?;
         let hooks = format!("http://{}/webhooks/onlyfansapi", service.admin);
         platform.set_webhook(hooks.parse().map_err(Failure::run)?);
         let key = service.new_key("demo").await?;

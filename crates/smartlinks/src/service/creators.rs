@@ -3,13 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sl_api::{PoolStatus, StockStatus};
+use sl_api::{PoolStatus, StockStatus, Upstream};
 use sl_attribution::Progress;
-use sl_core::{matching::Looks, pool::StockKey, time::Clock};
+use sl_core::{ids::AccountId, matching::Looks, pool::StockKey, time::Clock};
 use sl_journal::Journal;
 use sl_platform::{
     CreatorPlatform, Keeper, KeeperSettings, Matcher, MatcherHandle, MatcherSettings, OfApi, OfApiConfig,
-    PoolSnapshot, Reconcile, ReconcileSettings, StockReport,
+    PoolSnapshot, Reconcile, ReconcileHandle, ReconcileSettings, StockReport,
 };
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,7 @@ impl Default for Pace {
 pub(crate) struct Standing {
     pub(crate) pool: PoolSnapshot,
     pub(crate) matcher: Option<MatcherHandle>,
+    reconcile: Option<ReconcileHandle>,
 }
 
 impl PoolStatus for Standing {
@@ -46,6 +47,21 @@ impl PoolStatus for Standing {
         let StockReport { forecast_per_hour, time_to_empty, last_refill_at, last_error } =
             self.pool.status(stock);
         StockStatus { forecast_per_hour, time_to_empty, last_refill_at, last_error }
+    }
+}
+
+/// Without a platform key nobody is told.
+impl Upstream for Standing {
+    fn webhook_came(&self, account: &AccountId) {
+        self.reconcile.iter().for_each(|reconcile| reconcile.webhook_came(account));
+    }
+
+    fn webhook_refused(&self) {
+        self.reconcile.iter().for_each(ReconcileHandle::webhook_refused);
+    }
+
+    fn accounts_changed(&self) {
+        self.reconcile.iter().for_each(ReconcileHandle::accounts_changed);
     }
 }
 
@@ -100,7 +116,11 @@ pub(crate) fn start(
     )
     .following(Arc::new(move || applied.borrow().position));
     let reconcile = Reconcile::new(pace.reconcile, platform, base.store.clone(), journal, Arc::clone(clock));
-    let standing = Standing { pool: keeper.snapshot(), matcher: Some(matcher.handle()) };
+    let standing = Standing {
+        pool: keeper.snapshot(),
+        matcher: Some(matcher.handle()),
+        reconcile: Some(reconcile.handle()),
+    };
     let tasks = vec![
         roles.start("the pool keeper", stop, keeper.run(stop.clone())),
         roles.start("the matcher", stop, matcher.run(stop.clone())),

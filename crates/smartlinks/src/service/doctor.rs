@@ -2,6 +2,7 @@
 //! meanwhile. Once the disk takes data again, the service is started anew within this process.
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -56,7 +57,16 @@ impl Doctor {
     }
 }
 
-/// Asked, not tried: filling the last room would take it from the journal.
+/// Asked first: filling the last room would take it from the journal. Then tried with one page: what this process may
+/// write, by a quota or a limit of its own, no disk tells.
 fn has_room(dir: &Path) -> bool {
-    rustix::fs::statvfs(dir).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) >= ROOM)
+    let is_there =
+        rustix::fs::statvfs(dir).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) >= ROOM);
+    is_there && takes_a_page(dir).is_ok()
+}
+
+fn takes_a_page(dir: &Path) -> std::io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(".probe-").tempfile_in(dir)?;
+    file.write_all(&[1; 4096])?;
+    file.as_file().sync_data()
 }

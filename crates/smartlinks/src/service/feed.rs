@@ -1,14 +1,19 @@
 //! Keeps what the edge answers from: the links of the catalog, and before the start the visitors of the last hours.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sl_core::{
     catalog::{Account, EdgeLink, SmartLink},
     event::EventBody,
     ids::{AccountId, PoolLinkId},
+    pool::StockKey,
     time::Timestamp,
 };
-use sl_edge::{LinkTable, Window};
+use sl_edge::{LinkTable, Stock, Window};
 use sl_journal::{Journal, JournalError};
 use sl_store::{Catalog, Result, Store, catalog::Changes};
 use tokio_util::sync::CancellationToken;
@@ -99,28 +104,63 @@ fn complain(bad: Vec<sl_edge::BadLink>) {
     }
 }
 
-/// Addresses of pool links that visitors may hold.
-pub(crate) type Addresses = HashMap<(AccountId, PoolLinkId), String>;
+/// Pool links that visitors may hold: where they lead, and the stock they are of.
+pub(crate) type Addresses = HashMap<(AccountId, PoolLinkId), (String, StockKey)>;
 
 /// Reads them: links in visitors' hands, and links of blocks that were out.
 pub(crate) async fn addresses(store: &Store) -> Result<Addresses> {
     let mut found = Addresses::new();
     for block in store.pool.blocks().await? {
         for (link, _) in block.links {
-            found.insert((link.stock.account.clone(), link.id), link.url);
+            found.insert((link.stock.account.clone(), link.id), (link.url, link.stock));
         }
     }
     for team in store.catalog.teams().await? {
         for account in store.catalog.accounts(team.id).await? {
             for entry in store.pool.live(&account.id).await? {
-                found.insert((account.id.clone(), entry.link.id), entry.link.url);
+                found.insert((account.id.clone(), entry.link.id), (entry.link.url, entry.link.stock));
             }
         }
     }
     Ok(found)
 }
 
-/// Fills the window from the journal; blocks while it reads. Returns how many clicks are remembered.
+/// What the last hours of the journal say.
+#[derive(Debug, Default)]
+pub(crate) struct Past {
+    /// Clicks that the window remembers again.
+    pub(crate) remembered: usize,
+    asked: HashMap<StockKey, Asked>,
+}
+
+/// Visitors who got a link of their own.
+#[derive(Debug, Default)]
+struct Asked {
+    lately: usize,
+    in_all: usize,
+}
+
+/// Demand of a stock is counted in pieces of this length.
+const PIECE: Duration = Duration::from_secs(600);
+
+impl Past {
+    /// Tells the stock what to expect: as many as in the last ten minutes before `now`, or as in ten average ones of `span`.
+    pub(crate) fn expect(&self, stock: &Stock, span: Duration) {
+        let pieces = span.as_secs_f64() / PIECE.as_secs_f64();
+        for (key, asked) in &self.asked {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a count, smaller than it was"
+            )]
+            #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
+            let average = (asked.in_all as f64 / pieces.max(1.0)).ceil() as usize;
+            stock.expect(key, asked.lately.max(average), Instant::now());
+        }
+    }
+}
+
+/// Fills the window from the journal; blocks while it reads.
 ///
 /// # Errors
 /// The disk's.
@@ -129,17 +169,22 @@ pub(crate) fn rebuild(
     journal: &Journal,
     addresses: &Addresses,
     now: Timestamp,
-) -> std::result::Result<usize, JournalError> {
+) -> std::result::Result<Past, JournalError> {
     let mut rebuild = window.rebuild(now);
-    let mut remembered = 0;
+    let mut past = Past::default();
     journal.recent(now.minus(window.span()), |record| match record.event.body {
         EventBody::Click(click) => {
             let link = click.pool_link;
-            let url = link.and_then(|link| addresses.get(&(record.event.account, link)));
-            remembered += usize::from(rebuild.click(&click, url.map(String::as_str)));
+            let known = link.and_then(|link| addresses.get(&(record.event.account, link)));
+            past.remembered += usize::from(rebuild.click(&click, known.map(|(url, _)| url.as_str())));
+            if let Some((_, stock)) = known {
+                let asked = past.asked.entry(stock.clone()).or_default();
+                asked.in_all += 1;
+                asked.lately += usize::from(now.since(click.at) < PIECE);
+            }
         }
         EventBody::Repeat(repeat) => rebuild.repeat(&repeat),
         _ => {}
     })?;
-    Ok(remembered)
+    Ok(past)
 }

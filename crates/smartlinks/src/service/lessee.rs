@@ -6,24 +6,29 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::{StreamExt, stream};
 use sl_core::{pool::StockKey, time::Clock};
-use sl_edge::{Returned, Stock, StockBlock};
+use sl_edge::{BLOCK, Returned, Stock, StockBlock, Want};
 use sl_store::{
     Pool, Result,
-    pool::{LeaseRequest, PoolLinkRef, PoolRules},
+    pool::{Block, LeaseRequest, PoolLinkRef, PoolRules},
 };
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How long a lease lasts (decisions 50).
 const LEASE: Duration = Duration::from_secs(3600);
 /// When it is prolonged.
 const RENEW: Duration = Duration::from_secs(1800);
-/// Longest time until a new stock, a refilled one or an old lease is looked at.
+/// Longest time until an old lease is looked at.
 const LOOK: Duration = Duration::from_millis(500);
-/// Shortest pause between two looks while there is something to lease: a burst on a new stock outruns its starter block.
-const SHORT: Duration = Duration::from_millis(5);
-/// ... and after one that got less than was wanted: an empty stock under load asks with every click.
+/// Pause after a failed look.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Blocks of one stock leased at once: 2,048 links, more than come while the disk is waited for.
+const AT_ONCE: usize = 8;
+/// A stock that had less than was wanted is asked again when links have come, and at the latest after this time: an empty
+/// stock under load wakes the lessee with every click.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// The lessee of one process.
 pub(crate) struct Lessee {
@@ -34,12 +39,16 @@ pub(crate) struct Lessee {
     owner: String,
     /// Blocks that are out, and when their lease was last asked for.
     out: HashMap<u64, (StockKey, Instant)>,
+    stocked: watch::Receiver<u64>,
+    /// Stocks that had less than was wanted: when, and what `stocked` said then.
+    short: HashMap<StockKey, (Instant, u64)>,
 }
 
 impl Lessee {
     pub(crate) fn new(stock: Stock, pool: Arc<dyn Pool>, clock: Arc<dyn Clock>, rules: PoolRules) -> Self {
         let owner = format!("edge-{}", std::process::id());
-        Self { stock, pool, clock, rules, owner, out: HashMap::new() }
+        let (stocked, out, short) = (pool.stocked(), HashMap::new(), HashMap::new());
+        Self { stock, pool, clock, rules, owner, out, stocked, short }
     }
 
     /// Ends leases that an earlier process left: what nobody has passes quarantine, never back to fresh.
@@ -53,17 +62,14 @@ impl Lessee {
     /// Works until `stop`; then gives back everything that is left.
     pub(crate) async fn run(mut self, stop: CancellationToken, edge_ended: CancellationToken) {
         while !stop.is_cancelled() {
-            let pause = match self.look().await {
-                Ok(true) => SHORT,
-                Ok(false) => PAUSE,
-                Err(error) => {
-                    tracing::warn!(%error, "pool links can't be leased; visitors get shared links until they can");
-                    PAUSE
-                }
-            };
-            tokio::time::sleep(pause).await;
+            if let Err(error) = self.look().await {
+                tracing::warn!(%error, "pool links can't be leased; visitors get shared links until they can");
+                tokio::time::sleep(PAUSE).await;
+            }
             tokio::select! {
                 () = self.stock.low() => {}
+                // The sender lives as long as the pool.
+                _ = self.stocked.changed() => {}
                 () = tokio::time::sleep(LOOK) => {}
                 () = stop.cancelled() => {}
             }
@@ -75,41 +81,72 @@ impl Lessee {
         }
     }
 
-    /// One look: end what is over, prolong what ages, lease what is wanted. `false` when there was less than wanted.
-    pub(crate) async fn look(&mut self) -> Result<bool> {
+    /// One look: end what is over, prolong what ages, lease what is wanted and there.
+    async fn look(&mut self) -> Result<()> {
         let over = self.stock.expire(Instant::now());
         self.end(over).await?;
         self.renew().await?;
-        let mut satisfied = true;
-        for want in self.stock.wanted(Instant::now()).into_iter().filter(|want| want.want > 0) {
-            satisfied &= self.lease(want.stock, want.want).await?;
-        }
-        Ok(satisfied)
+        while self.lease_wanted(AT_ONCE).await? {}
+        Ok(())
     }
 
-    /// Leases a block; `false` when it is smaller than wanted.
-    async fn lease(&mut self, stock: StockKey, want: usize) -> Result<bool> {
+    /// Leases up to `most` blocks for every stock that wants some; `false` when none did. One block before the listener
+    /// opens, so that the first visitors find links; what is wanted beyond that would make a start with many long.
+    pub(crate) async fn lease_wanted(&mut self, most: usize) -> Result<bool> {
+        // Read before it is asked for: what comes meanwhile is not overlooked.
+        let stocked = *self.stocked.borrow_and_update();
+        let now = Instant::now();
+        self.short.retain(|_, (at, seen)| *seen == stocked && now - *at < AGAIN);
+        let wanted = self.stock.wanted(now).into_iter().filter(|want| want.want > 0);
+        let wanted: Vec<_> = wanted.filter(|want| !self.short.contains_key(&want.stock)).collect();
+        let is_any = !wanted.is_empty();
+        for Want { stock, want, .. } in wanted {
+            if !self.lease(&stock, want.min(most * BLOCK)).await? {
+                self.short.insert(stock, (now, stocked));
+            }
+        }
+        Ok(is_any)
+    }
+
+    /// Leases blocks, all at once, so that they wait for the disk together; `false` when there was less than wanted.
+    async fn lease(&mut self, stock: &StockKey, want: usize) -> Result<bool> {
         let (asked_at, now) = (Instant::now(), self.clock.now());
-        let request = LeaseRequest {
-            stock,
+        let request = |want| LeaseRequest {
+            stock: stock.clone(),
             want,
             owner: self.owner.clone(),
             now,
             until: now.plus(LEASE),
             rules: self.rules,
         };
-        let block = self.pool.lease(request).await?;
-        if block.links.is_empty() {
-            return Ok(false);
+        let sizes = (0..want).step_by(BLOCK).map(|done| BLOCK.min(want - done));
+        let requests: Vec<_> = sizes.map(request).collect();
+        let pool = Arc::clone(&self.pool);
+        let mut leases = stream::iter(requests).map(|request| pool.lease(request)).buffered(AT_ONCE);
+        let (mut leased, mut failed) = (0, None);
+        while let Some(lease) = leases.next().await {
+            match lease {
+                Ok(block) if block.links.is_empty() => {}
+                Ok(block) => {
+                    leased += block.links.len();
+                    self.out.insert(block.fence, (block.stock.clone(), asked_at));
+                    self.put(block, asked_at);
+                }
+                Err(error) => failed = Some(error),
+            }
         }
-        let whole = block.links.len() >= want;
-        self.out.insert(block.fence, (block.stock.clone(), asked_at));
+        let whole = leased >= want;
+        self.stock.has_more(stock, whole && failed.is_none());
+        failed.map_or(Ok(whole), Err)
+    }
+
+    /// For the edge to hand out.
+    fn put(&self, block: Block, asked_at: Instant) {
         let block =
             StockBlock { fence: block.fence, stock: block.stock, links: block.links, good_for: LEASE };
         for id in self.stock.put_block(block, asked_at) {
             tracing::error!(%id, "a pool link has an address that can't be redirected to; nobody gets it");
         }
-        Ok(whole)
     }
 
     async fn renew(&mut self) -> Result<()> {

@@ -44,7 +44,7 @@ use self::{
     admin::Admin, base::Base, control::Control, creators::Pace, doctor::Doctor, gauges::Gauges,
     progress::Queues, roles::Roles, shown::Shown, upkeep::Upkeep,
 };
-use crate::{clock::SystemClock, config::Config, failure::Failure, metrics};
+use crate::{config::Config, failure::Failure, metrics};
 
 /// Longest time for requests that are under way when the service stops.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -57,6 +57,7 @@ pub(crate) struct Service {
     pub(crate) admin: SocketAddr,
     /// Secret of the first API key; only at the first start.
     pub(crate) owner_key: Option<KeySecret>,
+    clock: Arc<dyn Clock>,
     base: Base,
     stops: Stops,
     tasks: Tasks,
@@ -90,9 +91,8 @@ impl Service {
     ///
     /// # Errors
     /// [`Failure`], naming what can't start and the remedy.
-    pub(crate) async fn start(config: &Config, pace: &Pace) -> Result<Self, Failure> {
+    pub(crate) async fn start(config: &Config, pace: &Pace, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
         let metrics = metrics::recorder()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let base = Base::open(config, Arc::clone(&clock)).await?;
         let (team, random) = (&config.team, rand::fill::<u8>);
         let owner_key =
@@ -150,7 +150,7 @@ impl Service {
         let helpers = vec![
             roles.start("catalog changes for the edge", stop, feed.run(stop.clone())),
             roles.start("the API", stop, admin.run(router, stop.clone(), DRAIN)),
-            roles.start("commands", stop, control.run(base.store.clone(), clock, stop.clone())),
+            roles.start("commands", stop, control.run(base.store.clone(), Arc::clone(&clock), stop.clone())),
             roles.start("gauges", stop, gauges.run(stop.clone())),
             roles.start("retention", stop, upkeep.run(stop.clone())),
             // It ends by itself when it has something to say.
@@ -161,6 +161,7 @@ impl Service {
             edge: edge_address,
             admin: admin_address,
             owner_key,
+            clock,
             base,
             stops,
             tasks,
@@ -174,7 +175,7 @@ impl Service {
     /// # Errors
     /// The store's.
     pub(crate) async fn new_key(&self, name: &str) -> Result<String, Failure> {
-        let (permissions, now) = (Role::Owner.permissions(), SystemClock.now());
+        let (permissions, now) = (Role::Owner.permissions(), self.clock.now());
         let made =
             sl_api::create_key(&self.base.store, TeamId(1), name, permissions, now, &rand::fill::<u8>).await;
         made.map(|made| made.secret.expose().to_owned()).map_err(Failure::run)

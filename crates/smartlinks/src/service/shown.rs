@@ -1,6 +1,6 @@
 //! What the API is made of: the stores, and what it shows of the running roles.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sl_api::{ApiParts, ApiSettings};
 use sl_core::time::Clock;
@@ -9,6 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{base::Base, creators::Standing, deliveries, pool_rules, progress::Queues};
 use crate::{config::Config, failure::Failure};
+
+/// Longest time for a body of the API or a webhook.
+const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// What the API shows of the running roles.
 pub(super) struct Shown {
@@ -30,6 +33,7 @@ pub(super) fn api(
     unready: CancellationToken,
 ) -> Result<ApiParts, Failure> {
     let Shown { queues, standing, tester, metrics } = shown;
+    let standing = Arc::new(standing);
     let ready =
         move || if unready.is_cancelled() { Err("the service is stopping".to_owned()) } else { Ok(()) };
     Ok(ApiParts {
@@ -37,7 +41,8 @@ pub(super) fn api(
         log: Arc::<Journal>::clone(&base.journal),
         clock: Arc::clone(clock),
         progress: Arc::new(queues),
-        pool_status: Arc::new(standing),
+        pool_status: standing.clone(),
+        upstream: standing,
         pixel_tester: Some(Arc::new(deliveries::Tests(tester))),
         seal_keys: base.secrets.seal.clone(),
         random: Arc::new(|bytes: &mut [u8]| rand::fill(bytes)),
@@ -49,6 +54,7 @@ pub(super) fn api(
             metrics_token: config.admin.metrics_token.0.clone(),
             pool_rules: pool_rules(config),
             attribution_window: config.attribution.window,
+            body_time: BODY_TIME,
             egress_check: deliveries::check(config)?,
         },
         metrics_text: Arc::new(move || metrics.render()),

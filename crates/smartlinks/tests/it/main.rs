@@ -1,6 +1,10 @@
 //! The binary as its users meet it: real processes, sockets and files.
 
 #[cfg(test)]
+mod burst;
+#[cfg(test)]
+mod clock;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod crash;
@@ -9,6 +13,8 @@ mod creator;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod inside;
+#[cfg(test)]
 mod journey;
 #[cfg(test)]
 mod outage;
@@ -16,5 +22,7 @@ mod outage;
 mod process;
 #[cfg(test)]
 mod spine;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod world;

@@ -107,6 +107,24 @@ fn throw(to: SocketAddr, bytes: &[u8]) {
     let _ = stream.read(&mut [0; 64]);
 }
 
+/// Visitors, each of whom comes once.
+#[derive(Default)]
+struct Visitors {
+    next: u32,
+    own: HashSet<String>,
+}
+
+impl Visitors {
+    /// Whether the next one gets a link of their own. Promise 3 over all of them: no link has two visitors.
+    fn one_more(&mut self, service: &Service) -> bool {
+        self.next += 1;
+        let place = service.visit(&LINK.to_string(), self.next).unwrap().location.unwrap();
+        let is_own = place != PROFILE;
+        assert!(!is_own || self.own.insert(place.clone()), "{place} was given twice");
+        is_own
+    }
+}
+
 /// A service whose data directory is a small disk of its own; `None` where this machine lets nobody mount one.
 fn on_a_small_disk(dir: &Path) -> Option<Service> {
     let (stock, disk) = (dir.join("stock"), dir.join("disk"));
@@ -139,35 +157,66 @@ fn a_full_disk_stops_no_redirect_and_everything_goes_on_once_there_is_room() {
         return;
     };
     let key = service.owner_key.clone().unwrap();
-    let (link, mut next) = (LINK.to_string(), 0);
-    let mut own = HashSet::new();
-    let mut visit = |service: &Service| {
-        next += 1;
-        let place = service.visit(&link, next).unwrap().location.unwrap();
-        // Promise 3 over all of it: no link has two visitors.
-        let is_own = place != PROFILE;
-        assert!(!is_own || own.insert(place.clone()), "{place} was given twice");
-        is_own
-    };
+    let mut visitors = Visitors::default();
     for _ in 0..20 {
-        visit(&service);
+        visitors.one_more(&service);
     }
     let filler = service.path(&dir.path().join("disk/filler"));
     let mut file = std::fs::File::create(&filler).unwrap();
     let block = vec![1; 1 << 16];
     while file.write_all(&block).is_ok() {}
     // Into the last segment fit some; then clicks are lost, and still redirected.
-    let full = (0..20_000).any(|_| !visit(&service));
+    let full = (0..20_000).any(|_| !visitors.one_more(&service));
     assert!(full, "the disk was never full");
     drop(file);
     std::fs::remove_file(&filler).unwrap();
     service.until_said("the store is opened anew");
     service.until_said("ready edge=");
-    // The starter block of a stock has 16 links.
-    assert!((0..10).all(|_| visit(&service)), "visitors get links of their own again");
+    assert!((0..10).all(|_| visitors.one_more(&service)), "visitors get links of their own again");
     service.settle(&key);
     let shown = format!("/api/smart-links/{LINK}");
     let before = service.api(&key, &shown)["data"]["clicks_count"].as_u64().unwrap();
-    assert!(before >= own.len() as u64, "{before} clicks, {} links in hands", own.len());
+    let own = visitors.own.len();
+    assert!(before >= own as u64, "{before} clicks, {own} links in hands");
+    assert_eq!(service.terminate().code(), Some(0));
+}
+
+/// A service that may be told how much of a file it may write.
+fn with_a_limit_of_its_own(dir: &Path) -> Service {
+    // Writing beyond the limit is an error then, not the end of the process.
+    let script = "trap '' XFSZ; exec \"$0\" serve";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_smartlinks")]);
+    Service::start_by(command, dir, &[("JOURNAL__SEGMENT", "1MiB")])
+}
+
+#[test]
+fn a_disk_that_takes_nothing_from_this_process_stops_no_redirect_and_everything_goes_on_once_it_does() {
+    let dir = tempfile::tempdir().unwrap();
+    prepare(dir.path(), 3000);
+    let mut service = with_a_limit_of_its_own(dir.path());
+    let key = service.owner_key.clone().unwrap();
+    let mut visitors = Visitors::default();
+    assert!((0..20).all(|_| visitors.one_more(&service)));
+    service.settle(&key);
+
+    service.limit_files(Some(0));
+    // Nothing can be kept: nobody gets a link of their own, everybody is redirected.
+    let own = (0..200).filter(|_| visitors.one_more(&service)).count();
+    assert!(own < 200, "the disk took everything");
+    // Nor can the store; it is not opened again while that is so.
+    let link = json!({ "account_id": "acct_1", "name": "Ad", "link_type": "tracking_link" });
+    assert!(service.try_post(&key, "/api/smart-links", &link).status >= 500);
+    service.until_said("the store could not write");
+    assert!(!(0..100).any(|_| visitors.one_more(&service)));
+
+    service.limit_files(None);
+    service.until_said("the store is opened anew");
+    service.until_said("ready edge=");
+    assert!((0..100).all(|_| visitors.one_more(&service)), "visitors get links of their own again");
+    service.settle(&key);
+    let shown = format!("/api/smart-links/{LINK}");
+    let counted = service.api(&key, &shown)["data"]["clicks_count"].as_u64().unwrap();
+    assert!(counted >= visitors.own.len() as u64, "{counted} clicks, {} links in hands", visitors.own.len());
     assert_eq!(service.terminate().code(), Some(0));
 }

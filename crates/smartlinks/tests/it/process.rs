@@ -3,6 +3,7 @@
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    ops::Deref,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
@@ -27,18 +28,50 @@ pub(crate) fn command() -> Command {
     command
 }
 
-/// A running service; killed when it is dropped.
+/// Where a running service answers.
+pub(crate) struct Reach {
+    pub(crate) edge: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+/// A running service in a process of its own; killed when it is dropped.
 pub(crate) struct Service {
     child: Child,
     log: mpsc::Receiver<String>,
-    pub(crate) edge: SocketAddr,
-    pub(crate) admin: SocketAddr,
+    reach: Reach,
     pub(crate) owner_key: Option<String>,
 }
 
+impl Deref for Service {
+    type Target = Reach;
+
+    fn deref(&self) -> &Reach {
+        &self.reach
+    }
+}
+
+/// What every service of the tests is told: ports of the system's choice; a click waits for the disk as long as it takes,
+/// so that none is late.
+pub(crate) fn settings(dir: &Path) -> Vec<(String, String)> {
+    let dir = dir.to_str().unwrap();
+    let settings = [
+        ("DATA_DIR", dir),
+        ("EDGE__LISTEN", "127.0.0.1:0"),
+        ("EDGE__TRUSTED_PROXIES", "127.0.0.0/8"),
+        ("EDGE__HEADER_TIMEOUT", "40s"),
+        ("EDGE__DURABLE_WAIT", "30s"),
+        ("ADMIN__LISTEN", "127.0.0.1:0"),
+    ];
+    named(&settings)
+}
+
+/// Names of variables for keys.
+pub(crate) fn named(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    settings.iter().map(|(key, value)| (format!("SMARTLINKS_{key}"), (*value).to_owned())).collect()
+}
+
 impl Service {
-    /// Starts on ports of the system's choice and waits until it is ready. A click waits for the disk as long as it
-    /// takes, so that none is late.
+    /// Starts with [`settings`] and waits until it is ready.
     pub(crate) fn start(dir: &Path) -> Self {
         Self::start_with(dir, &[])
     }
@@ -53,13 +86,8 @@ impl Service {
     /// The same by a command that ends in `smartlinks serve`.
     pub(crate) fn start_by(mut command: Command, dir: &Path, settings: &[(&str, &str)]) -> Self {
         let mut child = command
-            .env("SMARTLINKS_DATA_DIR", dir)
-            .env("SMARTLINKS_EDGE__LISTEN", "127.0.0.1:0")
-            .env("SMARTLINKS_EDGE__TRUSTED_PROXIES", "127.0.0.0/8")
-            .env("SMARTLINKS_EDGE__HEADER_TIMEOUT", "40s")
-            .env("SMARTLINKS_EDGE__DURABLE_WAIT", "30s")
-            .env("SMARTLINKS_ADMIN__LISTEN", "127.0.0.1:0")
-            .envs(settings.iter().map(|(key, value)| (format!("SMARTLINKS_{key}"), *value)))
+            .envs(self::settings(dir))
+            .envs(named(settings))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -68,7 +96,8 @@ impl Service {
         let (lines, heard) = mpsc::channel();
         let log = BufReader::new(child.stderr.take().unwrap());
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut service = Self { child, log: heard, edge: nowhere, admin: nowhere, owner_key: None };
+        let reach = Reach { edge: nowhere, admin: nowhere };
+        let mut service = Self { child, log: heard, reach, owner_key: None };
         // Read to its end: a full pipe would stop the service.
         thread::spawn(move || log.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line))));
         let mut said = Vec::new();
@@ -84,7 +113,7 @@ impl Service {
                     let text = line.split(name).nth(1).unwrap();
                     text.split_whitespace().next().unwrap().parse().unwrap()
                 };
-                (service.edge, service.admin) = (address("edge="), address("admin="));
+                service.reach = Reach { edge: address("edge="), admin: address("admin=") };
                 return service;
             }
             said.push(line);
@@ -104,6 +133,13 @@ impl Service {
             .join(path.strip_prefix("/").unwrap())
     }
 
+    /// How far any file may be written from now on, bytes.
+    pub(crate) fn limit_files(&self, current: Option<u64>) {
+        let process = rustix::process::Pid::from_child(&self.child);
+        let limit = rustix::process::Rlimit { current, maximum: None };
+        rustix::process::prlimit(Some(process), rustix::process::Resource::Fsize, limit).unwrap();
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
@@ -116,7 +152,9 @@ impl Service {
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         self.child.wait().unwrap()
     }
+}
 
+impl Reach {
     /// A visitor of its own for every number.
     pub(crate) fn visit(&self, link: &str, visitor: u32) -> io::Result<Answer> {
         visit(self.edge, link, visitor)

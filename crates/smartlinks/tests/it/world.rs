@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 
 use crate::{creator::LINK, process::Service};
 
-struct WallClock;
+pub(crate) struct WallClock;
 
 impl Clock for WallClock {
     fn now(&self) -> Timestamp {
@@ -53,9 +53,14 @@ pub(crate) struct Platform {
 impl Platform {
     /// `username` is the creator's handle.
     pub(crate) fn start(username: &str) -> Self {
+        Self::start_at(username, Arc::new(WallClock))
+    }
+
+    /// The same with a clock of the test's.
+    pub(crate) fn start_at(username: &str, clock: Arc<dyn Clock>) -> Self {
         let runtime = runtime();
         let (key, hook) = (Secret::new("key-1"), Secret::new("hook-1"));
-        let mut config = PlatformConfig::new(Arc::new(WallClock), 1, key, hook);
+        let mut config = PlatformConfig::new(clock, 1, key, hook);
         config.accounts = vec![AccountSetup::new("acct_1", username, 77)];
         config.faults = Faults::none();
         let sim = runtime.block_on(PlatformSim::bind(config)).unwrap();
@@ -79,15 +84,24 @@ impl Platform {
     /// The same with more settings.
     pub(crate) fn service_with(&self, dir: &Path, more: &[(&str, &str)]) -> Service {
         let url = self.sim.url();
-        let usual = [
-            ("PLATFORM__BASE_URL", url.as_str()),
+        Service::start_with(dir, &[&Self::settings(&url), more].concat())
+    }
+
+    /// Address of its API.
+    pub(crate) fn url(&self) -> String {
+        self.sim.url()
+    }
+
+    /// What a service is told that follows the platform at `url` closely.
+    pub(crate) fn settings(url: &str) -> [(&'static str, &str); 6] {
+        [
+            ("PLATFORM__BASE_URL", url),
             ("PLATFORM__API_KEY", "key-1"),
             ("PLATFORM__WEBHOOK_SECRETS", "hook-1"),
             ("PLATFORM__DEBOUNCE", "200ms"),
             ("PLATFORM__POLL", "1s"),
             ("EGRESS__ALLOW", "127.0.0.0/8"),
-        ];
-        Service::start_with(dir, &[&usual, more].concat())
+        ]
     }
 }
 
@@ -103,6 +117,11 @@ impl Ads {
         let runtime = runtime();
         let sim = runtime.block_on(AdsSim::bind(AdsConfig::new(Arc::new(WallClock)))).unwrap();
         Self { runtime, sim, http: client() }
+    }
+
+    /// Address of all of them; any path is the receiver of postbacks.
+    pub(crate) fn url(&self) -> String {
+        self.sim.url()
     }
 
     /// The next answers fail.
@@ -136,9 +155,5 @@ impl Ads {
         let events = self.sim.events(receiver, event_id);
         let versions = events.iter().flat_map(|event| &event.versions);
         versions.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
-    }
-
-    pub(crate) fn url(&self) -> String {
-        self.sim.url()
     }
 }

@@ -169,18 +169,9 @@ impl Rig {
         let handle = sl_fjall::open(dir.path(), FjallOptions::default()).unwrap();
         let store = handle.store();
         store.ledger.open(0).await.unwrap();
-        let stock = StockKey { account: ACCOUNT.into(), kind: LinkKind::TrackingLink, trial_days: None };
-        let new = (0..links).map(|number| NewPoolLink {
-            team: TeamId(1),
-            stock: stock.clone(),
-            id: id(number),
-            url: String::new(),
-            created_at: Timestamp(0),
-        });
-        store.pool.add(new.collect()).await.unwrap();
         let platform =
             Fake { links, fans: Mutex::default(), requests: AtomicU64::new(0), unruly: Mutex::new(None) };
-        Self {
+        let rig = Self {
             platform: Arc::new(platform),
             store,
             log: Arc::default(),
@@ -189,7 +180,9 @@ impl Rig {
             step: 0,
             _handle: handle,
             _dir: dir,
-        }
+        };
+        rig.stock(&(0..links).map(id).collect::<Vec<_>>()).await;
+        rig
     }
 
     /// One call in ten fails from now on.
@@ -197,14 +190,32 @@ impl Rig {
         *self.platform.unruly.lock() = Some(StdRng::seed_from_u64(seed));
     }
 
+    /// Links of the platform join the stock.
+    pub(super) async fn stock(&self, ids: &[PoolLinkId]) {
+        let stock = StockKey { account: ACCOUNT.into(), kind: LinkKind::TrackingLink, trial_days: None };
+        let new = ids.iter().map(|id| NewPoolLink {
+            team: TeamId(1),
+            stock: stock.clone(),
+            id: *id,
+            url: String::new(),
+            created_at: Timestamp(0),
+        });
+        self.store.pool.add(new.collect()).await.unwrap();
+    }
+
     /// A role that has just started.
     pub(super) fn role(&self) -> AccountMatcher {
+        self.role_at(self.platform.clone())
+    }
+
+    /// The same for another platform.
+    pub(super) fn role_at(&self, platform: Arc<dyn CreatorPlatform>) -> AccountMatcher {
         let looks = Looks::new(HOUR * 6, HOUR * 24);
         let (poll, debounce) = (Duration::from_secs(60), Duration::from_secs(2));
         AccountMatcher {
             account: ACCOUNT.into(),
             team: TeamId(1),
-            platform: Arc::<Fake>::clone(&self.platform),
+            platform,
             store: self.store.clone(),
             log: Arc::<Log>::clone(&self.log),
             clock: Arc::<ManualClock>::clone(&self.clock),
@@ -217,6 +228,7 @@ impl Rig {
             told: HashMap::new(),
             short: HashMap::new(),
             read_at: HashMap::new(),
+            turned_at: None,
             refreshed_at: None,
             shared_at: None,
         }
