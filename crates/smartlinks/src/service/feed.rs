@@ -117,9 +117,10 @@ pub(crate) async fn addresses(store: &Store) -> Result<Addresses> {
     }
     for team in store.catalog.teams().await? {
         for account in store.catalog.accounts(team.id).await? {
-            for entry in store.pool.live(&account.id).await? {
-                found.insert((account.id.clone(), entry.link.id), (entry.link.url, entry.link.stock));
-            }
+            let held = store.pool.held(&account.id).await?;
+            found.reserve(held.len());
+            found
+                .extend(held.into_iter().map(|link| ((account.id.clone(), link.id), (link.url, link.stock))));
         }
     }
     Ok(found)

@@ -27,12 +27,13 @@ pub(super) async fn open(
     lessee.settle_earlier().await.map_err(Failure::run)?;
     let window = Window::new(config.edge.visitor_window, config.edge.window_entries);
     let (filled, journal, now) = (window.clone(), Arc::clone(&base.journal), clock.now());
+    // Both are long with a million rows; the one goes on a thread of its own meanwhile.
     let past = tokio::task::spawn_blocking(move || feed::rebuild(&filled, &journal, &addresses, now));
-    let past = past.await.map_err(Failure::run)?.map_err(Failure::run)?;
-    tracing::info!(remembered = past.remembered, "visitors of the last hours are known again");
     let links = LinkTable::new(stock.clone());
     let feed = Feed::start(Arc::clone(&base.store.catalog), links.clone(), config.attribution.window);
     let feed = feed.await.map_err(Failure::run)?;
+    let past = past.await.map_err(Failure::run)?.map_err(Failure::run)?;
+    tracing::info!(remembered = past.remembered, "visitors of the last hours are known again");
     past.expect(&stock, window.span());
     // The first visitors find links in stock.
     lessee.lease_wanted(1).await.map_err(Failure::run)?;
