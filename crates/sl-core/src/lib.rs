@@ -28,6 +28,7 @@ pub mod ladder;
 pub mod lint;
 pub mod matching;
 pub mod places;
+pub mod replay;
 pub mod retry;
 pub mod seal;
 pub mod template;

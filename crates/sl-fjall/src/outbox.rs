@@ -17,7 +17,7 @@ use sl_core::{
 };
 use sl_store::{
     Result, StoreError,
-    outbox::{Counts, DeliveryFilter, Outbox},
+    outbox::{Counts, DeliveryFilter, Outbox, Renewal},
 };
 
 pub(crate) use self::books::Books;
@@ -103,6 +103,16 @@ impl Outbox for FjallOutbox {
             let mut batch = db.batch();
             write::record(db, books, &mut batch, id, attempt.as_ref(), &progress)?;
             commit(batch)
+        })
+        .await
+    }
+
+    async fn renew(&self, renewals: Vec<Renewal>) -> Result<usize> {
+        self.locked(move |db, books| {
+            let mut batch = db.batch();
+            let renewed = write::renew(db, books, &mut batch, &renewals)?;
+            commit(batch)?;
+            Ok(renewed)
         })
         .await
     }

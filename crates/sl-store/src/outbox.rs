@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sl_core::{
-    delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
+    delivery::{Attempt, Delivery, DeliveryState, Destination, Job, Progress, RenderedRequest},
     ids::{ClickId, DeliveryId, TeamId},
     time::Timestamp,
 };
@@ -31,6 +31,10 @@ pub trait Outbox: Send + Sync + 'static {
     /// Writes an attempt (when one was made) and the new progress, in one step.
     async fn record(&self, id: DeliveryId, attempt: Option<Attempt>, progress: Progress) -> Result<()>;
 
+    /// Takes deliveries up again, and enters those that are not there yet, all in one step. Each only if it stands as it
+    /// was read: otherwise whoever changed it knows more, and it is left alone. Returns how many were changed.
+    async fn renew(&self, renewals: Vec<Renewal>) -> Result<usize>;
+
     /// One delivery of a team.
     async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>>;
 
@@ -48,6 +52,17 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// The newest finished attempt of a postback, for `latest_response` (contract A.9.2).
     async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>>;
+}
+
+/// One delivery of a replay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewal {
+    /// What is told to whom; kept as it is when it is there already.
+    pub job: Job,
+    /// As it was read; `None` when there was no such delivery.
+    pub from: Option<Progress>,
+    /// As it is to be; for a new one always [`Progress::of`] the job.
+    pub to: Progress,
 }
 
 /// Which deliveries to list.

@@ -15,6 +15,8 @@ mod pixels;
 #[cfg(test)]
 mod postbacks;
 #[cfg(test)]
+mod replays;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod routes;

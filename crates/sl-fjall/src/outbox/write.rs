@@ -8,7 +8,7 @@ use sl_core::{
     ids::DeliveryId,
     time::Timestamp,
 };
-use sl_store::Result;
+use sl_store::{Result, outbox::Renewal};
 
 use super::{Books, KEPT_ATTEMPTS, missing};
 use crate::{
@@ -70,6 +70,40 @@ pub(crate) fn record(
         batch.remove(&db.bodies, Key::bare().id(id.to_bytes()));
     }
     Ok(())
+}
+
+/// Takes deliveries up again, each once and only if it stands as it was read.
+pub(crate) fn renew(
+    db: &Db,
+    books: &mut Books,
+    batch: &mut OwnedWriteBatch,
+    renewals: &[Renewal],
+) -> Result<usize> {
+    let mut seen = HashSet::new();
+    let mut renewed = 0;
+    for Renewal { job, from, to } in renewals {
+        if !seen.insert(job.id) {
+            continue;
+        }
+        let stored: Option<Job> = read(&db.outbox, &Key::table(JOB).id(job.id.to_bytes()))?;
+        match (stored, from) {
+            (None, None) => add(db, books, batch, job)?,
+            (Some(stored), Some(from)) => {
+                let key = Key::table(PROGRESS).id(stored.id.to_bytes());
+                let before = read(&db.outbox, &key)?.unwrap_or_else(|| Progress::of(&stored));
+                if before != *from {
+                    continue;
+                }
+                put(batch, &db.outbox, key, to)?;
+                leave(db, books, batch, &stored, &before);
+                enter(db, books, batch, &stored, to);
+            }
+            (None, Some(_)) | (Some(_), None) => continue,
+        }
+        renewed += 1;
+    }
+    books.stage(db, batch)?;
+    Ok(renewed)
 }
 
 fn append_attempt(db: &Db, batch: &mut OwnedWriteBatch, job: &Job, attempt: &Attempt) -> Result<()> {

@@ -36,6 +36,7 @@ cases! {
     outbox:
         due_jobs_come_oldest_first_per_destination,
         counts_follow_every_change,
+        a_renewal_goes_on_from_what_was_read_only,
         a_job_that_comes_again_keeps_its_progress,
         a_job_skipped_from_the_start_is_never_due,
         the_first_body_stays,

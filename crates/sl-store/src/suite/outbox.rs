@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Store, StoreError,
-    outbox::{Counts, DeliveryFilter},
+    outbox::{Counts, DeliveryFilter, Renewal},
 };
 
 const PIXEL: Destination = Destination::Pixel(PixelId(1));
@@ -108,6 +108,39 @@ pub async fn counts_follow_every_change(backend: &dyn Backend) {
     let store = backend.open().await;
     assert_eq!(store.outbox.counts(after(20)).await.unwrap(), replayed);
     assert_eq!(store.outbox.next_due().await.unwrap(), Some(after(5)));
+}
+
+/// A replay goes on from what was read only, adds what is not there, and each counts once.
+pub async fn a_renewal_goes_on_from_what_was_read_only(backend: &dyn Backend) {
+    let store = with_jobs(backend, &[(1, PIXEL, 1), (2, PIXEL, 2)]).await;
+    let outbox = &store.outbox;
+    for number in [1, 2] {
+        outbox.record(id(number, number), None, progress(DeliveryState::Parked, None)).await.unwrap();
+    }
+    let read = outbox.list(TEAM, DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap();
+    let again = |delivery: &Delivery| Renewal {
+        job: delivery.job.clone(),
+        from: Some(delivery.progress.clone()),
+        to: delivery.progress.replayed(after(50)),
+    };
+    let new = |number, to| {
+        let job = sample::job(number, to, after(9));
+        Renewal { to: Progress::of(&job), job, from: None }
+    };
+    // Meanwhile somebody else delivered the second.
+    outbox.record(id(2, 2), None, progress(DeliveryState::Delivered, None)).await.unwrap();
+    let all: Vec<_> = read.iter().map(again).chain([new(3, POSTBACK), new(3, POSTBACK)]).collect();
+    assert_eq!(outbox.renew(all.clone()).await.unwrap(), 2);
+    assert_eq!(outbox.renew(all).await.unwrap(), 0, "the same again changes nothing");
+    let counts = Counts { due_now: 2, waiting: 2, delivered: 1, ..Counts::default() };
+    assert_eq!(outbox.counts(after(60)).await.unwrap(), counts);
+    assert_eq!(ids(&outbox.due(PIXEL, after(60), 9).await.unwrap()), [id(1, 1)]);
+    assert_eq!(ids(&outbox.due(POSTBACK, after(60), 9).await.unwrap()), [id(3, 9)]);
+    let unknown = Renewal { from: Some(Progress::fresh(HOUR)), ..new(4, PIXEL) };
+    assert_eq!(outbox.renew(vec![unknown]).await.unwrap(), 0);
+    drop(store);
+    backend.restart().await;
+    assert_eq!(backend.open().await.outbox.counts(after(60)).await.unwrap(), counts);
 }
 
 /// The same cause makes the same job: it is not reset by a step that brings it again.
