@@ -4,7 +4,7 @@
 mod again;
 mod into;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use serde_json::{Value, json};
 use sl_core::{
@@ -118,23 +118,27 @@ struct Known(HashMap<Destination, Option<(Hearer, Limits)>>);
 impl Known {
     /// The destination with what its receiver takes; `None` when it is gone, or another team's.
     async fn get(&mut self, app: &App, team: TeamId, to: Destination) -> Result<Option<&(Hearer, Limits)>> {
-        if !self.0.contains_key(&to) {
-            let catalog = &app.store.catalog;
-            let hearer = match to {
-                Destination::Pixel(id) => {
-                    let pixel = catalog.pixel(id).await?.filter(|pixel| pixel.team == team);
-                    pixel.map(|pixel| (Some(pixel.platform), Hearer::Pixel(Box::new(pixel))))
-                }
-                Destination::Postback(id) => {
-                    let postback = catalog.postback(id).await?.filter(|postback| postback.team == team);
-                    postback.map(|postback| (None, Hearer::Postback(Box::new(postback))))
-                }
-            };
-            let limits = |platform| (app.settings.acceptance)(platform);
-            self.0.insert(to, hearer.map(|(platform, hearer)| (hearer, limits(platform))));
-        }
-        Ok(self.0.get(&to).and_then(Option::as_ref))
+        let known = match self.0.entry(to) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(hearer(app, team, to).await?),
+        };
+        Ok(known.as_ref())
     }
+}
+
+async fn hearer(app: &App, team: TeamId, to: Destination) -> Result<Option<(Hearer, Limits)>> {
+    let catalog = &app.store.catalog;
+    let hearer = match to {
+        Destination::Pixel(id) => {
+            let pixel = catalog.pixel(id).await?.filter(|pixel| pixel.team == team);
+            pixel.map(|pixel| (Some(pixel.platform), Hearer::Pixel(Box::new(pixel))))
+        }
+        Destination::Postback(id) => {
+            let postback = catalog.postback(id).await?.filter(|postback| postback.team == team);
+            postback.map(|postback| (None, Hearer::Postback(Box::new(postback))))
+        }
+    };
+    Ok(hearer.map(|(platform, hearer)| (hearer, (app.settings.acceptance)(platform))))
 }
 
 /// What became of the rows of one page.
