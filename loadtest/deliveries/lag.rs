@@ -82,7 +82,7 @@ impl Lags {
 pub(crate) fn measure(dir: &Path, rate: u64, span: Duration, stalls: bool) -> Outcome<Lags> {
     let simulator = Simulator::start()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let lags = runtime.block_on(async {
+    runtime.block_on(async {
         let mut house = House::open(dir)?;
         let last = if stalls { silent()? } else { simulator.url() };
         house.furnish(&simulator.url(), &last).await?;
@@ -108,9 +108,8 @@ pub(crate) fn measure(dir: &Path, rate: u64, span: Duration, stalls: bool) -> Ou
                 format!("the simulator has {distinct} of {answering}, {changed} of them changed").into()
             );
         }
-        Ok::<_, Box<dyn std::error::Error>>(lags)
-    });
-    lags
+        Ok(lags)
+    })
 }
 
 /// Conversions at a steady rate, whether deliveries keep up or not.

@@ -15,6 +15,8 @@ mod meta;
 #[cfg(test)]
 mod mistakes;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod simulated;
 #[cfg(test)]
 mod snapchat;
