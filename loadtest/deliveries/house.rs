@@ -83,8 +83,9 @@ impl House {
         Ok(self.store.catalog.put_postback(postback(EACH, host)).await?)
     }
 
-    /// As attribution writes them: so many conversions with their clicks, each told to every destination.
-    pub(crate) async fn convert(&mut self, conversions: u64) -> Outcome<()> {
+    /// As attribution writes them: so many conversions with their clicks, each told to the first so many
+    /// destinations.
+    pub(crate) async fn convert(&mut self, conversions: u64, told: usize) -> Outcome<()> {
         let now = SystemClock.now();
         let mut step = sample::step(self.next);
         for number in self.next..self.next + conversions {
@@ -97,7 +98,7 @@ impl House {
                 now,
             );
             row.purchase = Purchase::Repeat;
-            for (nth, destination) in (0..).zip(destinations()) {
+            for (nth, destination) in (0..).zip(destinations().take(told)) {
                 step.jobs.push(Job {
                     id: DeliveryId::from_bytes(sample::ulid(now, number * 2 * EACH + nth)),
                     event_id: row.id.to_string(),

@@ -12,6 +12,8 @@ use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
+use lag::Last;
+
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Measures deliveries.
@@ -25,7 +27,7 @@ struct Options {
     /// How long conversions come in, seconds.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Runs without and with a destination that stalls, in turns.
+    /// Runs of each kind: all destinations answer, one stalls, one is absent.
     #[arg(long, default_value_t = 2)]
     rounds: usize,
     /// Waiting jobs at the start, in the runs that look at memory and start-up.
@@ -64,21 +66,26 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Outcome<()> {
-    let (mut calm, mut stalled) = (lag::Lags::new()?, lag::Lags::new()?);
+    let mut sums = [lag::Lags::new()?, lag::Lags::new()?, lag::Lags::new()?];
     let span = Duration::from_secs(options.seconds);
     for round in 0..options.rounds {
-        // In turns, and in turns first, so that what the machine does beside is spread over both.
-        for stalls in [round % 2 == 1, round % 2 == 0] {
+        // In turns, and each in turn first, so that what the machine does beside is spread over all.
+        for nth in 0..Last::ALL.len() {
+            let which = (nth + round) % Last::ALL.len();
+            let (Some(&last), Some(sum)) = (Last::ALL.get(which), sums.get_mut(which)) else { continue };
             let scratch = scratch(options)?;
-            let lags = lag::measure(scratch.path(), options.rate, span, stalls)?;
-            lags.print(if stalls { "one stalls" } else { "all answer" });
-            (if stalls { &mut stalled } else { &mut calm }).add(&lags)?;
+            let lags = lag::measure(scratch.path(), options.rate, span, last)?;
+            lags.print(last.name());
+            sum.add(&lags)?;
         }
     }
     if options.rounds > 0 {
-        calm.print("all answer, in all");
-        stalled.print("one stalls, in all");
-        stalled.compare(&calm);
+        for (sum, last) in sums.iter().zip(Last::ALL) {
+            sum.print(&format!("in all, {}", last.name()));
+        }
+        let [calm, stalled, absent] = &sums;
+        stalled.compare(calm, Last::Answers);
+        stalled.compare(absent, Last::Absent);
     }
     for &jobs in &options.waiting {
         let scratch = scratch(options)?;

@@ -3,7 +3,7 @@
 //!
 //! * [`platform`], [`platforms`]: an ad platform is one file · [`generic`]: postback templates · `render`: from a job to the
 //!   request that is stored
-//! * [`worker`]: lanes over the outbox · `lane`: one destination · `mending`: changed destinations go on · `tester`: test events
+//! * [`worker`]: lanes over the outbox · `lane`: one destination · `mending`: changed destinations go on · `room`: what is left to the others · `tester`: test events
 //! * [`egress`]: where deliveries never go · [`sender`]: one request
 //!
 //! This crate never decides what is told to whom: that is chosen in attribution's step.
@@ -15,6 +15,7 @@ mod mending;
 pub mod platform;
 pub mod platforms;
 mod render;
+mod room;
 pub mod sender;
 mod target;
 mod tester;

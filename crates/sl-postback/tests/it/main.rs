@@ -9,6 +9,8 @@ mod egress;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod fairness;
+#[cfg(test)]
 mod goldens;
 #[cfg(test)]
 mod meta;

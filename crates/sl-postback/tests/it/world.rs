@@ -210,6 +210,7 @@ impl World {
                 let id = DeliveryId::from_bytes(sample::ulid(after(30), number * 100 + nth as u64));
                 step.jobs.push(Job {
                     id,
+                    team: row.team,
                     kind: told,
                     event_id: row.id.to_string(),
                     conversion: Some(row.id),
