@@ -194,6 +194,7 @@ fn postback(number: u64, host: &str) -> Postback {
         scope: PostbackScope::Global,
         conversion_types: ConversionKind::ALL.to_vec(),
         answers: AnswerTexts::default(),
+        in_order: false,
         created_at: now,
         updated_at: now,
     }

@@ -18,6 +18,7 @@ use sl_core::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    order,
     platform::{Skip, Verdict},
     platforms::CreatorTraffic,
     render::Rendered,
@@ -82,7 +83,13 @@ pub(crate) async fn drain(
             }
             Gate::RestingUntil(until) => rest(shared, due, until).await?,
             // A shaky or unknown destination gets one probe; its answer decides over the rest.
+            Gate::Open(1) if target.in_order() => {
+                order::send_all(shared, &target, due.into_iter().take(1), 1, shutdown).await?;
+            }
             Gate::Open(1) => send_all(shared, &target, due.into_iter().take(1), 1, shutdown).await?,
+            Gate::Open(width) if target.in_order() => {
+                order::send_all(shared, &target, due, width, shutdown).await?;
+            }
             Gate::Open(width) => send_all(shared, &target, due, width, shutdown).await?,
         }
     }
@@ -105,7 +112,7 @@ async fn send_all(
 }
 
 /// One attempt of one delivery, with everything before and after it.
-async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_store::Result<()> {
+pub(crate) async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_store::Result<()> {
     let Delivery { job, progress } = delivery;
     let version = target.version();
     let _place = shared.room.enter(job.destination).await;

@@ -3,7 +3,7 @@
 //!
 //! * [`platform`], [`platforms`]: an ad platform is one file · [`generic`]: postback templates · `render`: from a job to the
 //!   request that is stored
-//! * [`worker`]: lanes over the outbox · `lane`: one destination · `mending`: changed destinations go on · `room`: what is left to the others · `tester`: test events
+//! * [`worker`]: lanes over the outbox · `lane`: one destination · `mending`: changed destinations go on · `order`: one fan's events · `room`: what is left to the others · `tester`: test events
 //! * [`egress`]: where deliveries never go · [`sender`]: one request
 //!
 //! This crate never decides what is told to whom: that is chosen in attribution's step.
@@ -12,6 +12,7 @@ pub mod egress;
 pub mod generic;
 mod lane;
 mod mending;
+mod order;
 pub mod platform;
 pub mod platforms;
 mod render;

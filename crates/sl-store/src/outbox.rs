@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sl_core::{
     delivery::{Attempt, Delivery, DeliveryState, Destination, Job, Progress, RenderedRequest},
-    ids::{ClickId, DeliveryId, TeamId},
+    ids::{AccountId, ClickId, DeliveryId, FanId, TeamId},
     time::Timestamp,
 };
 
@@ -34,6 +34,14 @@ pub trait Outbox: Send + Sync + 'static {
     /// Takes deliveries up again, and enters those that are not there yet, all in one step. Each only if it stands as it
     /// was read: otherwise whoever changed it knows more, and it is left alone. Returns how many were changed.
     async fn renew(&self, renewals: Vec<Renewal>) -> Result<usize>;
+
+    /// The earliest of a fan's events that wait at a destination, with the time it is due.
+    async fn first_of_fan(
+        &self,
+        destination: Destination,
+        account: &AccountId,
+        fan: &FanId,
+    ) -> Result<Option<(DeliveryId, Timestamp)>>;
 
     /// One delivery of a team.
     async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>>;

@@ -34,6 +34,7 @@ fn postback(number: u64, conversion_types: Vec<ConversionKind>) -> Postback {
         scope: PostbackScope::Global,
         conversion_types,
         answers: AnswerTexts::default(),
+        in_order: false,
         created_at: HOUR,
         updated_at: HOUR,
     }

@@ -17,6 +17,8 @@ mod meta;
 #[cfg(test)]
 mod mistakes;
 #[cfg(test)]
+mod order;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod simulated;

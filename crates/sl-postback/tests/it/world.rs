@@ -173,6 +173,7 @@ impl World {
             scope: PostbackScope::Global,
             conversion_types: ConversionKind::ALL.to_vec(),
             answers: AnswerTexts::default(),
+            in_order: false,
             created_at: HOUR,
             updated_at: HOUR,
         };

@@ -110,6 +110,24 @@ pub async fn counts_follow_every_change(backend: &dyn Backend) {
     assert_eq!(store.outbox.next_due().await.unwrap(), Some(after(5)));
 }
 
+/// Of a fan's waiting events at a destination the one that happened first, whenever it is due.
+pub async fn the_first_waiting_of_a_fan_is_the_earliest_to_have_happened(backend: &dyn Backend) {
+    // Numbers 7 apart are the same fan's; each happened when it was made.
+    let store = with_jobs(backend, &[(15, PIXEL, 3), (8, PIXEL, 2), (1, PIXEL, 1), (22, POSTBACK, 0)]).await;
+    let outbox = &store.outbox;
+    let first = async |to| outbox.first_of_fan(to, &sample::account(), &sample::fan(1)).await.unwrap();
+    assert_eq!(first(PIXEL).await, Some((id(1, 1), after(1))));
+    assert_eq!(first(POSTBACK).await, Some((id(22, 0), after(0))));
+    outbox.record(id(1, 1), None, progress(DeliveryState::Waiting, Some(after(90)))).await.unwrap();
+    assert_eq!(first(PIXEL).await, Some((id(1, 1), after(90))), "put off, it is the first all the same");
+    outbox.record(id(1, 1), None, progress(DeliveryState::Delivered, None)).await.unwrap();
+    assert_eq!(first(PIXEL).await, Some((id(8, 2), after(2))));
+    outbox.record(id(8, 2), None, progress(DeliveryState::Parked, None)).await.unwrap();
+    assert_eq!(first(PIXEL).await, Some((id(15, 3), after(3))));
+    outbox.record(id(15, 3), None, progress(DeliveryState::Expired, None)).await.unwrap();
+    assert_eq!(first(PIXEL).await, None);
+}
+
 /// A replay goes on from what was read only, adds what is not there, and each counts once.
 pub async fn a_renewal_goes_on_from_what_was_read_only(backend: &dyn Backend) {
     let store = with_jobs(backend, &[(1, PIXEL, 1), (2, PIXEL, 2)]).await;

@@ -14,10 +14,10 @@ fn visits(service: &Service, visitors: std::ops::RangeInclusive<u32>) {
     }
 }
 
-/// Waits until so many requests are at the receiver.
-fn until_seen(ads: &Ads, requests: u64) {
+/// Waits until the receiver has taken so many.
+fn until_taken(ads: &Ads, events: u64) {
     for _ in 0..600 {
-        if ads.meta().requests >= requests {
+        if ads.meta().accepted >= events {
             return;
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
@@ -36,23 +36,21 @@ fn kill_9_between_sending_and_recording_sends_the_same_bytes_again_and_never_oth
     // It takes them, and the service never hears of it.
     ads.stall(&json!({ "ms": 600_000 }));
     visits(&service, 1..=1);
-    until_seen(&ads, 1);
+    until_taken(&ads, 1);
     let taken = ads.meta();
     assert_eq!((taken.accepted, taken.distinct), (1, 1));
     service.kill();
     ads.stall(&json!({}));
     let service = ads.service(dir.path());
-    let shown = service.until(&key, "/api/x/deliveries?state=delivered", |shown| {
+    service.until(&key, "/api/x/deliveries?state=delivered", |shown| {
         shown["data"].as_array().is_some_and(|rows| rows.len() == 1)
     });
-    let event = shown["data"][0]["event_id"].as_str().unwrap();
     let meta = ads.meta();
     assert_eq!(
         (meta.accepted, meta.distinct, meta.changed),
         (2, 1, 0),
-        "twice at the receiver, counted once"
+        "twice, with the same bytes, and counted once"
     );
-    assert_eq!(ads.sent("meta", event).matches(event).count(), 1, "both came with the same bytes");
 }
 
 #[test]
