@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use axum::{http::StatusCode, response::IntoResponse};
-use sl_core::{conversion::ConversionKind, delivery::DeliveryState, ids::PostbackId, time::Clock};
+use sl_core::{conversion::ConversionKind, delivery::DeliveryState, ids::PostbackId};
 
 use crate::world::{Receiver, World, postback};
 
