@@ -112,8 +112,14 @@ pub async fn counts_follow_every_change(backend: &dyn Backend) {
 
 /// Of a fan's waiting events at a destination the one that happened first, whenever it is due.
 pub async fn the_first_waiting_of_a_fan_is_the_earliest_to_have_happened(backend: &dyn Backend) {
-    // Numbers 7 apart are the same fan's; each happened when it was made.
-    let store = with_jobs(backend, &[(15, PIXEL, 3), (8, PIXEL, 2), (1, PIXEL, 1), (22, POSTBACK, 0)]).await;
+    // Each happened when it was made; another fan's came before all of them.
+    let store = with_jobs(backend, &[(30, PIXEL, 0)]).await;
+    let job = |(number, to, seconds)| sl_core::delivery::Job {
+        fan: Some(sample::fan(1)),
+        ..sample::job(number, to, after(seconds))
+    };
+    let jobs = [(15, PIXEL, 3), (8, PIXEL, 2), (1, PIXEL, 1), (22, POSTBACK, 0)].map(job).to_vec();
+    store.ledger.apply(Step { jobs, ..sample::step(2) }).await.unwrap();
     let outbox = &store.outbox;
     let first = async |to| outbox.first_of_fan(to, &sample::account(), &sample::fan(1)).await.unwrap();
     assert_eq!(first(PIXEL).await, Some((id(1, 1), after(1))));
