@@ -26,7 +26,7 @@ mod x;
 
 pub use keys::{KeyError, NewKey, create_key, ensure_team_and_owner_key, list_keys, revoke_key};
 pub use parts::{
-    ApiParts, ApiSettings, EgressCheck, PixelTester, PlatformNotice, PoolStatus, ProgressFacts,
+    Acceptance, ApiParts, ApiSettings, EgressCheck, PixelTester, PlatformNotice, PoolStatus, ProgressFacts,
     ProgressSource, Random, StockStatus, TestEvent, TestRefused, Upstream,
 };
 pub use routes::{intake_router, router};

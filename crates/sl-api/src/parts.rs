@@ -8,6 +8,7 @@ use sl_core::{
     event::Position,
     ids::AccountId,
     pool::StockKey,
+    retry::Limits,
     seal::{NONCE_BYTES, SealKeys, Secret},
     time::{Clock, Timestamp},
 };
@@ -24,6 +25,9 @@ pub type EgressCheck = Arc<dyn Fn(&url::Url) -> Result<(), String> + Send + Sync
 
 /// Says what keeps an installation from sending to a platform.
 pub type PlatformNotice = Arc<dyn Fn(PlatformKind) -> Option<&'static str> + Send + Sync>;
+
+/// How long the receiver of a pixel's platform, or with `None` of a postback, takes an event.
+pub type Acceptance = Arc<dyn Fn(Option<PlatformKind>) -> Limits + Send + Sync>;
 
 /// Everything the API works with.
 #[derive(Clone)]
@@ -75,6 +79,8 @@ pub struct ApiSettings {
     pub egress_check: EgressCheck,
     /// What keeps this installation from sending to a platform, and what to do about it (decisions 38).
     pub platform_notice: PlatformNotice,
+    /// What a replay would still be taken of.
+    pub acceptance: Acceptance,
 }
 
 /// Where every queue stands, as far as the store does not know it (decisions 24).

@@ -89,6 +89,8 @@ fn extensions() -> Vec<Route> {
         get   "/api/x/clicks/{click_id}" LINKS => x::clicks::show;
         get   "/api/x/deliveries" POSTBACKS => x::deliveries::list;
         get   "/api/x/deliveries/{delivery_id}" POSTBACKS => x::deliveries::show;
+        post  "/api/x/deliveries/replay" POSTBACKS_MANAGE => x::replay::again;
+        post  "/api/x/deliveries/replay-into" POSTBACKS_MANAGE => x::replay::into;
         post  "/api/x/deliveries/{delivery_id}/replay" POSTBACKS_MANAGE => x::deliveries::replay;
         get   "/api/x/dead-letters" Needs("webhooks.view") => x::dead_letters::list;
         post  "/api/x/dead-letters/{dead_letter_id}/retry" Needs("webhooks.manage") => x::dead_letters::retry;

@@ -29,6 +29,7 @@ pub mod lint;
 pub mod matching;
 pub mod pack;
 pub mod places;
+pub mod replay;
 pub mod retry;
 pub mod rhythm;
 pub mod seal;

@@ -32,6 +32,7 @@
 //! | | [`PROGRESS`] delivery | `Progress`; absent while nobody touched the job |
 //! | | [`DUE`] destination · due at · delivery | empty; waiting jobs only |
 //! | | [`STATE`] team · state · created at · delivery | destination (raw) |
+//! | | [`FAN_WAITING`] destination · account · fan · occurred at · delivery | due at (raw); waiting jobs only |
 //! | | [`CLICK_DELIVERY`] click · created at · delivery | empty |
 //! | | [`ATTEMPT`] delivery · number (4) | `Attempt` |
 //! | | [`LATEST`] destination | delivery |
@@ -80,6 +81,7 @@ pub(crate) const LATEST: u8 = 0x07;
 pub(crate) const DUE_SECOND: u8 = 0x08;
 pub(crate) const STATE_COUNT: u8 = 0x09;
 pub(crate) const WAITING_AT: u8 = 0x0a;
+pub(crate) const FAN_WAITING: u8 = 0x0b;
 
 pub(crate) const STOCK: u8 = 0x01;
 pub(crate) const LINK: u8 = 0x02;

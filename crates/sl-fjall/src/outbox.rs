@@ -12,18 +12,18 @@ use fjall::Readable as _;
 use parking_lot::{Mutex, MutexGuard};
 use sl_core::{
     delivery::{Attempt, Delivery, Destination, Progress, RenderedRequest},
-    ids::{ClickId, DeliveryId, TeamId},
+    ids::{AccountId, ClickId, DeliveryId, FanId, TeamId},
     time::Timestamp,
 };
 use sl_store::{
     Result, StoreError,
-    outbox::{Counts, DeliveryFilter, Outbox},
+    outbox::{Counts, DeliveryFilter, Outbox, Renewal},
 };
 
 pub(crate) use self::books::Books;
 use crate::{
     db::{Db, blocking, commit, failed, put, read},
-    layout::{ATTEMPT, Key, LATEST},
+    layout::{ATTEMPT, Key, LATEST, Reader},
 };
 
 /// Only the last attempts are shown, so only they are kept.
@@ -115,6 +115,30 @@ impl Outbox for FjallOutbox {
             Ok(goes_on)
         })
         .await
+    }
+
+    async fn renew(&self, renewals: Vec<Renewal>) -> Result<usize> {
+        self.locked(move |db, books| {
+            let mut batch = db.batch();
+            let renewed = write::renew(db, books, &mut batch, &renewals)?;
+            commit(batch)?;
+            Ok(renewed)
+        })
+        .await
+    }
+
+    async fn first_of_fan(
+        &self,
+        destination: Destination,
+        account: &AccountId,
+        fan: &FanId,
+    ) -> Result<Option<(DeliveryId, Timestamp)>> {
+        let first = self.db.outbox.prefix(write::fan_prefix(destination, account, fan)).next();
+        let Some((key, due)) = first.map(|row| row.into_inner().map_err(failed)).transpose()? else {
+            return Ok(None);
+        };
+        let due = Reader(&due).at().ok_or_else(|| crate::db::damaged("outbox index of fans"))?;
+        Ok(Some((write::id_of(&key)?, due)))
     }
 
     async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>> {

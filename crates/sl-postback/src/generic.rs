@@ -15,7 +15,7 @@ use sl_core::{
 use crate::sender::{ANSWER_MAX, Answer};
 
 /// Three days (ad-platforms 14, rule 1). Trackers know no duplicates window: repeating is their own matter.
-pub(crate) const LIMITS: Limits = Limits { age: Duration::from_secs(72 * 3600), ambiguous: None };
+pub const LIMITS: Limits = Limits { age: Duration::from_secs(72 * 3600), ambiguous: None };
 
 /// Everything a variable can name.
 pub(crate) struct Facts<'a> {

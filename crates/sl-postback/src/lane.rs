@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::{
+    order,
     platform::{Skip, Verdict},
     platforms::CreatorTraffic,
     render::Rendered,
@@ -75,14 +76,21 @@ pub(crate) async fn drain(
                 continue;
             }
         };
-        match shared.breakers.gate(destination, target.version(), now, shared.settings.per_destination) {
+        let width = shared.room.width(destination, shared.settings.per_destination);
+        match shared.breakers.gate(destination, target.version(), now, width) {
             Gate::Held(outcome) => {
                 let why = if outcome == Outcome::Auth { reason::AUTH } else { reason::CONFIG };
                 hold_all(shared, due, why, target.version()).await?;
             }
             Gate::RestingUntil(until) => rest(shared, due, until).await?,
-            // A shaky destination gets one probe; its answer decides over the rest.
+            // A shaky or unknown destination gets one probe; its answer decides over the rest.
+            Gate::Open(1) if target.in_order() => {
+                order::send_all(shared, &target, due.into_iter().take(1), 1, shutdown).await?;
+            }
             Gate::Open(1) => send_all(shared, &target, due.into_iter().take(1), 1, shutdown).await?,
+            Gate::Open(width) if target.in_order() => {
+                order::send_all(shared, &target, due, width, shutdown).await?;
+            }
             Gate::Open(width) => send_all(shared, &target, due, width, shutdown).await?,
         }
     }
@@ -105,9 +113,10 @@ async fn send_all(
 }
 
 /// One attempt of one delivery, with everything before and after it.
-async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_store::Result<()> {
+pub(crate) async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_store::Result<()> {
     let Delivery { job, progress } = delivery;
     let version = target.version();
+    let _place = shared.room.enter(job.destination).await;
     if !matches!(shared.breakers.gate(job.destination, version, shared.clock.now(), 1), Gate::Open(_)) {
         // Answers to earlier ones of this batch closed the way; the next look decides what becomes of the rest.
         return Ok(());
@@ -138,6 +147,7 @@ async fn deliver(shared: &Shared, target: &Target, delivery: Delivery) -> sl_sto
     };
     let lint = request.lint.clone();
     let (attempt, outcome) = attempt(shared, target, request, job.occurred_at).await;
+    shared.room.note(job.destination, attempt.status.is_some());
     shared.breakers.record(job.destination, version, outcome, shared.clock.now());
     metrics::counter!("smartlinks_deliveries_total", "destination" => target.label(), "outcome" => outcome.as_str())
         .increment(1);

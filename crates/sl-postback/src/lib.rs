@@ -4,7 +4,8 @@
 //! * [`platform`], [`platforms`]: an ad platform is one file · [`generic`]: postback templates · `render`: from a job to the
 //!   request that is stored
 //! * [`worker`]: lanes over the outbox · `lane`: one destination · `mending`: changed destinations go on
-//! * `set_back`: a clock that was set back holds nothing up · `tester`: test events
+//! * `order`: one fan's events · `room`: what is left to the others · `set_back`: a clock that was set back holds nothing up
+//! * `tester`: test events
 //! * [`egress`]: where deliveries never go · [`sender`]: one request
 //!
 //! This crate never decides what is told to whom: that is chosen in attribution's step.
@@ -13,9 +14,11 @@ pub mod egress;
 pub mod generic;
 mod lane;
 mod mending;
+mod order;
 pub mod platform;
 pub mod platforms;
 mod render;
+mod room;
 pub mod sender;
 mod set_back;
 mod target;

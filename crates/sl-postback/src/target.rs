@@ -97,6 +97,11 @@ impl Target {
         }
     }
 
+    /// It wants a fan's events as they happened.
+    pub(crate) fn in_order(&self) -> bool {
+        matches!(self, Self::Postback(postback) if postback.in_order)
+    }
+
     pub(crate) fn origin(&self) -> Origin {
         match self {
             Self::Pixel { .. } => Origin::Operator,

@@ -12,6 +12,7 @@ use crate::{
     lane::{self, Breakers},
     mending::Mending,
     platforms::Platforms,
+    room::Room,
     sender::Sender,
     set_back::SetBack,
 };
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) settings: WorkerSettings,
     pub(crate) chance: Chance,
     pub(crate) permits: Semaphore,
+    pub(crate) room: Room,
     pub(crate) breakers: Breakers,
 }
 
@@ -71,8 +73,9 @@ impl Worker {
     ) -> reqwest::Result<Self> {
         let sender = Sender::new(settings.egress.clone(), settings.timeout)?;
         let permits = Semaphore::new(settings.concurrency.max(1));
-        let breakers = Breakers::default();
-        let shared = Shared { store, clock, platforms, keys, sender, settings, chance, permits, breakers };
+        let (breakers, room) = (Breakers::default(), Room::new(settings.concurrency));
+        let shared =
+            Shared { store, clock, platforms, keys, sender, settings, chance, permits, room, breakers };
         Ok(Self(Arc::new(shared)))
     }
 

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use sl_core::{
-    delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
-    ids::{ClickId, DeliveryId, TeamId},
+    delivery::{Attempt, Delivery, DeliveryState, Destination, Job, Progress, RenderedRequest},
+    ids::{AccountId, ClickId, DeliveryId, FanId, TeamId},
     time::Timestamp,
 };
 
@@ -39,6 +39,18 @@ pub trait Outbox: Send + Sync + 'static {
         to: Progress,
     ) -> Result<bool>;
 
+    /// Takes deliveries up again, and enters those that are not there yet, all in one step. Each only if it stands as it
+    /// was read: otherwise whoever changed it knows more, and it is left alone. Returns how many were changed.
+    async fn renew(&self, renewals: Vec<Renewal>) -> Result<usize>;
+
+    /// The earliest of a fan's events that wait at a destination, with the time it is due.
+    async fn first_of_fan(
+        &self,
+        destination: Destination,
+        account: &AccountId,
+        fan: &FanId,
+    ) -> Result<Option<(DeliveryId, Timestamp)>>;
+
     /// One delivery of a team.
     async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>>;
 
@@ -56,6 +68,17 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// The newest finished attempt of a postback, for `latest_response` (contract A.9.2).
     async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>>;
+}
+
+/// One delivery of a replay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewal {
+    /// What is told to whom; kept as it is when it is there already.
+    pub job: Job,
+    /// As it was read; `None` when there was no such delivery.
+    pub from: Option<Progress>,
+    /// As it is to be; for a new one always [`Progress::of`] the job.
+    pub to: Progress,
 }
 
 /// Which deliveries to list.

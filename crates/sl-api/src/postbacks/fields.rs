@@ -60,6 +60,7 @@ pub(crate) async fn read(app: &App, body: &mut Body, postback: &mut Postback) ->
     if let Some(items) = body.array("headers") {
         postback.headers = headers(body, items);
     }
+    postback.in_order = body.flag("in_order").unwrap_or(postback.in_order);
     for (key, texts) in
         [("success_texts", &mut postback.answers.success), ("failure_texts", &mut postback.answers.failure)]
     {

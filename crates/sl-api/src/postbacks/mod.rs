@@ -35,6 +35,7 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, mut body: Bod
         scope: PostbackScope::Global,
         conversion_types: Vec::new(),
         answers: AnswerTexts::default(),
+        in_order: false,
         created_at: now,
         updated_at: now,
     };
@@ -143,6 +144,7 @@ async fn object(app: &App, postback: &Postback, links: &Links) -> Result<Value> 
         "traffic_sources": [],
         "success_texts": postback.answers.success,
         "failure_texts": postback.answers.failure,
+        "in_order": postback.in_order,
         "warnings": warnings(postback),
         "latest_response": latest.as_ref().map(|(delivery, request)| latest_response(delivery, request)),
         "created_at": postback.created_at.iso(),

@@ -61,15 +61,20 @@ fn state(query: &mut Query) -> Option<DeliveryState> {
 /// `pixel:9` or `postback:14`.
 fn destination(query: &mut Query) -> Option<Destination> {
     let word = query.raw("destination")?.to_owned();
-    let destination = word.split_once(':').and_then(|(kind, id)| match (kind, id.parse()) {
-        ("pixel", Ok(id)) => Some(Destination::Pixel(PixelId(id))),
-        ("postback", Ok(id)) => Some(Destination::Postback(PostbackId(id))),
-        _ => None,
-    });
+    let destination = read_destination(&word);
     if destination.is_none() {
         query.wrong("destination", format!("must be written pixel:9 or postback:14, not {}.", shown(&word)));
     }
     destination
+}
+
+/// `pixel:9` or `postback:14`.
+pub(crate) fn read_destination(word: &str) -> Option<Destination> {
+    word.split_once(':').and_then(|(kind, id)| match (kind, id.parse()) {
+        ("pixel", Ok(id)) => Some(Destination::Pixel(PixelId(id))),
+        ("postback", Ok(id)) => Some(Destination::Postback(PostbackId(id))),
+        _ => None,
+    })
 }
 
 /// With all attempts.

@@ -6,6 +6,7 @@ pub(crate) mod deliveries;
 pub(crate) mod pool;
 pub(crate) mod presets;
 pub(crate) mod progress;
+pub(crate) mod replay;
 pub(crate) mod settings;
 
 use crate::{error::shown, query::Query};

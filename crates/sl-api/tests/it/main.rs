@@ -17,6 +17,8 @@ mod postbacks;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod replays;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod routes;

@@ -30,7 +30,7 @@ async fn a_postback_goes_through_create_show_list_update_delete() {
             "http_method": "GET", "body": null, "headers": [], "smart_link_scope": "global",
             "conversion_types": ["new_subscriber", "fan_sent_1_message"],
             "smart_link_ids": [], "smart_links": [], "traffic_source_ids": [], "traffic_sources": [],
-            "success_texts": [], "failure_texts": [], "warnings": [], "latest_response": null,
+            "success_texts": [], "failure_texts": [], "in_order": false, "warnings": [], "latest_response": null,
             "created_at": "2026-03-04T20:00:00+00:00", "updated_at": "2026-03-04T20:00:00+00:00",
         })
     );
@@ -40,7 +40,9 @@ async fn a_postback_goes_through_create_show_list_update_delete() {
     change["http_method"] = json!("POST");
     change["body"] = json!(" {\"c\":\"{click_id}\"}");
     change["headers"] = json!([{ "name": "X-Key", "value": "{click_id}" }, { "name": null, "value": null }]);
+    change["in_order"] = json!(true);
     let updated = world.send("PATCH", &format!("{PATH}/1"), change).await["data"].take();
+    assert_eq!(updated["in_order"], true);
     assert_eq!(updated["headers"], json!([{ "name": "X-Key", "value": "{click_id}" }]));
     assert_eq!(updated["body"], " {\"c\":\"{click_id}\"}");
     assert_eq!(

@@ -20,6 +20,7 @@ use sl_core::{
     catalog::{Pixel, PlatformKind, Team},
     event::Recorded,
     pool::StockKey,
+    retry::Limits,
     seal::{SealKeys, Secret},
     time::{Clock, ManualClock, Timestamp},
 };
@@ -181,6 +182,10 @@ pub(crate) fn parts(store: Store, journal: Arc<Journal>, clock: Arc<ManualClock>
         settings: ApiSettings {
             platform_notice: Arc::new(|platform| {
                 (platform == PlatformKind::Creatortraffic).then_some("ask for the address")
+            }),
+            acceptance: Arc::new(|_| Limits {
+                age: Duration::from_secs(72 * 3600),
+                ambiguous: Some(Duration::from_secs(47 * 3600)),
             }),
             edge_public_url: "https://go.example.net".to_owned(),
             webhook_secrets: WEBHOOK_SECRETS.map(Secret::new).to_vec(),

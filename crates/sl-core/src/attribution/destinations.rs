@@ -96,6 +96,55 @@ fn without_click(platform: PlatformKind) -> &'static str {
     }
 }
 
+/// The same cause makes the same job, whoever asks for it.
+fn job_id(event_id: &str, destination: Destination, occurred_at: Timestamp) -> DeliveryId {
+    let cause: [&[u8]; 2] = [event_id.as_bytes(), &destination.to_string().into_bytes()];
+    DeliveryId(derive::ulid(occurred_at, &cause))
+}
+
+/// Who is to hear of conversions of before.
+#[derive(Debug, Clone)]
+pub enum Hearer {
+    /// A pixel; whether it is on the link of the conversion is for the caller to see.
+    Pixel(Box<Pixel>),
+    /// A postback.
+    Postback(Box<Postback>),
+}
+
+/// The job of a conversion of before for somebody who may not have been told then, made at `now`: the very job that
+/// attribution would have made. `None` when it is nothing to them.
+#[must_use]
+pub fn retell(conversion: &Conversion, to: &Hearer, now: Timestamp) -> Option<Job> {
+    let (destination, kind, skip) = match to {
+        Hearer::Pixel(pixel) => {
+            let kind = pixel_kind(conversion).filter(|kind| wants(pixel.platform, &pixel.events, *kind))?;
+            let skip = conversion.click.is_none().then(|| without_click(pixel.platform).to_owned());
+            (Destination::Pixel(pixel.id), kind, skip)
+        }
+        Hearer::Postback(postback) => {
+            let covered = postback.scope.covers(conversion.link);
+            (covered && postback.conversion_types.contains(&conversion.kind)).then_some(())?;
+            (Destination::Postback(postback.id), postback_kind(conversion.kind), None)
+        }
+    };
+    let event_id = conversion.id.to_string();
+    Some(Job {
+        id: job_id(&event_id, destination, conversion.at),
+        team: conversion.team,
+        account: conversion.account.clone(),
+        link: conversion.link,
+        destination,
+        kind,
+        event_id,
+        conversion: Some(conversion.id),
+        click: conversion.click,
+        fan: Some(conversion.fan.clone()),
+        occurred_at: conversion.at,
+        created_at: now,
+        skip,
+    })
+}
+
 impl Decider<'_> {
     /// Jobs of a click by a person (contract I.26: never of bots and duplicates).
     pub(super) fn tell_click(&mut self, click: ClickId, link: SmartLinkId, at: Timestamp) {
@@ -152,9 +201,8 @@ impl Decider<'_> {
         event_id: String,
         occurred_at: Timestamp,
     ) -> Job {
-        let cause: [&[u8]; 2] = [event_id.as_bytes(), &destination.to_string().into_bytes()];
         Job {
-            id: DeliveryId(derive::ulid(occurred_at, &cause)),
+            id: job_id(&event_id, destination, occurred_at),
             team: self.team,
             account: self.account.clone(),
             link,

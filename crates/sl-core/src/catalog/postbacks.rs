@@ -29,6 +29,9 @@ pub struct Postback {
     pub conversion_types: Vec<ConversionKind>,
     /// How a receiver that always answers 200 is understood.
     pub answers: AnswerTexts,
+    /// A fan's events come one after the other, as they happened: a later one waits until the earlier one has come to
+    /// its end.
+    pub in_order: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// Last change.

@@ -156,6 +156,7 @@ pub(crate) fn catalog() -> (Vec<SmartLink>, Vec<Pixel>, Vec<Postback>) {
         scope,
         conversion_types,
         answers: AnswerTexts::default(),
+        in_order: false,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     });

@@ -4,16 +4,19 @@ use std::collections::HashSet;
 
 use fjall::OwnedWriteBatch;
 use sl_core::{
-    delivery::{Attempt, DeliveryKind, DeliveryState, Job, Progress},
-    ids::DeliveryId,
+    delivery::{Attempt, DeliveryKind, DeliveryState, Destination, Job, Progress},
+    ids::{AccountId, DeliveryId, FanId},
     time::Timestamp,
 };
-use sl_store::Result;
+use sl_store::{Result, outbox::Renewal};
 
 use super::{Books, KEPT_ATTEMPTS, missing};
 use crate::{
     db::{Db, damaged, failed, put, read},
-    layout::{ATTEMPT, CLICK_DELIVERY, DUE, JOB, Key, LATEST, PROGRESS, Reader, STATE, state_byte},
+    layout::{
+        ATTEMPT, CLICK_DELIVERY, DUE, FAN_WAITING, JOB, Key, LATEST, PROGRESS, Reader, STATE, ordered,
+        state_byte,
+    },
 };
 
 /// Value of an index whose key says everything.
@@ -76,6 +79,40 @@ pub(crate) fn advance(
     Ok(true)
 }
 
+/// Takes deliveries up again, each once and only if it stands as it was read.
+pub(crate) fn renew(
+    db: &Db,
+    books: &mut Books,
+    batch: &mut OwnedWriteBatch,
+    renewals: &[Renewal],
+) -> Result<usize> {
+    let mut seen = HashSet::new();
+    let mut renewed = 0;
+    for Renewal { job, from, to } in renewals {
+        if !seen.insert(job.id) {
+            continue;
+        }
+        let stored: Option<Job> = read(&db.outbox, &Key::table(JOB).id(job.id.to_bytes()))?;
+        match (stored, from) {
+            (None, None) => add(db, books, batch, job)?,
+            (Some(stored), Some(from)) => {
+                let key = Key::table(PROGRESS).id(stored.id.to_bytes());
+                let before = read(&db.outbox, &key)?.unwrap_or_else(|| Progress::of(&stored));
+                if before != *from {
+                    continue;
+                }
+                put(batch, &db.outbox, key, to)?;
+                leave(db, books, batch, &stored, &before);
+                enter(db, books, batch, &stored, to);
+            }
+            (None, Some(_)) | (Some(_), None) => continue,
+        }
+        renewed += 1;
+    }
+    books.stage(db, batch)?;
+    Ok(renewed)
+}
+
 fn append_attempt(db: &Db, batch: &mut OwnedWriteBatch, job: &Job, attempt: &Attempt) -> Result<()> {
     let all = Key::table(ATTEMPT).id(job.id.to_bytes());
     let number = match db.outbox.prefix(&all).next_back() {
@@ -100,6 +137,9 @@ fn enter(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, job: &Job, pro
     books.enter(job.destination, progress.state, due);
     if let Some(due) = due {
         batch.insert(&db.outbox, due_key(job, due), EMPTY);
+        if let Some(fan) = &job.fan {
+            batch.insert(&db.outbox, fan_key(job, fan), ordered(due).to_be_bytes());
+        }
     }
     let destination = Key::bare().destination(job.destination);
     batch.insert(&db.outbox, state_key(job, progress.state), destination);
@@ -110,6 +150,9 @@ pub(crate) fn leave(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, job
     books.leave(job.destination, progress.state, due);
     if let Some(due) = due {
         batch.remove(&db.outbox, due_key(job, due));
+        if let Some(fan) = &job.fan {
+            batch.remove(&db.outbox, fan_key(job, fan));
+        }
     }
     batch.remove(&db.outbox, state_key(job, progress.state));
 }
@@ -122,6 +165,15 @@ fn due_at(progress: &Progress) -> Option<Timestamp> {
 
 fn due_key(job: &Job, due: Timestamp) -> Key {
     Key::table(DUE).destination(job.destination).at(due).id(job.id.to_bytes())
+}
+
+fn fan_key(job: &Job, fan: &FanId) -> Key {
+    fan_prefix(job.destination, &job.account, fan).at(job.occurred_at).id(job.id.to_bytes())
+}
+
+/// Waiting jobs of a fan at a destination, by when they happened.
+pub(crate) fn fan_prefix(destination: Destination, account: &AccountId, fan: &FanId) -> Key {
+    Key::table(FAN_WAITING).destination(destination).text(&account.0).text(&fan.0)
 }
 
 fn state_key(job: &Job, state: DeliveryState) -> Key {

@@ -262,6 +262,7 @@ fn filled(golden: &Value) -> RenderedRequest {
         scope: PostbackScope::Global,
         conversion_types: Vec::new(),
         answers: AnswerTexts::default(),
+        in_order: false,
         created_at: HOUR,
         updated_at: HOUR,
     };

@@ -9,11 +9,17 @@ mod egress;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod fairness;
+#[cfg(test)]
 mod goldens;
 #[cfg(test)]
 mod meta;
 #[cfg(test)]
 mod mistakes;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod outage;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]

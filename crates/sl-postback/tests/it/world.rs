@@ -173,6 +173,7 @@ impl World {
             scope: PostbackScope::Global,
             conversion_types: ConversionKind::ALL.to_vec(),
             answers: AnswerTexts::default(),
+            in_order: false,
             created_at: HOUR,
             updated_at: HOUR,
         };
@@ -210,6 +211,7 @@ impl World {
                 let id = DeliveryId::from_bytes(sample::ulid(after(30), number * 100 + nth as u64));
                 step.jobs.push(Job {
                     id,
+                    team: row.team,
                     kind: told,
                     event_id: row.id.to_string(),
                     conversion: Some(row.id),

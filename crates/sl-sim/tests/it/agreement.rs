@@ -263,6 +263,7 @@ fn destinations(targets: &[Target]) -> Destinations {
         scope: PostbackScope::Global,
         conversion_types: vec![ConversionKind::NewSubscriber, ConversionKind::NewTransaction],
         answers: AnswerTexts::default(),
+        in_order: false,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     };

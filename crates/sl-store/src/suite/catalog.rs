@@ -133,6 +133,7 @@ pub async fn a_deleted_postback_is_gone(backend: &dyn Backend) {
         scope: sl_core::catalog::PostbackScope::Global,
         conversion_types: Vec::new(),
         answers: sl_core::catalog::AnswerTexts::default(),
+        in_order: false,
         created_at: HOUR,
         updated_at: HOUR,
     };

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Store, StoreError,
-    outbox::{Counts, DeliveryFilter},
+    outbox::{Counts, DeliveryFilter, Renewal},
 };
 
 const PIXEL: Destination = Destination::Pixel(PixelId(1));
@@ -110,6 +110,63 @@ pub async fn counts_follow_every_change(backend: &dyn Backend) {
     let store = backend.open().await;
     assert_eq!(store.outbox.counts(after(20)).await.unwrap(), replayed);
     assert_eq!(store.outbox.next_due().await.unwrap(), Some(after(5)));
+}
+
+/// Of a fan's waiting events at a destination the one that happened first, whenever it is due.
+pub async fn the_first_waiting_of_a_fan_is_the_earliest_to_have_happened(backend: &dyn Backend) {
+    // Each happened when it was made; another fan's came before all of them.
+    let store = with_jobs(backend, &[(30, PIXEL, 0)]).await;
+    let job = |(number, to, seconds)| sl_core::delivery::Job {
+        fan: Some(sample::fan(1)),
+        ..sample::job(number, to, after(seconds))
+    };
+    let jobs = [(15, PIXEL, 3), (8, PIXEL, 2), (1, PIXEL, 1), (22, POSTBACK, 0)].map(job).to_vec();
+    store.ledger.apply(Step { jobs, ..sample::step(2) }).await.unwrap();
+    let outbox = &store.outbox;
+    let first = async |to| outbox.first_of_fan(to, &sample::account(), &sample::fan(1)).await.unwrap();
+    assert_eq!(first(PIXEL).await, Some((id(1, 1), after(1))));
+    assert_eq!(first(POSTBACK).await, Some((id(22, 0), after(0))));
+    sample::record(&store, id(1, 1), None, progress(DeliveryState::Waiting, Some(after(90)))).await.unwrap();
+    assert_eq!(first(PIXEL).await, Some((id(1, 1), after(90))), "put off, it is the first all the same");
+    sample::record(&store, id(1, 1), None, progress(DeliveryState::Delivered, None)).await.unwrap();
+    assert_eq!(first(PIXEL).await, Some((id(8, 2), after(2))));
+    sample::record(&store, id(8, 2), None, progress(DeliveryState::Parked, None)).await.unwrap();
+    assert_eq!(first(PIXEL).await, Some((id(15, 3), after(3))));
+    sample::record(&store, id(15, 3), None, progress(DeliveryState::Expired, None)).await.unwrap();
+    assert_eq!(first(PIXEL).await, None);
+}
+
+/// A replay goes on from what was read only, adds what is not there, and each counts once.
+pub async fn a_renewal_goes_on_from_what_was_read_only(backend: &dyn Backend) {
+    let store = with_jobs(backend, &[(1, PIXEL, 1), (2, PIXEL, 2)]).await;
+    let outbox = &store.outbox;
+    for number in [1, 2] {
+        sample::record(&store, id(number, number), None, progress(DeliveryState::Parked, None)).await.unwrap();
+    }
+    let read = outbox.list(TEAM, DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap();
+    let again = |delivery: &Delivery| Renewal {
+        job: delivery.job.clone(),
+        from: Some(delivery.progress.clone()),
+        to: delivery.progress.replayed(after(50)),
+    };
+    let new = |number, to| {
+        let job = sample::job(number, to, after(9));
+        Renewal { to: Progress::of(&job), job, from: None }
+    };
+    // Meanwhile somebody else delivered the second.
+    sample::record(&store, id(2, 2), None, progress(DeliveryState::Delivered, None)).await.unwrap();
+    let all: Vec<_> = read.iter().map(again).chain([new(3, POSTBACK), new(3, POSTBACK)]).collect();
+    assert_eq!(outbox.renew(all.clone()).await.unwrap(), 2);
+    assert_eq!(outbox.renew(all).await.unwrap(), 0, "the same again changes nothing");
+    let counts = Counts { due_now: 2, waiting: 2, delivered: 1, ..Counts::default() };
+    assert_eq!(outbox.counts(after(60)).await.unwrap(), counts);
+    assert_eq!(ids(&outbox.due(PIXEL, after(60), 9).await.unwrap()), [id(1, 1)]);
+    assert_eq!(ids(&outbox.due(POSTBACK, after(60), 9).await.unwrap()), [id(3, 9)]);
+    let unknown = Renewal { from: Some(Progress::fresh(HOUR)), ..new(4, PIXEL) };
+    assert_eq!(outbox.renew(vec![unknown]).await.unwrap(), 0);
+    drop(store);
+    backend.restart().await;
+    assert_eq!(backend.open().await.outbox.counts(after(60)).await.unwrap(), counts);
 }
 
 /// The same cause makes the same job: it is not reset by a step that brings it again.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sl_api::{EgressCheck, PixelTester, PlatformNotice, TestEvent, TestRefused};
+use sl_api::{Acceptance, EgressCheck, PixelTester, PlatformNotice, TestEvent, TestRefused};
 use sl_core::{
     catalog::{Pixel, PlatformKind},
     time::Clock,
@@ -30,15 +30,28 @@ pub(crate) fn worker(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Res
         egress: egress(config)?,
         public_url: config.edge.public_url.as_str().to_owned(),
     };
+    let chance = Arc::new(rand::random::<f64>);
+    Worker::new(settings, base.store.clone(), platforms(config), base.secrets.seal.clone(), clock, chance)
+        .map_err(Failure::run)
+}
+
+/// All platforms, as configured.
+fn platforms(config: &Config) -> Platforms {
     let AdPlatforms { meta, tiktok, snapchat, creatortraffic } = &config.ad_platforms;
-    let platforms = Platforms::default()
+    Platforms::default()
         .with(Meta::new(meta.base_url.as_str(), &meta.version))
         .with(TikTok::new(tiktok.base_url.as_str(), tiktok.max_age))
         .with(Snapchat::new(snapchat.base_url.as_str(), snapchat.max_age))
-        .with(CreatorTraffic::new(&creatortraffic.base_url));
-    let chance = Arc::new(rand::random::<f64>);
-    Worker::new(settings, base.store.clone(), platforms, base.secrets.seal.clone(), clock, chance)
-        .map_err(Failure::run)
+        .with(CreatorTraffic::new(&creatortraffic.base_url))
+}
+
+/// What receivers would still take (ad-platforms 14), for replays.
+pub(crate) fn acceptance(config: &Config) -> Acceptance {
+    let platforms = platforms(config);
+    Arc::new(move |platform| {
+        let platform = platform.and_then(|kind| platforms.get(kind));
+        platform.map_or(sl_postback::generic::LIMITS, |platform| platform.limits())
+    })
 }
 
 /// Which destinations may be saved: what the worker would refuse is refused at once.

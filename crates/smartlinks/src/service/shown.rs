@@ -48,6 +48,7 @@ pub(super) fn api(
         random: Arc::new(|bytes: &mut [u8]| rand::fill(bytes)),
         settings: ApiSettings {
             platform_notice: deliveries::notice(config),
+            acceptance: deliveries::acceptance(config),
             edge_public_url: config.edge.public_url.as_str().trim_end_matches('/').to_owned(),
             webhook_secrets: config.platform.webhook_secrets.clone(),
             accept_unsigned: config.platform.accept_unsigned,

@@ -21,6 +21,8 @@ mod outage;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod spine;
 #[cfg(test)]
 mod traces;

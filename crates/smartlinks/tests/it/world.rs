@@ -129,6 +129,11 @@ impl Ads {
         control(&self.runtime, &self.http, format!("{}/_sim/fail", self.sim.url()), how);
     }
 
+    /// The next answers are kept back, after the work was done.
+    pub(crate) fn stall(&self, how: &Value) {
+        control(&self.runtime, &self.http, format!("{}/_sim/stall", self.sim.url()), how);
+    }
+
     /// A service that tells them.
     pub(crate) fn service(&self, dir: &Path) -> Service {
         Service::start_with(dir, &[("AD_PLATFORMS__META__BASE_URL", &self.sim.url())])

@@ -145,6 +145,7 @@ pub(super) fn postback(id: u64, scope: PostbackScope, conversion_types: &[Conver
         scope,
         conversion_types: conversion_types.to_vec(),
         answers: AnswerTexts::default(),
+        in_order: false,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     }

@@ -1,0 +1,89 @@
+//! Nobody waits for somebody else's receiver.
+
+use std::time::Duration;
+
+use axum::response::IntoResponse;
+use sl_core::{
+    click::Click,
+    conversion::{Conversion, ConversionKind},
+    delivery::DeliveryState,
+    ids::DeliveryId,
+};
+use sl_store::suite::sample::STRANGER;
+
+use crate::world::{Receiver, World, confirmed, postback};
+
+const LOOPBACK: &[&str] = &["127.0.0.0/8"];
+const KIND: ConversionKind = ConversionKind::NewSubscriber;
+
+fn strangers(click: &mut Click, row: &mut Conversion) {
+    (click.team, row.team) = (STRANGER, STRANGER);
+}
+
+async fn is_delivered(world: &World, ids: &[DeliveryId]) {
+    let looking = async {
+        for id in ids {
+            loop {
+                let found = world.store.outbox.delivery(STRANGER, *id).await.unwrap().unwrap();
+                if found.progress.state == DeliveryState::Delivered {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), looking).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_long_queue_of_one_team_does_not_keep_another_team_waiting() {
+    let slow = Receiver::start(|_, _| {
+        std::thread::sleep(Duration::from_millis(2));
+        "ok".into_response()
+    })
+    .await;
+    let quick = Receiver::start(|_, _| "ok".into_response()).await;
+    let mut world = World::new(slow.address).await;
+    for number in 1..=4 {
+        world.save_postback(number, format!("http://{}/?e={{event_id}}", slow.address), None).await;
+    }
+    world.save_postback(5, format!("http://{}/?e={{event_id}}", quick.address), None).await;
+    let many: Vec<_> = (1..=4).map(postback).collect();
+    let queue = world.conversions(1..301, &many).await.len();
+    // The other team's came last.
+    let ids = world.told(1_000..1_010, &[postback(5)], KIND, strangers).await;
+    world.work(LOOPBACK).await;
+    is_delivered(&world, &ids).await;
+    let before = slow.all().len();
+    assert!(before < queue / 2, "{before} of {queue} went before");
+    assert_eq!(quick.all().len(), 10);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn many_destinations_that_never_answer_leave_room_for_another_teams() {
+    let stalled = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = stalled.local_addr().unwrap();
+    let quick = Receiver::start(|_, _| confirmed()).await;
+    let mut world = World::new(quick.address).await;
+    // Eight requests to each would be more than all that may be under way.
+    for number in 1..=12 {
+        world.save_postback(number, format!("http://{address}/"), None).await;
+    }
+    world.save_postback(20, format!("http://{}/", quick.address), None).await;
+    let silent: Vec<_> = (1..=12).map(postback).collect();
+    let held = world.conversions(1..11, &silent).await;
+    world.work(LOOPBACK).await;
+    // Each has its request under way; nobody reads it.
+    let mut under_way = Vec::new();
+    while under_way.len() < silent.len() {
+        under_way.push(stalled.accept().await.unwrap());
+    }
+    let ids = world.told(1_000..1_030, &[postback(20)], KIND, strangers).await;
+    is_delivered(&world, &ids).await;
+    for id in held {
+        let attempts = world.delivery(id).await.progress.attempts;
+        assert_eq!(attempts, 0, "it took longer than until the first of the others had timed out");
+    }
+    world.close().await;
+}

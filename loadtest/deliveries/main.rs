@@ -1,0 +1,103 @@
+//! Deliveries against the simulated ad platforms, which run as a process of their own and validate every request.
+//!
+//! * lag from conversion to acceptance at a steady rate, and that of the others while one destination never answers
+//! * memory, and time from the start to the first request, with few and with many waiting jobs
+
+mod house;
+mod lag;
+mod receivers;
+mod waiting;
+
+use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Parser, Subcommand};
+
+use lag::Last;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Measures deliveries.
+#[derive(Parser)]
+struct Options {
+    #[command(subcommand)]
+    child: Option<Child>,
+    /// Deliveries per second, all destinations together.
+    #[arg(long, default_value_t = 2_000)]
+    rate: u64,
+    /// How long conversions come in, seconds.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Runs of each kind: all destinations answer, one stalls, one is absent.
+    #[arg(long, default_value_t = 2)]
+    rounds: usize,
+    /// Waiting jobs at the start, in the runs that look at memory and start-up.
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 1_000_000])]
+    waiting: Vec<u64>,
+    /// Where data directories go: a real disk. The system's directory for temporary files by default.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+/// Processes of this program.
+#[derive(Subcommand)]
+enum Child {
+    /// The simulated ad platforms, until the input ends.
+    #[command(hide = true)]
+    Sim,
+    /// A worker on a directory with waiting jobs, until one is under way.
+    #[command(hide = true)]
+    Start { dir: PathBuf },
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let done = match &options.child {
+        Some(Child::Sim) => receivers::simulate(),
+        Some(Child::Start { dir }) => waiting::start(dir),
+        None => run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Outcome<()> {
+    let mut sums = [lag::Lags::new()?, lag::Lags::new()?, lag::Lags::new()?];
+    let span = Duration::from_secs(options.seconds);
+    for round in 0..options.rounds {
+        // In turns, and each in turn first, so that what the machine does beside is spread over all.
+        for nth in 0..Last::ALL.len() {
+            let which = (nth + round) % Last::ALL.len();
+            let (Some(&last), Some(sum)) = (Last::ALL.get(which), sums.get_mut(which)) else { continue };
+            let scratch = scratch(options)?;
+            let lags = lag::measure(scratch.path(), options.rate, span, last)?;
+            lags.print(last.name());
+            sum.add(&lags)?;
+        }
+    }
+    if options.rounds > 0 {
+        for (sum, last) in sums.iter().zip(Last::ALL) {
+            sum.print(&format!("in all, {}", last.name()));
+        }
+        let [calm, stalled, absent] = &sums;
+        stalled.compare(calm, Last::Answers);
+        stalled.compare(absent, Last::Absent);
+    }
+    for &jobs in &options.waiting {
+        let scratch = scratch(options)?;
+        waiting::fill(scratch.path(), jobs)?;
+        waiting::report(scratch.path(), jobs)?;
+    }
+    Ok(())
+}
+
+fn scratch(options: &Options) -> Outcome<tempfile::TempDir> {
+    Ok(match &options.dir {
+        Some(directory) => tempfile::tempdir_in(directory)?,
+        None => tempfile::tempdir()?,
+    })
+}
