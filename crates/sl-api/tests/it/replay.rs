@@ -7,13 +7,13 @@ use parking_lot::Mutex;
 use reqwest::StatusCode;
 use sl_core::{
     delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
-    ids::{ClickId, DeliveryId, PixelId, TeamId},
+    ids::{AccountId, ClickId, DeliveryId, FanId, PixelId, TeamId},
     step::Step,
     time::Timestamp,
 };
 use sl_store::{
     Outbox, Result,
-    outbox::{Counts, DeliveryFilter},
+    outbox::{Counts, DeliveryFilter, Renewal},
     suite::sample::{self, TEAM, after},
 };
 
@@ -59,6 +59,19 @@ impl Outbox for Meanwhile {
 
     async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {
         self.outbox.body(id).await
+    }
+
+    async fn renew(&self, renewals: Vec<Renewal>) -> Result<usize> {
+        self.outbox.renew(renewals).await
+    }
+
+    async fn first_of_fan(
+        &self,
+        destination: Destination,
+        account: &AccountId,
+        fan: &FanId,
+    ) -> Result<Option<(DeliveryId, Timestamp)>> {
+        self.outbox.first_of_fan(destination, account, fan).await
     }
 
     async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>> {

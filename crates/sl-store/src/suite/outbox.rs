@@ -141,7 +141,9 @@ pub async fn a_renewal_goes_on_from_what_was_read_only(backend: &dyn Backend) {
     let store = with_jobs(backend, &[(1, PIXEL, 1), (2, PIXEL, 2)]).await;
     let outbox = &store.outbox;
     for number in [1, 2] {
-        sample::record(&store, id(number, number), None, progress(DeliveryState::Parked, None)).await.unwrap();
+        sample::record(&store, id(number, number), None, progress(DeliveryState::Parked, None))
+            .await
+            .unwrap();
     }
     let read = outbox.list(TEAM, DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap();
     let again = |delivery: &Delivery| Renewal {
