@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sl_core::{delivery::DeliveryState, ids::TeamId, time::Timestamp};
 use sl_store::outbox::DeliveryFilter;
+use tokio::time::MissedTickBehavior;
 
 use crate::worker::Shared;
 
@@ -12,9 +13,24 @@ const PAGE: usize = 200;
 /// Between two looks while the clock is not where it was.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// How soon a clock that was set back is noticed.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Watches for ever. Beside the worker's other work, since after a start a million waiting jobs may have to be read.
+pub(crate) async fn watch(shared: &Shared) {
+    let (mut seen, mut look) = (SetBack::default(), tokio::time::interval(LOOK));
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        if let Err(error) = seen.look(shared).await {
+            tracing::error!(%error, "outbox: what waits could not be read; trying again");
+        }
+    }
+}
+
 /// What was seen of the clock.
 #[derive(Default)]
-pub(crate) struct SetBack {
+struct SetBack {
     last: Option<Timestamp>,
     /// Jobs dated by the clock of before may still come in until then.
     until: Option<Timestamp>,
@@ -22,8 +38,8 @@ pub(crate) struct SetBack {
 }
 
 impl SetBack {
-    /// Looks whether the clock was set back; at the first call whether it was since the last start.
-    pub(crate) async fn look(&mut self, shared: &Shared) -> sl_store::Result<()> {
+    /// Looks whether the clock was set back; until it has read all that waits once, whether it was since the last start.
+    async fn look(&mut self, shared: &Shared) -> sl_store::Result<()> {
         let now = shared.clock.now();
         let before = self.last.replace(now);
         if let Some(before) = before.filter(|before| now.is_set_back_since(*before)) {
@@ -31,13 +47,13 @@ impl SetBack {
             self.until = self.until.max(Some(before));
         }
         let behind = self.until.is_some_and(|until| now < until);
-        let rested = self.looked_at.is_none_or(|at| now.is_past(at, AGAIN));
-        if before.is_none() || (behind && rested) {
-            self.looked_at = Some(now);
+        if self.looked_at.is_none_or(|at| behind && now.is_past(at, AGAIN)) {
             for team in shared.store.catalog.teams().await? {
                 let ahead = set_right(shared, team.id, now).await?;
                 self.until = self.until.max(ahead);
             }
+            // Not before: one that could not read everything comes again.
+            self.looked_at = Some(now);
         }
         Ok(())
     }
@@ -58,5 +74,7 @@ async fn set_right(shared: &Shared, team: TeamId, now: Timestamp) -> sl_store::R
             // Otherwise it was sent in this moment.
             shared.store.outbox.advance(delivery.job.id, &delivery.progress, None, right).await?;
         }
+        // A store that answers at once would keep everything else waiting.
+        tokio::task::yield_now().await;
     }
 }

@@ -1,6 +1,6 @@
 //! The outbox worker: one lane per destination, so that a slow or dead one holds nobody else up.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
 use sl_core::{delivery::Destination, seal::SealKeys, time::Clock};
 use sl_store::Store;
@@ -14,7 +14,7 @@ use crate::{
     platforms::Platforms,
     room::Room,
     sender::Sender,
-    set_back::SetBack,
+    set_back,
 };
 
 /// How soon a new job is seen.
@@ -89,12 +89,13 @@ impl Worker {
     pub async fn run(self, shutdown: CancellationToken) {
         let shared = self.0;
         let (mut lanes, mut busy) = (JoinSet::new(), HashMap::new());
-        let (mut mending, mut set_back) = (Mending::default(), SetBack::default());
+        let (mut mending, mut clock) = (Mending::default(), pin!(set_back::watch(&shared)));
         let (mut look, mut mend) = (tokio::time::interval(LOOK), tokio::time::interval(MEND));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
+                () = &mut clock => {}
                 Some(ended) = lanes.join_next_with_id() => {
                     // A lane that panicked frees its place too, and no other: two lanes would send the same.
                     let id = ended.map_or_else(|panicked| panicked.id(), |(id, ())| id);
@@ -103,9 +104,6 @@ impl Worker {
                 _ = mend.tick() => {
                     if let Err(error) = mending.look(&shared).await {
                         tracing::error!(%error, "outbox: changed destinations could not be read; trying again");
-                    }
-                    if let Err(error) = set_back.look(&shared).await {
-                        tracing::error!(%error, "outbox: what waits could not be read; trying again");
                     }
                 }
                 _ = look.tick() => {
