@@ -148,7 +148,11 @@ impl Money {
         for row in page.rows {
             told.new += u64::from(self.tell(account, row).await?);
         }
-        reading.marker = page.next;
+        let leads_to_itself = page.next.is_some() && page.next == reading.marker;
+        if leads_to_itself {
+            tracing::warn!(account = %account.id, "a page of transactions names itself as the next one; the reading ends there");
+        }
+        reading.marker = page.next.filter(|_| !leads_to_itself);
         Ok(told)
     }
 

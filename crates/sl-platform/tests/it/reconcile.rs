@@ -139,6 +139,24 @@ async fn an_account_with_more_than_one_round_reads_goes_on_where_it_was_and_read
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_leads_to_itself_ends_the_reading() {
+    let world = World::start().await;
+    world.upstream.change(|rows| {
+        rows.accounts = vec![listed("acct_1", true)];
+        rows.transactions = (0..21).map(|id| transaction(id, "done")).collect();
+        rows.stuck_at = Some(4);
+    });
+    let (role, handle) = start(&world);
+    until("what there is to read is told", async || money(&world).len() == 6).await;
+    // Were it still at that page, the next reading would not begin at the first one.
+    handle.webhooks_missed();
+    until("two readings of three pages", async || world.upstream.count("transactions") == 6).await;
+    world.stop.cancel();
+    role.await.unwrap();
+    assert_eq!((world.upstream.count("transactions"), money(&world).len()), (6, 6));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fans_are_added_to_their_list_and_a_list_that_does_not_exist_is_given_up() {
     let world = World::start().await;
     world.upstream.change(|rows| rows.accounts = vec![listed("acct_1", true)]);
