@@ -1,6 +1,9 @@
 //! The open database: keyspaces, snapshots, error mapping, and the threads that work for async callers.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable as _, Snapshot,
@@ -99,6 +102,29 @@ impl Db {
     /// Puts late rows into their tables when many wait. Waits for the disk.
     pub(crate) fn settle_late(&self) -> Result<()> {
         if self.late.is_full() { self.late.settle(&self.database) } else { Ok(()) }
+    }
+
+    /// Puts what only memory and the log hold into tables, when that is more than `much` bytes: otherwise the next start has
+    /// to read all of it. Waits for the disk, at most for `longest`; what is not done then is still in the log.
+    pub(crate) fn shorten_log(&self, much: u64, longest: Duration) -> Result<()> {
+        if self.database.write_buffer_size() <= much {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        self.late.settle(&self.database)?;
+        for keyspace in self.keyspaces() {
+            keyspace.rotate_memtable().map_err(failed)?;
+        }
+        let waits = || self.keyspaces().any(|keyspace| keyspace.sealed_memtable_count() > 0);
+        while waits() && begun.elapsed() < longest && !self.is_poisoned() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    fn keyspaces(&self) -> impl Iterator<Item = &Keyspace> {
+        let Self { meta, clicks, click_ids, marks, reports, outbox, bodies, pool, catalog, late, .. } = self;
+        [meta, clicks, click_ids, marks, reports, outbox, bodies, pool, catalog, late.records()].into_iter()
     }
 
     /// Whole steps only: a reader of several rows never sees half of one.
@@ -206,4 +232,42 @@ pub(crate) fn failed(error: fjall::Error) -> StoreError {
 /// A key or index that is not of the expected shape.
 pub(crate) fn damaged(what: &str) -> StoreError {
     StoreError::Damaged(format!("{what} has an unexpected shape"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn filled(dir: &TempDir) -> Db {
+        let db = Db::open(dir.path(), &FjallOptions::default()).unwrap();
+        for number in 0_u64..100 {
+            let mut batch = db.batch();
+            batch.insert(&db.outbox, number.to_be_bytes(), vec![7; 10_000]);
+            let mut rows = db.late.rows();
+            rows.put(crate::late::Table::State, &number.to_be_bytes(), &[8; 10_000]);
+            db.commit(batch, rows).unwrap();
+        }
+        db
+    }
+
+    #[test]
+    fn a_start_reads_little_again_after_a_shortened_log_and_finds_everything() {
+        let dir = TempDir::new().unwrap();
+        let db = filled(&dir);
+        let before = db.database.write_buffer_size();
+        db.shorten_log(before, Duration::from_secs(60)).unwrap();
+        assert_eq!(db.database.write_buffer_size(), before, "that is not much");
+        db.shorten_log(1_000_000, Duration::from_secs(60)).unwrap();
+        drop(db);
+        let db = Db::open(dir.path(), &FjallOptions::default()).unwrap();
+        let read = db.database.write_buffer_size();
+        assert!(read < before / 10, "{read} of {before} bytes");
+        for number in 0_u64..100 {
+            assert_eq!(db.outbox.get(number.to_be_bytes()).unwrap().unwrap().len(), 10_000);
+            let late = db.late.get(crate::late::Table::State, &number.to_be_bytes()).unwrap();
+            assert_eq!(late.unwrap().len(), 10_000);
+        }
+    }
 }

@@ -137,6 +137,11 @@ impl Late {
         }
     }
 
+    /// The keyspace of the records.
+    pub(crate) fn records(&self) -> &Keyspace {
+        &self.records
+    }
+
     /// Commits a batch together with late rows.
     pub(crate) fn commit(&self, mut batch: OwnedWriteBatch, rows: Rows) -> Result<()> {
         if rows.0.is_empty() {
