@@ -1,25 +1,53 @@
 //! The edge with everything it answers from: links, visitors of the last hours, places.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use sl_core::time::Clock;
 use sl_edge::{Edge, EdgeConfig, EdgeParts, Geo, GeoFiles, LinkTable, Stock, Window};
 use sl_journal::Journal;
 
 use super::{
+    DRAIN, Stops, Tasks,
     base::Base,
     feed::{self, Feed},
     lessee::Lessee,
     pool_rules,
+    supervisor::Supervisor,
 };
 use crate::{config::Config, failure::Failure};
 
-/// Opens it, and what feeds it.
-pub(super) async fn open(
+/// Starts it, and what feeds it; says where it listens.
+///
+/// # Errors
+/// [`Failure::Run`] when it can't be filled, or its address is taken.
+pub(super) async fn start(
     config: &Config,
     base: &Base,
     clock: &Arc<dyn Clock>,
-) -> Result<(Edge, Feed, Lessee), Failure> {
+    supervisor: &Supervisor,
+    stops: &Stops,
+    tasks: &mut Tasks,
+) -> Result<SocketAddr, Failure> {
+    let (edge, feed, lessee) = open(config, base, clock).await?;
+    let address = edge.local_addr();
+    let run = edge.run(stops.edge.clone(), DRAIN);
+    let ended = stops.edge_ended.clone().drop_guard();
+    let run = async move {
+        let outcome = run.await;
+        drop(ended);
+        outcome
+    };
+    let lessee = lessee.run(stops.edge.clone(), stops.edge_ended.clone());
+    tasks.edge.extend([
+        supervisor.start_fallible("the edge", &stops.edge, run),
+        supervisor.start("leasing of pool links", &stops.edge, lessee),
+    ]);
+    let feed = feed.run(stops.helpers.clone());
+    tasks.helpers.push(supervisor.start("catalog changes for the edge", &stops.helpers, feed));
+    Ok(address)
+}
+
+async fn open(config: &Config, base: &Base, clock: &Arc<dyn Clock>) -> Result<(Edge, Feed, Lessee), Failure> {
     let stock = Stock::default();
     let mut lessee =
         Lessee::new(stock.clone(), Arc::clone(&base.store.pool), Arc::clone(clock), pool_rules(config));
