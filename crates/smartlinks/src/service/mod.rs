@@ -42,8 +42,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    admin::Admin, base::Base, control::Control, creators::Pace, doctor::Doctor, gauges::Gauges,
-    progress::Queues, shown::Shown, supervisor::Supervisor, upkeep::Upkeep,
+    admin::Admin,
+    base::{Base, Ground},
+    control::Control,
+    creators::Pace,
+    doctor::Doctor,
+    gauges::Gauges,
+    progress::Queues,
+    shown::Shown,
+    supervisor::Supervisor,
+    upkeep::Upkeep,
 };
 use crate::{
     config::Config,
@@ -105,7 +113,9 @@ impl Service {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Failure> {
         let metrics = metrics::recorder()?;
-        let base = Base::open(config, Arc::clone(&clock)).await?;
+        let ground = Ground::open(config, Arc::clone(&clock)).await?;
+        let past = roles.has(Role::Edge).then(|| redirects::remember(config, &ground, &*clock));
+        let base = Base::open(config, ground).await?;
         let owner_key = match roles.has(Role::Api) {
             true => first_key(config, &base, &*clock).await?,
             false => None,
@@ -120,9 +130,11 @@ impl Service {
         let run = loop_.run(stops.attribution.clone());
         tasks.attribution.push(supervisor.start_fallible("attribution", &stops.attribution, run));
 
-        let edge = match roles.has(Role::Edge) {
-            true => Some(redirects::start(config, &base, &clock, &supervisor, &stops, &mut tasks).await?),
-            false => None,
+        let edge = match past {
+            Some(past) => {
+                Some(redirects::start(config, &base, past, &clock, &supervisor, &stops, &mut tasks).await?)
+            }
+            None => None,
         };
         let part = creators::Part { keeper: roles.has(Role::Pool), matcher: roles.has(Role::Matcher) };
         let (standing, creators) = creators::start(
