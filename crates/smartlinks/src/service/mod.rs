@@ -48,7 +48,7 @@ use self::{
     creators::Pace,
     doctor::Doctor,
     gauges::Gauges,
-    progress::Queues,
+    progress::{Backlog, Queues},
     shown::Shown,
     supervisor::Supervisor,
     upkeep::Upkeep,
@@ -160,7 +160,7 @@ impl Service {
         let queues = Queues {
             journal: Arc::clone(&base.journal),
             attribution: progress.clone(),
-            matcher: standing.matcher.clone(),
+            matcher: standing.matcher.clone().map(|matcher| Arc::new(move || matcher.backlog()) as Backlog),
         };
         let shown = Shown { queues, standing, tester, metrics };
         let parts = shown::api(config, &base, &clock, shown, stops.unready.clone())?;
