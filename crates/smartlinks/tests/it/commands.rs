@@ -2,7 +2,10 @@
 
 use std::process::Output;
 
-use crate::process::{Service, command};
+use crate::{
+    creator::{LINK, prepare},
+    process::{Service, command},
+};
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     command().args(arguments).envs(environment.iter().copied()).output().unwrap()
@@ -70,4 +73,23 @@ fn other_roles_on_embedded_storage_are_wrong_usage() {
     let output = run(&["serve", "--roles", "edge"], &[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("storage.backend"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_journal_of_a_running_service_is_printed_as_json_lines_and_verified() {
+    let dir = tempfile::tempdir().unwrap();
+    prepare(dir.path(), 10);
+    let service = Service::start(dir.path());
+    assert_eq!(service.visit(&LINK.to_string(), 1).unwrap().status, 302);
+    let path = dir.path().to_str().unwrap();
+    let dumped = run(&["journal", "dump", path], &[]);
+    assert!(dumped.status.success(), "{}", text(&dumped.stderr));
+    let printed = text(&dumped.stdout);
+    let events = printed.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let click = events.map(|line| line["event"]["body"]["Click"].clone()).find(serde_json::Value::is_object);
+    assert_eq!(click.unwrap()["link"], LINK.to_string(), "{printed}");
+    let verified = run(&["journal", "verify", path, "--json"], &[]);
+    let said = text(&verified.stdout);
+    let said: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!(said["sound"], true, "{said}");
 }
