@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     failure::Failure,
     roles::RoleSet,
-    service::{Service, creators::Pace},
+    service::{Service, creators::Pace, first_key},
 };
 
 /// Between two tries to start anew.
@@ -34,7 +34,7 @@ pub(crate) async fn run(config: &Config, roles: &RoleSet) -> Result<(), Failure>
     pinned.admin.listen = service.admin;
     loop {
         if let Some(secret) = &service.owner_key {
-            eprintln!("owner API key (shown once): {}", secret.expose());
+            first_key::show(secret);
         }
         let edge = service.edge.map(tracing::field::display);
         tracing::info!(edge, admin = %service.admin, "ready");

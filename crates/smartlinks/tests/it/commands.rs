@@ -93,3 +93,26 @@ fn the_journal_of_a_running_service_is_printed_as_json_lines_and_verified() {
     let said: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
     assert_eq!(said["sound"], true, "{said}");
 }
+
+#[test]
+fn a_first_start_that_fails_still_shows_the_owner_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let environment = [
+        ("SMARTLINKS_DATA_DIR", dir.path().to_str().unwrap()),
+        ("SMARTLINKS_EDGE__LISTEN", "127.0.0.1:0"),
+        ("SMARTLINKS_ADMIN__LISTEN", address.as_str()),
+    ];
+    let failed = run(&["serve"], &environment);
+    assert_eq!(failed.status.code(), Some(1));
+    let said = text(&failed.stderr);
+    assert!(said.contains("admin.listen") && said.contains("owner API key (shown once): slk_"), "{said}");
+}
+
+#[test]
+fn an_environment_with_other_peoples_bytes_is_no_concern() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let checked = command().arg("check-config").env("THEIRS", OsStr::from_bytes(&[0xFF])).output().unwrap();
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+}
