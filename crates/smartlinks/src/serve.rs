@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use sl_core::time::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -13,6 +14,8 @@ use crate::{
     service::{Service, creators::Pace, first_key},
 };
 
+/// Signals this close together are one.
+const ECHO: Duration = Duration::from_millis(500);
 /// Between two tries to start anew.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -58,7 +61,7 @@ pub(crate) async fn run(config: &Config, roles: &RoleSet) -> Result<(), Failure>
             tracing::info!("stopping; a second signal ends at once");
             tokio::select! {
                 stopped = service.shutdown() => stopped,
-                () = signals.next() => Err(Failure::Run("ended at once by a second signal".to_owned())),
+                () = signals.again() => Err(Failure::Run("ended at once by a second signal".to_owned())),
             }
         };
         return failure.map_or(stopped, Err);
@@ -99,6 +102,14 @@ impl Signals {
     pub(crate) fn new() -> Result<Self, Failure> {
         let take = |kind| signal(kind).map_err(Failure::run);
         Ok(Self { terminate: take(SignalKind::terminate())?, interrupt: take(SignalKind::interrupt())? })
+    }
+
+    /// One that comes well after the last: `timeout` and some terminals send the same one twice.
+    pub(crate) async fn again(&mut self) {
+        tokio::time::sleep(ECHO).await;
+        // What came meanwhile is told once.
+        let _ = self.next().now_or_never();
+        self.next().await;
     }
 
     pub(crate) async fn next(&mut self) {

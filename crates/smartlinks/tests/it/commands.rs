@@ -1,6 +1,9 @@
 //! Commands and their exit status.
 
-use std::process::Output;
+use std::{
+    io::{Read, Write},
+    process::Output,
+};
 
 use crate::{
     creator::{LINK, prepare},
@@ -92,6 +95,46 @@ fn the_journal_of_a_running_service_is_printed_as_json_lines_and_verified() {
     let said = text(&verified.stdout);
     let said: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
     assert_eq!(said["sound"], true, "{said}");
+}
+
+/// A request that is under way for as long as the stream lives, so that a stop waits for it.
+fn under_way(service: &Service) -> std::net::TcpStream {
+    let mut stream = std::net::TcpStream::connect(service.admin).unwrap();
+    let head = "POST /webhooks/onlyfansapi HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    // Its `100 Continue` says that somebody waits for the body.
+    assert_eq!(stream.read(&mut [0; 64]).map(|bytes| bytes > 0).ok(), Some(true));
+    stream
+}
+
+#[test]
+fn a_second_signal_ends_at_once_with_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut service = Service::start(dir.path());
+    let _request = under_way(&service);
+    service.signal();
+    service.until_said("a second signal ends at once");
+    let began = std::time::Instant::now();
+    let status = loop {
+        service.signal();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        if let Some(status) = service.ended() {
+            break status;
+        }
+    };
+    assert_eq!(status.code(), Some(1), "after {:?}", began.elapsed());
+}
+
+#[test]
+fn the_same_signal_twice_is_an_ordered_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut service = Service::start(dir.path());
+    let request = under_way(&service);
+    service.signal();
+    service.until_said("a second signal ends at once");
+    service.signal();
+    drop(request);
+    assert_eq!(service.wait().code(), Some(0));
 }
 
 #[test]
