@@ -5,6 +5,7 @@ mod compose;
 mod figures;
 mod image;
 mod kubernetes;
+mod pods;
 mod promql;
 mod settings;
 mod systemd;
