@@ -50,7 +50,7 @@ impl fmt::Debug for Cluster {
 }
 
 /// Longest wait for an answer about topics.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The epoch's place.
 const EPOCH: &str = "delete.retention.ms";
 /// Earlier seconds than this one (2020) are no epoch of ours but the setting's default, a day.
@@ -188,6 +188,10 @@ impl Cluster {
             RDKafkaErrorCode::UnknownTopicOrPartition => absent(name),
             code => ClusterError::unavailable(code),
         })?;
+        if settings.entries.is_empty() {
+            // How a topic that was deleted answers.
+            return Err(absent(name));
+        }
         Ok(settings.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
     }
 

@@ -21,7 +21,10 @@ use sl_core::event::JournalId;
 use sl_journal::EventStream;
 use tokio_util::sync::CancellationToken;
 
-use self::{position::PositionFile, session::Session};
+use self::{
+    position::PositionFile,
+    session::{Session, Stop},
+};
 use crate::{Cluster, ClusterError};
 
 /// How a forwarder works.
@@ -34,7 +37,7 @@ pub struct Forwarding {
     /// How often the position is stored, and looked whether the topic is still the same one. What is sent again after a
     /// crash is at most what was sent within it.
     pub store_every: Duration,
-    /// How long a stop waits for Kafka to acknowledge what was sent; the rest goes with the next start.
+    /// How long a stop waits until Kafka has what the journal has; the rest goes with the next start.
     pub last_wait: Duration,
     /// First and longest pause before a new try.
     pub pause: (Duration, Duration),
@@ -77,11 +80,14 @@ impl Forwarder {
     /// Forwards until `token` is cancelled. Kafka may be down, for hours: it is tried again.
     pub async fn run(mut self, token: CancellationToken) {
         let mut pause = self.settings.pause.0;
-        while !token.is_cancelled() {
+        loop {
             let began = tokio::time::Instant::now();
             let Err(error) = self.session(&token).await else { return };
             metrics::counter!("smartlinks_forward_failures_total").increment(1);
             tracing::warn!(%error, "forwarding to Kafka stopped; everything is in the journal, and is tried again");
+            if token.is_cancelled() {
+                return;
+            }
             if began.elapsed() > self.settings.pause.1 {
                 pause = self.settings.pause.0;
             }
@@ -96,8 +102,9 @@ impl Forwarder {
     /// From the stored position on with a producer of its own, until cancelled or something fails.
     async fn session(&mut self, token: &CancellationToken) -> Result<(), ClusterError> {
         let file = PositionFile::at(&self.settings.position_file);
-        let mut session = Session::start(self, file).await?;
-        let ended = session.forward(token).await;
+        let stop = Stop::new(token, self.settings.last_wait);
+        let mut session = Session::start(self, file, stop).await?;
+        let ended = session.forward().await;
         session.end().await;
         ended
     }

@@ -68,7 +68,7 @@ pub(crate) struct Reader {
 }
 
 /// Longest wait for a broker's answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is made sure that the topic is still the same one. Its brokers usually say so themselves.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 

@@ -32,7 +32,7 @@ pub struct Visitors {
     behind: HashMap<i32, i64>,
 }
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Visitors {
     /// Visits from `since` on (by the brokers' clocks), except those that the journal `own` has.

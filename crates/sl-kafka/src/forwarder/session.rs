@@ -37,6 +37,52 @@ pub(super) struct Session<'a> {
     stored: Position,
     stored_at: Instant,
     scratch: Vec<u8>,
+    stop: Stop,
+}
+
+/// When it is time to stop, and how long that may take.
+pub(super) struct Stop {
+    token: CancellationToken,
+    wait: Duration,
+    deadline: Option<Instant>,
+}
+
+impl Stop {
+    /// Told by `token`, which leaves at most `wait`.
+    pub(super) fn new(token: &CancellationToken, wait: Duration) -> Self {
+        Self { token: token.clone(), wait, deadline: None }
+    }
+
+    fn is_told(&mut self) -> bool {
+        if self.deadline.is_none() && self.token.is_cancelled() {
+            self.deadline = Some(Instant::now() + self.wait);
+        }
+        self.deadline.is_some()
+    }
+
+    fn check(&mut self) -> Result<(), ClusterError> {
+        self.is_told();
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(out_of_time()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Once no time is left.
+    async fn passed(&mut self) -> ClusterError {
+        self.token.cancelled().await;
+        self.is_told();
+        if let Some(deadline) = self.deadline {
+            tokio::time::sleep_until(deadline).await;
+        }
+        out_of_time()
+    }
+}
+
+fn out_of_time() -> ClusterError {
+    ClusterError::Unavailable(
+        "it did not take everything before the stop; the rest goes with the next start".to_owned(),
+    )
 }
 
 /// Longest wait for records, so that answers are looked at.
@@ -46,8 +92,15 @@ impl<'a> Session<'a> {
     pub(super) async fn start(
         forwarder: &'a mut Forwarder,
         file: PositionFile,
+        mut stop: Stop,
     ) -> Result<Self, ClusterError> {
-        let (events, visitors) = (forwarder.cluster.events().await?, forwarder.cluster.visitors().await?);
+        let topics = async {
+            Ok::<_, ClusterError>((forwarder.cluster.events().await?, forwarder.cluster.visitors().await?))
+        };
+        let (events, visitors) = tokio::select! {
+            topics = topics => topics?,
+            ended = stop.passed() => return Err(ended),
+        };
         let known = file.read().map_err(ClusterError::unavailable)?;
         let known = known.filter(|known| known.journal == forwarder.journal && known.epoch == events.epoch);
         let begin = known.map_or_else(
@@ -71,43 +124,51 @@ impl<'a> Session<'a> {
             stored: passed,
             stored_at: Instant::now(),
             scratch: Vec::new(),
+            stop,
         })
     }
 
-    pub(super) async fn forward(&mut self, token: &CancellationToken) -> Result<(), ClusterError> {
-        while !token.is_cancelled() {
-            let settings = &self.forwarder.settings;
-            // Told to stop in the midst of a wait: the loop's condition sees it within LOOK_EVERY.
-            let wait = LOOK_EVERY.min(settings.store_every);
-            let batch = self.forwarder.stream.next(settings.batch, wait).await;
-            let batch = batch.map_err(ClusterError::unavailable)?;
-            let underway = self.window.open(batch.next);
-            for record in batch.records {
-                self.send(record, &underway, token).await?;
+    /// Until told to stop, and then for a bounded time until Kafka has what the journal has.
+    pub(super) async fn forward(&mut self) -> Result<(), ClusterError> {
+        let mut end = None;
+        loop {
+            self.turn().await?;
+            if end.is_none() && self.stop.is_told() {
+                end = Some(self.forwarder.stream.head());
             }
-            underway.complete();
-            self.look()?;
-            if self.stored_at.elapsed() >= self.forwarder.settings.store_every {
-                self.store().await?;
+            if end.is_some_and(|end| self.passed >= end) {
+                return self.store().await;
             }
+            self.stop.check()?;
         }
-        self.last_answers().await
+    }
+
+    async fn turn(&mut self) -> Result<(), ClusterError> {
+        let settings = &self.forwarder.settings;
+        let wait = LOOK_EVERY.min(settings.store_every);
+        let batch = self.forwarder.stream.next(settings.batch, wait).await;
+        let batch = batch.map_err(ClusterError::unavailable)?;
+        let underway = self.window.open(batch.next);
+        for record in batch.records {
+            self.send(record, &underway).await?;
+        }
+        underway.complete();
+        self.look()?;
+        if self.stored_at.elapsed() >= self.forwarder.settings.store_every {
+            self.store().await?;
+        }
+        Ok(())
     }
 
     /// Hands one record over; waits while the producer is full.
-    async fn send(
-        &mut self,
-        record: Recorded,
-        underway: &Arc<Underway>,
-        token: &CancellationToken,
-    ) -> Result<(), ClusterError> {
+    async fn send(&mut self, record: Recorded, underway: &Arc<Underway>) -> Result<(), ClusterError> {
         if let EventBody::Click(click) = &record.event.body
             && let Some(visit) = Visit::of(click)
         {
             self.scratch.clear();
             codec::encode_visit(record.journal, &visit, &mut self.scratch);
             let partition = partition::of_bytes(&visit.daily.0.to_be_bytes(), self.visitors.partitions);
-            self.hand_over(Which::Visitors, partition, "", underway, token).await?;
+            self.hand_over(Which::Visitors, partition, "", underway).await?;
         }
         let account = record.event.account.clone();
         let partition = partition::of_account(&account, self.events.partitions);
@@ -124,7 +185,7 @@ impl<'a> Session<'a> {
             );
             return Ok(());
         }
-        self.hand_over(Which::Events, partition, account.as_str(), underway, token).await
+        self.hand_over(Which::Events, partition, account.as_str(), underway).await
     }
 
     async fn hand_over(
@@ -133,7 +194,6 @@ impl<'a> Session<'a> {
         partition: u32,
         key: &str,
         underway: &Arc<Underway>,
-        token: &CancellationToken,
     ) -> Result<(), ClusterError> {
         let topic = match which {
             Which::Events => &self.events.name,
@@ -154,16 +214,14 @@ impl<'a> Session<'a> {
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
                     record = again;
                     // The journal holds what comes meanwhile; it is read no further.
-                    let news = self.answers.news.notified();
-                    let stopped = tokio::select! {
-                        () = news => false,
-                        () = tokio::time::sleep(LOOK_EVERY) => false,
-                        () = token.cancelled() => true,
-                    };
-                    if stopped || self.answers.failure().is_some() {
+                    tokio::select! {
+                        () = self.answers.news.notified() => {}
+                        () = tokio::time::sleep(LOOK_EVERY) => {}
+                    }
+                    let failed = self.answers.failure().map(ClusterError::Unavailable);
+                    if let Some(error) = failed.or_else(|| self.stop.check().err()) {
                         underway.refused();
-                        let failure = self.answers.failure().unwrap_or_else(|| "stopped".to_owned());
-                        return Err(ClusterError::Unavailable(failure));
+                        return Err(error);
                     }
                 }
                 Err((error, _)) => {
@@ -190,7 +248,10 @@ impl<'a> Session<'a> {
     /// Stores how far everything is acknowledged, if the topic that acknowledged it is still there.
     async fn store(&mut self) -> Result<(), ClusterError> {
         self.stored_at = Instant::now();
-        let events = self.forwarder.cluster.events().await?;
+        let events = tokio::select! {
+            events = self.forwarder.cluster.events() => events?,
+            ended = self.stop.passed() => return Err(ended),
+        };
         if events.epoch != self.events.epoch {
             // The next session begins with the oldest record of the journal.
             return Err(ClusterError::Unavailable(format!("{} was made anew", events.name)));
@@ -205,24 +266,6 @@ impl<'a> Session<'a> {
         written.map_err(ClusterError::unavailable)?.map_err(ClusterError::unavailable)?;
         self.stored = position;
         self.forwarder.stream.passed(position).await.map_err(ClusterError::unavailable)
-    }
-
-    /// At a stop: what was sent is waited for, within bounds.
-    async fn last_answers(&mut self) -> Result<(), ClusterError> {
-        let deadline = Instant::now() + self.forwarder.settings.last_wait;
-        loop {
-            let news = Arc::clone(&self.answers);
-            let news = news.news.notified();
-            self.look()?;
-            if self.window.is_empty() || Instant::now() >= deadline {
-                break;
-            }
-            tokio::select! {
-                () = news => {}
-                () = tokio::time::sleep_until(deadline) => {}
-            }
-        }
-        self.store().await
     }
 
     /// Ends the producer. What it still holds is sent by the next session; its threads are waited for, so that nothing of

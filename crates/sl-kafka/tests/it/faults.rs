@@ -1,1 +1,97 @@
-//! x
+//! The broker goes away in every manner, under load.
+
+use std::{sync::Arc, time::Duration};
+
+use sl_journal::ClickLog as _;
+
+use crate::{
+    broker::Broker,
+    world::{self, Edge, Reading},
+};
+
+fn accounts() -> Vec<String> {
+    (0..12).map(|n| format!("acct_{n}")).collect()
+}
+
+/// Appends the next event of every account, again and again, until told to stop; says how many each has.
+fn load(edge: &Edge) -> (Arc<std::sync::atomic::AtomicBool>, tokio::task::JoinHandle<u64>) {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let stop = Arc::new(AtomicBool::new(false));
+    let (journal, stopped) = (Arc::clone(edge.journal()), Arc::clone(&stop));
+    let task = tokio::spawn(async move {
+        let mut n = 0;
+        while !stopped.load(Ordering::Relaxed) {
+            for account in accounts() {
+                let _stored = journal.append(world::event(&account, n)).unwrap();
+            }
+            n += 1;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        n
+    });
+    (stop, task)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn a_broker_that_is_killed_stopped_or_frozen_under_load_loses_and_reorders_nothing() {
+    let broker = Broker::start();
+    let cluster = world::cluster(&broker.brokers, 4).await;
+    let edge = Edge::start(&cluster);
+    let mut readings = Reading::all(&cluster).await;
+    let (stop, load) = load(&edge);
+    let reading = tokio::spawn(async move {
+        // Attribution reads all the while.
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
+        while tokio::time::Instant::now() < deadline {
+            for reading in &mut readings {
+                reading.step(Duration::from_millis(20)).await;
+            }
+        }
+        readings
+    });
+    let broker = tokio::task::spawn_blocking(move || {
+        for fault in [Broker::kill, Broker::stop, Broker::freeze] {
+            fault(&broker);
+            std::thread::sleep(Duration::from_millis(1500));
+            broker.again();
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        broker
+    });
+    let (broker, readings) = tokio::join!(broker, reading);
+    let (_broker, mut readings) = (broker.unwrap(), readings.unwrap());
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let count = load.await.unwrap();
+    world::expect_complete(&mut readings, &accounts(), count).await;
+    assert!(readings.iter().all(|reading| reading.troubles.is_empty()), "nothing was missing for a moment");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn an_edge_starts_stops_and_starts_again_without_kafka_and_everything_arrives_afterwards() {
+    let broker = Broker::start();
+    let cluster = world::cluster(&broker.brokers, 2).await;
+    let broker = tokio::task::spawn_blocking(move || {
+        broker.kill();
+        broker
+    });
+    let broker = broker.await.unwrap();
+    let mut edge = Edge::start(&cluster);
+    let accounts = accounts();
+    for n in 0..100 {
+        for account in &accounts {
+            edge.append(world::event(account, n));
+        }
+    }
+    tokio::time::timeout(Duration::from_secs(30), edge.restart()).await.expect("a stop waits for no broker");
+    for account in &accounts {
+        edge.append(world::event(account, 100));
+    }
+    let broker = tokio::task::spawn_blocking(move || {
+        broker.again();
+        broker
+    });
+    let _broker = broker.await.unwrap();
+    world::expect_complete(&mut Reading::all(&cluster).await, &accounts, 101).await;
+}

@@ -13,6 +13,8 @@ use std::{
 
 use rdkafka::{
     ClientConfig,
+    admin::{AdminClient, AdminOptions, ResourceSpecifier},
+    client::DefaultClientContext,
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 use sl_core::{
@@ -274,4 +276,25 @@ pub(crate) fn put_raw(cluster: &Cluster, partition: i32, payload: &[u8]) {
     let topic = cluster.config().events_topic();
     producer.send(BaseRecord::<(), _>::to(&topic).partition(partition).payload(payload)).unwrap();
     producer.flush(PATIENCE).unwrap();
+}
+
+pub(crate) fn admin(cluster: &Cluster) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", &cluster.config().brokers).create().unwrap()
+}
+
+pub(crate) async fn delete_topic(cluster: &Cluster, topic: &str) {
+    admin(cluster).delete_topics(&[topic], &AdminOptions::new()).await.unwrap().remove(0).unwrap();
+    within("the topic is gone", || async {
+        let told = cluster.events().await;
+
+        told.err().filter(|error| error.to_string().contains("not there"))
+    })
+    .await;
+}
+
+pub(crate) async fn topic_settings(cluster: &Cluster, topic: &str) -> BTreeMap<String, String> {
+    let asked = [ResourceSpecifier::Topic(topic)];
+    let told =
+        admin(cluster).describe_configs(&asked, &AdminOptions::new()).await.unwrap().remove(0).unwrap();
+    told.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect()
 }
