@@ -3,7 +3,8 @@
 kafka_make() {
   local count=$1 number server voters='' jars id class_path
   jars=$(class_path kafka)
-  id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c1-22)
+  # An id that begins with '-' would be taken for an option.
+  id=$(head -c 16 /dev/urandom | base64 | tr '+/' 'AB' | cut -c1-22)
   for number in $(seq "$count"); do
     server="$dir/$(name_of kafka "$number")"
     mkdir -p "$server/data" "$server/tmp"

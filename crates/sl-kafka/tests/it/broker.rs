@@ -14,11 +14,15 @@ pub(crate) struct Broker {
 
 impl Broker {
     pub(crate) fn start() -> Self {
+        Self::several(1)
+    }
+
+    pub(crate) fn several(count: u32) -> Self {
         let dir = TempDir::new().unwrap();
         let mut broker = Self { dir, brokers: String::new() };
         let process = std::process::id().to_string();
         // Also when this process is killed, the broker does not stay behind.
-        let told = broker.run("up", &["kafka", "--while", &process]);
+        let told = broker.run("up", &["kafka", "--brokers", &count.to_string(), "--while", &process]);
         let address = told.lines().find_map(|line| line.strip_prefix("export SMARTLINKS_TEST_KAFKA="));
         address.expect("up says where it is").clone_into(&mut broker.brokers);
         broker
@@ -39,6 +43,14 @@ impl Broker {
 
     pub(crate) fn freeze(&self) {
         self.run("down", &["kafka", "--freeze"]);
+    }
+
+    pub(crate) fn kill_one(&self, server: &str) {
+        self.run("down", &[server, "--kill"]);
+    }
+
+    pub(crate) fn one_again(&self, server: &str) {
+        self.run("up", &[server]);
     }
 
     fn run(&self, command: &str, arguments: &[&str]) -> String {

@@ -1,8 +1,17 @@
 //! The broker goes away in every manner, under load.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use sl_journal::ClickLog as _;
+use sl_kafka::KafkaConfig;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     broker::Broker,
@@ -14,8 +23,7 @@ fn accounts() -> Vec<String> {
 }
 
 /// Appends the next event of every account, again and again, until told to stop; says how many each has.
-fn load(edge: &Edge) -> (Arc<std::sync::atomic::AtomicBool>, tokio::task::JoinHandle<u64>) {
-    use std::sync::atomic::{AtomicBool, Ordering};
+fn load(edge: &Edge) -> (Arc<AtomicBool>, JoinHandle<u64>) {
     let stop = Arc::new(AtomicBool::new(false));
     let (journal, stopped) = (Arc::clone(edge.journal()), Arc::clone(&stop));
     let task = tokio::spawn(async move {
@@ -32,24 +40,30 @@ fn load(edge: &Edge) -> (Arc<std::sync::atomic::AtomicBool>, tokio::task::JoinHa
     (stop, task)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
-async fn a_broker_that_is_killed_stopped_or_frozen_under_load_loses_and_reorders_nothing() {
-    let broker = Broker::start();
-    let cluster = world::cluster(&broker.brokers, 4).await;
-    let edge = Edge::start(&cluster);
-    let mut readings = Reading::all(&cluster).await;
-    let (stop, load) = load(&edge);
+/// What attribution does all the while.
+fn read_on(mut readings: Vec<Reading>) -> (CancellationToken, JoinHandle<Vec<Reading>>) {
+    let over = CancellationToken::new();
+    let still = over.clone();
     let reading = tokio::spawn(async move {
-        // Attribution reads all the while.
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
-        while tokio::time::Instant::now() < deadline {
+        while !still.is_cancelled() {
             for reading in &mut readings {
                 reading.step(Duration::from_millis(20)).await;
             }
         }
         readings
     });
+    (over, reading)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn a_broker_that_is_killed_stopped_or_frozen_under_load_loses_and_reorders_nothing() {
+    let broker = Broker::start();
+    let cluster = world::cluster(&broker.brokers, 4).await;
+    let edge = Edge::start(&cluster);
+    let readings = Reading::all(&cluster).await;
+    let (stop, load) = load(&edge);
+    let (over, reading) = read_on(readings);
     let broker = tokio::task::spawn_blocking(move || {
         for fault in [Broker::kill, Broker::stop, Broker::freeze] {
             fault(&broker);
@@ -59,10 +73,39 @@ async fn a_broker_that_is_killed_stopped_or_frozen_under_load_loses_and_reorders
         }
         broker
     });
-    let (broker, readings) = tokio::join!(broker, reading);
-    let (_broker, mut readings) = (broker.unwrap(), readings.unwrap());
-    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let _broker = broker.await.unwrap();
+    stop.store(true, Ordering::Relaxed);
     let count = load.await.unwrap();
+    over.cancel();
+    let mut readings = reading.await.unwrap();
+    world::expect_complete(&mut readings, &accounts(), count).await;
+    assert!(readings.iter().all(|reading| reading.troubles.is_empty()), "nothing was missing for a moment");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn of_three_brokers_one_after_another_may_die_and_the_others_go_on_with_everything() {
+    let broker = tokio::task::spawn_blocking(|| Broker::several(3)).await.unwrap();
+    let cluster =
+        world::cluster_of(KafkaConfig { replication: 3, ..world::config(&broker.brokers, 6) }).await;
+    let edge = Edge::start(&cluster);
+    let readings = Reading::all(&cluster).await;
+    let (stop, load) = load(&edge);
+    let (over, reading) = read_on(readings);
+    let broker = tokio::task::spawn_blocking(move || {
+        broker.kill_one("kafka-2");
+        std::thread::sleep(Duration::from_secs(2));
+        broker.one_again("kafka-2");
+        // This one stays away: two of three go on.
+        broker.kill_one("kafka");
+        std::thread::sleep(Duration::from_secs(2));
+        broker
+    });
+    let _broker = broker.await.unwrap();
+    stop.store(true, Ordering::Relaxed);
+    let count = load.await.unwrap();
+    over.cancel();
+    let mut readings = reading.await.unwrap();
     world::expect_complete(&mut readings, &accounts(), count).await;
     assert!(readings.iter().all(|reading| reading.troubles.is_empty()), "nothing was missing for a moment");
 }

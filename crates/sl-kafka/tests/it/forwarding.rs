@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sl_core::event::{Event, EventBody};
 use sl_journal::{ClickLog as _, EventStream as _, Fate};
 use sl_kafka::{
     Cluster, ClusterError, Forwarding, KafkaConfig, KafkaStream, forwarder::position::PositionFile,
@@ -155,19 +156,48 @@ async fn a_partition_that_lost_its_end_gets_a_new_epoch_and_what_the_journal_sti
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn a_record_that_the_topic_does_not_take_stays_in_the_journal_and_stops_nothing() {
+    let cluster = world::cluster(&world::shared_brokers(), 1).await;
+    let topic = cluster.config().events_topic();
+    world::set(&cluster, &topic, "max.message.bytes", "100000").await;
+    let edge = Edge::start(&cluster);
+    edge.append(world::event("acct_0", 0));
+    edge.append(big(1_000_000, 200_000));
+    edge.append(world::event("acct_0", 1));
+    let mut readings = Reading::all(&cluster).await;
+    world::expect_complete(&mut readings, &["acct_0".to_owned()], 2).await;
+    // The broker is stricter than it was when this session began: its refusal ends the session, and the next one knows.
+    world::set(&cluster, &topic, "max.message.bytes", "50000").await;
+    edge.append(world::event("acct_0", 2));
+    edge.append(big(1_000_001, 80_000));
+    edge.append(world::event("acct_0", 3));
+    world::expect_complete(&mut readings, &["acct_0".to_owned()], 4).await;
+}
+
+/// An event with so large a body.
+fn big(n: u64, bytes: usize) -> Event {
+    let mut event = world::event("acct_0", n);
+    if let EventBody::Webhook(webhook) = &mut event.body {
+        // Nothing that compression could make small.
+        let mut state = n;
+        webhook.body = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state.to_be_bytes()[0]
+        })
+        .take(bytes)
+        .collect();
+    }
+    event
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
 async fn what_is_under_way_is_bounded_and_the_journal_waits() {
-    // 3 MiB each: more of them than the producer's 64 MiB.
     let cluster = world::cluster(&world::shared_brokers(), 1).await;
     let edge = Edge::start(&cluster);
-    let big = |n: u64| {
-        let mut event = world::event("acct_0", n);
-        if let sl_core::event::EventBody::Webhook(webhook) = &mut event.body {
-            webhook.body = vec![b'x'; 700 << 10];
-        }
-        event
-    };
+    // 84 MB: more than the producer holds.
     for n in 0..120 {
-        let ticket = edge.journal().append(big(n)).unwrap();
+        let ticket = edge.journal().append(big(n, 700 << 10)).unwrap();
         assert_eq!(edge.journal().fate(ticket).await, Fate::Stored);
     }
     world::expect_complete(&mut Reading::all(&cluster).await, &["acct_0".to_owned()], 120).await;

@@ -13,7 +13,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig,
-    admin::{AdminClient, AdminOptions, ResourceSpecifier},
+    admin::{AdminClient, AdminOptions, AlterConfig, ConfigSource, ResourceSpecifier},
     client::DefaultClientContext,
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Longest wait for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 pub(crate) struct SystemClock;
 
@@ -58,7 +58,11 @@ pub(crate) fn config(brokers: &str, partitions: u32) -> KafkaConfig {
 
 /// Topics of the test's own.
 pub(crate) async fn cluster(brokers: &str, partitions: u32) -> Cluster {
-    let cluster = Cluster::new(config(brokers, partitions)).unwrap();
+    cluster_of(config(brokers, partitions)).await
+}
+
+pub(crate) async fn cluster_of(config: KafkaConfig) -> Cluster {
+    let cluster = Cluster::new(config).unwrap();
     made(&cluster, clock().now()).await;
     cluster
 }
@@ -297,4 +301,21 @@ pub(crate) async fn topic_settings(cluster: &Cluster, topic: &str) -> BTreeMap<S
     let told =
         admin(cluster).describe_configs(&asked, &AdminOptions::new()).await.unwrap().remove(0).unwrap();
     told.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect()
+}
+
+/// Changes one setting of a topic. The request replaces all of them, so it repeats the others.
+pub(crate) async fn set(cluster: &Cluster, topic: &str, key: &str, value: &str) {
+    let asked = [ResourceSpecifier::Topic(topic)];
+    let told =
+        admin(cluster).describe_configs(&asked, &AdminOptions::new()).await.unwrap().remove(0).unwrap();
+    let own = told.entries.iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
+    let change = own.fold(AlterConfig::new(ResourceSpecifier::Topic(topic)), |change, entry| {
+        change.set(&entry.name, entry.value.as_deref().unwrap_or_default())
+    });
+    let change = change.set(key, value);
+    admin(cluster).alter_configs([&change], &AdminOptions::new()).await.unwrap().remove(0).unwrap();
+    within("the setting is in force", || async {
+        (topic_settings(cluster, topic).await.get(key).map(String::as_str) == Some(value)).then_some(())
+    })
+    .await;
 }
