@@ -72,7 +72,8 @@ mod tests {
             pool_link: Some(PoolLinkId { kind: LinkKind::TrackingLink, number: 12_345_678 }),
             sent_to: Some("https://onlyfans.com/somebody/c123".into()),
         };
-        let bare = Visit { given: None, rung: Rung::Profile, pool_link: None, sent_to: None, ..whole.clone() };
+        let bare =
+            Visit { given: None, rung: Rung::Profile, pool_link: None, sent_to: None, ..whole.clone() };
         for visit in [whole, bare] {
             let mut bytes = Vec::new();
             encode_visit(JournalId(9), &visit, &mut bytes);

@@ -31,6 +31,7 @@ fn click(n: u8, class: Class) -> Event {
         class,
         rung: Rung::Fresh,
         pool_link: Some(PoolLinkId { kind: LinkKind::TrackingLink, number: u64::from(n) }),
+        sent_to: Some(format!("https://onlyfans.com/somebody/c{n}").into()),
         visitor,
         request: Default::default(),
         device: Default::default(),
@@ -70,12 +71,13 @@ async fn an_edge_learns_whom_the_others_saw_and_neither_itself_nor_bots() {
     seen.sort_by_key(|(_, visit)| visit.daily);
     let daily: Vec<_> = seen.iter().map(|(_, visit)| visit.daily.0).collect();
     assert_eq!(daily, [3, 4]);
-    let (journal, visit) = seen[0];
+    let (journal, visit) = seen.remove(0);
     assert_eq!(journal, there.journal().id());
     assert_eq!(visit.click, ClickId::from_bytes([3; 16]));
     assert_eq!(visit.target, Target::new(SmartLinkId::from_bytes([9; 16]), None));
     assert_eq!((visit.given, visit.rung), (Some(VisitorId(1003)), Rung::Fresh));
     assert_eq!(visit.pool_link.map(|link| link.number), Some(3));
+    assert_eq!(visit.sent_to.as_deref(), Some("https://onlyfans.com/somebody/c3"));
 
     // An edge that starts later learns what was, and knows when it has.
     let mut late = Visitors::since(&cluster, JournalId(0), began).await.unwrap();
