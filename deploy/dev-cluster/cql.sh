@@ -8,7 +8,7 @@ cql_make() {
   port=${cql_port:-$(free_port "${hosts[@]}")}
   storage=$(free_port "${hosts[@]}")
   for number in $(seq "$count"); do
-    server="$dir/$(name_of cql "$number")" host="127.0.0.$number"
+    server="$dir/cql-$number" host="127.0.0.$number"
     mkdir -p "$server/data" "$server/tmp"
     echo "$host" >"$server/host"
     echo "$port" >"$server/port"

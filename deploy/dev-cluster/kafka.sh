@@ -6,7 +6,7 @@ kafka_make() {
   # An id that begins with '-' would be taken for an option.
   id=$(head -c 16 /dev/urandom | base64 | tr '+/' 'AB' | cut -c1-22)
   for number in $(seq "$count"); do
-    server="$dir/$(name_of kafka "$number")"
+    server="$dir/kafka-$number"
     mkdir -p "$server/data" "$server/tmp"
     echo 127.0.0.1 >"$server/host"
     if [ "$number" = 1 ] && [ -n "$kafka_port" ]; then echo "$kafka_port"; else free_port 127.0.0.1; fi >"$server/port"
@@ -14,7 +14,7 @@ kafka_make() {
     voters+="${voters:+,}$number@127.0.0.1:$(cat "$server/controller-port")"
   done
   for number in $(seq "$count"); do
-    server="$dir/$(name_of kafka "$number")"
+    server="$dir/kafka-$number"
     kafka_settings "$server" "$number" "$count" "$voters" >"$server/server.properties"
     java -Xmx256m -cp "$jars" kafka.tools.StorageTool format -t "$id" -c "$server/server.properties" >"$server/format.log" 2>&1 9>&- ||
       { cat "$server/format.log" >&2; fail "the storage of $server can't be formatted"; }

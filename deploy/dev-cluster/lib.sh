@@ -12,18 +12,17 @@ default_dir() { printf '%s/smartlinks-dev-cluster-%s-%s' "${TMPDIR:-/tmp}" "$UID
 # The comment at the head of the script is its help.
 usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; }
 
-# Servers are called kafka, kafka-2, kafka-3, cql, cql-2, cql-3; each has a directory of its name.
-servers_there() { local path; for path in "$dir"/kafka* "$dir"/cql*; do [ ! -f "$path/command" ] || basename "$path"; done; }
+# Servers are called kafka-1 to kafka-3 and cql-1 to cql-3; each has a directory of its name.
+servers_there() { local path; for path in "$dir"/kafka-* "$dir"/cql-*; do [ ! -f "$path/command" ] || basename "$path"; done; }
 kind_of() { printf '%s' "${1%%-*}"; }
-number_of() { case $1 in *-*) printf '%s' "${1##*-}" ;; *) printf 1 ;; esac; }
-name_of() { if [ "$2" = 1 ]; then printf '%s' "$1"; else printf '%s-%s' "$1" "$2"; fi; }
+number_of() { printf '%s' "${1##*-}"; }
 
 # The servers that the word $1 means: one by its name, a kind, or all.
 servers_named() {
   local server
   for server in $(servers_there); do
     case $1 in all | "$server") echo "$server" ;; kafka | cql) [ "$(kind_of "$server")" != "$1" ] || echo "$server" ;; esac
-  done | sort -u
+  done
 }
 
 # pid_of SERVER: the process, if it runs. Numbers are used again, so the process must name the directory.

@@ -3,7 +3,7 @@
 //! Positions are (epoch of the topic, offset) and live with the consumer's state; Kafka hears of them only so that its
 //! tools can show a lag.
 
-use std::{sync::Arc, time::Duration};
+use std::{cmp::Ordering, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rdkafka::{Message as _, error::KafkaError, message::BorrowedMessage, types::RDKafkaErrorCode};
@@ -38,6 +38,8 @@ pub struct KafkaStream {
     position: Position,
     arrived: Arc<Notify>,
     trouble: Option<Trouble>,
+    /// How often the topic had been looked at when this was sought.
+    looks: u64,
 }
 
 /// What keeps a stream from reading on.
@@ -115,6 +117,7 @@ impl KafkaStream {
             position: Position::default(),
             arrived: Arc::new(Notify::new()),
             trouble: None,
+            looks: 0,
         }
     }
 
@@ -147,12 +150,15 @@ impl KafkaStream {
     /// Says what is wrong, as long as it is.
     async fn settle_trouble(&mut self) -> Result<(), StreamError> {
         let looked = self.reader.looked();
-        if looked.epoch != self.topic.epoch && looked.times > 0 {
-            let replaced = Position { epoch: looked.epoch, offset: 0 };
-            if looked.epoch < self.topic.epoch {
+        match looked.epoch.cmp(&self.topic.epoch) {
+            Ordering::Greater => {
+                self.trouble = Some(Trouble::Gap(Position { epoch: looked.epoch, offset: 0 }));
+            }
+            // Unless that look is older than the last seek's.
+            Ordering::Less if looked.times >= self.looks + FRESH => {
                 return Err(older(&self.topic.name, Position { epoch: self.topic.epoch, offset: 0 }));
             }
-            self.trouble = Some(Trouble::Gap(replaced));
+            _ => {}
         }
         if matches!(self.trouble, Some(Trouble::OutOfRange)) {
             let (low, _) = self.ends().await?;
@@ -238,10 +244,13 @@ fn take(message: &BorrowedMessage<'_>, place: Place<'_>, records: &mut Vec<Recor
     Ok(())
 }
 
-/// Until the topic was looked at after now: one look may be under way already.
+/// After so many more looks one was begun after now: one may be under way already.
+const FRESH: u64 = 2;
+
+/// Until the topic was looked at after now.
 fn doubt(reader: &Reader) -> Trouble {
     reader.doubt();
-    Trouble::Doubt(reader.looked().times + 2)
+    Trouble::Doubt(reader.looked().times + FRESH)
 }
 
 fn io(error: impl std::fmt::Display) -> StreamError {
@@ -286,9 +295,7 @@ impl EventStream for KafkaStream {
         };
         self.assign(at.offset.max(low)).await?;
         (self.position, self.trouble) = (at, trouble);
-        if self.reader.looked().epoch != self.topic.epoch {
-            self.trouble = self.trouble.take().or_else(|| Some(doubt(&self.reader)));
-        }
+        self.looks = self.reader.looked().times;
         Ok(at)
     }
 
@@ -299,6 +306,7 @@ impl EventStream for KafkaStream {
             self.settle_trouble().await?;
             let mut until = deadline;
             if matches!(self.trouble, Some(Trouble::Doubt(_))) {
+                self.reader.doubt();
                 until = until.min(Instant::now() + DOUBT);
             } else {
                 let records = self.drain(max)?;

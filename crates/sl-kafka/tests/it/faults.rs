@@ -97,7 +97,7 @@ async fn of_three_brokers_one_after_another_may_die_and_the_others_go_on_with_ev
         std::thread::sleep(Duration::from_secs(2));
         broker.one_again("kafka-2");
         // This one stays away: two of three go on.
-        broker.kill_one("kafka");
+        broker.kill_one("kafka-1");
         std::thread::sleep(Duration::from_secs(2));
         broker
     });

@@ -49,7 +49,16 @@ pub(crate) fn shared_brokers() -> String {
         .expect("SMARTLINKS_TEST_KAFKA is not set: eval \"$(deploy/dev-cluster/up)\" first")
 }
 
+/// What the crate says goes with a test's output, which is shown when it fails.
+fn show_logs() {
+    let _already = tracing_subscriber::fmt()
+        .with_test_writer()
+        .with_env_filter(std::env::var("RUST_LOG").unwrap_or_else(|_| "sl_kafka=info".to_owned()))
+        .try_init();
+}
+
 pub(crate) fn config(brokers: &str, partitions: u32) -> KafkaConfig {
+    show_logs();
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let (now, count) = (clock().now().0, COUNT.fetch_add(1, Ordering::Relaxed));
     let prefix = format!("t-{now}-{}-{count}", std::process::id());
@@ -186,6 +195,8 @@ pub(crate) struct Reading {
     pub(crate) accounts: BTreeMap<String, Vec<u64>>,
     pub(crate) skipped: usize,
     pub(crate) troubles: Vec<StreamError>,
+    /// The last one that passed.
+    pub(crate) last: Option<StreamError>,
 }
 
 impl Reading {
@@ -197,6 +208,7 @@ impl Reading {
             accounts: BTreeMap::new(),
             skipped: 0,
             troubles: Vec::new(),
+            last: None,
         }
     }
 
@@ -218,7 +230,7 @@ impl Reading {
                 }
                 self.position = batch.next;
             }
-            Err(StreamError::Io(_)) => {}
+            Err(passing @ StreamError::Io(_)) => self.last = Some(passing),
             Err(trouble) => {
                 let behind = match &trouble {
                     StreamError::Gap(first) => *first,
@@ -262,6 +274,13 @@ pub(crate) async fn expect_complete(readings: &mut [Reading], accounts: &[String
         }
     };
     let in_time = tokio::time::timeout(PATIENCE, read).await.is_ok();
+    if !in_time {
+        for reading in &*readings {
+            let (position, head) = (reading.position, reading.stream.head());
+            eprintln!("partition {}: at {position:?} of {head:?}", reading.stream.partition());
+            eprintln!("  troubles {:?}, last {:?}", reading.troubles, reading.last);
+        }
+    }
     for account in accounts {
         let found: Vec<_> = readings.iter().filter_map(|reading| reading.accounts.get(account)).collect();
         let numbers = found.first().map(|numbers| numbers.as_slice()).unwrap_or_default();
