@@ -17,13 +17,17 @@ impl ClientContext for Quiet {
 
 impl ConsumerContext for Quiet {}
 
-/// A line of librdkafka. It repeats lost connections by the second, so only what it calls an error is one of ours.
+/// A line of librdkafka. It repeats lost connections by the second (`FAIL`, `ERROR`): what they mean is said by who waits
+/// for an answer. `CONFWARN` is about settings that were chosen.
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    let usual = ["FAIL", "ERROR", "CONFWARN"].contains(&facility);
     match level {
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
             tracing::error!(facility, message, "librdkafka");
         }
-        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => tracing::warn!(facility, message, "librdkafka"),
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning if !usual => {
+            tracing::warn!(facility, message, "librdkafka");
+        }
         _ => tracing::debug!(facility, message, "librdkafka"),
     }
 }

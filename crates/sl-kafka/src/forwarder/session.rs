@@ -13,7 +13,7 @@ use sl_core::{
     visitor::Visit,
 };
 use sl_journal::codec;
-use tokio::time::Instant;
+use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -35,9 +35,22 @@ pub(super) struct Session<'a> {
     passed: Position,
     /// ... and the file says so.
     stored: Position,
-    stored_at: Instant,
+    check: Option<Check>,
+    checked_at: Instant,
     scratch: Vec<u8>,
     stop: Stop,
+}
+
+/// Whether the topic is still the same one: asked when everything before `passed` was acknowledged.
+struct Check {
+    passed: Position,
+    asked: JoinHandle<Result<Topic, ClusterError>>,
+}
+
+impl Drop for Check {
+    fn drop(&mut self) {
+        self.asked.abort();
+    }
 }
 
 /// When it is time to stop, and how long that may take.
@@ -122,7 +135,8 @@ impl<'a> Session<'a> {
             window: Window::default(),
             passed,
             stored: passed,
-            stored_at: Instant::now(),
+            check: None,
+            checked_at: Instant::now(),
             scratch: Vec::new(),
             stop,
         })
@@ -137,6 +151,8 @@ impl<'a> Session<'a> {
                 end = Some(self.forwarder.stream.head());
             }
             if end.is_some_and(|end| self.passed >= end) {
+                // One that began before the last answer knows nothing of it.
+                self.check = None;
                 return self.store().await;
             }
             self.stop.check()?;
@@ -154,10 +170,7 @@ impl<'a> Session<'a> {
         }
         underway.complete();
         self.look()?;
-        if self.stored_at.elapsed() >= self.forwarder.settings.store_every {
-            self.store().await?;
-        }
-        Ok(())
+        self.store_now_and_then().await
     }
 
     /// Hands one record over; waits while the producer is full.
@@ -245,22 +258,47 @@ impl<'a> Session<'a> {
         self.answers.failure().map_or(Ok(()), |failure| Err(ClusterError::Unavailable(failure)))
     }
 
-    /// Stores how far everything is acknowledged, if the topic that acknowledged it is still there.
+    /// Once in a while, without waiting for it: stores how far everything is acknowledged, if the topic that
+    /// acknowledged it is still there.
+    async fn store_now_and_then(&mut self) -> Result<(), ClusterError> {
+        if self.check.as_ref().is_some_and(|check| check.asked.is_finished()) {
+            return self.store().await;
+        }
+        if self.check.is_none() && self.checked_at.elapsed() >= self.forwarder.settings.store_every {
+            self.check = Some(self.ask());
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self) -> Check {
+        self.checked_at = Instant::now();
+        let cluster = self.forwarder.cluster.clone();
+        Check { passed: self.passed, asked: tokio::spawn(async move { cluster.events().await }) }
+    }
+
+    /// Waits for the check under way, or for one begun now, and stores what it allows.
     async fn store(&mut self) -> Result<(), ClusterError> {
-        self.stored_at = Instant::now();
+        let mut check = match self.check.take() {
+            Some(check) => check,
+            None => self.ask(),
+        };
         let events = tokio::select! {
-            events = self.forwarder.cluster.events() => events?,
+            events = &mut check.asked => events.map_err(ClusterError::unavailable)?,
             ended = self.stop.passed() => return Err(ended),
         };
-        if events.epoch != self.events.epoch {
+        match events {
+            Ok(events) if events.epoch == self.events.epoch => {}
             // The next session begins with the oldest record of the journal.
-            return Err(ClusterError::Unavailable(format!("{} was made anew", events.name)));
+            Ok(events) => return Err(ClusterError::Unavailable(format!("{} was made anew", events.name))),
+            // No answer is none about the records under way either: the producer waits for its own.
+            Err(ClusterError::Unavailable(_)) => return Ok(()),
+            Err(error) => return Err(error),
         }
-        if self.passed == self.stored {
+        let (position, epoch) = (check.passed, self.events.epoch);
+        if position == self.stored {
             return Ok(());
         }
-        let position = self.passed;
-        let forwarded = Forwarded { journal: self.forwarder.journal, epoch: events.epoch, position };
+        let forwarded = Forwarded { journal: self.forwarder.journal, epoch, position };
         let file = self.file.clone();
         let written = tokio::task::spawn_blocking(move || file.write(&forwarded)).await;
         written.map_err(ClusterError::unavailable)?.map_err(ClusterError::unavailable)?;
