@@ -14,6 +14,7 @@
 mod acks;
 pub mod position;
 mod session;
+mod stop;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -21,10 +22,7 @@ use sl_core::event::JournalId;
 use sl_journal::EventStream;
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    position::PositionFile,
-    session::{Session, Stop},
-};
+use self::{position::PositionFile, session::Session, stop::Stop};
 use crate::{Cluster, ClusterError};
 
 /// How a forwarder works.
