@@ -54,7 +54,11 @@ const TABLE: &[(&str, Kind, &str)] = &[
     ("smartlinks_forward_bytes_total", Counter, "Bytes handed to Kafka, before compression"),
     ("smartlinks_forward_lag_records", Gauge, "Journal records that Kafka has not acknowledged"),
     ("smartlinks_forward_failures_total", Counter, "Times forwarding to Kafka stopped and began again"),
-    ("smartlinks_forward_unsendable_total", Counter, "Records larger than the topic takes, left in the journal"),
+    (
+        "smartlinks_forward_unsendable_total",
+        Counter,
+        "Records larger than the topic takes, left in the journal",
+    ),
     (
         "smartlinks_stream_stale_total",
         Counter,

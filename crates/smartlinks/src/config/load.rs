@@ -16,6 +16,13 @@ const PREFIX: &str = "SMARTLINKS_";
 /// Variables with the prefix that are no configuration keys.
 const NOT_KEYS: [&str; 3] = ["SMARTLINKS_CONFIG", "SMARTLINKS_HISTORIES", "SMARTLINKS_CRASH_ROUNDS"];
 
+/// Where the servers of the dev cluster are, for tests.
+const TESTS: &str = "SMARTLINKS_TEST_";
+
+fn is_for_tests(name: &str) -> bool {
+    NOT_KEYS.contains(&name) || name.starts_with(TESTS)
+}
+
 /// A key with its path, and what was written.
 type Leaf = (Vec<String>, Value);
 
@@ -42,9 +49,7 @@ pub(crate) fn load(
             take(&base, &mut merged, leaf, &mut problems);
         }
     }
-    for (name, text) in
-        environment.filter(|(name, _)| name.starts_with(PREFIX) && !NOT_KEYS.contains(&name.as_str()))
-    {
+    for (name, text) in environment.filter(|(name, _)| name.starts_with(PREFIX) && !is_for_tests(name)) {
         let path: Vec<_> = name[PREFIX.len()..].split("__").map(str::to_lowercase).collect();
         let value = spelled(&base, &path, &text);
         take(&base, &mut merged, (path, value), &mut problems);
@@ -131,7 +136,7 @@ fn spelled(base: &Table, path: &[String], text: &str) -> Value {
 
 /// Reads the files that secrets are in.
 fn resolve(config: &mut Config, problems: &mut Vec<Problem>) {
-    let Config { admin, platform, secrets, .. } = config;
+    let Config { admin, platform, secrets, kafka, .. } = config;
     let results = [
         (
             "admin.metrics_token",
@@ -146,6 +151,10 @@ fn resolve(config: &mut Config, problems: &mut Vec<Problem>) {
                 &mut platform.webhook_secrets,
                 platform.webhook_secrets_file.as_ref(),
             ),
+        ),
+        (
+            "kafka.security",
+            values::properties("kafka.security", &mut kafka.security, kafka.security_file.as_ref()),
         ),
     ];
     for (key, result) in results {
