@@ -90,9 +90,9 @@ impl Attribution {
     ) -> Result<Option<Batch>, AttributionError> {
         match self.stream.next(self.settings.batch, self.settings.wait).await {
             Ok(batch) => return Ok(Some(batch)),
-            Err(StreamError::Undecodable { sequence, reason }) => {
-                tracing::error!(sequence, reason, "a record can't be decoded and is left out");
-                let behind = Position { epoch: steps.position.epoch, offset: sequence.saturating_add(1) };
+            Err(StreamError::Undecodable { offset, reason }) => {
+                tracing::error!(offset, reason, "a record can't be decoded and is left out");
+                let behind = Position { epoch: steps.position.epoch, offset: offset.saturating_add(1) };
                 self.stream.seek(behind).await?;
                 steps.poisoned += 1;
             }
@@ -101,6 +101,7 @@ impl Attribution {
                 self.stream.seek(first).await?;
                 steps.poisoned += 1;
             }
+            Err(StreamError::Fenced) => return Err(StreamError::Fenced.into()),
             Err(error @ StreamError::Io(_)) => {
                 tracing::warn!(%error, "the stream can't be read; trying again");
                 tokio::select! {

@@ -52,13 +52,16 @@ pub enum StreamError {
     #[error("records before {0:?} were removed before they were read")]
     Gap(Position),
     /// A record that passed its checksum can't be decoded.
-    #[error("record {sequence} can't be decoded: {reason}")]
+    #[error("the record at {offset} can't be decoded: {reason}")]
     Undecodable {
-        /// Its number.
-        sequence: u64,
+        /// Its place in the partition: reading goes on one behind it.
+        offset: u64,
         /// What the decoder says.
         reason: String,
     },
+    /// Another consumer has the partition now: this one decides nothing any more and lets go of it.
+    #[error("the partition belongs to another consumer now")]
+    Fenced,
     /// The disk, or the broker.
     #[error("the stream can't be read: {0}")]
     Io(String),

@@ -50,6 +50,21 @@ const TABLE: &[(&str, Kind, &str)] = &[
         Counter,
         "Segments removed inside journal.retention because journal.max_disk was reached",
     ),
+    ("smartlinks_forwarded_total", Counter, "Journal records that Kafka acknowledged"),
+    ("smartlinks_forward_bytes_total", Counter, "Bytes handed to Kafka, before compression"),
+    ("smartlinks_forward_lag_records", Gauge, "Journal records that Kafka has not acknowledged"),
+    ("smartlinks_forward_failures_total", Counter, "Times forwarding to Kafka stopped and began again"),
+    (
+        "smartlinks_forward_unsendable_total",
+        Counter,
+        "Records larger than the topic takes, left in the journal",
+    ),
+    (
+        "smartlinks_stream_stale_total",
+        Counter,
+        "Records of a topic that was made anew meanwhile, left out because they come again",
+    ),
+    ("smartlinks_visitors_undecodable_total", Counter, "Visits of other edges that could not be read"),
     ("smartlinks_attribution_lag_seconds", Gauge, "Age of the newest applied record when it was applied"),
     (
         "smartlinks_attribution_oddities_total",

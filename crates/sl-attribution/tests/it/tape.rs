@@ -83,7 +83,7 @@ impl EventStream for TapeStream {
 
     async fn next(&mut self, max: usize, wait: Duration) -> Result<Batch, StreamError> {
         if self.tape.broken == Some(self.offset) {
-            return Err(StreamError::Undecodable { sequence: self.offset, reason: "test".into() });
+            return Err(StreamError::Undecodable { offset: self.offset, reason: "test".into() });
         }
         let behind = self.tape.broken.filter(|broken| *broken > self.offset).unwrap_or(u64::MAX);
         let records: Vec<_> = {

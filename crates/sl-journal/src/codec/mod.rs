@@ -8,9 +8,11 @@ mod direct;
 mod intake;
 mod parts;
 mod past;
+mod sent;
 #[cfg(test)]
 mod tests;
 mod view;
+mod visit;
 
 use prost::Message as _;
 use sl_core::{
@@ -20,7 +22,12 @@ use sl_core::{
 };
 
 pub(crate) use self::past::decode_past;
-pub use self::{past::Past, view::ClickView};
+pub use self::{
+    past::Past,
+    sent::{Sent, decode_sent, encode_sent},
+    view::ClickView,
+    visit::{decode_visit, encode_visit},
+};
 use crate::proto::{self, event::Body};
 
 /// Bytes are no event this version can use.
@@ -60,7 +67,8 @@ pub fn encode(event: Event, into: &mut Vec<u8>) {
         EventBody::Tick => Body::Tick(proto::Tick {}),
     };
     let (team, account) = (event.team.0, event.account.as_str().to_owned());
-    let encoded = proto::Event { team, account, at: event.at.0, body: Some(body) }.encode(into);
+    let encoded =
+        proto::Event { team, account, at: event.at.0, body: Some(body), ..Default::default() }.encode(into);
     debug_assert!(encoded.is_ok(), "a Vec grows as needed");
 }
 

@@ -281,7 +281,7 @@ fn what_a_newer_version_added_is_ignored() {
 
 #[test]
 fn a_body_of_a_newer_version_is_a_clear_error() {
-    let mut bytes = proto::Event { team: 1, account: String::new(), at: 0, body: None }.encode_to_vec();
+    let mut bytes = proto::Event { team: 1, ..proto::Event::default() }.encode_to_vec();
     prost::encoding::bytes::encode(99, &vec![1_u8, 2], &mut bytes);
     assert_eq!(decode(&bytes), Err(DecodeError::UnknownBody));
 }

@@ -60,6 +60,7 @@ pub(crate) fn check(config: &Config, problems: &mut Vec<Problem>) {
     creatortraffic(config, problems);
     secrets(config, problems);
     exceptions(config, problems);
+    kafka(config, problems);
     surprises(config, problems);
     super::sanity::check(config, problems);
 }
@@ -232,6 +233,11 @@ fn exceptions(config: &Config, problems: &mut Vec<Problem>) {
     if let Err(error) = sl_postback::Egress::new(&config.egress.allow) {
         problems.push(Problem::error("egress.allow", error.to_string()));
     }
+}
+
+fn kafka(config: &Config, problems: &mut Vec<Problem>) {
+    let wrong = config.kafka.settings().problems().into_iter();
+    problems.extend(wrong.map(|wrong| Problem::error(wrong.key, wrong.problem)));
 }
 
 fn surprises(config: &Config, problems: &mut Vec<Problem>) {

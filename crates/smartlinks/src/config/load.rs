@@ -16,6 +16,13 @@ const PREFIX: &str = "SMARTLINKS_";
 /// Variables with the prefix that are no configuration keys.
 const NOT_KEYS: [&str; 3] = ["SMARTLINKS_CONFIG", "SMARTLINKS_HISTORIES", "SMARTLINKS_CRASH_ROUNDS"];
 
+/// Where the servers of the dev cluster are, for tests.
+const TESTS: &str = "SMARTLINKS_TEST_";
+
+fn is_for_tests(name: &str) -> bool {
+    NOT_KEYS.contains(&name) || name.starts_with(TESTS)
+}
+
 /// A key with its path, and what was written.
 type Leaf = (Vec<String>, Value);
 
@@ -45,7 +52,7 @@ pub(crate) fn load(
     for (name, text) in environment {
         let (name, text): (OsString, OsString) = (name.into(), text.into());
         // A name of ours is plain text; what others put into the environment is no concern.
-        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX) && !NOT_KEYS.contains(name))
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX) && !is_for_tests(name))
         else {
             continue;
         };
@@ -142,7 +149,7 @@ fn spelled(base: &Table, path: &[String], text: &str) -> Value {
 
 /// Reads the files that secrets are in.
 fn resolve(config: &mut Config, problems: &mut Vec<Problem>) {
-    let Config { admin, platform, secrets, .. } = config;
+    let Config { admin, platform, secrets, kafka, .. } = config;
     let results = [
         (
             "admin.metrics_token",
@@ -157,6 +164,10 @@ fn resolve(config: &mut Config, problems: &mut Vec<Problem>) {
                 &mut platform.webhook_secrets,
                 platform.webhook_secrets_file.as_ref(),
             ),
+        ),
+        (
+            "kafka.security",
+            values::properties("kafka.security", &mut kafka.security, kafka.security_file.as_ref()),
         ),
     ];
     for (key, result) in results {

@@ -1,6 +1,6 @@
 //! The sections as types. Their documentation is `default.toml`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
 use ipnet::IpNet;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use sl_core::seal::Secret;
 use url::Url;
 
-use super::values::{MaybeSecret, duration, secret_list};
+use super::values::{MaybeSecret, dotted_secrets, duration, secret_list};
 
 macro_rules! sections {
     ($($(#[$section:meta])* $name:ident { $($(#[$field:meta])* $key:ident: $kind:ty,)* })*) => {
@@ -35,6 +35,7 @@ sections! {
         postback: Postback,
         egress: Egress,
         ad_platforms: AdPlatforms,
+        kafka: Kafka,
         retention: Retention,
         secrets: Secrets,
         log: Log,
@@ -97,6 +98,15 @@ sections! {
     Meta { base_url: Url, version: String, }
     Dated { base_url: Url, #[serde(deserialize_with = "duration")] max_age: Duration, }
     Address { base_url: String, }
+    Kafka {
+        brokers: String,
+        topic_prefix: String,
+        partitions: u32,
+        replication: u16,
+        #[serde(deserialize_with = "duration")] retention: Duration,
+        #[serde(deserialize_with = "dotted_secrets", default)] security: BTreeMap<String, Secret>,
+        security_file: Option<PathBuf>,
+    }
     Retention {
         #[serde(deserialize_with = "duration")] clicks: Duration,
         #[serde(deserialize_with = "duration")] truncate_ip_after: Duration,

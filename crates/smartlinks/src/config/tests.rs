@@ -85,6 +85,39 @@ fn contradictions_are_errors_with_their_consequence() {
 }
 
 #[test]
+fn kafka_is_checked_whatever_the_backend_and_its_secrets_never_come_out() {
+    let text = "[kafka]\nbrokers = \"a:9092, b:9092\"\n[kafka.security]\nsecurity.protocol = \"sasl_plaintext\"\n\
+                \"sasl.mechanisms\" = \"PLAIN\"\nsasl.username = \"u\"\n";
+    let (config, _) = with(text, &[("SMARTLINKS_KAFKA__SECURITY__SASL__PASSWORD", "hush-hush")]).unwrap();
+    let settings = config.kafka.settings();
+    assert_eq!(settings.security["security.protocol"], "sasl_plaintext");
+    assert_eq!(settings.security["sasl.password"], "hush-hush");
+    assert!(!format!("{config:?}").contains("hush"));
+    let found = errors("[kafka]\nbrokers = \"nowhere\"\npartitions = 0\n[kafka.security]\nacks = \"0\"\n");
+    let keys: Vec<_> = found.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(keys, ["kafka.brokers", "kafka.partitions", "kafka.security.acks"]);
+    let found = errors("[kafka.security]\nsasl.passwort = \"hush-hush\"\n");
+    assert_eq!(found[0].0, "kafka.security.sasl.passwort");
+    assert!(!found[0].1.contains("hush"), "{}", found[0].1);
+}
+
+#[test]
+fn keys_of_kafka_may_stand_in_a_file() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"# the team's\nsecurity.protocol = sasl_plaintext\nsasl.password=a=b\n").unwrap();
+    let (config, _) = with(&format!("[kafka]\nsecurity_file = {:?}\n", file.path()), &[]).unwrap();
+    assert_eq!(config.kafka.settings().security["sasl.password"], "a=b");
+    file.write_all(b"hush\n").unwrap();
+    let found = errors(&format!("[kafka]\nsecurity_file = {:?}\n", file.path()));
+    assert!(found[0].1.contains("line 4") && !found[0].1.contains("hush"), "{}", found[0].1);
+}
+
+#[test]
+fn where_the_tests_servers_are_is_no_key() {
+    assert!(with("", &[("SMARTLINKS_TEST_KAFKA", "127.0.0.1:1")]).is_ok());
+}
+
+#[test]
 fn ad_platforms_have_ages_that_make_sense_and_an_address_that_is_one() {
     let found = errors(
         "[ad_platforms.tiktok]\nmax_age = \"29d\"\n[ad_platforms.snapchat]\nmax_age = \"1h\"\n\

@@ -1,6 +1,6 @@
 //! Values as people write them: durations, sizes, secrets.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error};
 use sl_core::seal::Secret;
@@ -50,6 +50,52 @@ pub(crate) fn secrets(key: &str, listed: &mut Vec<Secret>, file: Option<&PathBuf
     let Some(path) = file else { return Ok(()) };
     let text = read(key, path)?;
     listed.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Secret::new));
+    Ok(())
+}
+
+/// Keys of another program, whose dots TOML takes for sections: `security.protocol = "ssl"` and `"security.protocol" =
+/// "ssl"` are the same. Any of the values may be a secret.
+pub(crate) fn dotted_secrets<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<String, Secret>, D::Error> {
+    fn flatten(before: &str, table: toml::Table, flat: &mut BTreeMap<String, Secret>) -> Result<(), String> {
+        for (key, value) in table {
+            let key = if before.is_empty() { key } else { format!("{before}.{key}") };
+            match value {
+                toml::Value::Table(inner) => flatten(&key, inner, flat)?,
+                toml::Value::String(text) => {
+                    flat.insert(key, Secret::new(text));
+                }
+                toml::Value::Boolean(_) | toml::Value::Integer(_) => {
+                    flat.insert(key, Secret::new(value.to_string()));
+                }
+                _ => return Err(format!("{key} must be a text, a number, true or false")),
+            }
+        }
+        Ok(())
+    }
+    let mut flat = BTreeMap::new();
+    flatten("", toml::Table::deserialize(from)?, &mut flat).map_err(D::Error::custom)?;
+    Ok(flat)
+}
+
+/// Such keys, one `key=value` per line of the file; lines that begin with `#` say nothing.
+pub(crate) fn properties(
+    key: &str,
+    into: &mut BTreeMap<String, Secret>,
+    file: Option<&PathBuf>,
+) -> Result<(), String> {
+    let Some(path) = file else { return Ok(()) };
+    let text = read(key, path)?;
+    for (number, line) in text.lines().map(str::trim).enumerate() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (name, value) = line
+            .split_once('=')
+            .ok_or_else(|| format!("line {} of {path:?} is not key=value; correct it", number + 1))?;
+        into.insert(name.trim().to_owned(), Secret::new(value.trim()));
+    }
     Ok(())
 }
 

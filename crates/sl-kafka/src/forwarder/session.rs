@@ -1,0 +1,305 @@
+//! One producer's life: from the stored position to a stop or a failure.
+
+use std::{sync::Arc, time::Duration};
+
+use rdkafka::{
+    config::FromClientConfigAndContext as _,
+    error::KafkaError,
+    producer::{BaseRecord, Producer as _, PurgeConfig, ThreadedProducer},
+    types::RDKafkaErrorCode,
+};
+use sl_core::{
+    event::{EventBody, Position, Recorded},
+    visitor::Visit,
+};
+use sl_journal::codec;
+use tokio::{task::JoinHandle, time::Instant};
+
+use super::{
+    Forwarder,
+    acks::{Answers, Delivered, Underway, Window},
+    position::{Forwarded, PositionFile},
+    stop::Stop,
+};
+use crate::{ClusterError, Topic, cluster, partition};
+
+pub(super) struct Session<'a> {
+    forwarder: &'a mut Forwarder,
+    file: PositionFile,
+    events: Topic,
+    visitors: Topic,
+    producer: ThreadedProducer<Delivered>,
+    answers: Arc<Answers>,
+    window: Window,
+    /// Everything before is acknowledged.
+    passed: Position,
+    /// ... and the file says so.
+    stored: Position,
+    check: Option<Check>,
+    checked_at: Instant,
+    scratch: Vec<u8>,
+    stop: Stop,
+}
+
+/// Whether the topic is still the same one: asked when everything before `passed` was acknowledged.
+struct Check {
+    passed: Position,
+    asked: JoinHandle<Result<Topic, ClusterError>>,
+}
+
+impl Drop for Check {
+    fn drop(&mut self) {
+        self.asked.abort();
+    }
+}
+
+/// Longest wait for records, so that answers are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+impl<'a> Session<'a> {
+    pub(super) async fn start(
+        forwarder: &'a mut Forwarder,
+        file: PositionFile,
+        mut stop: Stop,
+    ) -> Result<Self, ClusterError> {
+        let topics = async {
+            Ok::<_, ClusterError>((forwarder.cluster.events().await?, forwarder.cluster.visitors().await?))
+        };
+        let (events, visitors) = tokio::select! {
+            topics = topics => topics?,
+            ended = stop.passed() => return Err(ended),
+        };
+        let known = file.read().map_err(ClusterError::unavailable)?;
+        let known = known.filter(|known| known.journal == forwarder.journal && known.epoch == events.epoch);
+        let begin = known.map_or_else(
+            // All that the journal still has.
+            || Position { epoch: forwarder.stream.head().epoch, offset: 0 },
+            |known| known.position,
+        );
+        let passed = forwarder.stream.seek(begin).await.map_err(ClusterError::unavailable)?;
+        let answers = Arc::new(Answers::default());
+        let producer = producer(forwarder, Arc::clone(&answers))?;
+        tracing::info!(position = passed.offset, epoch = events.epoch, "forwarding to Kafka");
+        Ok(Self {
+            forwarder,
+            file,
+            events,
+            visitors,
+            producer,
+            answers,
+            window: Window::default(),
+            passed,
+            stored: passed,
+            check: None,
+            checked_at: Instant::now(),
+            scratch: Vec::new(),
+            stop,
+        })
+    }
+
+    /// Until told to stop, and then for a bounded time until Kafka has what the journal has.
+    pub(super) async fn forward(&mut self) -> Result<(), ClusterError> {
+        let mut end = None;
+        loop {
+            self.turn().await?;
+            if end.is_none() && self.stop.is_told() {
+                end = Some(self.forwarder.stream.head());
+            }
+            if end.is_some_and(|end| self.passed >= end) {
+                // One that began before the last answer knows nothing of it.
+                self.check = None;
+                return self.store().await;
+            }
+            self.stop.check()?;
+        }
+    }
+
+    async fn turn(&mut self) -> Result<(), ClusterError> {
+        let settings = &self.forwarder.settings;
+        let wait = LOOK_EVERY.min(settings.store_every);
+        let batch = self.forwarder.stream.next(settings.batch, wait).await;
+        let batch = batch.map_err(ClusterError::unavailable)?;
+        let underway = self.window.open(batch.next);
+        for record in batch.records {
+            self.send(record, &underway).await?;
+        }
+        underway.complete();
+        self.look()?;
+        self.store_now_and_then().await
+    }
+
+    /// Hands one record over; waits while the producer is full.
+    async fn send(&mut self, record: Recorded, underway: &Arc<Underway>) -> Result<(), ClusterError> {
+        if let EventBody::Click(click) = &record.event.body
+            && let Some(visit) = Visit::of(click)
+        {
+            self.scratch.clear();
+            codec::encode_visit(record.journal, &visit, &mut self.scratch);
+            let partition = partition::of_bytes(&visit.daily.0.to_be_bytes(), self.visitors.partitions);
+            self.hand_over(Which::Visitors, partition, "", underway).await?;
+        }
+        let account = record.event.account.clone();
+        let partition = partition::of_account(&account, self.events.partitions);
+        let sequence = record.sequence;
+        self.scratch.clear();
+        codec::encode_sent(record, self.events.epoch, &mut self.scratch);
+        if self.scratch.len() > self.events.longest.min(cluster::LONGEST) {
+            metrics::counter!("smartlinks_forward_unsendable_total").increment(1);
+            let bytes = self.scratch.len();
+            tracing::error!(
+                sequence,
+                bytes,
+                "a record is larger than the topic takes: it stays in the journal only"
+            );
+            return Ok(());
+        }
+        self.hand_over(Which::Events, partition, account.as_str(), underway).await
+    }
+
+    async fn hand_over(
+        &mut self,
+        which: Which,
+        partition: u32,
+        key: &str,
+        underway: &Arc<Underway>,
+    ) -> Result<(), ClusterError> {
+        let topic = match which {
+            Which::Events => &self.events.name,
+            Which::Visitors => &self.visitors.name,
+        };
+        let mut record = BaseRecord::with_opaque_to(topic, underway.another())
+            .partition(i32::try_from(partition).unwrap_or(0))
+            .payload(self.scratch.as_slice());
+        if !key.is_empty() {
+            record = record.key(key);
+        }
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => {
+                    metrics::counter!("smartlinks_forward_bytes_total").increment(self.scratch.len() as u64);
+                    return Ok(());
+                }
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
+                    record = again;
+                    // The journal holds what comes meanwhile; it is read no further.
+                    tokio::select! {
+                        () = self.answers.news.notified() => {}
+                        () = tokio::time::sleep(LOOK_EVERY) => {}
+                    }
+                    let failed = self.answers.failure().map(ClusterError::Unavailable);
+                    if let Some(error) = failed.or_else(|| self.stop.check().err()) {
+                        underway.refused();
+                        return Err(error);
+                    }
+                }
+                Err((error, _)) => {
+                    underway.refused();
+                    return Err(ClusterError::unavailable(error));
+                }
+            }
+        }
+    }
+
+    /// Takes in what was answered.
+    fn look(&mut self) -> Result<(), ClusterError> {
+        if let Some(passed) = self.window.passed() {
+            let records = passed.offset.saturating_sub(self.passed.offset);
+            metrics::counter!("smartlinks_forwarded_total").increment(records);
+            self.passed = passed;
+        }
+        let behind = self.forwarder.stream.head().offset.saturating_sub(self.passed.offset);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+        metrics::gauge!("smartlinks_forward_lag_records").set(behind as f64);
+        self.answers.failure().map_or(Ok(()), |failure| Err(ClusterError::Unavailable(failure)))
+    }
+
+    /// Once in a while, without waiting for it: stores how far everything is acknowledged, if the topic that
+    /// acknowledged it is still there.
+    async fn store_now_and_then(&mut self) -> Result<(), ClusterError> {
+        if self.check.as_ref().is_some_and(|check| check.asked.is_finished()) {
+            return self.store().await;
+        }
+        if self.check.is_none() && self.checked_at.elapsed() >= self.forwarder.settings.store_every {
+            self.check = Some(self.ask());
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self) -> Check {
+        self.checked_at = Instant::now();
+        let cluster = self.forwarder.cluster.clone();
+        Check { passed: self.passed, asked: tokio::spawn(async move { cluster.events().await }) }
+    }
+
+    /// Waits for the check under way, or for one begun now, and stores what it allows.
+    async fn store(&mut self) -> Result<(), ClusterError> {
+        let mut check = match self.check.take() {
+            Some(check) => check,
+            None => self.ask(),
+        };
+        let events = tokio::select! {
+            events = &mut check.asked => events.map_err(ClusterError::unavailable)?,
+            ended = self.stop.passed() => return Err(ended),
+        };
+        match events {
+            Ok(events) if events.epoch == self.events.epoch => {}
+            // The next session begins with the oldest record of the journal.
+            Ok(events) => return Err(ClusterError::Unavailable(format!("{} was made anew", events.name))),
+            // No answer is none about the records under way either: the producer waits for its own.
+            Err(ClusterError::Unavailable(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let (position, epoch) = (check.passed, self.events.epoch);
+        if position == self.stored {
+            return Ok(());
+        }
+        let forwarded = Forwarded { journal: self.forwarder.journal, epoch, position };
+        let file = self.file.clone();
+        let written = tokio::task::spawn_blocking(move || file.write(&forwarded)).await;
+        written.map_err(ClusterError::unavailable)?.map_err(ClusterError::unavailable)?;
+        self.stored = position;
+        self.forwarder.stream.passed(position).await.map_err(ClusterError::unavailable)
+    }
+
+    /// Ends the producer. What it still holds is sent by the next session; its threads are waited for, so that nothing of
+    /// it arrives later.
+    pub(super) async fn end(self) {
+        let producer = self.producer;
+        let ended = tokio::task::spawn_blocking(move || {
+            producer.purge(PurgeConfig::default().queue().inflight());
+            drop(producer);
+        });
+        if ended.await.is_err() {
+            tracing::error!("the producer's end failed");
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Which {
+    Events,
+    Visitors,
+}
+
+fn producer(
+    forwarder: &Forwarder,
+    answers: Arc<Answers>,
+) -> Result<ThreadedProducer<Delivered>, ClusterError> {
+    let config = forwarder.cluster.config();
+    let mut client = config.client();
+    client
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        .set("enable.gapless.guarantee", "true")
+        .set("max.in.flight.requests.per.connection", "1")
+        // Never too old: a record given up would be a gap.
+        .set("message.timeout.ms", "0")
+        .set("message.max.bytes", (cluster::LONGEST + (64 << 10)).to_string())
+        .set("compression.type", "lz4")
+        .set("linger.ms", "5")
+        // What may be on its way: 100,000 clicks of 600 B are the 64 MB; past that the journal waits.
+        .set("queue.buffering.max.messages", "200000")
+        .set("queue.buffering.max.kbytes", "65536");
+    ThreadedProducer::from_config_and_context(&client, Delivered(answers))
+        .map_err(|error| config.blame(&error).into())
+}

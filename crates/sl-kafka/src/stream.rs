@@ -1,0 +1,379 @@
+//! One partition of `<prefix>.events` as an [`EventStream`].
+//!
+//! Positions are (epoch of the topic, offset) and live with the consumer's state; Kafka hears of them only so that its
+//! tools can show a lag.
+
+use std::{cmp::Ordering, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use rdkafka::{Message as _, error::KafkaError, message::BorrowedMessage, types::RDKafkaErrorCode};
+use sl_core::{
+    event::{Position, Recorded},
+    time::Clock,
+};
+use sl_journal::{Batch, EventStream, StreamError, codec};
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{
+    Cluster, ClusterError, Topic,
+    group::Held,
+    reader::{Queue, Reader},
+};
+
+/// Most bytes of payload in one batch, so that a run of large webhooks does not fill the memory.
+const BATCH_BYTES: usize = 4 << 20;
+/// Between two looks while the topic is in doubt.
+const DOUBT: Duration = Duration::from_millis(50);
+
+/// One partition, read from wherever its consumer's state stands. Gives up the partition when it is dropped.
+pub struct KafkaStream {
+    /// Before the reader: the queue must be gone when the partition is let go.
+    queue: Option<Queue>,
+    reader: Arc<Reader>,
+    cluster: Cluster,
+    clock: Arc<dyn Clock>,
+    held: Option<Held>,
+    topic: Topic,
+    partition: u32,
+    position: Position,
+    arrived: Arc<Notify>,
+    trouble: Option<Trouble>,
+    /// How often the topic had been looked at when this was sought.
+    looks: u64,
+}
+
+/// What keeps a stream from reading on.
+enum Trouble {
+    /// Until the consumer seeks behind it.
+    Undecodable { offset: u64, reason: String },
+    /// Until the consumer seeks.
+    Gap(Position),
+    /// The offset is not there; what is, must be asked for.
+    OutOfRange,
+    /// The topic may be another one: until it was looked at so many times.
+    Doubt(u64),
+}
+
+/// Where reading begins.
+#[derive(Debug, PartialEq, Eq)]
+enum Begin {
+    At(u64),
+    /// Records are missing before this one.
+    Gap(u64),
+    /// The partition is shorter than it was.
+    Shorter,
+    /// The state has seen a later topic.
+    Older,
+}
+
+/// A position of the state against a partition that holds `low..high` in this epoch.
+fn begin(position: Position, epoch: u64, low: u64, high: u64) -> Begin {
+    if position.epoch > epoch {
+        Begin::Older
+    } else if position.epoch < epoch {
+        Begin::At(low)
+    } else if position.offset > high {
+        Begin::Shorter
+    } else if position.offset < low {
+        Begin::Gap(low)
+    } else {
+        Begin::At(position.offset)
+    }
+}
+
+impl KafkaStream {
+    /// Without a group: for tools and tests. Begins at the oldest record unless sought.
+    ///
+    /// # Errors
+    /// [`ClusterError`].
+    pub async fn open(
+        cluster: &Cluster,
+        partition: u32,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ClusterError> {
+        let topic = cluster.events().await?;
+        let reader = Reader::start(cluster, &topic)?;
+        let mut stream = Self::of(reader, cluster.clone(), topic, partition, None, clock);
+        stream.seek(Position::default()).await.map_err(ClusterError::unavailable)?;
+        Ok(stream)
+    }
+
+    pub(crate) fn of(
+        reader: Arc<Reader>,
+        cluster: Cluster,
+        topic: Topic,
+        partition: u32,
+        held: Option<Held>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            queue: None,
+            reader,
+            cluster,
+            clock,
+            held,
+            topic,
+            partition,
+            position: Position::default(),
+            arrived: Arc::new(Notify::new()),
+            trouble: None,
+            looks: 0,
+        }
+    }
+
+    fn number(&self) -> i32 {
+        i32::try_from(self.partition).unwrap_or(i32::MAX)
+    }
+
+    fn check_fence(&self) -> Result<(), StreamError> {
+        match &self.held {
+            Some(held) if held.is_fenced() => Err(StreamError::Fenced),
+            _ => Ok(()),
+        }
+    }
+
+    async fn ends(&self) -> Result<(u64, u64), StreamError> {
+        let (reader, partition) = (Arc::clone(&self.reader), self.number());
+        let ends = tokio::task::spawn_blocking(move || reader.ends(partition)).await;
+        ends.map_err(io)?.map_err(io)
+    }
+
+    async fn assign(&mut self, offset: u64) -> Result<(), StreamError> {
+        self.queue = None;
+        let (reader, partition) = (Arc::clone(&self.reader), self.number());
+        let arrived = Arc::clone(&self.arrived);
+        let queue = tokio::task::spawn_blocking(move || reader.assign(partition, offset, arrived)).await;
+        self.queue = Some(queue.map_err(io)?.map_err(io)?);
+        Ok(())
+    }
+
+    /// Says what is wrong, as long as it is.
+    async fn settle_trouble(&mut self) -> Result<(), StreamError> {
+        let looked = self.reader.looked();
+        match looked.epoch.cmp(&self.topic.epoch) {
+            Ordering::Greater => {
+                self.trouble = Some(Trouble::Gap(Position { epoch: looked.epoch, offset: 0 }));
+            }
+            // Unless that look is older than the last seek's.
+            Ordering::Less if looked.times >= self.looks + FRESH => {
+                return Err(older(&self.topic.name, Position { epoch: self.topic.epoch, offset: 0 }));
+            }
+            _ => {}
+        }
+        if matches!(self.trouble, Some(Trouble::OutOfRange)) {
+            let (low, _) = self.ends().await?;
+            self.trouble = Some(Trouble::Gap(Position { epoch: self.topic.epoch, offset: low }));
+        }
+        match &self.trouble {
+            Some(Trouble::Gap(first)) => Err(StreamError::Gap(*first)),
+            Some(Trouble::Undecodable { offset, reason }) => {
+                Err(StreamError::Undecodable { offset: *offset, reason: reason.clone() })
+            }
+            Some(Trouble::Doubt(until)) if looked.times >= *until => {
+                self.trouble = None;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What is there now, without waiting.
+    fn drain(&mut self, max: usize) -> Result<Vec<Recorded>, StreamError> {
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        let Some(queue) = &self.queue else { return Err(StreamError::Io("not sought yet".to_owned())) };
+        while records.len() < max && bytes < BATCH_BYTES {
+            let Some(polled) = queue.poll(Duration::ZERO) else { break };
+            match polled {
+                Ok(message) => {
+                    bytes += message.payload_len();
+                    let place = Place { epoch: self.topic.epoch, position: &mut self.position };
+                    let Err(trouble) = take(&message, place, &mut records) else { continue };
+                    if let Trouble::Doubt(_) = trouble {
+                        self.trouble = Some(doubt(&self.reader));
+                    } else {
+                        self.trouble = Some(trouble);
+                    }
+                    break;
+                }
+                Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
+                    self.trouble = Some(Trouble::OutOfRange);
+                    break;
+                }
+                Err(error) => {
+                    // Most of them pass; a topic that was made anew is among them.
+                    self.trouble = Some(doubt(&self.reader));
+                    if records.is_empty() {
+                        return Err(io(error));
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(records)
+    }
+}
+
+struct Place<'a> {
+    epoch: u64,
+    position: &'a mut Position,
+}
+
+/// Takes one message over, in its place.
+fn take(message: &BorrowedMessage<'_>, place: Place<'_>, records: &mut Vec<Recorded>) -> Result<(), Trouble> {
+    let offset = u64::try_from(message.offset()).unwrap_or(0);
+    if offset < place.position.offset {
+        // Fetched before the last seek.
+        return Ok(());
+    }
+    if offset > place.position.offset {
+        return Err(Trouble::Gap(Position { epoch: place.epoch, offset }));
+    }
+    let before = records.last().map(|record: &Recorded| &record.event);
+    let sent = codec::decode_sent(message.payload().unwrap_or_default(), before)
+        .map_err(|error| Trouble::Undecodable { offset, reason: error.to_string() })?;
+    place.position.offset = offset + 1;
+    if sent.epoch < place.epoch {
+        // Its forwarder took this topic for the one before. It will notice, and begin again (module `forwarder`).
+        metrics::counter!("smartlinks_stream_stale_total").increment(1);
+        return Ok(());
+    }
+    if sent.epoch > place.epoch {
+        return Err(Trouble::Doubt(0));
+    }
+    records.push(sent.record);
+    Ok(())
+}
+
+/// After so many more looks one was begun after now: one may be under way already.
+const FRESH: u64 = 2;
+
+/// Until the topic was looked at after now.
+fn doubt(reader: &Reader) -> Trouble {
+    reader.doubt();
+    Trouble::Doubt(reader.looked().times + FRESH)
+}
+
+fn io(error: impl std::fmt::Display) -> StreamError {
+    StreamError::Io(error.to_string())
+}
+
+fn older(topic: &str, position: Position) -> StreamError {
+    let known = position.epoch;
+    StreamError::Io(format!(
+        "{topic} was made before the one that the state has seen (epoch {known}): its maker's clock was wrong. Delete \
+         it and let this service make it"
+    ))
+}
+
+#[async_trait]
+impl EventStream for KafkaStream {
+    fn partition(&self) -> u32 {
+        self.partition
+    }
+
+    /// A topic that was made anew is read from its oldest record. A partition that lost its end gets a new epoch, so
+    /// that edges send again what they still have.
+    async fn seek(&mut self, position: Position) -> Result<Position, StreamError> {
+        self.check_fence()?;
+        self.topic = self.cluster.events().await.map_err(io)?;
+        let (low, high) = self.ends().await?;
+        let epoch = self.topic.epoch;
+        let (at, trouble) = match begin(position, epoch, low, high) {
+            Begin::At(offset) => (Position { epoch, offset }, None),
+            Begin::Gap(low) => (position, Some(Trouble::Gap(Position { epoch, offset: low }))),
+            Begin::Shorter => {
+                tracing::error!(
+                    ?position,
+                    high,
+                    "a partition lost records that were applied: a new epoch begins"
+                );
+                let raised = self.cluster.raise_epoch(&self.topic, self.clock.now()).await;
+                self.topic = raised.map_err(io)?;
+                (Position { epoch: self.topic.epoch, offset: low }, None)
+            }
+            Begin::Older => return Err(older(&self.topic.name, position)),
+        };
+        self.assign(at.offset.max(low)).await?;
+        (self.position, self.trouble) = (at, trouble);
+        self.looks = self.reader.looked().times;
+        Ok(at)
+    }
+
+    async fn next(&mut self, max: usize, wait: Duration) -> Result<Batch, StreamError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            self.check_fence()?;
+            self.settle_trouble().await?;
+            let mut until = deadline;
+            if matches!(self.trouble, Some(Trouble::Doubt(_))) {
+                self.reader.doubt();
+                until = until.min(Instant::now() + DOUBT);
+            } else {
+                let records = self.drain(max)?;
+                if !records.is_empty() {
+                    return Ok(Batch { records, next: self.position });
+                }
+                if self.trouble.is_some() {
+                    continue;
+                }
+            }
+            if Instant::now() >= deadline {
+                return Ok(Batch { records: Vec::new(), next: self.position });
+            }
+            let fenced = async {
+                match &self.held {
+                    Some(held) => held.fenced().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.arrived.notified() => {}
+                () = fenced => {}
+                () = tokio::time::sleep_until(until) => {}
+            }
+        }
+    }
+
+    /// Tells the group, for those who look at its lag. The position that counts is the state's.
+    async fn passed(&mut self, position: Position) -> Result<(), StreamError> {
+        self.check_fence()?;
+        match &self.held {
+            Some(held) if position.epoch == self.topic.epoch => {
+                held.commit(&self.topic.name, self.number(), position.offset).map_err(io)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn head(&self) -> Position {
+        let heard = self.reader.head(self.number());
+        Position { epoch: self.position.epoch, offset: heard.max(self.position.offset) }
+    }
+}
+
+impl Drop for KafkaStream {
+    fn drop(&mut self) {
+        self.queue = None;
+        self.reader.unassign(self.number());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(epoch: u64, offset: u64) -> Position {
+        Position { epoch, offset }
+    }
+
+    #[test]
+    fn where_reading_begins() {
+        assert_eq!(begin(at(0, 0), 9, 5, 20), Begin::At(5), "a fresh state begins with the oldest record");
+        assert_eq!(begin(at(8, 15), 9, 5, 20), Begin::At(5), "a topic that was made anew from its oldest");
+        assert_eq!(begin(at(9, 5), 9, 5, 20), Begin::At(5));
+        assert_eq!(begin(at(9, 20), 9, 5, 20), Begin::At(20), "everything is read");
+        assert_eq!(begin(at(9, 4), 9, 5, 20), Begin::Gap(5), "retention took what was not read");
+        assert_eq!(begin(at(9, 21), 9, 5, 20), Begin::Shorter);
+        assert_eq!(begin(at(10, 7), 9, 5, 20), Begin::Older);
+    }
+}

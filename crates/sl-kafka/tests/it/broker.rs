@@ -1,0 +1,75 @@
+//! A broker of the test's own, to be stopped in every manner.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+pub(crate) struct Broker {
+    dir: TempDir,
+    pub(crate) brokers: String,
+}
+
+impl Broker {
+    pub(crate) fn start() -> Self {
+        Self::several(1)
+    }
+
+    pub(crate) fn several(count: u32) -> Self {
+        let dir = TempDir::new().unwrap();
+        let mut broker = Self { dir, brokers: String::new() };
+        let process = std::process::id().to_string();
+        // Also when this process is killed, the broker does not stay behind.
+        let told = broker.run("up", &["kafka", "--brokers", &count.to_string(), "--while", &process]);
+        let address = told.lines().find_map(|line| line.strip_prefix("export SMARTLINKS_TEST_KAFKA="));
+        address.expect("up says where it is").clone_into(&mut broker.brokers);
+        broker
+    }
+
+    /// On the data it had.
+    pub(crate) fn again(&self) {
+        self.run("up", &["kafka"]);
+    }
+
+    pub(crate) fn stop(&self) {
+        self.run("down", &["kafka"]);
+    }
+
+    pub(crate) fn kill(&self) {
+        self.run("down", &["kafka", "--kill"]);
+    }
+
+    pub(crate) fn freeze(&self) {
+        self.run("down", &["kafka", "--freeze"]);
+    }
+
+    pub(crate) fn kill_one(&self, server: &str) {
+        self.run("down", &[server, "--kill"]);
+    }
+
+    pub(crate) fn one_again(&self, server: &str) {
+        self.run("up", &[server]);
+    }
+
+    fn run(&self, command: &str, arguments: &[&str]) -> String {
+        let scripts = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../deploy/dev-cluster");
+        let done = Command::new(scripts.join(command))
+            .args(arguments)
+            .arg("--dir")
+            .arg(self.dir.path().join("cluster"))
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{command} {arguments:?}: {words}");
+        String::from_utf8(done.stdout).unwrap()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.run("down", &[]);
+    }
+}

@@ -1,0 +1,140 @@
+//! The broker goes away in every manner, under load.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sl_journal::ClickLog as _;
+use sl_kafka::KafkaConfig;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    broker::Broker,
+    world::{self, Edge, Reading},
+};
+
+fn accounts() -> Vec<String> {
+    (0..12).map(|n| format!("acct_{n}")).collect()
+}
+
+/// Appends the next event of every account, again and again, until told to stop; says how many each has.
+fn load(edge: &Edge) -> (Arc<AtomicBool>, JoinHandle<u64>) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (journal, stopped) = (Arc::clone(edge.journal()), Arc::clone(&stop));
+    let task = tokio::spawn(async move {
+        let mut n = 0;
+        while !stopped.load(Ordering::Relaxed) {
+            for account in accounts() {
+                let _stored = journal.append(world::event(&account, n)).unwrap();
+            }
+            n += 1;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        n
+    });
+    (stop, task)
+}
+
+/// What attribution does all the while.
+fn read_on(mut readings: Vec<Reading>) -> (CancellationToken, JoinHandle<Vec<Reading>>) {
+    let over = CancellationToken::new();
+    let still = over.clone();
+    let reading = tokio::spawn(async move {
+        while !still.is_cancelled() {
+            for reading in &mut readings {
+                reading.step(Duration::from_millis(20)).await;
+            }
+        }
+        readings
+    });
+    (over, reading)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn a_broker_that_is_killed_stopped_or_frozen_under_load_loses_and_reorders_nothing() {
+    let broker = Broker::start();
+    let cluster = world::cluster(&broker.brokers, 4).await;
+    let edge = Edge::start(&cluster);
+    let readings = Reading::all(&cluster).await;
+    let (stop, load) = load(&edge);
+    let (over, reading) = read_on(readings);
+    let broker = tokio::task::spawn_blocking(move || {
+        for fault in [Broker::kill, Broker::stop, Broker::freeze] {
+            fault(&broker);
+            std::thread::sleep(Duration::from_millis(1500));
+            broker.again();
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        broker
+    });
+    let _broker = broker.await.unwrap();
+    stop.store(true, Ordering::Relaxed);
+    let count = load.await.unwrap();
+    over.cancel();
+    let mut readings = reading.await.unwrap();
+    world::expect_complete(&mut readings, &accounts(), count).await;
+    assert!(readings.iter().all(|reading| reading.troubles.is_empty()), "nothing was missing for a moment");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn of_three_brokers_one_after_another_may_die_and_the_others_go_on_with_everything() {
+    let broker = tokio::task::spawn_blocking(|| Broker::several(3)).await.unwrap();
+    let cluster =
+        world::cluster_of(KafkaConfig { replication: 3, ..world::config(&broker.brokers, 6) }).await;
+    let edge = Edge::start(&cluster);
+    let readings = Reading::all(&cluster).await;
+    let (stop, load) = load(&edge);
+    let (over, reading) = read_on(readings);
+    let broker = tokio::task::spawn_blocking(move || {
+        broker.kill_one("kafka-2");
+        std::thread::sleep(Duration::from_secs(2));
+        broker.one_again("kafka-2");
+        // This one stays away: two of three go on.
+        broker.kill_one("kafka-1");
+        std::thread::sleep(Duration::from_secs(2));
+        broker
+    });
+    let _broker = broker.await.unwrap();
+    stop.store(true, Ordering::Relaxed);
+    let count = load.await.unwrap();
+    over.cancel();
+    let mut readings = reading.await.unwrap();
+    world::expect_complete(&mut readings, &accounts(), count).await;
+    assert!(readings.iter().all(|reading| reading.troubles.is_empty()), "nothing was missing for a moment");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn an_edge_starts_stops_and_starts_again_without_kafka_and_everything_arrives_afterwards() {
+    let broker = Broker::start();
+    let cluster = world::cluster(&broker.brokers, 2).await;
+    let broker = tokio::task::spawn_blocking(move || {
+        broker.kill();
+        broker
+    });
+    let broker = broker.await.unwrap();
+    let mut edge = Edge::start(&cluster);
+    let accounts = accounts();
+    for n in 0..100 {
+        for account in &accounts {
+            edge.append(world::event(account, n));
+        }
+    }
+    tokio::time::timeout(Duration::from_secs(30), edge.restart()).await.expect("a stop waits for no broker");
+    for account in &accounts {
+        edge.append(world::event(account, 100));
+    }
+    let broker = tokio::task::spawn_blocking(move || {
+        broker.again();
+        broker
+    });
+    let _broker = broker.await.unwrap();
+    world::expect_complete(&mut Reading::all(&cluster).await, &accounts, 101).await;
+}

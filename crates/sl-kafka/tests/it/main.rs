@@ -1,0 +1,20 @@
+//! Against a real broker: `deploy/dev-cluster/up`, then `-- --include-ignored`.
+
+#[cfg(test)]
+mod broker;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod forwarding;
+#[cfg(test)]
+mod group;
+#[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
+mod visitors;
+#[cfg(test)]
+mod world;
