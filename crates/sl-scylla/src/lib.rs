@@ -1,0 +1,85 @@
+//! The cluster store: the six seams of `sl-store` on a CQL cluster, ScyllaDB or Cassandra, shared by many processes.
+//!
+//! Writes are absolute and may come twice; nothing is counted up in the database, and no batch spans partitions. What must
+//! happen once (a step of attribution, a lease, a unique name) is decided by a conditional write on a single row, in
+//! tables whose cells no ordinary write touches ([`profiles`] has the argument per kind of statement). A step is one
+//! redo record and then its writes, which anybody may repeat ([`ledger`]). The tables are `schemas/cql`, migrated at
+//! the start ([`schema`]).
+//!
+//! **Timestamps.** A step's number is the time at which it was made in microseconds, or one more than the number before
+//! it when clocks say less, and its writes carry it (`USING TIMESTAMP`): of two owners the later one wins, a step that
+//! is written again loses against whatever came after it, and a row that another role removes meanwhile (a delivery's
+//! work, a subscriber who was found) stays removed. So whoever removes or overwrites a row of a step must use a
+//! timestamp above the row's own: the larger of now and `WRITETIME(row) + 1`.
+//!
+//! This crate never decides anything about clicks, money or deliveries, and never deletes what retention does not name.
+
+mod codec;
+mod config;
+mod cql;
+mod failure;
+mod ledger;
+mod pending;
+mod profiles;
+mod reports;
+pub mod schema;
+
+use std::sync::Arc;
+
+use sl_store::{Result, Store};
+
+pub use config::ScyllaConfig;
+
+use crate::{cql::Cql, ledger::CqlLedger, pending::Pending, reports::CqlReports};
+
+/// A connection to the cluster; every [`Store`] taken from it shares it.
+#[derive(Clone)]
+pub struct ScyllaHandle {
+    cql: Arc<Cql>,
+}
+
+/// Connects, migrates the schema and hands out a store.
+///
+/// # Errors
+/// `Unavailable` when no node answers, `Damaged` when the schema is not as this program knows it.
+pub async fn open(config: &ScyllaConfig) -> Result<Store> {
+    connect(config).await?.store().await
+}
+
+/// Connects and migrates the schema.
+///
+/// # Errors
+/// As [`open`].
+pub async fn connect(config: &ScyllaConfig) -> Result<ScyllaHandle> {
+    connect_at(config, schema::newest()).await
+}
+
+/// The same with an older schema: for tests of an update.
+///
+/// # Errors
+/// As [`open`].
+pub async fn connect_at(config: &ScyllaConfig, version: i32) -> Result<ScyllaHandle> {
+    let cql = Cql::connect(config).await?;
+    schema::migrate(&cql, version).await?;
+    Ok(ScyllaHandle { cql })
+}
+
+// === impl ScyllaHandle ===
+
+impl ScyllaHandle {
+    /// A store over this connection. Its ledger is an owner of its own, as if it were another process.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub async fn store(&self) -> Result<Store> {
+        let pending = Arc::new(Pending);
+        Ok(Store {
+            catalog: pending.clone(),
+            pool: pending.clone(),
+            ledger: Arc::new(CqlLedger::new(Arc::clone(&self.cql)).await?),
+            reports: Arc::new(CqlReports::new(Arc::clone(&self.cql)).await?),
+            outbox: pending.clone(),
+            upkeep: pending,
+        })
+    }
+}

@@ -1,0 +1,8 @@
+//! The cluster store keeps every promise of the conformance suite, against a real server.
+
+#[cfg(test)]
+mod backend;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod migrations;
