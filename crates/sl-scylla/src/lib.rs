@@ -17,6 +17,7 @@
 mod codec;
 mod config;
 mod cql;
+mod effects;
 mod failure;
 mod ledger;
 mod pending;

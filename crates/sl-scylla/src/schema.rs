@@ -33,6 +33,9 @@ macro_rules! migrations {
 const MIGRATIONS: &[Migration] = &migrations![
     1 "0001_ledger",
     2 "0002_reports",
+    3 "0003_catalog",
+    4 "0004_pool",
+    5 "0005_outbox",
 ];
 
 /// Who migrates, and what was migrated. Every cell is written by conditional writes.
