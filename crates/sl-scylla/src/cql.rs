@@ -7,7 +7,8 @@ use scylla::{
     client::{session::Session, session_builder::SessionBuilder},
     deserialize::row::DeserializeRow,
     policies::timestamp_generator::{MonotonicTimestampGenerator, TimestampGenerator as _},
-    serialize::row::SerializeRow,
+    response::query_result::QueryResult,
+    serialize::{batch::BatchValues, row::SerializeRow},
     statement::{Statement, batch::Batch, batch::BatchType, prepared::PreparedStatement},
 };
 use sl_store::{Result, StoreError};
@@ -114,15 +115,22 @@ impl Cql {
         statement: &PreparedStatement,
         values: impl SerializeRow,
     ) -> Result<bool> {
-        let answer = self.session.execute_unpaged(statement, values).await.map_err(failed)?;
-        let rows = answer.into_rows_result().map_err(damaged)?;
-        let first = rows.rows::<scylla::value::Row>().map_err(damaged)?.next();
-        let row = first.ok_or_else(|| damaged("a conditional write without an answer"))?.map_err(damaged)?;
-        // `[applied]` is the first column; the present row, if any, follows.
-        match row.columns.first() {
-            Some(Some(scylla::value::CqlValue::Boolean(applied))) => Ok(*applied),
-            _ => Err(damaged("the answer of a conditional write")),
+        is_applied(self.session.execute_unpaged(statement, values).await.map_err(failed)?)
+    }
+
+    /// Executes a conditional write of several rows of **one partition**; whether all of it was applied. An `Unavailable`
+    /// is as with [`Self::compare`].
+    pub(crate) async fn compare_together(
+        &self,
+        statements: &[&PreparedStatement],
+        values: impl BatchValues,
+    ) -> Result<bool> {
+        let mut batch = Batch::new(BatchType::Unlogged);
+        batch.set_execution_profile_handle(Some(self.profiles.of(Kind::Compare)));
+        for statement in statements {
+            batch.append_statement((*statement).clone());
         }
+        is_applied(self.session.batch(&batch, values).await.map_err(failed)?)
     }
 
     /// All rows of an answer, page by page.
@@ -159,5 +167,16 @@ impl Cql {
     /// The session, for what is asked page by page.
     pub(crate) fn session(&self) -> &Session {
         &self.session
+    }
+}
+
+fn is_applied(answer: QueryResult) -> Result<bool> {
+    let rows = answer.into_rows_result().map_err(damaged)?;
+    let first = rows.rows::<scylla::value::Row>().map_err(damaged)?.next();
+    let row = first.ok_or_else(|| damaged("a conditional write without an answer"))?.map_err(damaged)?;
+    // `[applied]` is the first column; the present row, if any, follows.
+    match row.columns.first() {
+        Some(Some(scylla::value::CqlValue::Boolean(applied))) => Ok(*applied),
+        _ => Err(damaged("the answer of a conditional write")),
     }
 }

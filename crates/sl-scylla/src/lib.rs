@@ -14,6 +14,7 @@
 //!
 //! This crate never decides anything about clicks, money or deliveries, and never deletes what retention does not name.
 
+mod catalog;
 mod codec;
 mod config;
 mod cql;
@@ -24,6 +25,7 @@ mod pending;
 mod profiles;
 mod reports;
 pub mod schema;
+mod statements;
 
 use std::sync::Arc;
 
@@ -31,7 +33,7 @@ use sl_store::{Result, Store};
 
 pub use config::ScyllaConfig;
 
-use crate::{cql::Cql, ledger::CqlLedger, pending::Pending, reports::CqlReports};
+use crate::{catalog::CqlCatalog, cql::Cql, ledger::CqlLedger, pending::Pending, reports::CqlReports};
 
 /// A connection to the cluster; every [`Store`] taken from it shares it.
 #[derive(Clone)]
@@ -75,7 +77,7 @@ impl ScyllaHandle {
     pub async fn store(&self) -> Result<Store> {
         let pending = Arc::new(Pending);
         Ok(Store {
-            catalog: pending.clone(),
+            catalog: Arc::new(CqlCatalog::new(Arc::clone(&self.cql)).await?),
             pool: pending.clone(),
             ledger: Arc::new(CqlLedger::new(Arc::clone(&self.cql)).await?),
             reports: Arc::new(CqlReports::new(Arc::clone(&self.cql)).await?),

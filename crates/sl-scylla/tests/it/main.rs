@@ -6,3 +6,5 @@ mod backend;
 mod conformance;
 #[cfg(test)]
 mod migrations;
+#[cfg(test)]
+mod seams;
