@@ -1,21 +1,29 @@
 //! The connection: statements with the profile of their kind, rows in and out, errors in our words.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use futures_util::TryStreamExt as _;
 use scylla::{
-    client::{session::Session, session_builder::SessionBuilder},
+    client::{execution_profile::ExecutionProfileHandle, session::Session, session_builder::SessionBuilder},
     deserialize::row::DeserializeRow,
     policies::timestamp_generator::{MonotonicTimestampGenerator, TimestampGenerator as _},
     response::query_result::QueryResult,
     serialize::{batch::BatchValues, row::SerializeRow},
-    statement::{Statement, batch::Batch, batch::BatchType, prepared::PreparedStatement},
+    statement::{
+        Statement,
+        batch::{Batch, BatchType},
+        prepared::PreparedStatement,
+    },
 };
 use sl_store::{Result, StoreError};
 
 use crate::{
     config::ScyllaConfig,
     failure::{damaged, failed, unavailable},
+    fuse::Fuse,
     profiles::{Kind, Profiles},
 };
 
@@ -27,6 +35,17 @@ pub(crate) struct Cql {
     session: Session,
     profiles: Profiles,
     clock: MonotonicTimestampGenerator,
+    fuse: Fuse,
+    written: Written,
+}
+
+/// What has been asked of the servers.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// Requests that write.
+    pub(crate) requests: AtomicU64,
+    /// Rows in them.
+    pub(crate) rows: AtomicU64,
 }
 
 // === impl Cql ===
@@ -57,7 +76,9 @@ impl Cql {
         }
         session.use_keyspace(keyspace.as_str(), false).await.map_err(unavailable)?;
         session.refresh_metadata().await.map_err(unavailable)?;
-        Ok(Arc::new(Self { session, profiles, clock: MonotonicTimestampGenerator::new().without_warnings() }))
+        let clock = MonotonicTimestampGenerator::new().without_warnings();
+        let written = Written::default();
+        Ok(Arc::new(Self { session, profiles, clock, fuse: Fuse::unset(), written }))
     }
 
     /// Microseconds since 1970, never the same and never less than before in this process.
@@ -87,24 +108,23 @@ impl Cql {
 
     /// Executes a write.
     pub(crate) async fn run(&self, statement: &PreparedStatement, values: impl SerializeRow) -> Result<()> {
+        self.writing(1)?;
         self.session.execute_unpaged(statement, values).await.map_err(failed)?;
         Ok(())
     }
 
-    /// Executes writes to rows of **one partition** in one request: the server applies them together, without the
-    /// batch log that batches over partitions need (there are none of those here).
-    pub(crate) async fn run_together<V: SerializeRow>(
-        &self,
-        statement: &PreparedStatement,
-        rows: Vec<V>,
-    ) -> Result<()> {
-        let mut batch = Batch::new(BatchType::Unlogged);
-        batch.set_execution_profile_handle(Some(self.profiles.of(Kind::Write)));
-        batch.set_is_idempotent(true);
-        for _ in &rows {
-            batch.append_statement(statement.clone());
-        }
-        self.session.batch(&batch, rows).await.map_err(failed)?;
+    /// Executes a batch of `values.len()` writes. [`Cql::write_all`] makes it.
+    pub(crate) async fn batch<V: SerializeRow>(&self, batch: &Batch, values: Vec<V>) -> Result<()> {
+        self.writing(values.len())?;
+        self.session.batch(batch, values).await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// Counts a request that writes so many rows.
+    fn writing(&self, rows: usize) -> Result<()> {
+        self.fuse.pass()?;
+        self.written.requests.fetch_add(1, Ordering::Relaxed);
+        self.written.rows.fetch_add(rows as u64, Ordering::Relaxed);
         Ok(())
     }
 
@@ -115,6 +135,7 @@ impl Cql {
         statement: &PreparedStatement,
         values: impl SerializeRow,
     ) -> Result<bool> {
+        self.writing(1)?;
         is_applied(self.session.execute_unpaged(statement, values).await.map_err(failed)?)
     }
 
@@ -122,13 +143,14 @@ impl Cql {
     /// is as with [`Self::compare`].
     pub(crate) async fn compare_together(
         &self,
-        statements: &[&PreparedStatement],
+        statements: &[&Arc<PreparedStatement>],
         values: impl BatchValues,
     ) -> Result<bool> {
+        self.writing(statements.len())?;
         let mut batch = Batch::new(BatchType::Unlogged);
         batch.set_execution_profile_handle(Some(self.profiles.of(Kind::Compare)));
         for statement in statements {
-            batch.append_statement((*statement).clone());
+            batch.append_statement(PreparedStatement::clone(statement));
         }
         is_applied(self.session.batch(&batch, values).await.map_err(failed)?)
     }
@@ -162,6 +184,21 @@ impl Cql {
     /// The keyspace that was connected to, as the server spells it.
     pub(crate) fn keyspace(&self) -> String {
         self.session.get_keyspace().map_or_else(String::new, |name| name.to_lowercase())
+    }
+
+    /// See [`Fuse`].
+    pub(crate) fn fuse(&self) -> &Fuse {
+        &self.fuse
+    }
+
+    /// What has been asked of the servers so far.
+    pub(crate) fn written(&self) -> &Written {
+        &self.written
+    }
+
+    /// The profile of a kind of statement.
+    pub(crate) fn profile(&self, kind: Kind) -> ExecutionProfileHandle {
+        self.profiles.of(kind)
     }
 
     /// The session, for what is asked page by page.

@@ -8,9 +8,13 @@ use sl_core::{
     pool::Given,
     step::{AccountSignal, ListAdd, Unmatched},
 };
-use sl_store::{Result, StoreError};
+use sl_store::Result;
 
-use crate::cql::Cql;
+use crate::{
+    catalog::CqlCatalog,
+    cql::Cql,
+    pool::{Links, Waiting},
+};
 
 /// The parts of a step that other seams read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,14 +30,18 @@ pub(crate) struct Work<'step> {
 
 /// Writes them.
 pub(crate) struct Effects {
-    _cql: Arc<Cql>,
+    cql: Arc<Cql>,
+    catalog: Arc<CqlCatalog>,
+    links: Links,
+    waiting: Waiting,
 }
 
 // === impl Effects ===
 
 impl Effects {
-    pub(crate) async fn new(cql: &Arc<Cql>) -> Result<Self> {
-        Ok(Self { _cql: Arc::clone(cql) })
+    pub(crate) async fn new(cql: &Arc<Cql>, catalog: Arc<CqlCatalog>) -> Result<Self> {
+        let links = Links::new(Arc::clone(cql)).await?;
+        Ok(Self { cql: Arc::clone(cql), catalog, links, waiting: Waiting::new(Arc::clone(cql)).await? })
     }
 
     /// Leaves out jobs that are known, and jobs that come twice: asked before the redo record is made, so that a job
@@ -43,7 +51,20 @@ impl Effects {
     }
 
     /// Writes everything with the step's number, however often; returns when all of it is acknowledged.
-    pub(crate) async fn write(&self, _work: Work<'_>, _number: i64) -> Result<()> {
-        Err(StoreError::Unavailable("not built yet".to_owned()))
+    pub(crate) async fn write(&self, work: Work<'_>, number: i64) -> Result<()> {
+        let mut writes = Vec::new();
+        writes.extend(work.given.iter().map(|(account, link, given)| self.links.give(account, *link, given)));
+        for row in work.unmatched {
+            writes.push(self.waiting.wait(row, number)?);
+        }
+        writes.extend(work.matched.iter().map(|(account, fan)| self.waiting.found(account, fan, number)));
+        for add in work.list_adds {
+            writes.push(self.waiting.add(add, number)?);
+        }
+        self.cql.write_all(writes).await?;
+        for signal in work.signals {
+            self.catalog.signal_again(signal).await?;
+        }
+        Ok(())
     }
 }

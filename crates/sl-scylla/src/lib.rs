@@ -20,12 +20,15 @@ mod config;
 mod cql;
 mod effects;
 mod failure;
+mod fuse;
 mod ledger;
 mod pending;
+mod pool;
 mod profiles;
 mod reports;
 pub mod schema;
 mod statements;
+mod writes;
 
 use std::sync::Arc;
 
@@ -33,7 +36,9 @@ use sl_store::{Result, Store};
 
 pub use config::ScyllaConfig;
 
-use crate::{catalog::CqlCatalog, cql::Cql, ledger::CqlLedger, pending::Pending, reports::CqlReports};
+use crate::{
+    catalog::CqlCatalog, cql::Cql, ledger::CqlLedger, pending::Pending, pool::CqlPool, reports::CqlReports,
+};
 
 /// A connection to the cluster; every [`Store`] taken from it shares it.
 #[derive(Clone)]
@@ -78,7 +83,7 @@ impl ScyllaHandle {
         let pending = Arc::new(Pending);
         Ok(Store {
             catalog: Arc::new(CqlCatalog::new(Arc::clone(&self.cql)).await?),
-            pool: pending.clone(),
+            pool: Arc::new(CqlPool::new(&self.cql).await?),
             ledger: Arc::new(CqlLedger::new(Arc::clone(&self.cql)).await?),
             reports: Arc::new(CqlReports::new(Arc::clone(&self.cql)).await?),
             outbox: pending.clone(),

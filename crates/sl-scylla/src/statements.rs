@@ -9,7 +9,7 @@ macro_rules! statements {
     ($name:ident { $($field:ident: $kind:ident $text:expr;)+ }) => {
         #[derive(Debug)]
         pub(crate) struct $name {
-            $(pub(crate) $field: scylla::statement::prepared::PreparedStatement,)+
+            $(pub(crate) $field: std::sync::Arc<scylla::statement::prepared::PreparedStatement>,)+
         }
 
         impl $name {
@@ -17,7 +17,7 @@ macro_rules! statements {
                 let ($($field,)+) = futures_util::try_join!(
                     $(cql.prepare(crate::profiles::Kind::$kind, $text),)+
                 )?;
-                Ok(Self { $($field,)+ })
+                Ok(Self { $($field: std::sync::Arc::new($field),)+ })
             }
         }
     };
