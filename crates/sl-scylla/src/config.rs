@@ -16,6 +16,9 @@ pub struct ScyllaConfig {
     pub datacenter: Option<String>,
     /// Name and password.
     pub login: Option<(String, String)>,
+    /// How long raw click rows live at most (`retention.clicks`, and a little more); `None` for ever. The server lets them
+    /// go by itself then; [`sl_store::Upkeep`] removes them on the hour.
+    pub keep_clicks: Option<Duration>,
     /// Longest time one request may take, its retries included. Default 10 s.
     pub timeout: Duration,
 }
@@ -32,6 +35,7 @@ impl ScyllaConfig {
             create: None,
             datacenter: None,
             login: None,
+            keep_clicks: None,
             timeout: Duration::from_secs(10),
         }
     }
@@ -40,13 +44,14 @@ impl ScyllaConfig {
 /// Without the password.
 impl fmt::Debug for ScyllaConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { nodes, keyspace, create, datacenter, login, timeout } = self;
+        let Self { nodes, keyspace, create, datacenter, login, keep_clicks, timeout } = self;
         f.debug_struct("ScyllaConfig")
             .field("nodes", nodes)
             .field("keyspace", keyspace)
             .field("create", create)
             .field("datacenter", datacenter)
             .field("login", &login.as_ref().map(|(name, _)| name))
+            .field("keep_clicks", keep_clicks)
             .field("timeout", timeout)
             .finish()
     }

@@ -164,7 +164,8 @@ impl Cql {
     where
         R: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata> + 'static,
     {
-        let pages = self.session.execute_iter(statement.clone(), values).await.map_err(damaged)?;
+        let pages =
+            self.session.execute_iter(statement.clone(), values).await.map_err(crate::failure::paging)?;
         pages.rows_stream::<R>().map_err(damaged)?.try_collect().await.map_err(crate::failure::page)
     }
 

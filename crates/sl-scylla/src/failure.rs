@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use scylla::errors::{
-    DbError, ExecutionError, NextPageError, NextRowError, RequestAttemptError, RequestError,
+    DbError, ExecutionError, NextPageError, NextRowError, PagerExecutionError, RequestAttemptError,
+    RequestError,
 };
 use sl_store::StoreError;
 
@@ -25,6 +26,17 @@ pub(crate) fn failed(error: ExecutionError) -> StoreError {
         _ => false,
     };
     if for_good { damaged(error) } else { unavailable(error) }
+}
+
+/// Reading by pages failed at its first.
+pub(crate) fn paging(error: PagerExecutionError) -> StoreError {
+    match &error {
+        PagerExecutionError::NextPageError(NextPageError::RequestFailure(
+            RequestError::LastAttemptError(attempt),
+        )) if is_for_good(attempt) => damaged(error),
+        PagerExecutionError::SerializationError(_) => damaged(error),
+        _ => unavailable(error),
+    }
 }
 
 /// A page of rows failed.

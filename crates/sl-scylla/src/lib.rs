@@ -18,6 +18,7 @@ mod catalog;
 mod codec;
 mod config;
 mod cql;
+mod days;
 mod effects;
 mod failure;
 mod fuse;
@@ -30,20 +31,32 @@ pub mod schema;
 mod statements;
 mod writes;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use sl_store::{Result, Store};
 
 pub use config::ScyllaConfig;
 
 use crate::{
-    catalog::CqlCatalog, cql::Cql, ledger::CqlLedger, pending::Pending, pool::CqlPool, reports::CqlReports,
+    catalog::CqlCatalog, cql::Cql, effects::Effects, ledger::CqlLedger, pending::Pending, pool::CqlPool,
+    reports::CqlReports,
 };
 
 /// A connection to the cluster; every [`Store`] taken from it shares it.
 #[derive(Clone)]
 pub struct ScyllaHandle {
     cql: Arc<Cql>,
+    /// Seconds, 0 for ever.
+    click_ttl: i32,
+}
+
+/// What has been asked of the servers through a connection, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriteCounts {
+    /// Requests that write.
+    pub requests: u64,
+    /// Rows in them.
+    pub rows: u64,
 }
 
 /// Connects, migrates the schema and hands out a store.
@@ -69,7 +82,10 @@ pub async fn connect(config: &ScyllaConfig) -> Result<ScyllaHandle> {
 pub async fn connect_at(config: &ScyllaConfig, version: i32) -> Result<ScyllaHandle> {
     let cql = Cql::connect(config).await?;
     schema::migrate(&cql, version).await?;
-    Ok(ScyllaHandle { cql })
+    // Twenty years is the longest that servers take.
+    const LONGEST: u64 = 630_720_000;
+    let ttl = config.keep_clicks.map_or(0, |keep| keep.as_secs().clamp(1, LONGEST));
+    Ok(ScyllaHandle { cql, click_ttl: i32::try_from(ttl).unwrap_or(0) })
 }
 
 // === impl ScyllaHandle ===
@@ -81,13 +97,30 @@ impl ScyllaHandle {
     /// As [`open`].
     pub async fn store(&self) -> Result<Store> {
         let pending = Arc::new(Pending);
+        let catalog = Arc::new(CqlCatalog::new(Arc::clone(&self.cql)).await?);
+        let effects = Effects::new(&self.cql, Arc::clone(&catalog)).await?;
         Ok(Store {
-            catalog: Arc::new(CqlCatalog::new(Arc::clone(&self.cql)).await?),
+            catalog,
             pool: Arc::new(CqlPool::new(&self.cql).await?),
-            ledger: Arc::new(CqlLedger::new(Arc::clone(&self.cql)).await?),
+            ledger: Arc::new(CqlLedger::new(Arc::clone(&self.cql), effects, self.click_ttl).await?),
             reports: Arc::new(CqlReports::new(Arc::clone(&self.cql)).await?),
             outbox: pending.clone(),
             upkeep: pending,
         })
+    }
+
+    /// What was written so far.
+    #[must_use]
+    pub fn written(&self) -> WriteCounts {
+        let written = self.cql.written();
+        WriteCounts {
+            requests: written.requests.load(Ordering::Relaxed),
+            rows: written.rows.load(Ordering::Relaxed),
+        }
+    }
+
+    /// For tests of crashes: lets so many more writes through this connection, one by one, and refuses all others.
+    pub fn blow_after(&self, writes: u32) {
+        self.cql.fuse().set(writes);
     }
 }
