@@ -13,6 +13,7 @@ use sl_store::Result;
 use crate::{
     catalog::CqlCatalog,
     cql::Cql,
+    outbox::Jobs,
     pool::{Links, Waiting},
 };
 
@@ -32,6 +33,7 @@ pub(crate) struct Work<'step> {
 pub(crate) struct Effects {
     cql: Arc<Cql>,
     catalog: Arc<CqlCatalog>,
+    jobs: Arc<Jobs>,
     links: Links,
     waiting: Waiting,
 }
@@ -39,15 +41,15 @@ pub(crate) struct Effects {
 // === impl Effects ===
 
 impl Effects {
-    pub(crate) async fn new(cql: &Arc<Cql>, catalog: Arc<CqlCatalog>) -> Result<Self> {
+    pub(crate) async fn new(cql: &Arc<Cql>, catalog: Arc<CqlCatalog>, jobs: Arc<Jobs>) -> Result<Self> {
         let links = Links::new(Arc::clone(cql)).await?;
-        Ok(Self { cql: Arc::clone(cql), catalog, links, waiting: Waiting::new(Arc::clone(cql)).await? })
+        Ok(Self { cql: Arc::clone(cql), catalog, jobs, links, waiting: Waiting::new(Arc::clone(cql)).await? })
     }
 
     /// Leaves out jobs that are known, and jobs that come twice: asked before the redo record is made, so that a job
     /// that comes again in a later step does not begin anew.
     pub(crate) async fn unknown_jobs(&self, jobs: Vec<Job>) -> Result<Vec<Job>> {
-        Ok(jobs)
+        self.jobs.unknown(jobs).await
     }
 
     /// Writes everything with the step's number, however often; returns when all of it is acknowledged.
@@ -62,6 +64,7 @@ impl Effects {
             writes.push(self.waiting.add(add, number)?);
         }
         self.cql.write_all(writes).await?;
+        self.jobs.write(work.jobs, number).await?;
         for signal in work.signals {
             self.catalog.signal_again(signal).await?;
         }

@@ -23,12 +23,13 @@ mod effects;
 mod failure;
 mod fuse;
 mod ledger;
-mod pending;
+mod outbox;
 mod pool;
 mod profiles;
 mod reports;
 pub mod schema;
 mod statements;
+mod upkeep;
 mod writes;
 
 use std::sync::{Arc, atomic::Ordering};
@@ -38,8 +39,14 @@ use sl_store::{Result, Store};
 pub use config::ScyllaConfig;
 
 use crate::{
-    catalog::CqlCatalog, cql::Cql, effects::Effects, ledger::CqlLedger, pending::Pending, pool::CqlPool,
+    catalog::CqlCatalog,
+    cql::Cql,
+    effects::Effects,
+    ledger::CqlLedger,
+    outbox::{CqlOutbox, Jobs},
+    pool::CqlPool,
     reports::CqlReports,
+    upkeep::CqlUpkeep,
 };
 
 /// A connection to the cluster; every [`Store`] taken from it shares it.
@@ -96,16 +103,17 @@ impl ScyllaHandle {
     /// # Errors
     /// As [`open`].
     pub async fn store(&self) -> Result<Store> {
-        let pending = Arc::new(Pending);
         let catalog = Arc::new(CqlCatalog::new(Arc::clone(&self.cql)).await?);
-        let effects = Effects::new(&self.cql, Arc::clone(&catalog)).await?;
+        let jobs = Arc::new(Jobs::new(&self.cql).await?);
+        let effects = Effects::new(&self.cql, Arc::clone(&catalog), Arc::clone(&jobs)).await?;
+        let outbox = Arc::new(CqlOutbox::new(&self.cql, jobs).await?);
         Ok(Store {
             catalog,
             pool: Arc::new(CqlPool::new(&self.cql).await?),
             ledger: Arc::new(CqlLedger::new(Arc::clone(&self.cql), effects, self.click_ttl).await?),
             reports: Arc::new(CqlReports::new(Arc::clone(&self.cql)).await?),
-            outbox: pending.clone(),
-            upkeep: pending,
+            upkeep: Arc::new(CqlUpkeep::new(&self.cql, Arc::clone(&outbox)).await?),
+            outbox,
         })
     }
 

@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = &migrations![
     3 "0003_catalog",
     4 "0004_pool",
     5 "0005_outbox",
+    6 "0006_upkeep",
 ];
 
 /// Who migrates, and what was migrated. Every cell is written by conditional writes.

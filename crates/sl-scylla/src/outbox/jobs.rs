@@ -1,0 +1,97 @@
+//! New deliveries: the jobs of a step, and those that a replay enters.
+
+use std::{collections::HashSet, sync::Arc};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use sl_core::delivery::{Job, Progress};
+use sl_store::Result;
+
+use super::{
+    deliveries::{Deliveries, Found},
+    names::due_at,
+    places::Places,
+    quarters::Made,
+    queue::Queue,
+};
+use crate::cql::Cql;
+
+/// Jobs asked for at once.
+const AT_ONCE: usize = 64;
+
+/// Writes jobs.
+pub(crate) struct Jobs {
+    pub(super) cql: Arc<Cql>,
+    pub(super) deliveries: Deliveries,
+    pub(super) places: Places,
+    pub(super) made: Made,
+    pub(super) queue: Queue,
+}
+
+// === impl Jobs ===
+
+impl Jobs {
+    pub(crate) async fn new(cql: &Arc<Cql>) -> Result<Self> {
+        Ok(Self {
+            cql: Arc::clone(cql),
+            deliveries: Deliveries::new(Arc::clone(cql)).await?,
+            places: Places::new(Arc::clone(cql)).await?,
+            made: Made::new(Arc::clone(cql)).await?,
+            queue: Queue::new(Arc::clone(cql)).await?,
+        })
+    }
+
+    /// Those that are not there yet, each once.
+    pub(crate) async fn unknown(&self, jobs: Vec<Job>) -> Result<Vec<Job>> {
+        let mut seen = HashSet::new();
+        let once: Vec<_> = jobs.into_iter().filter(|job| seen.insert(job.id)).collect();
+        let asked = stream::iter(once).map(|job| async move {
+            let known = self.deliveries.is_known(job.id).await?;
+            Ok((!known).then_some(job))
+        });
+        let unknown: Vec<Option<Job>> = asked.buffered(AT_ONCE).try_collect().await?;
+        Ok(unknown.into_iter().flatten().collect())
+    }
+
+    /// Writes the jobs of a step under its number, however often. A job comes before the rows that lead to it: who finds a
+    /// row without a job may remove it.
+    pub(crate) async fn write(&self, jobs: &[Job], number: i64) -> Result<()> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        self.made.say(jobs.iter().map(|job| (job.team, job.created_at))).await?;
+        let rows = jobs.iter().map(|job| self.deliveries.put_job(job, number)).collect::<Result<_>>()?;
+        self.cql.write_all(rows).await?;
+        self.lead_to(jobs, number).await
+    }
+
+    async fn lead_to(&self, jobs: &[Job], time: i64) -> Result<()> {
+        let (mut rows, mut due) = (Vec::new(), Vec::new());
+        for job in jobs {
+            let progress = Progress::of(job);
+            rows.extend(self.places.make(job, &progress, time));
+            rows.extend(self.places.enter(job, &progress, time));
+            due.extend(due_at(&progress).map(|due| (job.destination, due)));
+        }
+        self.cql.write_all(rows).await?;
+        self.queue.note(due).await
+    }
+
+    /// Enters a job whose id was taken by a conditional write: here the rows that lead to it come first, since nobody comes
+    /// back to finish this. They are removed by nobody, because the id is taken.
+    pub(super) async fn enter(&self, job: &Job) -> Result<()> {
+        let time = self.cql.micros();
+        self.made.say([(job.team, job.created_at)]).await?;
+        // The taking was the first change.
+        let found = Found {
+            delivery: sl_core::delivery::Delivery { job: job.clone(), progress: Progress::of(job) },
+            made: time,
+            change: Some(1),
+        };
+        let mut rows = self.places.make(job, &found.delivery.progress, found.altered());
+        rows.extend(self.places.enter(job, &found.delivery.progress, found.added()));
+        self.cql.write_all(rows).await?;
+        let due = due_at(&found.delivery.progress);
+        self.queue.note(due.map(|due| (job.destination, due))).await?;
+        self.cql.write_all(vec![self.deliveries.put_job(job, time)?]).await
+    }
+}

@@ -1,0 +1,247 @@
+//! What is told to whom: deliveries one by one, and tables that lead to them.
+//!
+//! A delivery is one row, whose progress is compared and set ([`deliveries`]). Whatever else there is leads to it
+//! ([`places`], [`queue`], [`quarters`]) and is checked against it by whoever reads. Nothing is counted up: what waits
+//! is counted in the queues, everything else per quarter of an hour, once that is quiet.
+
+mod change;
+mod deliveries;
+mod forget;
+mod jobs;
+mod lists;
+mod names;
+mod places;
+mod quarters;
+mod queue;
+mod shards;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use parking_lot::Mutex;
+use sl_core::{
+    delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
+    ids::{AccountId, ClickId, DeliveryId, FanId, TeamId},
+    time::Timestamp,
+};
+use sl_store::{
+    Result,
+    outbox::{Counts, DeliveryFilter, Outbox, Renewal},
+};
+
+pub(crate) use self::jobs::Jobs;
+use self::{
+    deliveries::{Found, Slot},
+    names::{due_at, state_code},
+    quarters::Place,
+    shards::Shards,
+};
+use crate::cql::Cql;
+
+/// Renewals under way at once.
+const AT_ONCE: usize = 16;
+
+/// The outbox on CQL.
+pub(crate) struct CqlOutbox {
+    jobs: Arc<Jobs>,
+    shards: Shards,
+    /// How far [`CqlOutbox::forget`] has come in quarters that it could not finish.
+    forgotten: Mutex<HashMap<(TeamId, i64), Place>>,
+}
+
+/// The tables are those of [`Jobs`].
+impl std::ops::Deref for CqlOutbox {
+    type Target = Jobs;
+
+    fn deref(&self) -> &Jobs {
+        &self.jobs
+    }
+}
+
+// === impl CqlOutbox ===
+
+impl CqlOutbox {
+    pub(crate) async fn new(cql: &Arc<Cql>, jobs: Arc<Jobs>) -> Result<Self> {
+        let shards = Shards::new(Arc::clone(cql)).await?;
+        Ok(Self { jobs, shards, forgotten: Mutex::default() })
+    }
+
+    /// Due deliveries of one minute.
+    async fn due_of_minute(
+        &self,
+        to: Destination,
+        minute: i64,
+        now: Timestamp,
+        limit: usize,
+        due: &mut Vec<Delivery>,
+    ) -> Result<()> {
+        let mut after = (Timestamp(i64::MIN), Vec::new());
+        while due.len() < limit {
+            let most = limit - due.len();
+            let rows = self.queue.page(to, minute, after, now, most).await?;
+            let Some((last_due, last_id)) = rows.last() else { return Ok(()) };
+            after = (*last_due, last_id.to_bytes().to_vec());
+            let is_last = rows.len() < most;
+            let slots = self.deliveries.slots(rows.iter().map(|(_, id)| *id).collect()).await?;
+            for ((at, id), slot) in rows.into_iter().zip(slots) {
+                match slot {
+                    Slot::Is(found) if due_at(&found.delivery.progress) == Some(at) => {
+                        due.push(found.delivery)
+                    }
+                    Slot::Is(found) => self.mend_queue(&found, at).await?,
+                    Slot::Begun => {}
+                    Slot::Empty => {
+                        let row = self.places.no_delivery_due(to, at, id, self.cql.micros());
+                        self.cql.write_all(vec![row]).await?;
+                    }
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// A process died between two writes and has left a delivery in the queue at a time at which it is not due: the row
+    /// goes, and what should have been written behind the change is written.
+    async fn mend_queue(&self, found: &Found, at: Timestamp) -> Result<()> {
+        let job = &found.delivery.job;
+        let mut rows = vec![self.places.no_longer_due(job, at, found.added()), self.places.note_state(found)];
+        if found.delivery.progress.state != DeliveryState::Waiting
+            && let Some(fan) = &job.fan
+        {
+            rows.push(self.places.no_longer_first(job, fan, found.added()));
+        }
+        self.cql.write_all(rows).await
+    }
+}
+
+#[async_trait]
+impl Outbox for CqlOutbox {
+    async fn due_destinations(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
+        self.queue.due_everywhere(now).await
+    }
+
+    async fn due(&self, destination: Destination, now: Timestamp, limit: usize) -> Result<Vec<Delivery>> {
+        let mut due = Vec::new();
+        for minute in self.queue.minutes(destination, now).await? {
+            self.due_of_minute(destination, minute, now, limit, &mut due).await?;
+        }
+        Ok(due)
+    }
+
+    async fn due_in(&self, shard: u32, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
+        self.queue.due_in(shard, now).await
+    }
+
+    async fn take_shard(
+        &self,
+        shard: u32,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<u64>> {
+        self.shards.take(shard, owner, now, until).await
+    }
+
+    async fn leave_shard(&self, shard: u32, fence: u64) -> Result<()> {
+        self.shards.leave(shard, fence).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>> {
+        self.queue.next_due().await
+    }
+
+    async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
+        self.deliveries.first_body(id, request).await
+    }
+
+    async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {
+        self.deliveries.body(id).await
+    }
+
+    async fn advance(
+        &self,
+        id: DeliveryId,
+        from: &Progress,
+        attempt: Option<Attempt>,
+        to: Progress,
+    ) -> Result<bool> {
+        self.go_on(id, from, attempt.as_ref(), &to).await
+    }
+
+    async fn renew(&self, mut renewals: Vec<Renewal>) -> Result<usize> {
+        let mut seen = HashSet::new();
+        renewals.retain(|renewal| seen.insert(renewal.job.id));
+        let renewed = stream::iter(renewals).map(|renewal| async move { self.renew_one(&renewal).await });
+        let renewed: Vec<bool> = renewed.buffer_unordered(AT_ONCE).try_collect().await?;
+        Ok(renewed.into_iter().filter(|renewed| *renewed).count())
+    }
+
+    async fn first_of_fan(
+        &self,
+        destination: Destination,
+        account: &AccountId,
+        fan: &FanId,
+    ) -> Result<Option<(DeliveryId, Timestamp)>> {
+        for id in self.places.of_fan(destination, account, fan).await? {
+            let Some(found) = self.deliveries.get(id).await? else { continue };
+            if let Some(due) = due_at(&found.delivery.progress) {
+                return Ok(Some((id, due)));
+            }
+            // Left by a process that died between two writes.
+            let row = self.places.no_longer_first(&found.delivery.job, fan, found.added());
+            self.cql.write_all(vec![row]).await?;
+        }
+        Ok(None)
+    }
+
+    async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>> {
+        let found = self.deliveries.get(id).await?.map(|found| found.delivery);
+        Ok(found.filter(|found| found.job.team == team))
+    }
+
+    async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>> {
+        self.deliveries.attempts(id).await
+    }
+
+    async fn list(&self, team: TeamId, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
+        self.newest(team, &filter).await
+    }
+
+    async fn of_click(&self, team: TeamId, click: ClickId) -> Result<Vec<Delivery>> {
+        let slots = self.deliveries.slots(self.places.of_click(click).await?).await?;
+        let found = slots.into_iter().filter_map(|slot| match slot {
+            Slot::Is(found) if found.delivery.job.team == team => Some(found.delivery),
+            _ => None,
+        });
+        Ok(found.collect())
+    }
+
+    async fn counts(&self, now: Timestamp) -> Result<Counts> {
+        let (tally, due_now) = futures_util::try_join!(self.made.count(), self.queue.count(now))?;
+        let of = |state| {
+            let code = usize::try_from(state_code(state)).ok();
+            code.and_then(|code| tally.get(code)).copied().unwrap_or(0)
+        };
+        Ok(Counts {
+            due_now,
+            waiting: of(DeliveryState::Waiting),
+            delivered: of(DeliveryState::Delivered),
+            parked: of(DeliveryState::Parked),
+            expired: of(DeliveryState::Expired),
+            skipped: of(DeliveryState::Skipped),
+        })
+    }
+
+    async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>> {
+        let Some(id) = self.places.latest(destination).await? else { return Ok(None) };
+        let delivery = self.deliveries.get(id).await?.map(|found| found.delivery);
+        Ok(delivery.zip(self.deliveries.body(id).await?))
+    }
+}
