@@ -65,7 +65,9 @@ impl Cql {
             .known_nodes(&config.nodes)
             .default_execution_profile_handle(profiles.of(Kind::Read))
             .keyspaces_to_fetch([keyspace])
-            .schema_agreement_interval(std::time::Duration::from_millis(20));
+            .schema_agreement_interval(std::time::Duration::from_millis(20))
+            // Once after a migration instead of once per table.
+            .refresh_metadata_on_auto_schema_agreement(false);
         if let Some((name, password)) = &config.login {
             builder = builder.user(name, password);
         }
@@ -92,6 +94,11 @@ impl Cql {
         statement.set_execution_profile_handle(Some(self.profiles.of(Kind::Define)));
         self.session.query_unpaged(statement, ()).await.map_err(failed)?;
         Ok(())
+    }
+
+    /// Learns what a change of the schema has changed.
+    pub(crate) async fn refresh(&self) -> Result<()> {
+        self.session.refresh_metadata().await.map_err(unavailable)
     }
 
     /// Prepares a statement with the profile of its kind.

@@ -77,6 +77,7 @@ pub(crate) async fn migrate(cql: &Arc<Cql>, to: i32) -> Result<()> {
     let unlock = cql.prepare(Kind::Compare, UNLOCK).await?;
     // Refused when the lock has expired meanwhile: then it is somebody else's.
     cql.compare(&unlock, (owner.as_str(),)).await?;
+    cql.refresh().await?;
     done
 }
 
@@ -87,6 +88,33 @@ pub(crate) async fn migrate(cql: &Arc<Cql>, to: i32) -> Result<()> {
 pub async fn drop_keyspace(config: &ScyllaConfig) -> Result<()> {
     let cql = Cql::connect(config).await?;
     cql.define(&format!("DROP KEYSPACE IF EXISTS {}", config.keyspace)).await
+}
+
+/// Every keyspace there is: for tests.
+///
+/// # Errors
+/// `Unavailable` when no node answers.
+pub async fn keyspaces(config: &ScyllaConfig) -> Result<Vec<String>> {
+    let cql = Cql::connect(config).await?;
+    let names = cql.prepare(Kind::Read, "SELECT keyspace_name FROM system_schema.keyspaces").await?;
+    let names: Vec<(String,)> = cql.rows(&names, ()).await?;
+    Ok(names.into_iter().map(|(name,)| name).collect())
+}
+
+/// Empties every table: for tests, which would otherwise make fifty tables each.
+///
+/// # Errors
+/// `Unavailable` when no node answers.
+pub async fn empty_keyspace(config: &ScyllaConfig) -> Result<()> {
+    let cql = Cql::connect(config).await?;
+    let tables = cql
+        .prepare(Kind::Read, "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?")
+        .await?;
+    let tables: Vec<(String,)> = cql.rows(&tables, (cql.keyspace(),)).await?;
+    for (table,) in tables.into_iter().filter(|(table,)| table != "schema_versions") {
+        cql.define(&format!("TRUNCATE {table}")).await?;
+    }
+    Ok(())
 }
 
 async fn exists(cql: &Cql) -> Result<bool> {

@@ -64,7 +64,7 @@ impl Raw {
             mark: write("UPDATE clicks USING TTL ? AND TIMESTAMP ? SET gross = ?, duplicate = ? WHERE link = ? AND day = ? AND part = ? AND at = ? AND id = ?").await?,
             list: write("INSERT INTO link_parts (link, sort, span, part) VALUES (?, ?, ?, ?) USING TIMESTAMP ?").await?,
             link: write("INSERT INTO click_links (day, slice, link, part) VALUES (?, ?, ?, ?) USING TIMESTAMP ?").await?,
-            day: write("INSERT INTO click_days (always, day) VALUES (0, ?) USING TIMESTAMP ?").await?,
+            day: write("INSERT INTO click_days (always, day) VALUES (?, ?) USING TIMESTAMP ?").await?,
             ttl,
         })
     }
@@ -80,7 +80,7 @@ impl Raw {
                 writes.push(self.list_part(&link, Sort::Clicks.number(), day, part, number));
                 let slice = TinyInt(slice(&link, LINK_SLICES));
                 writes.push(Write::new(&self.link, [Int(day), slice, blob(link), Int(part), BigInt(number)]));
-                writes.push(Write::new(&self.day, [Int(day), BigInt(number)]));
+                writes.push(Write::new(&self.day, [TinyInt(0), Int(day), BigInt(number)]));
             }
             let (ttl, number) = (Int(self.ttl), BigInt(number));
             let place = [Int(day), Int(part), BigInt(at.0), blob(id), blob(encode(row)?)];
