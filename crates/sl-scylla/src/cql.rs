@@ -115,21 +115,21 @@ impl Cql {
 
     /// Executes a write.
     pub(crate) async fn run(&self, statement: &PreparedStatement, values: impl SerializeRow) -> Result<()> {
-        self.writing(1)?;
+        self.writing(1).await?;
         self.session.execute_unpaged(statement, values).await.map_err(failed)?;
         Ok(())
     }
 
     /// Executes a batch of `values.len()` writes. [`Cql::write_all`] makes it.
     pub(crate) async fn batch<V: SerializeRow>(&self, batch: &Batch, values: Vec<V>) -> Result<()> {
-        self.writing(values.len())?;
+        self.writing(values.len()).await?;
         self.session.batch(batch, values).await.map_err(failed)?;
         Ok(())
     }
 
     /// Counts a request that writes so many rows.
-    fn writing(&self, rows: usize) -> Result<()> {
-        self.fuse.pass()?;
+    async fn writing(&self, rows: usize) -> Result<()> {
+        self.fuse.pass().await?;
         self.written.requests.fetch_add(1, Ordering::Relaxed);
         self.written.rows.fetch_add(rows as u64, Ordering::Relaxed);
         Ok(())
@@ -142,7 +142,7 @@ impl Cql {
         statement: &PreparedStatement,
         values: impl SerializeRow,
     ) -> Result<bool> {
-        self.writing(1)?;
+        self.writing(1).await?;
         is_applied(self.session.execute_unpaged(statement, values).await.map_err(failed)?)
     }
 
@@ -153,7 +153,7 @@ impl Cql {
         statements: &[&Arc<PreparedStatement>],
         values: impl BatchValues,
     ) -> Result<bool> {
-        self.writing(statements.len())?;
+        self.writing(statements.len()).await?;
         let mut batch = Batch::new(BatchType::Unlogged);
         batch.set_execution_profile_handle(Some(self.profiles.of(Kind::Compare)));
         for statement in statements {

@@ -128,7 +128,23 @@ impl ScyllaHandle {
     }
 
     /// For tests of crashes: lets so many more writes through this connection, one by one, and refuses all others.
-    pub fn blow_after(&self, writes: u32) {
-        self.cql.fuse().set(writes);
+    pub fn refuse_after(&self, writes: u32) {
+        self.cql.fuse().refuse_after(writes);
+    }
+
+    /// For tests of owners that come to a halt: holds this connection after so many more writes, one by one, until
+    /// [`Self::release`].
+    pub fn hold_after(&self, writes: u32) {
+        self.cql.fuse().hold_after(writes);
+    }
+
+    /// Returns once a write is held.
+    pub async fn held(&self) {
+        self.cql.fuse().held().await;
+    }
+
+    /// Lets what is held go on.
+    pub fn release(&self) {
+        self.cql.fuse().release();
     }
 }

@@ -7,6 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use scylla::statement::prepared::PreparedStatement;
 use sl_store::{Result, StoreError};
 
@@ -111,10 +112,12 @@ pub async fn empty_keyspace(config: &ScyllaConfig) -> Result<()> {
         .prepare(Kind::Read, "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?")
         .await?;
     let tables: Vec<(String,)> = cql.rows(&tables, (cql.keyspace(),)).await?;
-    for (table,) in tables.into_iter().filter(|(table,)| table != "schema_versions") {
-        cql.define(&format!("TRUNCATE {table}")).await?;
-    }
-    Ok(())
+    let tables = tables.into_iter().filter(|(table,)| table != "schema_versions");
+    let empty = |(table,): (String,)| {
+        let cql = &cql;
+        async move { cql.define(&format!("TRUNCATE {table}")).await }
+    };
+    stream::iter(tables).map(empty).buffer_unordered(16).try_collect().await
 }
 
 async fn exists(cql: &Cql) -> Result<bool> {

@@ -63,7 +63,10 @@ impl Cql {
     /// # Errors
     /// The first one's; any number of the others may have been written.
     pub(crate) async fn write_all(&self, writes: Vec<Write>) -> Result<()> {
-        if self.fuse().is_set() {
+        if let Some(turn) = self.fuse().is_set() {
+            let mut writes = writes;
+            let first = turn % writes.len().max(1);
+            writes.rotate_left(first);
             for write in writes {
                 self.send(vec![write]).await?;
             }

@@ -83,6 +83,11 @@ impl Cluster {
         Self { config, handle: Default::default(), is_bare: true }
     }
 
+    /// A connection of its own: another process.
+    pub(crate) async fn connect(&self) -> ScyllaHandle {
+        sl_scylla::connect(&self.config).await.unwrap()
+    }
+
     pub(crate) fn config(&self) -> &ScyllaConfig {
         &self.config
     }

@@ -5,6 +5,8 @@ mod backend;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod seams;
