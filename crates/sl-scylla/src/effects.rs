@@ -13,7 +13,7 @@ use sl_store::Result;
 use crate::{
     catalog::CqlCatalog,
     cql::Cql,
-    outbox::Jobs,
+    outbox::{Jobs, Tables},
     pool::{Links, Waiting},
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct Work<'step> {
 pub(crate) struct Effects {
     cql: Arc<Cql>,
     catalog: Arc<CqlCatalog>,
-    jobs: Arc<Jobs>,
+    jobs: Jobs,
     links: Links,
     waiting: Waiting,
 }
@@ -41,8 +41,8 @@ pub(crate) struct Effects {
 // === impl Effects ===
 
 impl Effects {
-    pub(crate) async fn new(cql: &Arc<Cql>, catalog: Arc<CqlCatalog>, jobs: Arc<Jobs>) -> Result<Self> {
-        let links = Links::new(Arc::clone(cql)).await?;
+    pub(crate) async fn new(cql: &Arc<Cql>, catalog: Arc<CqlCatalog>, outbox: Arc<Tables>) -> Result<Self> {
+        let (links, jobs) = (Links::new(Arc::clone(cql)).await?, Jobs::new(outbox));
         Ok(Self { cql: Arc::clone(cql), catalog, jobs, links, waiting: Waiting::new(Arc::clone(cql)).await? })
     }
 

@@ -21,6 +21,7 @@ mod cql;
 mod days;
 mod effects;
 mod failure;
+mod figures;
 mod fuse;
 mod ledger;
 mod outbox;
@@ -43,7 +44,7 @@ use crate::{
     cql::Cql,
     effects::Effects,
     ledger::CqlLedger,
-    outbox::{CqlOutbox, Jobs},
+    outbox::{CqlOutbox, Tables},
     pool::CqlPool,
     reports::CqlReports,
     upkeep::CqlUpkeep,
@@ -104,9 +105,9 @@ impl ScyllaHandle {
     /// As [`open`].
     pub async fn store(&self) -> Result<Store> {
         let catalog = Arc::new(CqlCatalog::new(Arc::clone(&self.cql)).await?);
-        let jobs = Arc::new(Jobs::new(&self.cql).await?);
-        let effects = Effects::new(&self.cql, Arc::clone(&catalog), Arc::clone(&jobs)).await?;
-        let outbox = Arc::new(CqlOutbox::new(&self.cql, jobs).await?);
+        let tables = Tables::new(&self.cql).await?;
+        let effects = Effects::new(&self.cql, Arc::clone(&catalog), Arc::clone(&tables)).await?;
+        let outbox = Arc::new(CqlOutbox::new(&self.cql, tables).await?);
         Ok(Store {
             catalog,
             pool: Arc::new(CqlPool::new(&self.cql).await?),

@@ -41,7 +41,7 @@ impl CqlOutbox {
         to: &Progress,
         tried: &mut Option<Found>,
     ) -> Result<Option<bool>> {
-        let Slot::Is(found) = self.deliveries.slot(id, tried.is_some()).await? else {
+        let Slot::Is(found) = self.tables.deliveries.slot(id, tried.is_some()).await? else {
             return Err(StoreError::NotFound);
         };
         if let Some(before) = tried.as_ref()
@@ -58,11 +58,11 @@ impl CqlOutbox {
         *tried = Some(Found::clone(&found));
         let attempts = match attempt {
             None if found.change.is_none() => None,
-            new => Some(self.deliveries.attempts_with(id, new).await?),
+            new => Some(self.tables.deliveries.attempts_with(id, new).await?),
         };
         // A click event keeps its body only until it is final (decisions 56).
         let forget_body = found.delivery.job.kind == DeliveryKind::Click && is_final(to.state);
-        if !self.deliveries.advance(id, found.change, to, attempts.as_deref(), forget_body).await? {
+        if !self.tables.deliveries.advance(id, found.change, to, attempts.as_deref(), forget_body).await? {
             return Ok(None);
         }
         self.leave(&found, to, attempt).await.map(|()| Some(true))
@@ -71,12 +71,15 @@ impl CqlOutbox {
     /// Rows that lead to a delivery once it stands like `to`.
     async fn lead_to(&self, found: &Found, to: &Progress) -> Result<()> {
         let job = &found.delivery.job;
-        self.made.say([(job.team, job.created_at)]).await?;
+        self.tables.made.say([(job.team, job.created_at)]).await?;
         if is_where_it_was(&found.delivery.progress, to) {
             return Ok(());
         }
-        self.cql.write_all(self.places.enter(job, to, found.changed(to.clone()).added())).await?;
-        self.queue.note(due_at(to).map(|due| (job.destination, due))).await
+        self.tables
+            .cql
+            .write_all(self.tables.places.enter(job, to, found.changed(to.clone()).added()))
+            .await?;
+        self.tables.queue.note(due_at(to).map(|due| (job.destination, due))).await
     }
 
     /// Removes what led to it before, and notes its state and attempt.
@@ -85,13 +88,13 @@ impl CqlOutbox {
         let now = before.changed(to.clone());
         let mut rows = Vec::new();
         if !is_where_it_was(was, to) {
-            rows.extend(self.places.leave(job, was, now.altered()));
+            rows.extend(self.tables.places.leave(job, was, now.altered()));
         }
         if was.state != to.state {
-            rows.push(self.places.note_state(&now));
+            rows.push(self.tables.places.note_state(&now));
         }
-        rows.extend(attempt.map(|attempt| self.places.note_latest(job, attempt.at)));
-        self.cql.write_all(rows).await
+        rows.extend(attempt.map(|attempt| self.tables.places.note_latest(job, attempt.at)));
+        self.tables.cql.write_all(rows).await
     }
 
     /// Takes one delivery up again, or enters it.
@@ -113,12 +116,12 @@ impl CqlOutbox {
         let (mut tries, mut tried) = (Tries::of("a delivery"), false);
         loop {
             let once = async {
-                match self.deliveries.slot(job.id, true).await? {
+                match self.tables.deliveries.slot(job.id, true).await? {
                     Slot::Is(_) => Ok(Some(false)),
                     Slot::Begun => Ok(Some(true)),
                     Slot::Empty => {
                         tried = true;
-                        let taken = self.deliveries.advance(job.id, None, to, None, false).await?;
+                        let taken = self.tables.deliveries.advance(job.id, None, to, None, false).await?;
                         Ok(taken.then_some(true))
                     }
                 }

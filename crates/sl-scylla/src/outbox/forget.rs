@@ -21,7 +21,7 @@ impl CqlOutbox {
     /// again in the next round.
     pub(crate) async fn forget(&self, before: Timestamp, limit: usize) -> Result<u64> {
         let mut count = 0;
-        for (place, said) in self.made.all().await? {
+        for (place, said) in self.tables.made.all().await? {
             if end_of_quarter(place.1 - 1) >= before {
                 continue;
             }
@@ -33,8 +33,8 @@ impl CqlOutbox {
                 return Ok(count as u64);
             }
             self.forgotten.lock().remove(&place);
-            if self.made.oldest(place.0, place.1, &bottom(), before, 1).await?.is_empty() {
-                self.made.close(place, &said, before).await?;
+            if self.tables.made.oldest(place.0, place.1, &bottom(), before, 1).await?.is_empty() {
+                self.tables.made.close(place, &said, before).await?;
             }
         }
         Ok(count as u64)
@@ -51,10 +51,10 @@ impl CqlOutbox {
     ) -> Result<bool> {
         let end = *count + limit;
         loop {
-            let rows = self.made.oldest(team, quarter, after, before, PAGE).await?;
+            let rows = self.tables.made.oldest(team, quarter, after, before, PAGE).await?;
             let is_last = rows.len() < usize::try_from(PAGE).unwrap_or(0);
             let ids: Vec<_> = rows.iter().map(|(_, id)| *id).collect();
-            let slots = self.deliveries.slots(ids).await?;
+            let slots = self.tables.deliveries.slots(ids).await?;
             for ((at, id), slot) in rows.into_iter().zip(slots) {
                 if *count == end {
                     return Ok(false);
@@ -66,8 +66,8 @@ impl CqlOutbox {
                     }
                     // Who removed the delivery died before this row.
                     Slot::Empty => {
-                        let row = self.places.unmake_row(team, at, id, self.cql.micros());
-                        self.cql.write_all(vec![row]).await?;
+                        let row = self.tables.places.unmake_row(team, at, id, self.tables.cql.micros());
+                        self.tables.cql.write_all(vec![row]).await?;
                     }
                     Slot::Is(_) | Slot::Begun => {}
                 }
@@ -80,14 +80,14 @@ impl CqlOutbox {
 
     async fn forget_one(&self, id: DeliveryId, found: &Found) -> Result<bool> {
         let job = &found.delivery.job;
-        self.made.say([(job.team, job.created_at)]).await?;
+        self.tables.made.say([(job.team, job.created_at)]).await?;
         // Somebody may take it up again in this moment: then it stays.
-        if !self.deliveries.remove(id, found.change).await? {
+        if !self.tables.deliveries.remove(id, found.change).await? {
             return Ok(false);
         }
-        let mut writes = self.places.leave(job, &found.delivery.progress, found.added());
-        writes.extend(self.places.unmake(job, found.added()));
-        self.cql.write_all(writes).await?;
+        let mut writes = self.tables.places.leave(job, &found.delivery.progress, found.added());
+        writes.extend(self.tables.places.unmake(job, found.added()));
+        self.tables.cql.write_all(writes).await?;
         Ok(true)
     }
 }

@@ -6,38 +6,19 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sl_core::delivery::{Job, Progress};
 use sl_store::Result;
 
-use super::{
-    deliveries::{Deliveries, Found},
-    names::due_at,
-    places::Places,
-    quarters::Made,
-    queue::Queue,
-};
-use crate::cql::Cql;
+use super::{Tables, deliveries::Found, names::due_at};
 
 /// Jobs asked for at once.
 const AT_ONCE: usize = 64;
 
 /// Writes jobs.
-pub(crate) struct Jobs {
-    pub(super) cql: Arc<Cql>,
-    pub(super) deliveries: Deliveries,
-    pub(super) places: Places,
-    pub(super) made: Made,
-    pub(super) queue: Queue,
-}
+pub(crate) struct Jobs(Arc<Tables>);
 
 // === impl Jobs ===
 
 impl Jobs {
-    pub(crate) async fn new(cql: &Arc<Cql>) -> Result<Self> {
-        Ok(Self {
-            cql: Arc::clone(cql),
-            deliveries: Deliveries::new(Arc::clone(cql)).await?,
-            places: Places::new(Arc::clone(cql)).await?,
-            made: Made::new(Arc::clone(cql)).await?,
-            queue: Queue::new(Arc::clone(cql)).await?,
-        })
+    pub(crate) fn new(tables: Arc<Tables>) -> Self {
+        Self(tables)
     }
 
     /// Those that are not there yet, each once.
@@ -45,7 +26,7 @@ impl Jobs {
         let mut seen = HashSet::new();
         let once: Vec<_> = jobs.into_iter().filter(|job| seen.insert(job.id)).collect();
         let asked = stream::iter(once).map(|job| async move {
-            let known = self.deliveries.is_known(job.id).await?;
+            let known = self.0.deliveries.is_known(job.id).await?;
             Ok((!known).then_some(job))
         });
         let unknown: Vec<Option<Job>> = asked.buffered(AT_ONCE).try_collect().await?;
@@ -58,9 +39,9 @@ impl Jobs {
         if jobs.is_empty() {
             return Ok(());
         }
-        self.made.say(jobs.iter().map(|job| (job.team, job.created_at))).await?;
-        let rows = jobs.iter().map(|job| self.deliveries.put_job(job, number)).collect::<Result<_>>()?;
-        self.cql.write_all(rows).await?;
+        self.0.made.say(jobs.iter().map(|job| (job.team, job.created_at))).await?;
+        let rows = jobs.iter().map(|job| self.0.deliveries.put_job(job, number)).collect::<Result<_>>()?;
+        self.0.cql.write_all(rows).await?;
         self.lead_to(jobs, number).await
     }
 
@@ -68,30 +49,30 @@ impl Jobs {
         let (mut rows, mut due) = (Vec::new(), Vec::new());
         for job in jobs {
             let progress = Progress::of(job);
-            rows.extend(self.places.make(job, &progress, time));
-            rows.extend(self.places.enter(job, &progress, time));
+            rows.extend(self.0.places.make(job, &progress, time));
+            rows.extend(self.0.places.enter(job, &progress, time));
             due.extend(due_at(&progress).map(|due| (job.destination, due)));
         }
-        self.cql.write_all(rows).await?;
-        self.queue.note(due).await
+        self.0.cql.write_all(rows).await?;
+        self.0.queue.note(due).await
     }
 
     /// Enters a job whose id was taken by a conditional write: here the rows that lead to it come first, since nobody comes
     /// back to finish this. They are removed by nobody, because the id is taken.
     pub(super) async fn enter(&self, job: &Job) -> Result<()> {
-        let time = self.cql.micros();
-        self.made.say([(job.team, job.created_at)]).await?;
+        let time = self.0.cql.micros();
+        self.0.made.say([(job.team, job.created_at)]).await?;
         // The taking was the first change.
         let found = Found {
             delivery: sl_core::delivery::Delivery { job: job.clone(), progress: Progress::of(job) },
             made: time,
             change: Some(1),
         };
-        let mut rows = self.places.make(job, &found.delivery.progress, found.altered());
-        rows.extend(self.places.enter(job, &found.delivery.progress, found.added()));
-        self.cql.write_all(rows).await?;
+        let mut rows = self.0.places.make(job, &found.delivery.progress, found.altered());
+        rows.extend(self.0.places.enter(job, &found.delivery.progress, found.added()));
+        self.0.cql.write_all(rows).await?;
         let due = due_at(&found.delivery.progress);
-        self.queue.note(due.map(|due| (job.destination, due))).await?;
-        self.cql.write_all(vec![self.deliveries.put_job(job, time)?]).await
+        self.0.queue.note(due.map(|due| (job.destination, due))).await?;
+        self.0.cql.write_all(vec![self.0.deliveries.put_job(job, time)?]).await
     }
 }

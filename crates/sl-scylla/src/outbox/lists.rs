@@ -32,7 +32,7 @@ impl CqlOutbox {
         let mut after = top();
         if let Some(id) = filter.after {
             // A cursor of another team, or of nothing, leads nowhere.
-            match self.deliveries.get(id).await?.map(|found| found.delivery.job) {
+            match self.tables.deliveries.get(id).await?.map(|found| found.delivery.job) {
                 Some(job) if job.team == team => after = (job.created_at, job.id.to_bytes().to_vec()),
                 _ => return Ok(Vec::new()),
             }
@@ -49,7 +49,7 @@ impl CqlOutbox {
 
     /// Partitions that may have something behind a place, the newest first.
     async fn parts(&self, team: TeamId, state: Option<DeliveryState>, after: &Place) -> Result<Vec<Part>> {
-        let mut quarters = self.made.of_team(team).await?;
+        let mut quarters = self.tables.made.of_team(team).await?;
         quarters.retain(|of| *of <= quarter(after.0));
         let Some(state) = state.filter(|state| ASIDE.contains(state)) else {
             return Ok(quarters.into_iter().map(Part::Quarter).collect());
@@ -75,8 +75,8 @@ impl CqlOutbox {
         let most = i32::try_from(page).unwrap_or(i32::MAX);
         loop {
             let rows = match part {
-                Part::Quarter(quarter) => self.made.newest(team, quarter, &after, most).await?,
-                Part::Day(state, day) => self.made.aside(team, state, day, &after, most).await?,
+                Part::Quarter(quarter) => self.tables.made.newest(team, quarter, &after, most).await?,
+                Part::Day(state, day) => self.tables.made.aside(team, state, day, &after, most).await?,
             };
             let Some(last) = rows.last() else { return Ok(()) };
             after = (last.created_at, last.id.to_bytes().to_vec());
@@ -88,7 +88,7 @@ impl CqlOutbox {
             let mut ids: Vec<_> = rows.into_iter().filter(fits).map(|row| row.id).collect();
             while !ids.is_empty() && found.len() < filter.limit {
                 let rest = ids.split_off(ids.len().min(filter.limit - found.len()));
-                for slot in self.deliveries.slots(std::mem::replace(&mut ids, rest)).await? {
+                for slot in self.tables.deliveries.slots(std::mem::replace(&mut ids, rest)).await? {
                     let Slot::Is(slot) = slot else { continue };
                     if filter.state.is_none_or(|state| slot.delivery.progress.state == state) {
                         found.push(slot.delivery);
@@ -106,9 +106,11 @@ impl CqlOutbox {
     /// An index row that a process left when it died between two writes.
     async fn mend_list(&self, slot: &super::deliveries::Found, part: Part) -> Result<()> {
         let write = match part {
-            Part::Quarter(_) => self.places.note_state(slot),
-            Part::Day(state, _) => self.places.no_longer_aside(&slot.delivery.job, state, slot.added()),
+            Part::Quarter(_) => self.tables.places.note_state(slot),
+            Part::Day(state, _) => {
+                self.tables.places.no_longer_aside(&slot.delivery.job, state, slot.added())
+            }
         };
-        self.cql.write_all(vec![write]).await
+        self.tables.cql.write_all(vec![write]).await
     }
 }

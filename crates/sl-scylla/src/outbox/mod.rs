@@ -35,39 +35,57 @@ use sl_store::{
 
 pub(crate) use self::jobs::Jobs;
 use self::{
-    deliveries::{Found, Slot},
+    deliveries::{Deliveries, Found, Slot},
     names::{due_at, state_code},
-    quarters::Place,
+    places::Places,
+    quarters::{Made, Place},
+    queue::Queue,
     shards::Shards,
 };
-use crate::cql::Cql;
+use crate::{cql::Cql, figures::Figures};
 
 /// Renewals under way at once.
 const AT_ONCE: usize = 16;
 
+/// The tables that are written together.
+pub(crate) struct Tables {
+    cql: Arc<Cql>,
+    deliveries: Deliveries,
+    places: Places,
+    made: Made,
+    queue: Queue,
+}
+
 /// The outbox on CQL.
 pub(crate) struct CqlOutbox {
-    jobs: Arc<Jobs>,
+    tables: Arc<Tables>,
+    jobs: Jobs,
     shards: Shards,
     /// How far [`CqlOutbox::forget`] has come in quarters that it could not finish.
     forgotten: Mutex<HashMap<(TeamId, i64), Place>>,
+    figures: Figures<Counts>,
 }
 
-/// The tables are those of [`Jobs`].
-impl std::ops::Deref for CqlOutbox {
-    type Target = Jobs;
+// === impl Tables ===
 
-    fn deref(&self) -> &Jobs {
-        &self.jobs
+impl Tables {
+    pub(crate) async fn new(cql: &Arc<Cql>) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            cql: Arc::clone(cql),
+            deliveries: Deliveries::new(Arc::clone(cql)).await?,
+            places: Places::new(Arc::clone(cql)).await?,
+            made: Made::new(Arc::clone(cql)).await?,
+            queue: Queue::new(Arc::clone(cql)).await?,
+        }))
     }
 }
 
 // === impl CqlOutbox ===
 
 impl CqlOutbox {
-    pub(crate) async fn new(cql: &Arc<Cql>, jobs: Arc<Jobs>) -> Result<Self> {
-        let shards = Shards::new(Arc::clone(cql)).await?;
-        Ok(Self { jobs, shards, forgotten: Mutex::default() })
+    pub(crate) async fn new(cql: &Arc<Cql>, tables: Arc<Tables>) -> Result<Self> {
+        let (shards, jobs) = (Shards::new(Arc::clone(cql)).await?, Jobs::new(Arc::clone(&tables)));
+        Ok(Self { tables, jobs, shards, forgotten: Mutex::default(), figures: Figures::none() })
     }
 
     /// Due deliveries of one minute.
@@ -79,14 +97,18 @@ impl CqlOutbox {
         limit: usize,
         due: &mut Vec<Delivery>,
     ) -> Result<()> {
-        let mut after = (Timestamp(i64::MIN), Vec::new());
+        let mut after = self.tables.queue.floor(to, minute);
+        let mut is_first = true;
         while due.len() < limit {
             let most = limit - due.len();
-            let rows = self.queue.page(to, minute, after, now, most).await?;
+            let rows = self.tables.queue.page(to, minute, after, now, most).await?;
+            if std::mem::take(&mut is_first) {
+                self.tables.queue.note_floor(to, minute, rows.first().map(|(first, _)| *first));
+            }
             let Some((last_due, last_id)) = rows.last() else { return Ok(()) };
             after = (*last_due, last_id.to_bytes().to_vec());
             let is_last = rows.len() < most;
-            let slots = self.deliveries.slots(rows.iter().map(|(_, id)| *id).collect()).await?;
+            let slots = self.tables.deliveries.slots(rows.iter().map(|(_, id)| *id).collect()).await?;
             for ((at, id), slot) in rows.into_iter().zip(slots) {
                 match slot {
                     Slot::Is(found) if due_at(&found.delivery.progress) == Some(at) => {
@@ -95,8 +117,8 @@ impl CqlOutbox {
                     Slot::Is(found) => self.mend_queue(&found, at).await?,
                     Slot::Begun => {}
                     Slot::Empty => {
-                        let row = self.places.no_delivery_due(to, at, id, self.cql.micros());
-                        self.cql.write_all(vec![row]).await?;
+                        let row = self.tables.places.no_delivery_due(to, at, id, self.tables.cql.micros());
+                        self.tables.cql.write_all(vec![row]).await?;
                     }
                 }
             }
@@ -111,32 +133,35 @@ impl CqlOutbox {
     /// goes, and what should have been written behind the change is written.
     async fn mend_queue(&self, found: &Found, at: Timestamp) -> Result<()> {
         let job = &found.delivery.job;
-        let mut rows = vec![self.places.no_longer_due(job, at, found.added()), self.places.note_state(found)];
+        let mut rows = vec![
+            self.tables.places.no_longer_due(job, at, found.added()),
+            self.tables.places.note_state(found),
+        ];
         if found.delivery.progress.state != DeliveryState::Waiting
             && let Some(fan) = &job.fan
         {
-            rows.push(self.places.no_longer_first(job, fan, found.added()));
+            rows.push(self.tables.places.no_longer_first(job, fan, found.added()));
         }
-        self.cql.write_all(rows).await
+        self.tables.cql.write_all(rows).await
     }
 }
 
 #[async_trait]
 impl Outbox for CqlOutbox {
     async fn due_destinations(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
-        self.queue.due_everywhere(now).await
+        self.tables.queue.due_everywhere(now).await
     }
 
     async fn due(&self, destination: Destination, now: Timestamp, limit: usize) -> Result<Vec<Delivery>> {
         let mut due = Vec::new();
-        for minute in self.queue.minutes(destination, now).await? {
+        for minute in self.tables.queue.minutes(destination, now).await? {
             self.due_of_minute(destination, minute, now, limit, &mut due).await?;
         }
         Ok(due)
     }
 
     async fn due_in(&self, shard: u32, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
-        self.queue.due_in(shard, now).await
+        self.tables.queue.due_in(shard, now).await
     }
 
     async fn take_shard(
@@ -154,15 +179,15 @@ impl Outbox for CqlOutbox {
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>> {
-        self.queue.next_due().await
+        self.tables.queue.next_due().await
     }
 
     async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
-        self.deliveries.first_body(id, request).await
+        self.tables.deliveries.first_body(id, request).await
     }
 
     async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {
-        self.deliveries.body(id).await
+        self.tables.deliveries.body(id).await
     }
 
     async fn advance(
@@ -189,25 +214,25 @@ impl Outbox for CqlOutbox {
         account: &AccountId,
         fan: &FanId,
     ) -> Result<Option<(DeliveryId, Timestamp)>> {
-        for id in self.places.of_fan(destination, account, fan).await? {
-            let Some(found) = self.deliveries.get(id).await? else { continue };
+        for id in self.tables.places.of_fan(destination, account, fan).await? {
+            let Some(found) = self.tables.deliveries.get(id).await? else { continue };
             if let Some(due) = due_at(&found.delivery.progress) {
                 return Ok(Some((id, due)));
             }
             // Left by a process that died between two writes.
-            let row = self.places.no_longer_first(&found.delivery.job, fan, found.added());
-            self.cql.write_all(vec![row]).await?;
+            let row = self.tables.places.no_longer_first(&found.delivery.job, fan, found.added());
+            self.tables.cql.write_all(vec![row]).await?;
         }
         Ok(None)
     }
 
     async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>> {
-        let found = self.deliveries.get(id).await?.map(|found| found.delivery);
+        let found = self.tables.deliveries.get(id).await?.map(|found| found.delivery);
         Ok(found.filter(|found| found.job.team == team))
     }
 
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>> {
-        self.deliveries.attempts(id).await
+        self.tables.deliveries.attempts(id).await
     }
 
     async fn list(&self, team: TeamId, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
@@ -215,7 +240,7 @@ impl Outbox for CqlOutbox {
     }
 
     async fn of_click(&self, team: TeamId, click: ClickId) -> Result<Vec<Delivery>> {
-        let slots = self.deliveries.slots(self.places.of_click(click).await?).await?;
+        let slots = self.tables.deliveries.slots(self.tables.places.of_click(click).await?).await?;
         let found = slots.into_iter().filter_map(|slot| match slot {
             Slot::Is(found) if found.delivery.job.team == team => Some(found.delivery),
             _ => None,
@@ -224,24 +249,30 @@ impl Outbox for CqlOutbox {
     }
 
     async fn counts(&self, now: Timestamp) -> Result<Counts> {
-        let (tally, due_now) = futures_util::try_join!(self.made.count(), self.queue.count(now))?;
+        if let Some(counts) = self.figures.told() {
+            return Ok(counts);
+        }
+        let tables = &self.tables;
+        let ((tally, rows), due_now) = futures_util::try_join!(tables.made.count(), tables.queue.count(now))?;
         let of = |state| {
             let code = usize::try_from(state_code(state)).ok();
             code.and_then(|code| tally.get(code)).copied().unwrap_or(0)
         };
-        Ok(Counts {
+        let counts = Counts {
             due_now,
             waiting: of(DeliveryState::Waiting),
             delivered: of(DeliveryState::Delivered),
             parked: of(DeliveryState::Parked),
             expired: of(DeliveryState::Expired),
             skipped: of(DeliveryState::Skipped),
-        })
+        };
+        self.figures.keep(&counts, rows + due_now);
+        Ok(counts)
     }
 
     async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>> {
-        let Some(id) = self.places.latest(destination).await? else { return Ok(None) };
-        let delivery = self.deliveries.get(id).await?.map(|found| found.delivery);
-        Ok(delivery.zip(self.deliveries.body(id).await?))
+        let Some(id) = self.tables.places.latest(destination).await? else { return Ok(None) };
+        let delivery = self.tables.deliveries.get(id).await?.map(|found| found.delivery);
+        Ok(delivery.zip(self.tables.deliveries.body(id).await?))
     }
 }

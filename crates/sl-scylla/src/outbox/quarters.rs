@@ -193,28 +193,30 @@ impl Made {
         rows.into_iter().map(|(at, id)| Ok((Timestamp(at), id_of(&id)?))).collect()
     }
 
-    /// How many deliveries are in which state. A quarter that has been quiet since it was counted is not counted again.
-    pub(super) async fn count(&self) -> Result<Tally> {
+    /// How many deliveries are in which state, and how many rows were read for that. A quarter that has been quiet since it
+    /// was counted is not counted again.
+    pub(super) async fn count(&self) -> Result<(Tally, u64)> {
         // Who changes something says so first: what is read here is not newer than what is counted behind it.
         let quarters = self.all().await?;
         let known = self.tallies().await?;
         let known = &known;
         let tallies = stream::iter(quarters).map(|(place, said)| async move {
             match known.get(&place) {
-                Some((tally, seen)) if *seen == said => Ok(*tally),
+                Some((tally, seen)) if *seen == said => Ok((*tally, 1)),
                 _ => self.count_quarter(place, said).await,
             }
         });
-        let add = |mut sum: Tally, tally: Tally| async move {
+        let add = |(mut sum, rows): (Tally, u64), (tally, read): (Tally, u64)| async move {
             sum.iter_mut().zip(tally).for_each(|(sum, count)| *sum += count);
-            Ok(sum)
+            Ok((sum, rows + read))
         };
-        tallies.buffer_unordered(AT_ONCE).try_fold(Tally::default(), add).await
+        tallies.buffer_unordered(AT_ONCE).try_fold(Default::default(), add).await
     }
 
-    async fn count_quarter(&self, (of, quarter): (TeamId, i64), said: Said) -> Result<Tally> {
+    async fn count_quarter(&self, (of, quarter): (TeamId, i64), said: Said) -> Result<(Tally, u64)> {
         let mut tally = Tally::default();
         let rows: Vec<(Option<i8>,)> = self.cql.rows(&self.statements.states, (team(of), quarter)).await?;
+        let read = rows.len() as u64;
         for (state,) in rows {
             let state = state.and_then(|state| usize::try_from(state).ok());
             if let Some(count) = state.and_then(|state| tally.get_mut(state)) {
@@ -225,7 +227,7 @@ impl Made {
             let values = (lane(of), team(of), quarter, encode(&tally)?, encode(&said)?);
             self.cql.run(&self.statements.put_tally, values).await?;
         }
-        Ok(tally)
+        Ok((tally, read))
     }
 
     async fn tallies(&self) -> Result<HashMap<(TeamId, i64), (Tally, Said)>> {

@@ -5,11 +5,13 @@
 //! small table: what lies behind is never read again.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use parking_lot::Mutex;
 use scylla::value::CqlValue;
 use sl_core::{delivery::Destination, ids::DeliveryId, time::Timestamp};
 use sl_store::{
@@ -24,6 +26,11 @@ use crate::{
     writes::{Write, blob},
 };
 
+/// A reader begins where it found the first row, and once in this time at the beginning: what another process enters before
+/// that place waits for it. So a busy minute is crossed once a second, not with every few deliveries.
+const FROM_THE_BEGINNING: Duration = Duration::from_secs(1);
+/// Places remembered.
+const FLOORS: usize = 10_000;
 /// Destinations or shards looked at at once.
 const AT_ONCE: usize = 16;
 
@@ -50,6 +57,8 @@ pub(super) struct Queue {
     statements: Statements,
     /// This process among the writers of `outbox_minutes`.
     writer: i64,
+    /// No row is before it, as of then.
+    floors: Mutex<HashMap<(Destination, i64), (Instant, Timestamp)>>,
 }
 
 /// Where a reader of one minute has got to.
@@ -60,13 +69,17 @@ pub(super) type Cursor = (Timestamp, Vec<u8>);
 impl Queue {
     pub(super) async fn new(cql: Arc<Cql>) -> Result<Self> {
         let statements = Statements::prepare(&cql).await?;
-        Ok(Self { writer: cql.micros(), cql, statements })
+        Ok(Self { writer: cql.micros(), cql, statements, floors: Mutex::default() })
     }
 
     /// Says that some minutes have something. Called when their rows are acknowledged, and it takes its time after that:
     /// whoever has read an earlier word of ours, looked and found nothing may remove that word, but not this one.
     pub(super) async fn note(&self, due: impl IntoIterator<Item = (Destination, Timestamp)>) -> Result<()> {
         let minutes: BTreeSet<_> = due.into_iter().map(|(to, due)| (to, minute(due))).collect();
+        {
+            let mut floors = self.floors.lock();
+            minutes.iter().for_each(|minute| drop(floors.remove(minute)));
+        }
         let at = self.cql.micros();
         let note = |(to, minute): (Destination, i64)| {
             Write::new(
@@ -130,6 +143,32 @@ impl Queue {
         let key = (shard(to), destination_bytes(to));
         let minutes = self.read_minutes(self.cql.rows(&self.statements.of_destination, key).await?)?;
         Ok(minutes.into_keys().map(|(_, at)| at).filter(|at| *at <= minute(now)).collect())
+    }
+
+    /// Where to begin reading a minute.
+    pub(super) fn floor(&self, to: Destination, minute: i64) -> Cursor {
+        let floors = self.floors.lock();
+        let known = floors.get(&(to, minute)).filter(|(at, _)| at.elapsed() < FROM_THE_BEGINNING);
+        known.map_or((Timestamp(i64::MIN), Vec::new()), |(_, first)| {
+            (Timestamp(first.0.saturating_sub(1)), vec![0xff; 17])
+        })
+    }
+
+    /// Remembers the first row that was found; nothing when there was none.
+    pub(super) fn note_floor(&self, to: Destination, minute: i64, first: Option<Timestamp>) {
+        let mut floors = self.floors.lock();
+        let Some(first) = first else {
+            floors.remove(&(to, minute));
+            return;
+        };
+        if floors.len() > FLOORS {
+            floors.clear();
+        }
+        let known = floors.entry((to, minute)).or_insert_with(|| (Instant::now(), first));
+        if known.0.elapsed() >= FROM_THE_BEGINNING {
+            known.0 = Instant::now();
+        }
+        known.1 = first;
     }
 
     /// Rows of a minute behind `after`, due by `now`.

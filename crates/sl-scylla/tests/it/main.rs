@@ -7,6 +7,8 @@ mod conformance;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod dies;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod seams;
