@@ -13,6 +13,9 @@ use super::{
 };
 use crate::statements::Tries;
 
+/// How often somebody who has begun to enter a delivery is waited for, 0.4 s in all: then it has died.
+const PATIENCE: u32 = 8;
+
 // === impl CqlOutbox ===
 
 impl CqlOutbox {
@@ -48,21 +51,23 @@ impl CqlOutbox {
             && found.change == before.changed(to.clone()).change
             && found.delivery.progress == *to
         {
-            // The last try was applied after all.
+            // The last try, to which there was no answer, was applied after all.
             return self.leave(before, to, attempt).await.map(|()| Some(true));
         }
         if found.delivery.progress != *from {
             return Ok(Some(false));
         }
         self.lead_to(&found, to).await?;
-        *tried = Some(Found::clone(&found));
         let attempts = match attempt {
             None if found.change.is_none() => None,
             new => Some(self.tables.deliveries.attempts_with(id, new).await?),
         };
         // A click event keeps its body only until it is final (decisions 56).
         let forget_body = found.delivery.job.kind == DeliveryKind::Click && is_final(to.state);
-        if !self.tables.deliveries.advance(id, found.change, to, attempts.as_deref(), forget_body).await? {
+        let said =
+            self.tables.deliveries.advance(id, found.change, to, attempts.as_deref(), forget_body).await;
+        *tried = said.is_err().then(|| Found::clone(&found));
+        if !said? {
             return Ok(None);
         }
         self.leave(&found, to, attempt).await.map(|()| Some(true))
@@ -75,10 +80,9 @@ impl CqlOutbox {
         if is_where_it_was(&found.delivery.progress, to) {
             return Ok(());
         }
-        self.tables
-            .cql
-            .write_all(self.tables.places.enter(job, to, found.changed(to.clone()).added()))
-            .await?;
+        let next = found.changed(to.clone());
+        let rows = self.tables.places.enter(job, to, next.change.unwrap_or(0), next.added());
+        self.tables.cql.write_all(rows).await?;
         self.tables.queue.note(due_at(to).map(|due| (job.destination, due))).await
     }
 
@@ -110,17 +114,19 @@ impl CqlOutbox {
     }
 
     /// Takes the id by a conditional write, then writes the job. Of two who enter the same job one has the id; one who died
-    /// in between is followed by whoever asks again.
+    /// in between is followed, a moment later, by whoever asks again.
     async fn enter(&self, renewal: &Renewal) -> Result<bool> {
         let Renewal { job, to, .. } = renewal;
-        let (mut tries, mut tried) = (Tries::of("a delivery"), false);
+        let (mut tries, mut begun) = (Tries::of("a delivery"), 0);
         loop {
             let once = async {
                 match self.tables.deliveries.slot(job.id, true).await? {
                     Slot::Is(_) => Ok(Some(false)),
-                    Slot::Begun => Ok(Some(true)),
+                    Slot::Begun => {
+                        begun += 1;
+                        Ok((begun > PATIENCE).then_some(true))
+                    }
                     Slot::Empty => {
-                        tried = true;
                         let taken = self.tables.deliveries.advance(job.id, None, to, None, false).await?;
                         Ok(taken.then_some(true))
                     }

@@ -34,6 +34,7 @@ statements!(Statements {
     advance: Compare "UPDATE deliveries SET change = ?, progress = ?, attempts = ? WHERE id = ? IF change = ?";
     advance_and_forget_body: Compare "UPDATE deliveries SET change = ?, progress = ?, attempts = ?, body = null
         WHERE id = ? IF change = ?";
+    take_number: Compare "UPDATE deliveries SET change = ? WHERE id = ? IF change = ?";
     attempts: Read "SELECT attempts FROM deliveries WHERE id = ?";
     put_body: Compare "UPDATE deliveries SET body = ? WHERE id = ? IF body = null";
     body: Read "SELECT body FROM deliveries WHERE id = ?";
@@ -156,6 +157,12 @@ impl Deliveries {
         let attempts = attempts.map(|attempts| encode(&attempts)).transpose()?;
         let values = (from.unwrap_or(0) + 1, encode(to)?, attempts, key(id), from);
         self.cql.compare(statement, values).await
+    }
+
+    /// Takes the number of the next change without changing anything, if that is still free: whoever was about to make that
+    /// change is refused, and reads again.
+    pub(super) async fn take_number(&self, id: DeliveryId, from: Option<i64>) -> Result<bool> {
+        self.cql.compare(&self.statements.take_number, (from.unwrap_or(0) + 1, key(id), from)).await
     }
 
     pub(super) async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>> {

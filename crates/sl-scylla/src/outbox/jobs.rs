@@ -50,7 +50,7 @@ impl Jobs {
         for job in jobs {
             let progress = Progress::of(job);
             rows.extend(self.0.places.make(job, &progress, time));
-            rows.extend(self.0.places.enter(job, &progress, time));
+            rows.extend(self.0.places.enter(job, &progress, 0, time));
             due.extend(due_at(&progress).map(|due| (job.destination, due)));
         }
         self.0.cql.write_all(rows).await?;
@@ -69,7 +69,7 @@ impl Jobs {
             change: Some(1),
         };
         let mut rows = self.0.places.make(job, &found.delivery.progress, found.altered());
-        rows.extend(self.0.places.enter(job, &found.delivery.progress, found.added()));
+        rows.extend(self.0.places.enter(job, &found.delivery.progress, 1, found.added()));
         self.0.cql.write_all(rows).await?;
         let due = due_at(&found.delivery.progress);
         self.0.queue.note(due.map(|due| (job.destination, due))).await?;

@@ -39,7 +39,7 @@ use self::{
     names::{due_at, state_code},
     places::Places,
     quarters::{Made, Place},
-    queue::Queue,
+    queue::{Due, Queue},
     shards::Shards,
 };
 use crate::{cql::Cql, figures::Figures};
@@ -103,21 +103,22 @@ impl CqlOutbox {
             let most = limit - due.len();
             let rows = self.tables.queue.page(to, minute, after, now, most).await?;
             if std::mem::take(&mut is_first) {
-                self.tables.queue.note_floor(to, minute, rows.first().map(|(first, _)| *first));
+                self.tables.queue.note_floor(to, minute, rows.first().map(|first| first.at));
             }
-            let Some((last_due, last_id)) = rows.last() else { return Ok(()) };
-            after = (*last_due, last_id.to_bytes().to_vec());
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = (last.at, last.id.to_bytes().to_vec());
             let is_last = rows.len() < most;
-            let slots = self.tables.deliveries.slots(rows.iter().map(|(_, id)| *id).collect()).await?;
-            for ((at, id), slot) in rows.into_iter().zip(slots) {
+            let slots = self.tables.deliveries.slots(rows.iter().map(|row| row.id).collect()).await?;
+            for (row, slot) in rows.into_iter().zip(slots) {
                 match slot {
-                    Slot::Is(found) if due_at(&found.delivery.progress) == Some(at) => {
-                        due.push(found.delivery)
+                    Slot::Is(found) if due_at(&found.delivery.progress) == Some(row.at) => {
+                        due.push(found.delivery);
                     }
-                    Slot::Is(found) => self.mend_queue(&found, at).await?,
+                    Slot::Is(found) => self.mend_queue(&found, row).await?,
                     Slot::Begun => {}
                     Slot::Empty => {
-                        let row = self.tables.places.no_delivery_due(to, at, id, self.tables.cql.micros());
+                        let now = self.tables.cql.micros();
+                        let row = self.tables.places.no_delivery_due(to, row.at, row.id, now);
                         self.tables.cql.write_all(vec![row]).await?;
                     }
                 }
@@ -129,18 +130,24 @@ impl CqlOutbox {
         Ok(())
     }
 
-    /// A process died between two writes and has left a delivery in the queue at a time at which it is not due: the row
-    /// goes, and what should have been written behind the change is written.
-    async fn mend_queue(&self, found: &Found, at: Timestamp) -> Result<()> {
-        let job = &found.delivery.job;
-        let mut rows = vec![
-            self.tables.places.no_longer_due(job, at, found.added()),
-            self.tables.places.note_state(found),
-        ];
+    /// A process has left a delivery in the queue at a time at which it is not due, or is about to change it. The row goes, and
+    /// what should have been written behind the last change is written. A row of a change that has not come has a later
+    /// time than that: its number is taken, so that it never comes.
+    async fn mend_queue(&self, found: &Found, row: Due) -> Result<()> {
+        let (job, mut found) = (&found.delivery.job, found.clone());
+        while found.change.unwrap_or(0) < row.change {
+            if !self.tables.deliveries.take_number(job.id, found.change).await? {
+                // It came meanwhile: the next look sees it.
+                return Ok(());
+            }
+            found = found.changed(found.delivery.progress.clone());
+        }
+        let places = &self.tables.places;
+        let mut rows = vec![places.no_longer_due(job, row.at, found.added()), places.note_state(&found)];
         if found.delivery.progress.state != DeliveryState::Waiting
             && let Some(fan) = &job.fan
         {
-            rows.push(self.tables.places.no_longer_first(job, fan, found.added()));
+            rows.push(places.no_longer_first(job, fan, found.added()));
         }
         self.tables.cql.write_all(rows).await
     }

@@ -22,7 +22,7 @@ use crate::{
 };
 
 statements!(Statements {
-    put_due: Write "INSERT INTO outbox_due (destination, minute, due_at, id) VALUES (?, ?, ?, ?)
+    put_due: Write "INSERT INTO outbox_due (destination, minute, due_at, id, change) VALUES (?, ?, ?, ?, ?)
         USING TIMESTAMP ?";
     remove_due: Write "DELETE FROM outbox_due USING TIMESTAMP ?
         WHERE destination = ? AND minute = ? AND due_at = ? AND id = ?";
@@ -62,15 +62,13 @@ impl Places {
         Ok(Self { cql, statements })
     }
 
-    /// Rows that say where a delivery is while it stands like this.
-    pub(super) fn enter(&self, job: &Job, progress: &Progress, time: i64) -> Vec<Write> {
+    /// Rows that say where a delivery is while it stands like this, since its change of that number.
+    pub(super) fn enter(&self, job: &Job, progress: &Progress, change: i64, time: i64) -> Vec<Write> {
         let mut writes = Vec::new();
         let last = [CqlValue::BigInt(time)];
         if let Some(due) = due_at(progress) {
-            writes.push(Write::new(
-                &self.statements.put_due,
-                due_place(job, due).into_iter().chain(last.clone()),
-            ));
+            let place = due_place(job, due).into_iter().chain([CqlValue::BigInt(change)]);
+            writes.push(Write::new(&self.statements.put_due, place.chain(last.clone())));
             if let Some(fan) = &job.fan {
                 let place = fan_place(job, fan).into_iter().chain(last);
                 writes.push(Write::new(&self.statements.put_fan, place));

@@ -43,7 +43,7 @@ statements!(Statements {
     of_destination: Read "SELECT destination, minute, writer, at FROM outbox_minutes
         WHERE shard = ? AND destination = ?";
     first: Read "SELECT due_at FROM outbox_due WHERE destination = ? AND minute = ? LIMIT 1";
-    page: Read "SELECT due_at, id FROM outbox_due
+    page: Read "SELECT due_at, id, change FROM outbox_due
         WHERE destination = ? AND minute = ? AND (due_at, id) > (?, ?) AND (due_at) <= (?) LIMIT ?";
     times: Read "SELECT due_at FROM outbox_due WHERE destination = ? AND minute = ? AND due_at <= ?";
 });
@@ -64,6 +64,15 @@ pub(super) struct Queue {
 /// Where a reader of one minute has got to.
 pub(super) type Cursor = (Timestamp, Vec<u8>);
 
+/// A row of the queue.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Due {
+    pub(super) at: Timestamp,
+    pub(super) id: DeliveryId,
+    /// Number of the change that added it.
+    pub(super) change: i64,
+}
+
 // === impl Queue ===
 
 impl Queue {
@@ -78,7 +87,7 @@ impl Queue {
         let minutes: BTreeSet<_> = due.into_iter().map(|(to, due)| (to, minute(due))).collect();
         {
             let mut floors = self.floors.lock();
-            minutes.iter().for_each(|minute| drop(floors.remove(minute)));
+            floors.retain(|minute, _| !minutes.contains(minute));
         }
         let at = self.cql.micros();
         let note = |(to, minute): (Destination, i64)| {
@@ -179,11 +188,14 @@ impl Queue {
         after: Cursor,
         now: Timestamp,
         limit: usize,
-    ) -> Result<Vec<(Timestamp, DeliveryId)>> {
+    ) -> Result<Vec<Due>> {
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let values = (destination_bytes(to), minute, after.0.0, after.1, now.0, limit);
-        let rows: Vec<(i64, Vec<u8>)> = self.cql.rows(&self.statements.page, values).await?;
-        rows.into_iter().map(|(due, id)| Ok((Timestamp(due), id_of(&id)?))).collect()
+        let rows: Vec<(i64, Vec<u8>, Option<i64>)> = self.cql.rows(&self.statements.page, values).await?;
+        let due = rows.into_iter().map(|(due, id, change)| {
+            Ok(Due { at: Timestamp(due), id: id_of(&id)?, change: change.unwrap_or(0) })
+        });
+        due.collect()
     }
 
     /// How many are due by `now`, everywhere: as many rows are read.

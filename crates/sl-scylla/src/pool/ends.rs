@@ -87,8 +87,9 @@ impl Ends {
             true => Change::Remove(fence),
             false => Change::Put(BlockRow { links: kept, ..row }),
         };
-        *tried = true;
-        Ok(self.books.change(stock, &book, vec![change]).await?.then_some(()))
+        let said = self.books.change(stock, &book, vec![change]).await;
+        *tried = said.is_err();
+        Ok(said?.then_some(()))
     }
 
     /// Ends a block: what is left in it may have been handed out, so it passes quarantine from `at`.

@@ -64,7 +64,7 @@ impl Leases {
         let mut book = self.books.read_to_change(stock).await?;
         if let Some(row) = tried.and_then(|fence| book.block(fence)).filter(|row| row.owner == request.owner)
         {
-            // The last try was applied after all.
+            // The last try, to which there was no answer, was applied after all.
             return self.block(row, request).await.map(Some);
         }
         let chosen = self.choose(stock, &mut book, request).await?;
@@ -79,9 +79,10 @@ impl Leases {
         if block.links.is_empty() {
             return Ok(Some(block));
         }
-        *tried = Some(fence);
         let row = BlockRow { fence, owner: block.owner.clone(), until: block.until, links: chosen.leased };
-        Ok(self.books.change(stock, &book, vec![Change::Put(row)]).await?.then_some(block))
+        let said = self.books.change(stock, &book, vec![Change::Put(row)]).await;
+        *tried = said.is_err().then_some(fence);
+        Ok(said?.then_some(block))
     }
 
     async fn block(&self, row: &BlockRow, request: &LeaseRequest) -> Result<Block> {

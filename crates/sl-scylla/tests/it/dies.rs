@@ -133,7 +133,7 @@ async fn a_worker_that_dies_between_any_two_writes_loses_and_doubles_no_delivery
         assert_eq!((counts.delivered, counts.waiting, counts.due_now), (writes.into(), 0, 0), "{counts:?}");
         assert_eq!((counts.parked, counts.expired, counts.skipped), (0, 0, 0));
     }
-    assert!(writes > 5, "there is something between: {writes}");
+    assert!(writes > 4, "there is something between: {writes}");
     drop(pair.cluster);
 }
 

@@ -58,3 +58,10 @@ cases! {
         old_addresses_are_cut_to_their_network,
         old_deliveries_go_unless_they_wait;
 }
+
+/// A few histories only: each of their steps asks about every link. The embedded store does forty of the same.
+#[tokio::test]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn pool_states_follow_the_model() {
+    sl_store::suite::pool_model::pool_states_follow_the_model(5, Cluster::fresh).await;
+}
