@@ -28,6 +28,7 @@ mod outbox;
 mod pool;
 mod profiles;
 mod reports;
+mod retries;
 pub mod schema;
 mod statements;
 mod upkeep;

@@ -6,13 +6,13 @@ use scylla::{
     client::execution_profile::{ExecutionProfile, ExecutionProfileHandle},
     policies::{
         load_balancing::DefaultPolicy,
-        retry::{DefaultRetryPolicy, FallthroughRetryPolicy, RetryPolicy},
+        retry::{FallthroughRetryPolicy, RetryPolicy},
         speculative_execution::SimpleSpeculativeExecutionPolicy,
     },
     statement::{Consistency, SerialConsistency},
 };
 
-use crate::config::ScyllaConfig;
+use crate::{config::ScyllaConfig, retries::Patient};
 
 /// After that a read is sent to a second node as well: far above an ordinary read (1 to 5 ms), far below what a person
 /// or a worker notices.
@@ -79,7 +79,7 @@ impl Profiles {
                 .load_balancing_policy(Arc::clone(&balancing))
                 .retry_policy(retry)
         };
-        let again = || Arc::new(DefaultRetryPolicy::new());
+        let again = || Arc::new(Patient);
         let once = || Arc::new(FallthroughRetryPolicy::new());
         let twice = SimpleSpeculativeExecutionPolicy { max_retry_count: 1, retry_interval: SECOND_TRY };
         let read = profile(Consistency::LocalQuorum, again());

@@ -12,6 +12,7 @@ use crate::{
     codec::{decode, encode},
     cql::Cql,
     profiles::Kind,
+    statements::Tries,
 };
 
 /// Position and applied sequences of a partition.
@@ -110,8 +111,35 @@ impl Heads {
         head.transpose()
     }
 
-    /// Commits `to` if the last step still is number `from` (`None`: if there is none).
+    /// Commits `to` if the last step still is number `from` (`None`: if there is none). When no answer comes, looks whether
+    /// it happened, and tries again if not: a look at `SERIAL` ends what was under way, one way or the other.
+    ///
+    /// # Errors
+    /// When that brings no answer either: whether it happened is unknown.
     pub(super) async fn commit(&self, cql: &Cql, stream: i32, from: Option<i64>, to: &Head) -> Result<bool> {
+        let mut tries = Tries::of("the commit of a step");
+        loop {
+            let said = match self.compare(cql, stream, from, to).await {
+                Ok(true) => Ok(Some(true)),
+                // Refused, it may be by an earlier try of ours that brought no answer.
+                Ok(false) => Ok(Some(self.read(cql, stream).await?.as_ref() == Some(to))),
+                Err(error) if error.is_temporary() => {
+                    let head = self.read(cql, stream).await?;
+                    if head.as_ref().map(|head| head.number) == from {
+                        Err(error)
+                    } else {
+                        Ok(Some(head.as_ref() == Some(to)))
+                    }
+                }
+                Err(error) => Err(error),
+            };
+            if let Some(applied) = tries.settled(said).await? {
+                return Ok(applied);
+            }
+        }
+    }
+
+    async fn compare(&self, cql: &Cql, stream: i32, from: Option<i64>, to: &Head) -> Result<bool> {
         let progress = encode(&to.progress)?;
         match from {
             None => cql.compare(&self.first, (stream, to.number, &to.owner, progress)).await,

@@ -44,7 +44,7 @@ async fn a_crash_between_any_two_writes_leaves_whole_steps() {
     }
     // Rows and places of the click, what lists them, the redo record; then the commit; then everything else.
     assert!(
-        writes > 25 && begun > 2 && committed > 15,
+        writes > 25 && begun > 0 && committed > 15,
         "{writes} writes, {begun} begun, {committed} committed"
     );
 }
