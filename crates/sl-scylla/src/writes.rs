@@ -20,8 +20,9 @@ use sl_store::Result;
 
 use crate::{cql::Cql, failure::damaged, profiles::Kind};
 
-/// Bytes of rows in one batch: servers complain above 64 KiB (ScyllaDB at 128) and refuse at 640 (1,024).
-const BYTES: usize = 48 << 10;
+/// Bytes of rows in one batch. ScyllaDB complains above 128 KiB and refuses above 1,024. Cassandra refuses above 50 KiB over
+/// several partitions, and complains above 5 in its log unless `batch_size_warn_threshold` says 64.
+const BYTES: usize = 32 << 10;
 /// Rows of one batch: more makes one thread of the server work for longer than it takes to ask another.
 const ROWS: usize = 64;
 /// Requests under way for one step: enough to keep a few nodes busy, few enough that others get a turn.

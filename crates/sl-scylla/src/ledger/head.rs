@@ -27,6 +27,8 @@ pub(super) struct Progress {
 pub(super) struct Head {
     pub(super) number: i64,
     pub(super) owner: String,
+    /// Whether a redo record belongs to it: a take-over writes nothing.
+    pub(super) redo: bool,
     pub(super) progress: Progress,
 }
 
@@ -61,20 +63,20 @@ impl Progress {
 
 impl Heads {
     pub(super) async fn new(cql: &Cql) -> Result<Self> {
-        const READ: &str = "SELECT number, owner, progress FROM steps WHERE stream = ?";
+        const READ: &str = "SELECT number, owner, redo, progress FROM steps WHERE stream = ?";
         Ok(Self {
             read: cql.prepare(Kind::SerialRead, READ).await?,
             glance: cql.prepare(Kind::Read, READ).await?,
             first: cql
                 .prepare(
                     Kind::Compare,
-                    "INSERT INTO steps (stream, number, owner, progress) VALUES (?, ?, ?, ?) IF NOT EXISTS",
+                    "INSERT INTO steps (stream, number, owner, redo, progress) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS",
                 )
                 .await?,
             next: cql
                 .prepare(
                     Kind::Compare,
-                    "UPDATE steps SET number = ?, owner = ?, progress = ? WHERE stream = ? IF number = ?",
+                    "UPDATE steps SET number = ?, owner = ?, redo = ?, progress = ? WHERE stream = ? IF number = ?",
                 )
                 .await?,
             redo: cql
@@ -104,9 +106,9 @@ impl Heads {
     }
 
     async fn head(&self, cql: &Cql, statement: &PreparedStatement, stream: i32) -> Result<Option<Head>> {
-        let row: Option<(i64, String, Vec<u8>)> = cql.row(statement, (stream,)).await?;
-        let head = row.map(|(number, owner, progress)| {
-            Ok::<_, sl_store::StoreError>(Head { number, owner, progress: decode(&progress)? })
+        let row: Option<(i64, String, bool, Vec<u8>)> = cql.row(statement, (stream,)).await?;
+        let head = row.map(|(number, owner, redo, progress)| {
+            Ok::<_, sl_store::StoreError>(Head { number, owner, redo, progress: decode(&progress)? })
         });
         head.transpose()
     }
@@ -142,8 +144,10 @@ impl Heads {
     async fn compare(&self, cql: &Cql, stream: i32, from: Option<i64>, to: &Head) -> Result<bool> {
         let progress = encode(&to.progress)?;
         match from {
-            None => cql.compare(&self.first, (stream, to.number, &to.owner, progress)).await,
-            Some(from) => cql.compare(&self.next, (to.number, &to.owner, progress, stream, from)).await,
+            None => cql.compare(&self.first, (stream, to.number, &to.owner, to.redo, progress)).await,
+            Some(from) => {
+                cql.compare(&self.next, (to.number, &to.owner, to.redo, progress, stream, from)).await
+            }
         }
     }
 

@@ -113,7 +113,7 @@ impl CqlLedger {
         let from = head.as_ref().map(|head| head.number);
         let progress = head.as_ref().map(|head| head.progress.clone()).unwrap_or_default();
         let number = self.number_after(from.unwrap_or(0));
-        let to = Head { number, owner: self.owner.clone(), progress };
+        let to = Head { number, owner: self.owner.clone(), redo: false, progress };
         if !self.heads.commit(&self.cql, stream, from, &to).await? {
             return Err(StoreError::Unavailable(format!(
                 "stream partition {stream} was taken by another owner at the same moment"
@@ -133,13 +133,21 @@ impl CqlLedger {
 
     /// Writes again what the last committed step writes, if its owner may not have come to the end of that.
     async fn complete(&self, stream: i32, head: &Head) -> Result<()> {
+        if !head.redo {
+            return Ok(());
+        }
         match self.heads.redo(&self.cql, stream, &head.owner).await? {
             Some((number, body)) if number == head.number => {
                 self.write(stream, &decode(&body)?, number).await
             }
-            // The next step was begun, which is done only once all of this one is written; or the record of a take-over,
-            // which writes nothing: its owner has begun no step, or its last one is older.
-            _ => Ok(()),
+            // The next step was begun, which is done only once all of this one is written.
+            Some((number, _)) if number > head.number => Ok(()),
+            // It was there before the commit: a replica that has it is not among those that answer (a datacentre whose
+            // copy lags behind).
+            _ => Err(StoreError::Unavailable(format!(
+                "the redo record of step {} of stream partition {stream} can't be read yet",
+                head.number
+            ))),
         }
     }
 
@@ -166,7 +174,7 @@ impl CqlLedger {
         writes.push(self.heads.put_redo(stream, &self.owner, number, encode(&redo)?));
         self.cql.write_all(writes).await?;
         // (b)
-        let to = Head { number, owner: self.owner.clone(), progress };
+        let to = Head { number, owner: self.owner.clone(), redo: true, progress };
         if !self.heads.commit(&self.cql, stream, Some(owned.number), &to).await? {
             return Err(fenced(stream));
         }

@@ -20,7 +20,7 @@ pub(crate) struct Cluster {
 /// Keyspaces that a case has left, and how many there ever were.
 static LEFT: Mutex<(Vec<String>, u32)> = Mutex::new((Vec::new(), 0));
 
-fn config(keyspace: String) -> ScyllaConfig {
+pub(crate) fn config(keyspace: String) -> ScyllaConfig {
     let nodes = std::env::var("SMARTLINKS_TEST_CQL")
         .expect("SMARTLINKS_TEST_CQL: addresses of the dev cluster, see deploy/dev-cluster/up");
     ScyllaConfig {
