@@ -113,8 +113,8 @@ impl Rows {
 
     /// Every row of every team, a page at a time.
     pub(crate) async fn all(&self) -> Result<Vec<(i8, Stored)>> {
-        let rows: Vec<(i8, Option<Vec<u8>>, Option<Vec<u8>>)> =
-            self.cql.rows(&self.statements.all, ()).await?;
+        type Row = (i8, Option<Vec<u8>>, Option<Vec<u8>>);
+        let rows = self.cql.rows::<Row>(&self.statements.all, ()).await?;
         Ok(rows.into_iter().map(|(kind, row, own)| (kind, (row, own))).collect())
     }
 }

@@ -14,15 +14,16 @@ mod stocks;
 mod waiting;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
 
 use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use parking_lot::Mutex;
 use sl_core::{
-    ids::{AccountId, FanId, LinkKind},
+    ids::{AccountId, FanId},
     pool::{PoolLink, PoolState, StockKey},
     step::{ListAdd, Unmatched},
     time::Timestamp,
@@ -48,6 +49,9 @@ use crate::{cql::Cql, figures::Figures, statements::Tries};
 /// What is assumed until somebody says otherwise: the defaults of `attribution.window` and `pool.quarantine`.
 const RULES: PoolRules =
     PoolRules { window: Duration::from_secs(6 * 3600), quarantine: Duration::from_secs(24 * 3600) };
+
+/// Stocks, or accounts, read at once.
+const AT_ONCE: usize = 8;
 
 /// The pool on CQL.
 pub(crate) struct CqlPool {
@@ -157,31 +161,30 @@ impl CqlPool {
     async fn shelves(&self, account: Option<&AccountId>) -> Result<Vec<Shelf>> {
         let mut all = self.stocks.all().await?;
         all.retain(|(key, _)| account.is_none_or(|account| key.account == *account));
-        let mut shelves = BTreeMap::new();
-        let mut read: HashSet<(AccountId, LinkKind)> = HashSet::new();
-        for (key, stock) in &all {
-            // Blocks before links: a link that is given meanwhile has left its block by then, not the other way round.
-            let book = self.books.read(*stock).await?;
-            shelves.insert(key.clone(), Shelf { key: key.clone(), book, entries: Vec::new() });
-        }
-        for (key, _) in &all {
-            if !read.insert((key.account.clone(), key.kind)) {
-                continue;
-            }
-            for entry in self.links.all(&key.account, key.kind).await? {
-                if let Some(shelf) = shelves.get_mut(&entry.link.stock) {
-                    shelf.entries.push(entry);
-                }
+        let kinds: BTreeSet<_> = all.iter().map(|(key, _)| (key.account.clone(), key.kind)).collect();
+        // Blocks before links: a link that is given meanwhile has left its block by then, not the other way round.
+        let books = stream::iter(all).map(|(key, stock)| async move {
+            let book = self.books.read(stock).await?;
+            Ok((key.clone(), Shelf { key, book, entries: Vec::new() }))
+        });
+        let mut shelves: BTreeMap<StockKey, Shelf> = books.buffer_unordered(AT_ONCE).try_collect().await?;
+        let links = stream::iter(kinds)
+            .map(|(account, kind)| async move { self.links.all(&account, kind).await })
+            .buffer_unordered(AT_ONCE);
+        let links: Vec<Vec<Entry>> = links.try_collect().await?;
+        for entry in links.into_iter().flatten() {
+            if let Some(shelf) = shelves.get_mut(&entry.link.stock) {
+                shelf.entries.push(entry);
             }
         }
         Ok(shelves.into_values().collect())
     }
 
-    /// The key of the stock that a fencing number belongs to.
-    async fn stock_of(&self, fence: u64) -> Result<Option<StockKey>> {
-        let stock = stock_of(fence);
-        let all = self.stocks.all().await?;
-        Ok(all.into_iter().find(|(_, number)| *number == stock).map(|(key, _)| key))
+    /// Ends blocks that have run out, of all stocks.
+    async fn settle_expired(&self, now: Timestamp) -> Result<()> {
+        let ends = stream::iter(self.stocks.all().await?)
+            .map(|(key, stock)| async move { self.ends.settle_expired(stock, &key, now).await });
+        ends.buffer_unordered(AT_ONCE).try_collect().await
     }
 }
 
@@ -209,9 +212,7 @@ impl Pool for CqlPool {
         if let Some(levels) = self.figures.told() {
             return Ok(levels);
         }
-        for (key, stock) in self.stocks.all().await? {
-            self.ends.settle_expired(stock, &key, now).await?;
-        }
+        self.settle_expired(now).await?;
         let mut shelves = self.shelves(None).await?;
         shelves.retain(|shelf| !shelf.entries.is_empty());
         let levels: Vec<_> = shelves.iter().map(|shelf| shelf.level(now, rules)).collect();
@@ -239,7 +240,7 @@ impl Pool for CqlPool {
     }
 
     async fn give_back(&self, fence: u64, unused: Vec<PoolLinkRef>) -> Result<()> {
-        let Some(key) = self.stock_of(fence).await? else {
+        let Some(key) = self.stocks.key(stock_of(fence)).await? else {
             return Err(StoreError::Fenced(format!("there is no block {fence}")));
         };
         self.ends.give_back(&key, fence, &unused).await?;
@@ -264,7 +265,7 @@ impl Pool for CqlPool {
     }
 
     async fn orphan(&self, fence: u64, at: Timestamp) -> Result<()> {
-        match self.stock_of(fence).await? {
+        match self.stocks.key(stock_of(fence)).await? {
             Some(key) => self.ends.orphan(&key, fence, at).await,
             None => Ok(()),
         }

@@ -82,6 +82,20 @@ impl Stocks {
         Ok(self.cql.compare(&self.statements.take, (name, number)).await?.then_some(number))
     }
 
+    /// The stock of a number.
+    pub(super) async fn key(&self, number: i32) -> Result<Option<StockKey>> {
+        let of = |known: &HashMap<StockKey, i32>| {
+            known.iter().find(|(_, known)| **known == number).map(|(key, _)| key.clone())
+        };
+        if let Some(key) = of(&self.known.lock()) {
+            return Ok(Some(key));
+        }
+        let all = self.all().await?.into_iter().collect();
+        let key = of(&all);
+        *self.known.lock() = all;
+        Ok(key)
+    }
+
     /// All stocks, by key.
     pub(super) async fn all(&self) -> Result<Vec<(StockKey, i32)>> {
         let lanes = stream::iter(0..LANES)
