@@ -20,9 +20,6 @@ use sl_store::{
 
 use crate::backend::Cluster;
 
-/// Writes that a connection which is well may make.
-const WELL: u32 = 1_000_000;
-
 /// A process that will die, and one that comes next.
 struct Pair {
     cluster: Cluster,
@@ -43,9 +40,9 @@ impl Pair {
 
     /// Does `work` with so many writes; whether it came to its end.
     async fn within<T>(&self, writes: u32, work: impl Future<Output = sl_store::Result<T>>) -> bool {
-        self.victim.blow_after(writes);
+        self.victim.refuse_after(writes);
         let done = work.await.is_ok();
-        self.victim.blow_after(WELL);
+        self.victim.release();
         done
     }
 
