@@ -130,7 +130,7 @@ impl ScyllaHandle {
     }
 
     /// For tests of crashes: lets so many more writes through this connection, one by one, and refuses all others.
-    pub fn refuse_after(&self, writes: u32) {
+    pub fn blow_after(&self, writes: u32) {
         self.cql.fuse().refuse_after(writes);
     }
 

@@ -30,7 +30,7 @@ async fn a_crash_between_any_two_writes_leaves_whole_steps() {
     write_steps(&store, 2, |_| ()).await;
     let (mut step, mut writes, mut begun, mut committed) = (3, 0, 0, 0);
     loop {
-        owner.refuse_after(writes);
+        owner.blow_after(writes);
         let applied = store.ledger.apply(full_step(step)).await;
         owner.release();
         let next = owner.store().await.unwrap();
@@ -64,7 +64,7 @@ async fn an_owner_goes_on_after_an_outage_at_any_write() {
     write_steps(&store, 1, |_| ()).await;
     let (mut step, mut writes) = (2, 0);
     loop {
-        owner.refuse_after(writes);
+        owner.blow_after(writes);
         let applied = store.ledger.apply(full_step(step)).await;
         owner.release();
         let Err(error) = applied else { break };
