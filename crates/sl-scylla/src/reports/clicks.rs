@@ -129,3 +129,31 @@ impl Clicks {
         found.map_or(Ok(None), Found::row)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(row: Option<(u8, i64)>, mark: Option<(i32, i64)>) -> Found {
+        Found {
+            at: 1,
+            id: vec![1],
+            row: row.map(|(byte, _)| vec![byte]),
+            written: row.map(|(_, at)| at),
+            gross: mark.map(|(gross, _)| gross),
+            duplicate: mark.map(|_| true),
+            marked: mark.map(|(_, at)| at),
+        }
+    }
+
+    #[test]
+    fn of_a_row_in_two_parts_what_was_written_last_counts() {
+        let broken_off = || found(Some((1, 10)), None);
+        let made = || found(Some((2, 20)), Some((5, 30)));
+        for merged in [broken_off().merge(made()), made().merge(broken_off())] {
+            assert_eq!((merged.row, merged.gross), (Some(vec![2]), Some(5)));
+        }
+        let marked = found(None, Some((6, 40))).merge(made());
+        assert_eq!((marked.row, marked.gross), (Some(vec![2]), Some(6)));
+    }
+}

@@ -11,4 +11,6 @@ mod dies;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod seams;
