@@ -201,7 +201,7 @@ fn link() -> EdgeLink {
         deleted: false,
         paused: false,
         overflow: None,
-        profile_url: "https://onlyfans.com/nova".to_owned(),
+        profile_url: "https://onlyfans.com/nova".into(),
     }
 }
 

@@ -103,6 +103,8 @@ pub(crate) fn fill(dir: &Path, links: u64, visitors: u64) -> Result<(), Box<dyn 
         let mut click = Click::clone(&sample::click(number, sample::link_id(0), at).click);
         click.visitor.given = Some(VisitorId(cookie(number)));
         click.visitor.daily = VisitorId(!cookie(number));
+        click.sent_to =
+            sample::new_links(&sample::stock(), number..number + 1).pop().map(|link| link.url.into());
         let (team, account) = (click.team, click.account.clone());
         let event = Event { team, account, at, body: EventBody::Click(Arc::new(click)) };
         while let Err(LostReason::QueueFull) = journal.append(event.clone()) {

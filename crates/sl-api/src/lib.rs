@@ -1,7 +1,7 @@
 //! The management API (contract A), the webhook intake (contract D) and the dashboard: what people and other programs
 //! talk to, on the private listener.
 //!
-//! [`router`] serves all of it, [`intake_router`] the intake alone. Everything outside comes in through [`ApiParts`].
+//! [`router`] serves what the roles of a process are. Everything outside comes in through [`ApiParts`].
 //! Answers come from stored data; what is asked of other roles is written to the catalog, the journal or the outbox.
 //!
 //! This crate never calls the creator platform or an ad platform, and never reads a clock or draws a random number of
@@ -29,4 +29,4 @@ pub use parts::{
     Acceptance, ApiParts, ApiSettings, EgressCheck, PixelTester, PlatformNotice, PoolStatus, ProgressFacts,
     ProgressSource, Random, StockStatus, TestEvent, TestRefused, Upstream,
 };
-pub use routes::{intake_router, router};
+pub use routes::{Served, router};

@@ -105,14 +105,27 @@ fn extensions() -> Vec<Route> {
     }
 }
 
-/// Health, metrics, the document, the dashboard; they look for a key or session themselves where one is needed.
+/// Of every process.
 #[rustfmt::skip]
-fn open() -> Vec<Route> {
+fn operations() -> Vec<Route> {
     routes! {
         get  "/healthz" Open => operations::healthz;
         get  "/readyz" Open => operations::readyz;
         get  "/metrics" Open => operations::metrics;
+    }
+}
+
+#[rustfmt::skip]
+fn document() -> Vec<Route> {
+    routes! {
         get  "/openapi.json" Open => operations::openapi;
+    }
+}
+
+/// Looks for a session itself.
+#[rustfmt::skip]
+fn dashboard() -> Vec<Route> {
+    routes! {
         get  "/" Open => dashboard::overview::overview;
         get  "/assets/style.css" Open => dashboard::style;
         get  "/login" Open => dashboard::session::form;
@@ -134,22 +147,41 @@ fn webhooks() -> Vec<Route> {
     }
 }
 
-/// Everything of the admin listener (surface 2): API, intake, operations and dashboard.
-pub fn router(parts: ApiParts) -> Router {
-    build(parts, contract().into_iter().chain(extensions()).chain(open()).chain(webhooks()))
+/// What a process serves beside its health and metrics: the roles of the admin listener (surface 1 and 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Served {
+    /// `/api/…` and its document.
+    pub api: bool,
+    /// `/webhooks/…`.
+    pub intake: bool,
+    /// `/` and its pages.
+    pub dashboard: bool,
 }
 
-/// The webhook intake alone, with health and metrics: the role `intake`.
-pub fn intake_router(parts: ApiParts) -> Router {
-    let operations =
-        open().into_iter().filter(|route| ["/healthz", "/readyz", "/metrics"].contains(&route.path));
-    build(parts, webhooks().into_iter().chain(operations))
+impl Served {
+    /// Everything.
+    pub const ALL: Self = Self { api: true, intake: true, dashboard: true };
+
+    fn routes(self) -> Vec<Route> {
+        let mut routes = operations();
+        if self.api {
+            routes.extend(contract().into_iter().chain(extensions()).chain(document()));
+        }
+        if self.intake {
+            routes.extend(webhooks());
+        }
+        if self.dashboard {
+            routes.extend(dashboard());
+        }
+        routes
+    }
 }
 
-fn build(parts: ApiParts, routes: impl Iterator<Item = Route>) -> Router {
+/// The admin listener of a process, as far as its roles go.
+pub fn router(parts: ApiParts, served: Served) -> Router {
     let app = App::new(parts);
     let mut router = Router::new();
-    for route in routes {
+    for route in served.routes() {
         let layer = from_fn_with_state((app.clone(), route.access), guard);
         router = router.route(route.path, route.handler.route_layer(layer));
     }
@@ -178,8 +210,18 @@ mod tests {
     use super::*;
 
     fn served() -> BTreeSet<(String, String)> {
-        let routes = contract().into_iter().chain(extensions()).chain(open()).chain(webhooks());
-        routes.map(|route| (route.path.to_owned(), route.method.to_owned())).collect()
+        Served::ALL.routes().iter().map(|route| (route.path.to_owned(), route.method.to_owned())).collect()
+    }
+
+    #[test]
+    fn a_process_serves_its_roles_and_nothing_else() {
+        let paths = |served: Served| served.routes().iter().map(|route| route.path).collect::<BTreeSet<_>>();
+        let intake = paths(Served { api: false, intake: true, dashboard: false });
+        assert_eq!(intake, BTreeSet::from(["/healthz", "/metrics", "/readyz", "/webhooks/onlyfansapi"]));
+        let api = paths(Served { api: true, intake: false, dashboard: false });
+        assert!(api.contains("/api/whoami") && api.contains("/openapi.json") && !api.contains("/"));
+        let dashboard = paths(Served { api: false, intake: false, dashboard: true });
+        assert!(dashboard.contains("/") && !dashboard.contains("/api/whoami"));
     }
 
     fn documented() -> BTreeSet<(String, String)> {

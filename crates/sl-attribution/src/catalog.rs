@@ -1,11 +1,10 @@
 //! The snapshot of the catalog that destinations are chosen from.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use sl_core::{
     attribution::Destinations,
-    catalog::{Pixel, Postback, SmartLink},
-    ids::SmartLinkId,
+    catalog::{Pixel, Postback},
     time::Timestamp,
 };
 use sl_store::{Catalog, Result};
@@ -13,7 +12,6 @@ use sl_store::{Catalog, Result};
 /// Kept fresh by the catalog's revision, and by time for what has none.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
-    links: HashMap<SmartLinkId, SmartLink>,
     pixels: Vec<Pixel>,
     postbacks: Vec<Postback>,
     revision: u64,
@@ -44,11 +42,14 @@ impl Snapshot {
             pixels.extend(catalog.pixels(team.id).await?);
             postbacks.extend(catalog.postbacks(team.id).await?);
         }
-        if !changes.links.is_empty() || pixels != self.pixels || postbacks != self.postbacks {
-            self.links.extend(changes.links.into_iter().map(|link| (link.id, link)));
-            (self.pixels, self.postbacks) = (pixels, postbacks);
-            let links: Vec<SmartLink> = self.links.values().cloned().collect();
-            self.view = Destinations::new(&links, &self.pixels, &self.postbacks);
+        changes.links.iter().for_each(|link| self.view.set_link(link));
+        if pixels != self.pixels {
+            self.view.set_pixels(&pixels);
+            self.pixels = pixels;
+        }
+        if postbacks != self.postbacks {
+            self.view.set_postbacks(&postbacks);
+            self.postbacks = postbacks;
         }
         self.revision = changes.revision;
         self.read_at = Some(now);

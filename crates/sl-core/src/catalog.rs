@@ -3,7 +3,7 @@
 mod pixels;
 mod postbacks;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -159,6 +159,6 @@ pub struct EdgeLink {
     pub paused: bool,
     /// The shared link, when there is one.
     pub overflow: Option<OverflowLink>,
-    /// `https://onlyfans.com/{username}`.
-    pub profile_url: String,
+    /// `https://onlyfans.com/{username}`; links of one creator share it.
+    pub profile_url: Arc<str>,
 }

@@ -153,6 +153,10 @@ pub struct Click {
     pub rung: Rung,
     /// The link handed out, for [`Rung::Fresh`], [`Rung::Recycled`] and [`Rung::Overflow`].
     pub pool_link: Option<PoolLinkId>,
+    /// Where a link of the visitor's own leads: for the edge, when the visitor comes again. The journal has it, stores don't
+    /// keep it.
+    #[serde(skip)]
+    pub sent_to: Option<Box<str>>,
     /// Who it was.
     pub visitor: VisitorKeys,
     /// What the browser sent.

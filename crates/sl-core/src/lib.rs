@@ -25,6 +25,7 @@ pub mod breaker;
 pub mod forecast;
 pub mod identity;
 pub mod ladder;
+pub mod lease;
 pub mod lint;
 pub mod matching;
 pub mod pack;

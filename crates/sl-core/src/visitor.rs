@@ -12,8 +12,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    click::VisitorId,
-    ids::{ClickId, SmartLinkId},
+    click::{Class, Click, Rung, VisitorId},
+    ids::{ClickId, PoolLinkId, SmartLinkId},
     time::Timestamp,
 };
 
@@ -203,6 +203,45 @@ impl Target {
             head.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte))
         });
         Self { link, ecid }
+    }
+}
+
+/// What every edge must know of a click, so that its visitor gets the same click and link from each of them
+/// (decisions 53).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Visit {
+    /// The click.
+    pub click: ClickId,
+    /// For which hits it counts.
+    pub target: Target,
+    /// When it was.
+    pub at: Timestamp,
+    /// The visitor's fingerprint of that day.
+    pub daily: VisitorId,
+    /// The cookie the visitor was given.
+    pub given: Option<VisitorId>,
+    /// Where the visitor was sent.
+    pub rung: Rung,
+    /// The link handed out, if any.
+    pub pool_link: Option<PoolLinkId>,
+    /// Where a link of the visitor's own leads.
+    pub sent_to: Option<Box<str>>,
+}
+
+impl Visit {
+    /// Of a click; `None` where none is remembered: bots don't come again.
+    #[must_use]
+    pub fn of(click: &Click) -> Option<Self> {
+        (click.class == Class::Person).then(|| Self {
+            click: click.id,
+            target: Target::new(click.link, click.params.ecid.as_deref()),
+            at: click.at,
+            daily: click.visitor.daily,
+            given: click.visitor.given,
+            rung: click.rung,
+            pool_link: click.pool_link,
+            sent_to: click.sent_to.clone(),
+        })
     }
 }
 

@@ -1,13 +1,6 @@
 //! The Smart Links this edge answers for: a snapshot that every thread reads without a lock, fed from outside.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, Cache};
 use http::HeaderValue;
@@ -15,31 +8,43 @@ use parking_lot::Mutex;
 use sl_core::{
     catalog::EdgeLink,
     click::Rung,
-    ids::{PoolLinkId, SmartLinkId},
+    ids::{AccountId, PoolLinkId, SmartLinkId, TeamId},
+    pool::StockKey,
 };
 
 use crate::stock::{Shelf, Stock};
 
-/// A link with everything the hot path needs prepared.
+/// A link with everything the hot path needs prepared, and nothing else: there may be a million.
 pub(crate) struct Prepared {
-    /// As it was given, but for its page, which is `profile` now.
-    pub(crate) link: EdgeLink,
+    /// The link.
+    pub(crate) id: SmartLinkId,
+    /// Owner.
+    pub(crate) team: TeamId,
+    /// Attribution window in force.
+    pub(crate) window: Duration,
+    /// Answer 410.
+    pub(crate) deleted: bool,
+    /// Answer the profile.
+    pub(crate) paused: bool,
     /// The shared link's number and place.
-    pub(crate) overflow: Option<(PoolLinkId, HeaderValue)>,
+    pub(crate) overflow: Option<Box<(PoolLinkId, HeaderValue)>>,
     /// The creator's page.
-    pub(crate) profile: HeaderValue,
+    page: Arc<HeaderValue>,
     /// Stock of its own links.
     pub(crate) shelf: Arc<Shelf>,
-    /// Speculative requests (decisions 1: counted per link). Survives changes of the link.
-    pub(crate) speculative: Arc<AtomicU64>,
 }
 
 impl Prepared {
+    /// Creator account.
+    pub(crate) fn account(&self) -> &AccountId {
+        &self.shelf.stock().account
+    }
+
     /// Where a rung without a link of the visitor's own leads. Overflow exists when the ladder chose it.
     pub(crate) fn place(&self, rung: Rung) -> HeaderValue {
         match (&self.overflow, rung) {
-            (Some((_, place)), Rung::Overflow) => place.clone(),
-            _ => self.profile.clone(),
+            (Some(overflow), Rung::Overflow) => overflow.1.clone(),
+            _ => HeaderValue::clone(&self.page),
         }
     }
 }
@@ -62,10 +67,6 @@ impl Snapshot {
     pub(crate) fn get(&self, id: SmartLinkId) -> Option<&Arc<Prepared>> {
         self.parts.get(part(id))?.get(&id)
     }
-
-    fn links(&self) -> impl Iterator<Item = (&SmartLinkId, &Arc<Prepared>)> {
-        self.parts.iter().flat_map(|part| part.iter())
-    }
 }
 
 fn part(id: SmartLinkId) -> usize {
@@ -81,6 +82,8 @@ struct Inner {
     stock: Stock,
     now: ArcSwap<Snapshot>,
     writing: Mutex<()>,
+    /// Speculative requests since the start, of the links that had any (decisions 1: counted per link).
+    speculative: Mutex<HashMap<SmartLinkId, u64>>,
 }
 
 /// A link that can't be answered for: its creator's page is no web address.
@@ -122,6 +125,7 @@ impl LinkTable {
             stock,
             now: ArcSwap::from_pointee(Snapshot::default()),
             writing: Mutex::new(()),
+            speculative: Mutex::default(),
         }))
     }
 
@@ -147,14 +151,22 @@ impl LinkTable {
         self.write(changed, false)
     }
 
+    /// The stock that a link draws from.
+    #[must_use]
+    pub fn stock_of(&self, id: SmartLinkId) -> Option<StockKey> {
+        self.0.now.load().get(id).map(|link| link.shelf.stock().clone())
+    }
+
     /// Speculative requests per link since the start, for links that had any.
     #[must_use]
     pub fn speculative(&self) -> Vec<(SmartLinkId, u64)> {
-        let snapshot = self.0.now.load();
-        let counts = snapshot.links().map(|(id, link)| (*id, link.speculative.load(Ordering::Relaxed)));
-        let mut counts: Vec<_> = counts.filter(|(_, count)| *count > 0).collect();
+        let mut counts: Vec<_> = self.0.speculative.lock().iter().map(|(id, count)| (*id, *count)).collect();
         counts.sort_unstable();
         counts
+    }
+
+    pub(crate) fn count_speculative(&self, id: SmartLinkId) {
+        *self.0.speculative.lock().entry(id).or_default() += 1;
     }
 
     /// A view for one thread.
@@ -170,7 +182,7 @@ impl LinkTable {
         let (mut bad, mut pages) = (Vec::new(), Pages::default());
         for link in changed {
             let (id, before) = (link.id, old.get(link.id));
-            let prepared = match self.prepare(link, before, &mut pages) {
+            let prepared = match self.prepare(link, &mut pages) {
                 Ok(prepared) => Some(Arc::new(prepared)),
                 Err(refused) => {
                     bad.push(refused);
@@ -186,31 +198,27 @@ impl LinkTable {
         bad
     }
 
-    fn prepare(
-        &self,
-        mut link: EdgeLink,
-        before: Option<&Arc<Prepared>>,
-        pages: &mut Pages,
-    ) -> Result<Prepared, BadLink> {
-        let url = std::mem::take(&mut link.profile_url);
-        let Some(profile) = pages.of(&url) else { return Err(BadLink { id: link.id, url }) };
-        let overflow = link.overflow.as_ref().and_then(|over| Some((over.id, location(&over.url)?)));
-        let speculative = before.map(|before| Arc::clone(&before.speculative)).unwrap_or_default();
-        Ok(Prepared { overflow, profile, shelf: self.0.stock.shelf(&link.stock), speculative, link })
+    fn prepare(&self, link: EdgeLink, pages: &mut Pages) -> Result<Prepared, BadLink> {
+        let EdgeLink { id, team, stock, window, deleted, paused, overflow, profile_url } = link;
+        let Some(page) = pages.of(&profile_url) else {
+            return Err(BadLink { id, url: profile_url.as_ref().to_owned() });
+        };
+        let overflow = overflow.and_then(|over| Some(Box::new((over.id, location(&over.url)?))));
+        Ok(Prepared { id, team, window, deleted, paused, overflow, page, shelf: self.0.stock.shelf(&stock) })
     }
 }
 
 /// Creators' pages met in one writing: links of one creator share one copy.
 #[derive(Default)]
-struct Pages(HashMap<String, Option<HeaderValue>>);
+struct Pages(HashMap<Arc<str>, Option<Arc<HeaderValue>>>);
 
 impl Pages {
-    fn of(&mut self, url: &str) -> Option<HeaderValue> {
+    fn of(&mut self, url: &Arc<str>) -> Option<Arc<HeaderValue>> {
         if let Some(known) = self.0.get(url) {
             return known.clone();
         }
-        let page = location(url);
-        self.0.insert(url.to_owned(), page.clone());
+        let page = location(url).map(Arc::new);
+        self.0.insert(Arc::clone(url), page.clone());
         page
     }
 }
@@ -226,13 +234,7 @@ pub(crate) fn location(url: &str) -> Option<HeaderValue> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use sl_core::{
-        catalog::OverflowLink,
-        ids::{LinkKind, TeamId},
-        pool::StockKey,
-    };
+    use sl_core::{catalog::OverflowLink, ids::LinkKind, pool::StockKey};
 
     use super::*;
 
@@ -245,7 +247,7 @@ mod tests {
             deleted: false,
             paused: false,
             overflow: None,
-            profile_url: profile.to_owned(),
+            profile_url: profile.into(),
         }
     }
 
@@ -269,7 +271,10 @@ mod tests {
         let after = table.0.now.load_full();
         let same = before.parts.iter().zip(&after.parts).filter(|(before, after)| Arc::ptr_eq(before, after));
         assert_eq!(same.count(), PARTS - 1);
-        assert_eq!(after.get(SmartLinkId::from_bytes([7; 16])).unwrap().profile, "https://onlyfans.com/b");
+        assert_eq!(
+            after.get(SmartLinkId::from_bytes([7; 16])).unwrap().place(Rung::Profile),
+            "https://onlyfans.com/b"
+        );
         assert_eq!(table.len(), 256);
     }
 
@@ -281,7 +286,7 @@ mod tests {
         assert_eq!(bad.len(), 2);
         let snapshot = table.0.now.load();
         let kept = snapshot.get(SmartLinkId::from_bytes([1; 16])).unwrap();
-        assert_eq!(kept.profile, "https://onlyfans.com/a");
+        assert_eq!(kept.place(Rung::Profile), "https://onlyfans.com/a");
         assert!(snapshot.get(SmartLinkId::from_bytes([2; 16])).is_none());
     }
 

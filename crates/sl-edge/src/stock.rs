@@ -250,6 +250,11 @@ impl Stock {
 // === impl Shelf ===
 
 impl Shelf {
+    /// Which links they are.
+    pub(crate) fn stock(&self) -> &StockKey {
+        &self.key
+    }
+
     /// The next link, if there is one whose lease may still be used. A burst that has emptied the stock faster than it is
     /// leased waits for the next block, at most [`REFILL`] and not again before one has come: nobody gets a shared link
     /// while there are fresh ones, and a stalled disk holds the thread up once.

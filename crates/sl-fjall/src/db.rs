@@ -22,7 +22,7 @@ use crate::{
 /// Layout version of [`crate::layout`].
 const FORMAT: u64 = 2;
 
-/// Everything the six seams share.
+/// Everything the seven seams share.
 pub(crate) struct Db {
     pub(crate) database: Database,
     pub(crate) meta: Keyspace,

@@ -2,11 +2,12 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use sl_store::{Result, Store, pool::PoolRules};
+use sl_store::{Result, Store, StoreError, pool::PoolRules};
 
 use crate::{
     catalog::FjallCatalog,
     db::{Db, blocking},
+    leases::FjallLeases,
     ledger::FjallLedger,
     ledger::LedgerCore,
     outbox::FjallOutbox,
@@ -62,6 +63,7 @@ pub struct FjallHandle {
     reports: Arc<FjallReports>,
     upkeep: Arc<FjallUpkeep>,
     ledger: Arc<LedgerCore>,
+    leases: Arc<FjallLeases>,
 }
 
 /// Opens the store in `dir`, which is made if need be. Reads the disk: call it before the runtime is busy.
@@ -70,8 +72,13 @@ pub struct FjallHandle {
 /// `Unavailable` when the directory can't be used or another process has it, `Damaged` when what is there can't be read.
 pub fn open(dir: impl AsRef<Path>, options: FjallOptions) -> Result<FjallHandle> {
     let db = Arc::new(Db::open(dir.as_ref(), &options)?);
-    let catalog = Arc::new(FjallCatalog::open(Arc::clone(&db))?);
-    let pool = Arc::new(FjallPool::open(Arc::clone(&db), options.rules)?);
+    // Both may have a million rows to read.
+    let (catalog, pool) = std::thread::scope(|scope| {
+        let catalog = scope.spawn(|| FjallCatalog::open(Arc::clone(&db)));
+        let pool = FjallPool::open(Arc::clone(&db), options.rules);
+        let catalog = catalog.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok::<_, StoreError>((Arc::new(catalog?), Arc::new(pool?)))
+    })?;
     let outbox = Arc::new(FjallOutbox::open(Arc::clone(&db))?);
     let ledger = Arc::new(LedgerCore::open(
         Arc::clone(&db),
@@ -81,13 +88,13 @@ pub fn open(dir: impl AsRef<Path>, options: FjallOptions) -> Result<FjallHandle>
     )?);
     let reports = Arc::new(FjallReports::new(Arc::clone(&db), Arc::clone(&ledger)));
     let upkeep = Arc::new(FjallUpkeep::new(Arc::clone(&db), Arc::clone(&ledger), Arc::clone(&outbox)));
-    Ok(FjallHandle { db, catalog, pool, outbox, reports, upkeep, ledger })
+    Ok(FjallHandle { db, catalog, pool, outbox, reports, upkeep, ledger, leases: Arc::default() })
 }
 
 // === impl FjallHandle ===
 
 impl FjallHandle {
-    /// The six seams. Each call gives a ledger that is an owner of its own: whoever opens a partition last has it.
+    /// The seven seams. Each call gives a ledger that is an owner of its own: whoever opens a partition last has it.
     #[must_use]
     pub fn store(&self) -> Store {
         Store {
@@ -97,6 +104,7 @@ impl FjallHandle {
             reports: Arc::clone(&self.reports) as _,
             outbox: Arc::clone(&self.outbox) as _,
             upkeep: Arc::clone(&self.upkeep) as _,
+            leases: Arc::clone(&self.leases) as _,
         }
     }
 

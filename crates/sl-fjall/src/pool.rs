@@ -13,7 +13,6 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard};
 use sl_core::{
     ids::{AccountId, FanId},
-    pool::PoolLink,
     step::{ListAdd, Unmatched},
     time::Timestamp,
 };
@@ -116,11 +115,6 @@ impl Pool for FjallPool {
     async fn orphan(&self, fence: u64, at: Timestamp) -> Result<()> {
         self.locked(move |db, shelf| blocks::orphan(db, shelf, fence, at)).await?;
         self.db.synced().await
-    }
-
-    async fn held(&self, account: &AccountId) -> Result<Vec<PoolLink>> {
-        let account = account.clone();
-        self.locked(move |db, shelf| rows::held(db, shelf, &account)).await
     }
 
     async fn live(&self, account: &AccountId) -> Result<Vec<PoolEntry>> {

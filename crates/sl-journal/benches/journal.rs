@@ -24,6 +24,7 @@ fn click(n: u64) -> Event {
         class: Class::Person,
         rung: Rung::Fresh,
         pool_link: Some(PoolLinkId { kind: LinkKind::TrackingLink, number: n }),
+        sent_to: None,
         visitor: VisitorKeys {
             came_with: None,
             given: Some(VisitorId(u128::from(n) << 64)),

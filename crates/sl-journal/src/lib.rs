@@ -16,7 +16,7 @@ mod segment;
 pub mod stream;
 pub mod suite;
 
-pub use codec::ClickView;
+pub use codec::{ClickView, Past};
 pub use inspect::{VerifyReport, dump, verify};
 pub use journal::{Durability, Journal, JournalConfig, JournalError, JournalStatus, JournalStream};
 pub use log::{ClickLog, Fate, LostReason, Ticket};

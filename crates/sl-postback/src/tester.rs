@@ -106,6 +106,7 @@ fn visitor(pixel: &Pixel, at: sl_core::time::Timestamp) -> Click {
         class: Class::Person,
         rung: Rung::Profile,
         pool_link: None,
+        sent_to: None,
         visitor: VisitorKeys { came_with: None, given: None, daily: nobody, lasting: None },
         request: RequestFacts {
             target: format!("/go/{link}"),

@@ -1,5 +1,7 @@
 //! Teams, keys, accounts, Smart Links, pixels, postbacks.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sl_core::{
     catalog::{Account, ApiKey, OverflowLink, Pixel, Postback, SmartLink, Team},
@@ -80,8 +82,8 @@ pub trait Catalog: Send + Sync + 'static {
 /// What changed in the catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Changes {
-    /// Links, each once, with its current row.
-    pub links: Vec<SmartLink>,
+    /// Links, each once, with its current row. Shared: there may be a million.
+    pub links: Vec<Arc<SmartLink>>,
     /// Accounts, each once, with its current row.
     pub accounts: Vec<Account>,
     /// Ask from here next time.

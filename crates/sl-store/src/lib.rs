@@ -6,6 +6,7 @@
 //! This crate never stores anything itself.
 
 pub mod catalog;
+pub mod leases;
 pub mod ledger;
 pub mod outbox;
 pub mod pool;
@@ -17,13 +18,14 @@ pub mod upkeep;
 use std::sync::Arc;
 
 pub use catalog::Catalog;
+pub use leases::Leases;
 pub use ledger::Ledger;
 pub use outbox::Outbox;
 pub use pool::Pool;
 pub use reports::Reports;
 pub use upkeep::Upkeep;
 
-/// One backend, seen through its six seams.
+/// One backend, seen through its seven seams.
 #[derive(Clone)]
 pub struct Store {
     /// What people configure.
@@ -38,6 +40,8 @@ pub struct Store {
     pub outbox: Arc<dyn Outbox>,
     /// What is forgotten.
     pub upkeep: Arc<dyn Upkeep>,
+    /// Who does what only one process should.
+    pub leases: Arc<dyn Leases>,
 }
 
 impl Store {

@@ -51,10 +51,6 @@ pub trait Pool: Send + Sync + 'static {
     /// orphans of `at` and pass quarantine (decisions 5).
     async fn orphan(&self, fence: u64, at: Timestamp) -> Result<()>;
 
-    /// The links of [`Pool::live`] in any order and without their facts: where visitors were sent who may come again. Asked
-    /// once, at a start, for all of them.
-    async fn held(&self, account: &AccountId) -> Result<Vec<PoolLink>>;
-
     // === matcher ===
 
     /// Links given and not yet past their last look, of one account, by stock and ordinal.

@@ -8,11 +8,15 @@ use crate::{
     clock::SteadyClock,
     config::{self, LoadError},
     failure::Failure,
+    roles::RoleSet,
     service::{Service, creators::Pace},
 };
 
 /// A running service. Dropped without [`Embedded::stop`] it ends as by `kill -9`, as soon as its runtime does.
-pub struct Embedded(Service);
+pub struct Embedded {
+    service: Service,
+    edge: SocketAddr,
+}
 
 impl Embedded {
     /// Starts it as `serve` does, by variables `SMARTLINKS_…`; when it returns, both listeners answer. `wall` takes the
@@ -27,25 +31,27 @@ impl Embedded {
         let (config, _) = config::load(None, settings.into_iter())
             .map_err(|LoadError(problems)| Failure::Usage(crate::lines(&problems)))?;
         let clock: Arc<dyn Clock> = Arc::new(SteadyClock::over(wall));
-        Service::start(&config, &Pace::default(), clock).await.map(Self)
+        let service = Service::start(&config, &RoleSet::all(), &Pace::default(), clock).await?;
+        let edge = service.edge.ok_or_else(|| Failure::Run("there is no edge among the roles".to_owned()))?;
+        Ok(Self { service, edge })
     }
 
     /// Where visitors are redirected.
     #[must_use]
     pub fn edge(&self) -> SocketAddr {
-        self.0.edge
+        self.edge
     }
 
     /// API, webhooks, metrics.
     #[must_use]
     pub fn admin(&self) -> SocketAddr {
-        self.0.admin
+        self.service.admin
     }
 
     /// Secret of the first API key; only at the first start.
     #[must_use]
     pub fn owner_key(&self) -> Option<&str> {
-        self.0.owner_key.as_ref().map(|secret| secret.expose())
+        self.service.owner_key.as_ref().map(|secret| secret.expose())
     }
 
     /// Stops in order.
@@ -53,6 +59,6 @@ impl Embedded {
     /// # Errors
     /// When the last sync fails.
     pub async fn stop(self) -> Result<(), Failure> {
-        self.0.shutdown().await
+        self.service.shutdown().await
     }
 }

@@ -11,6 +11,7 @@ mod keys;
 mod lock;
 mod logs;
 mod metrics;
+mod roles;
 mod secrets;
 mod serve;
 mod service;
@@ -57,10 +58,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Sim(sim) => runtime()?.block_on(sim::run(sim)),
         Command::Serve { roles } => {
             let config = load(file)?;
-            serve::check_roles(&roles)?;
+            let roles = roles::RoleSet::parse(&roles, config.storage.backend)?;
             let runtime = runtime()?;
             let traces = logs::start(&config, runtime.handle())?;
-            let ended = runtime.block_on(serve::run(&config));
+            let ended = runtime.block_on(serve::run(&config, &roles));
             // While the runtime is there that sends them.
             drop(traces);
             ended

@@ -9,26 +9,9 @@ use crate::{
     clock,
     config::Config,
     failure::Failure,
+    roles::RoleSet,
     service::{Service, creators::Pace},
 };
-
-/// Embedded storage knows one set of roles (decisions 10).
-///
-/// # Errors
-/// [`Failure::Usage`] for every other set.
-pub(crate) fn check_roles(roles: &str) -> Result<(), Failure> {
-    const ROLES: [&str; 8] =
-        ["edge", "intake", "matcher", "attribution", "postback", "pool", "api", "dashboard"];
-    let named: Vec<_> = roles.split(',').map(str::trim).collect();
-    if named == ["all"] {
-        return Ok(());
-    }
-    let text = match named.iter().find(|role| **role != "all" && !ROLES.contains(role)) {
-        Some(unknown) => format!("error: --roles {unknown:?}: there is no such role; use all, or some of {}", ROLES.join(", ")),
-        None => "error: --roles: embedded storage runs every role in one process; use --roles all, or storage.backend = \"cluster\" for roles on several machines".to_owned(),
-    };
-    Err(Failure::Usage(text))
-}
 
 /// Between two tries to start anew.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -38,21 +21,23 @@ const AGAIN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// [`Failure::Run`] when it can't start, a role fails, or the last sync does.
-pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
+pub(crate) async fn run(config: &Config, roles: &RoleSet) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let (pace, clock) = (Pace::default(), clock::system());
     let mut service = tokio::select! {
-        started = Service::start(config, &pace, Arc::clone(&clock)) => started?,
+        started = Service::start(config, roles, &pace, Arc::clone(&clock)) => started?,
         () = signals.next() => return Ok(()),
     };
     // A port of the system's choice stays the same over a start anew.
     let mut pinned = config.clone();
-    (pinned.edge.listen, pinned.admin.listen) = (service.edge, service.admin);
+    pinned.edge.listen = service.edge.unwrap_or(pinned.edge.listen);
+    pinned.admin.listen = service.admin;
     loop {
         if let Some(secret) = &service.owner_key {
             eprintln!("owner API key (shown once): {}", secret.expose());
         }
-        tracing::info!(edge = %service.edge, admin = %service.admin, "ready");
+        let edge = service.edge.map(tracing::field::display);
+        tracing::info!(edge, admin = %service.admin, "ready");
         let failure = tokio::select! {
             () = signals.next() => None,
             failure = service.failed() => Some(failure),
@@ -62,7 +47,7 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
             if let Err(error) = service.shutdown().await {
                 tracing::warn!("{error}");
             }
-            match anew(&pinned, &pace, &clock, &mut signals).await {
+            match anew(&pinned, roles, &pace, &clock, &mut signals).await {
                 Some(started) => {
                     service = started;
                     continue;
@@ -83,13 +68,14 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
 /// Tries to start until it succeeds; `None` when a signal comes first.
 async fn anew(
     config: &Config,
+    roles: &RoleSet,
     pace: &Pace,
     clock: &Arc<dyn Clock>,
     signals: &mut Signals,
 ) -> Option<Service> {
     loop {
         let started = tokio::select! {
-            started = Service::start(config, pace, Arc::clone(clock)) => started,
+            started = Service::start(config, roles, pace, Arc::clone(clock)) => started,
             () = signals.next() => return None,
         };
         match started {
@@ -120,19 +106,5 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn embedded_storage_knows_all_roles_only() {
-        assert!(check_roles("all").is_ok());
-        let one = check_roles("edge,api").unwrap_err().to_string();
-        assert!(one.contains("cluster"), "{one}");
-        let unknown = check_roles("edge,mailer").unwrap_err().to_string();
-        assert!(unknown.contains("mailer"), "{unknown}");
     }
 }

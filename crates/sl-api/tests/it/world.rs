@@ -84,7 +84,7 @@ impl World {
         store.catalog.put_account(sample::account_row("acct_other", STRANGER)).await.unwrap();
         let mut parts = parts(store.clone(), Arc::clone(&journal), Arc::clone(&clock));
         change(&mut parts);
-        let base = serve(sl_api::router(parts)).await;
+        let base = serve(sl_api::router(parts, sl_api::Served::ALL)).await;
         Self {
             base,
             client: client(),

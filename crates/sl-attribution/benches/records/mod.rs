@@ -30,6 +30,7 @@ pub(crate) fn record(number: u64) -> Recorded {
         class: Class::Person,
         rung: Rung::Fresh,
         pool_link: Some(PoolLinkId { kind: LinkKind::TrackingLink, number }),
+        sent_to: None,
         visitor: VisitorKeys { came_with: None, given: Some(cookie), daily: cookie, lasting: Some(cookie) },
         request: RequestFacts {
             target: "/go/01KZ4M8Q2T7V9W3X5Y6B1C0DEF?fbclid=IwZXh0bgNhZW0BMABhZGlkAasR3n_aem_Q7kLmN2".into(),

@@ -141,6 +141,7 @@ pub(crate) fn click(number: u64, at: Timestamp) -> Click {
         class: Class::Person,
         rung: Rung::Fresh,
         pool_link: Some(pool_link(number)),
+        sent_to: None,
         visitor: VisitorKeys {
             came_with: Some(cookie),
             given: Some(cookie),

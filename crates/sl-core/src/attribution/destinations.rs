@@ -11,35 +11,66 @@ use crate::{
     time::Timestamp,
 };
 
-/// The part of the catalog that decisions look at.
+/// The part of the catalog that decisions look at: of a million links only those that have something to tell.
 #[derive(Debug, Clone, Default)]
 pub struct Destinations {
     links: HashMap<SmartLinkId, LinkView>,
+    pixels: HashMap<PixelId, PixelView>,
     postbacks: HashMap<TeamId, Vec<Postback>>,
 }
 
 #[derive(Debug, Clone)]
 struct LinkView {
-    pixels: Vec<(PixelId, PlatformKind, EventMap)>,
-    list: Option<String>,
+    team: TeamId,
+    pixels: Box<[PixelId]>,
+    list: Option<Box<str>>,
+}
+
+#[derive(Debug, Clone)]
+struct PixelView {
+    team: TeamId,
+    platform: PlatformKind,
+    events: EventMap,
 }
 
 impl Destinations {
-    /// From rows of the catalog. A pixel of another team than its link is left out.
+    /// From rows of the catalog.
     #[must_use]
     pub fn new(links: &[SmartLink], pixels: &[Pixel], postbacks: &[Postback]) -> Self {
         let mut view = Self::default();
-        let by_id: HashMap<PixelId, &Pixel> = pixels.iter().map(|pixel| (pixel.id, pixel)).collect();
-        for link in links {
-            let attached = link.pixels.iter().filter_map(|id| by_id.get(id));
-            let own = attached.filter(|pixel| pixel.team == link.team);
-            let pixels = own.map(|pixel| (pixel.id, pixel.platform, pixel.events.clone())).collect();
-            view.links.insert(link.id, LinkView { pixels, list: link.user_list_id.clone() });
-        }
-        for postback in postbacks {
-            view.postbacks.entry(postback.team).or_default().push(postback.clone());
-        }
+        links.iter().for_each(|link| view.set_link(link));
+        view.set_pixels(pixels);
+        view.set_postbacks(postbacks);
         view
+    }
+
+    /// A link that is new or has changed.
+    pub fn set_link(&mut self, link: &SmartLink) {
+        if link.pixels.is_empty() && link.user_list_id.is_none() {
+            self.links.remove(&link.id);
+            return;
+        }
+        let list = link.user_list_id.as_deref().map(Box::from);
+        let view = LinkView { team: link.team, pixels: link.pixels.as_slice().into(), list };
+        self.links.insert(link.id, view);
+    }
+
+    /// All pixels there are.
+    pub fn set_pixels(&mut self, pixels: &[Pixel]) {
+        let view = |pixel: &Pixel| PixelView {
+            team: pixel.team,
+            platform: pixel.platform,
+            events: pixel.events.clone(),
+        };
+        self.pixels = pixels.iter().map(|pixel| (pixel.id, view(pixel))).collect();
+    }
+
+    /// All postbacks there are.
+    pub fn set_postbacks(&mut self, postbacks: &[Postback]) {
+        self.postbacks.clear();
+        for postback in postbacks {
+            self.postbacks.entry(postback.team).or_default().push(postback.clone());
+        }
     }
 
     /// The list that new subscribers of a link are added to (contract B.6).
@@ -47,8 +78,13 @@ impl Destinations {
         self.links.get(&link).and_then(|view| view.list.as_deref())
     }
 
-    fn pixels(&self, link: SmartLinkId) -> &[(PixelId, PlatformKind, EventMap)] {
-        self.links.get(&link).map_or(&[], |view| &view.pixels)
+    /// Those attached to a link. A pixel of another team than its link is left out.
+    fn pixels(&self, link: SmartLinkId) -> impl Iterator<Item = (PixelId, PlatformKind, &EventMap)> {
+        self.links.get(&link).into_iter().flat_map(move |link| {
+            let attached = link.pixels.iter().filter_map(|id| Some((*id, self.pixels.get(id)?)));
+            let own = attached.filter(move |(_, pixel)| pixel.team == link.team);
+            own.map(|(id, pixel)| (id, pixel.platform, &pixel.events))
+        })
     }
 
     fn postbacks(&self, team: TeamId) -> &[Postback] {
@@ -150,10 +186,10 @@ impl Decider<'_> {
     pub(super) fn tell_click(&mut self, click: ClickId, link: SmartLinkId, at: Timestamp) {
         let destinations = self.destinations;
         for (pixel, platform, events) in destinations.pixels(link) {
-            if wants(*platform, events, DeliveryKind::Click) {
+            if wants(platform, events, DeliveryKind::Click) {
                 let job = self.job(
                     link,
-                    Destination::Pixel(*pixel),
+                    Destination::Pixel(pixel),
                     DeliveryKind::Click,
                     format!("clk_{click}"),
                     at,
@@ -168,11 +204,11 @@ impl Decider<'_> {
         let destinations = self.destinations;
         let mut told = Vec::new();
         if let Some(kind) = pixel_kind(conversion) {
-            let pixels = destinations.pixels(conversion.link).iter();
+            let pixels = destinations.pixels(conversion.link);
             let wanting = pixels.filter(|(_, platform, events)| wants(*platform, events, kind));
             told.extend(wanting.map(|(pixel, platform, _)| {
-                let skip = conversion.click.is_none().then(|| without_click(*platform).to_owned());
-                (Destination::Pixel(*pixel), kind, skip)
+                let skip = conversion.click.is_none().then(|| without_click(platform).to_owned());
+                (Destination::Pixel(pixel), kind, skip)
             }));
         }
         for postback in destinations.postbacks(conversion.team) {

@@ -23,6 +23,7 @@ pub(crate) fn good() -> Click {
         class: Class::Person,
         rung: Rung::Fresh,
         pool_link: None,
+        sent_to: None,
         visitor: VisitorKeys { came_with: None, given: None, daily: nobody, lasting: None },
         request: RequestFacts {
             ip: "2001:db8::7".parse().ok(),

@@ -1,6 +1,6 @@
 //! The hot path (architecture 4). No configuration, no backend, no `.await` before the hand-over to the journal.
 
-use std::{net::IpAddr, rc::Rc, sync::Arc, sync::atomic::Ordering, time::Instant};
+use std::{net::IpAddr, rc::Rc, sync::Arc, time::Instant};
 
 use sl_core::{
     click::{Class, Rung},
@@ -40,14 +40,14 @@ pub(super) fn redirect(
     };
     // 4. The visitor's keys: the cookie it came with, and fingerprints.
     let visit = Visit::new(worker, link, asked, ip, &agent, now);
-    let paused = link.link.paused;
+    let paused = link.paused;
     let shared = ladder::rung(paused, None, link.overflow.is_some());
     if class == Class::Bot {
         // Bots end where people do, without a link of their own and without a place in the window.
         return Hit::of(&visit, class, shared, None, began).wait(visit.hand_over(class, shared, None));
     }
     // 5. The window: this visitor, link and `ecid`, lately?
-    let target = Target::new(link.link.id, visit.params.ecid.as_deref());
+    let target = Target::new(link.id, visit.params.ecid.as_deref());
     let seen = visit.seen;
     let meeting = worker.shared.window.meet(&seen, target, now, || {
         // 6. Otherwise the next pool link, by the ladder.
@@ -79,8 +79,8 @@ pub(super) fn redirect(
 
 /// Counted per link, never a row, never a pool link (decisions 1).
 fn speculative(worker: &Worker, link: &Prepared, how: How) -> Answering {
-    link.speculative.fetch_add(1, Ordering::Relaxed);
-    let rung = ladder::rung(link.link.paused, None, link.overflow.is_some());
+    worker.shared.links.count_speculative(link.id);
+    let rung = ladder::rung(link.paused, None, link.overflow.is_some());
     Answering::ready(match how {
         How::Prefetch => {
             worker.meters.hit(Class::Speculative, None);

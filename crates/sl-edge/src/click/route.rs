@@ -29,7 +29,7 @@ pub(crate) fn respond(worker: &Rc<Worker>, peer: IpAddr, asked: &Asked<'_>) -> A
         _ if path.starts_with(GO) && !reads => answer::wrong_method(),
         _ if path.starts_with(GO) => {
             match path.get(GO.len()..).and_then(|id| id.parse().ok()).map(|id| worker.link(id)) {
-                Some(Known::Link(link)) if link.link.deleted => answer::gone(),
+                Some(Known::Link(link)) if link.deleted => answer::gone(),
                 Some(Known::Link(link)) => return redirect(worker, &link, peer, asked),
                 Some(Known::NotLoaded) => answer::unavailable(),
                 Some(Known::Unknown) | None => answer::not_found(),

@@ -80,7 +80,7 @@ impl<'a> Visit<'a> {
 
     fn pool_link(&self, rung: Rung, own: Option<&Taken>) -> Option<PoolLinkId> {
         match rung {
-            Rung::Overflow => self.link.overflow.as_ref().map(|(id, _)| *id),
+            Rung::Overflow => self.link.overflow.as_ref().map(|overflow| overflow.0),
             Rung::Fresh | Rung::Recycled => own.map(|own| own.id),
             Rung::Profile => None,
         }
@@ -94,17 +94,19 @@ impl<'a> Visit<'a> {
         own: Option<&Taken>,
     ) -> Result<Ticket, LostReason> {
         let (referrer, language) = (self.asked.headers.referrer(), self.asked.headers.language());
-        let (link, place) = (&self.link.link, self.worker.shared.geo.place(self.ip));
+        let (link, place) = (self.link, self.worker.shared.geo.place(self.ip));
         let click = ClickView {
             id: self.id,
             team: link.team,
-            account: &link.stock.account,
+            account: link.account(),
             link: link.id,
             at: self.now,
             window: link.window,
             class,
             rung,
             pool_link: self.pool_link(rung, own),
+            // Made from text.
+            sent_to: own.and_then(|own| own.location.to_str().ok()),
             visitor: VisitorKeys { given: self.keys.given.filter(|_| class == Class::Person), ..self.keys },
             target: self.asked.target,
             ip: Some(self.ip),
@@ -123,7 +125,7 @@ impl<'a> Visit<'a> {
 
     /// A repeat raises the hits of its click (decisions 3), and is given that click's cookie.
     pub(super) fn hand_over_repeat(&self, of: &Remembered) -> Result<Ticket, LostReason> {
-        let link = &self.link.link;
+        let link = self.link;
         let body = EventBody::Repeat(Repeat {
             click: of.click,
             link: link.id,
@@ -131,7 +133,7 @@ impl<'a> Visit<'a> {
             pool_link: of.pool_link,
             visitor: VisitorKeys { given: of.given, ..self.keys },
         });
-        let event = Event { team: link.team, account: link.stock.account.clone(), at: self.now, body };
+        let event = Event { team: link.team, account: link.account().clone(), at: self.now, body };
         let ticket = self.worker.shared.log.append_held(event)?;
         self.worker.commits.hold(&*self.worker.shared.log);
         Ok(ticket)

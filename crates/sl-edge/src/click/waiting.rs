@@ -65,7 +65,7 @@ impl Hit {
         began: Instant,
     ) -> Self {
         let link = visit.link;
-        let shared = ladder::rung(link.link.paused, None, link.overflow.is_some());
+        let shared = ladder::rung(link.paused, None, link.overflow.is_some());
         let own = entry.as_ref().and_then(|entry| entry.own.clone()).filter(|_| rung != Rung::Profile);
         Self {
             worker: Rc::clone(visit.worker),

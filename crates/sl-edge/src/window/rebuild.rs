@@ -1,15 +1,13 @@
 //! Fills the window from the journal's last hours, before the edge listens.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::sync::{Arc, atomic::AtomicBool};
 
+use hashbrown::HashMap;
 use sl_core::{
-    click::{Class, Click, Repeat, Rung},
+    click::{Repeat, Rung},
     ids::ClickId,
     time::Timestamp,
-    visitor::Target,
+    visitor::Visit,
 };
 
 use super::{Remembered, Window};
@@ -30,37 +28,19 @@ impl Window {
 }
 
 impl Rebuild<'_> {
-    /// A click of the journal. `url` is where its pool link leads; without it a click with a link of its own can't be
-    /// repeated, and the visitor's next tap is a new click. `true` when it was remembered.
-    pub fn click(&mut self, click: &Click, url: Option<&str>) -> bool {
-        let old = self.now.since(click.at) >= self.window.span();
-        if old || click.class != Class::Person {
+    /// A click of the journal. Without the place that its own link leads to it can't be repeated, and the visitor's next tap
+    /// is a new click. `true` when it was remembered.
+    pub fn visit(&mut self, visit: &Visit) -> bool {
+        if self.now.since(visit.at) >= self.window.span() {
             return false;
         }
-        let own = match click.rung {
-            Rung::Fresh | Rung::Recycled => match url.and_then(crate::links::location) {
-                Some(location) => Some(location),
-                None => return false,
-            },
-            Rung::Overflow | Rung::Profile => None,
-        };
-        let target = Target::new(click.link, click.params.ecid.as_deref());
-        let entry = Arc::new(Remembered {
-            click: click.id,
-            at: click.at,
-            target,
-            daily: click.visitor.daily,
-            given: click.visitor.given,
-            rung: click.rung,
-            pool_link: click.pool_link,
-            own,
-            stored: AtomicBool::new(true),
-        });
+        let Some(entry) = remembered(visit) else { return false };
+        let entry = Arc::new(entry);
         for visitor in [Some(entry.daily), entry.given].into_iter().flatten() {
-            let key = self.window.key(visitor, target);
+            let key = self.window.key(visitor, entry.target);
             self.window.shard(key).lock().put(key, visitor, &entry, &self.window.0, self.now);
         }
-        self.clicks.insert(click.id, entry);
+        self.clicks.insert(visit.click, entry);
         true
     }
 
@@ -70,4 +50,23 @@ impl Rebuild<'_> {
             self.window.put_if_absent(repeat.visitor.daily, entry, self.now);
         }
     }
+}
+
+/// What the window keeps of a click that is in a journal.
+fn remembered(visit: &Visit) -> Option<Remembered> {
+    let own = match visit.rung {
+        Rung::Fresh | Rung::Recycled => Some(crate::links::location(visit.sent_to.as_deref()?)?),
+        Rung::Overflow | Rung::Profile => None,
+    };
+    Some(Remembered {
+        click: visit.click,
+        at: visit.at,
+        target: visit.target,
+        daily: visit.daily,
+        given: visit.given,
+        rung: visit.rung,
+        pool_link: visit.pool_link,
+        own,
+        stored: AtomicBool::new(true),
+    })
 }

@@ -181,6 +181,7 @@ fn journaled(number: u8, rung: Rung, class: Class, at: Timestamp) -> Click {
             daily: VisitorId(u128::from(number)),
             lasting: None,
         },
+        sent_to: None,
         request: sl_core::click::RequestFacts::default(),
         device: sl_core::click::Device::default(),
         place: sl_core::click::Place::default(),
@@ -189,23 +190,25 @@ fn journaled(number: u8, rung: Rung, class: Class, at: Timestamp) -> Click {
     }
 }
 
-use sl_core::click::{Class, Repeat};
+use sl_core::{
+    click::{Class, Repeat},
+    visitor::Visit,
+};
 
 #[test]
 fn the_window_is_rebuilt_from_clicks_and_repeats() {
     let window = Window::new(SPAN, 100);
     let mut rebuild = window.rebuild(NOON.plus(SPAN / 2));
-    assert!(
-        rebuild.click(&journaled(1, Rung::Fresh, Class::Person, NOON), Some("https://onlyfans.com/n/c5"))
-    );
-    assert!(rebuild.click(&journaled(2, Rung::Overflow, Class::Person, NOON), None));
-    assert!(
-        !rebuild.click(&journaled(3, Rung::Fresh, Class::Person, NOON), None),
-        "nobody knows where it leads"
-    );
-    assert!(!rebuild.click(&journaled(4, Rung::Overflow, Class::Bot, NOON), None));
-    let old = NOON.minus(SPAN);
-    assert!(!rebuild.click(&journaled(5, Rung::Overflow, Class::Person, old), None));
+    let past = |number, rung, sent_to: Option<&str>, at| {
+        let mut click = journaled(number, rung, Class::Person, at);
+        click.sent_to = sent_to.map(Box::from);
+        Visit::of(&click).unwrap()
+    };
+    assert!(rebuild.visit(&past(1, Rung::Fresh, Some("https://onlyfans.com/n/c5"), NOON)));
+    assert!(rebuild.visit(&past(2, Rung::Overflow, None, NOON)));
+    assert!(!rebuild.visit(&past(3, Rung::Fresh, None, NOON)), "nobody knows where it leads");
+    assert!(!rebuild.visit(&past(5, Rung::Overflow, None, NOON.minus(SPAN))), "over");
+    assert_eq!(Visit::of(&journaled(4, Rung::Overflow, Class::Bot, NOON)), None);
     let mut keys = journaled(1, Rung::Fresh, Class::Person, NOON).visitor;
     keys.daily = VisitorId(77);
     let link = SmartLinkId::from_bytes([1; 16]);

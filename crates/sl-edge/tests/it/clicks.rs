@@ -229,7 +229,8 @@ fn after_a_restart_a_repeat_still_gets_its_click_and_link() {
     let after = Rig::start();
     let mut rebuild = after.window.rebuild(crate::rig::NOON);
     for click in before.clicks() {
-        assert!(rebuild.click(&click, Some(first.location())));
+        assert_eq!(click.sent_to.as_deref(), Some(first.location()));
+        assert!(rebuild.visit(&sl_core::visitor::Visit::of(&click).unwrap()));
     }
     for repeat in before.repeats() {
         rebuild.repeat(&repeat);

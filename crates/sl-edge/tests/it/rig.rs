@@ -54,7 +54,7 @@ pub(crate) fn link() -> EdgeLink {
         deleted: false,
         paused: false,
         overflow: Some(OverflowLink { id: number(900), url: OVERFLOW.to_owned() }),
-        profile_url: PROFILE.to_owned(),
+        profile_url: PROFILE.into(),
     }
 }
 

@@ -1,6 +1,9 @@
 //! The catalog in memory: it is small (100,000 links of 300 bytes are 30 MB), and everybody asks it all the time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use sl_core::{
@@ -26,8 +29,8 @@ pub(crate) struct Rows {
     pub(crate) keys: BTreeMap<ApiKeyId, ApiKey>,
     hashes: HashMap<[u8; 32], ApiKeyId>,
     pub(crate) accounts: BTreeMap<AccountId, Versioned<Account>>,
-    /// In boxes: a table of a million rows grows by moving pointers.
-    pub(crate) links: HashMap<SmartLinkId, Box<Versioned<SmartLink>>>,
+    /// Shared with whoever follows the catalog; a table of a million rows grows by moving pointers.
+    pub(crate) links: HashMap<SmartLinkId, Versioned<Arc<SmartLink>>>,
     pub(crate) pixels: BTreeMap<PixelId, Pixel>,
     pub(crate) postbacks: BTreeMap<PostbackId, Postback>,
     /// Revision → what was last written with it.
@@ -90,8 +93,13 @@ impl Rows {
     }
 
     pub(crate) fn set_link(&mut self, link: Versioned<SmartLink>) {
-        let (id, revision) = (link.row.id, link.revision);
-        let old = self.links.insert(id, Box::new(link));
+        let Versioned { revision, mut row } = link;
+        let id = row.id;
+        // Links of an account share the text of its id.
+        if let Some((account, _)) = self.accounts.get_key_value(&row.account) {
+            row.account = account.clone();
+        }
+        let old = self.links.insert(id, Versioned { revision, row: Arc::new(row) });
         self.log_change(old.map(|old| old.revision), revision, Changed::Link(id));
     }
 
@@ -109,7 +117,7 @@ impl Rows {
             .values()
             .map(|link| &link.row)
             .filter(|link| link.team == team && link.deleted_at.is_none())
-            .cloned()
+            .map(|link| SmartLink::clone(link))
             .collect();
         links.sort_unstable_by_key(|link| std::cmp::Reverse((link.created_at, link.id)));
         links
@@ -119,7 +127,9 @@ impl Rows {
         let mut changes = Changes { revision: self.revision, ..Changes::default() };
         for changed in self.log.range(revision.saturating_add(1)..).map(|(_, changed)| changed) {
             match changed {
-                Changed::Link(id) => changes.links.extend(self.links.get(id).map(|link| link.row.clone())),
+                Changed::Link(id) => {
+                    changes.links.extend(self.links.get(id).map(|link| Arc::clone(&link.row)))
+                }
                 Changed::Account(id) => {
                     changes.accounts.extend(self.accounts.get(id).map(|account| account.row.clone()));
                 }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     codec::decode,
-    db::{Db, commit, each, failed, put, read},
+    db::{Db, commit, failed, put, read},
     late::Table,
     layout::{Key, LINK, LIST_ADD, STOCK},
 };
@@ -165,19 +165,6 @@ pub(crate) fn live(db: &Db, shelf: &Shelf, account: &AccountId) -> Result<Vec<Po
         }
     }
     Ok(found)
-}
-
-/// The same links in the order of their numbers: one pass over the account's rows, not a search for each.
-pub(crate) fn held(db: &Db, shelf: &Shelf, account: &AccountId) -> Result<Vec<PoolLink>> {
-    let (snapshot, prefix) = (db.snapshot(), Key::table(LINK).text(account.as_str()));
-    let is_watched = |link: &PoolLink| {
-        let place = shelf.place(account, link.id);
-        place.is_some_and(|(stock, ordinal)| {
-            shelf.stocks.get(stock as usize).is_some_and(|stock| stock.watched.contains(&ordinal))
-        })
-    };
-    let links = each::<LinkRow>(&snapshot, &db.pool, &prefix).map(|row| row.map(|row| row.link));
-    links.filter(|link| link.as_ref().map_or(true, is_watched)).collect()
 }
 
 pub(crate) fn list_adds(db: &Db, limit: usize) -> Result<Vec<ListAdd>> {

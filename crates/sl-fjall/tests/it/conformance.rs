@@ -1,6 +1,6 @@
 //! One test per case of the suite.
 
-use sl_store::suite::{catalog, dimensions, ledger, outbox, pool, pool_model, reports, upkeep};
+use sl_store::suite::{catalog, dimensions, leases, ledger, outbox, pool, pool_model, reports, upkeep};
 
 use crate::backend::Fjall;
 
@@ -27,6 +27,8 @@ cases! {
     dimensions:
         clicks_are_summed_by_dimension,
         dimension_sums_can_be_rebuilt_from_raw_rows;
+    leases:
+        a_lease_goes_to_one_of_those_who_saw_the_same;
     ledger:
         a_step_is_there_at_once_and_after_a_restart,
         a_step_that_comes_again_changes_nothing,

@@ -43,6 +43,7 @@ pub(super) fn from_message(
         class: parts::class_back(click.class)?,
         rung: parts::rung_back(click.rung)?,
         pool_link: click.pool_link.map(parts::pool_link_back).transpose()?,
+        sent_to: click.sent_to.map(String::into_boxed_str),
         visitor: parts::visitor_back(click.visitor)?,
         request: request_back(click.request.unwrap_or_default()),
         device: same_fields!(click.device.unwrap_or_default() => Device { kind, browser, family, platform }),

@@ -81,6 +81,7 @@ fn click(click: &ClickView<'_>, team: TeamId, account: &AccountId, into: &mut Ve
             [&cookies.fbc, &cookies.fbp, &cookies.ttclid, &cookies.ttp, &cookies.scclid, &cookies.scid],
         );
     });
+    some(into, 16, click.sent_to);
 }
 
 fn request(click: &ClickView<'_>, into: &mut Vec<u8>) {

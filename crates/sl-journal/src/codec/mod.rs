@@ -7,6 +7,7 @@ mod click;
 mod direct;
 mod intake;
 mod parts;
+mod past;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -18,7 +19,8 @@ use sl_core::{
     time::Timestamp,
 };
 
-pub use self::view::ClickView;
+pub(crate) use self::past::decode_past;
+pub use self::{past::Past, view::ClickView};
 use crate::proto::{self, event::Body};
 
 /// Bytes are no event this version can use.
@@ -75,10 +77,10 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
     decode_after(bytes, None)
 }
 
-/// The same for a run of events, nearly all of one account: its id is shared with the event `before`.
-pub(crate) fn decode_after(bytes: &[u8], before: Option<&Event>) -> Result<Event, DecodeError> {
+/// The same for a run of events, nearly all of one account: its id is shared with that of the event before.
+pub(crate) fn decode_after(bytes: &[u8], before: Option<&AccountId>) -> Result<Event, DecodeError> {
     let message = proto::Event::decode(bytes).map_err(|error| DecodeError::Malformed(error.to_string()))?;
-    let known = before.map(|event| &event.account).filter(|account| account.as_str() == message.account);
+    let known = before.filter(|account| account.as_str() == message.account);
     from_message(message, known.cloned())
 }
 

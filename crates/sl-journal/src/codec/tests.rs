@@ -13,6 +13,7 @@ use sl_core::{
     ids::{AccountId, ClickId, DeadLetterId, LinkKind, PoolLinkId, SmartLinkId, TeamId},
     money::Cents,
     time::Timestamp,
+    visitor::Visit,
 };
 
 use super::*;
@@ -97,7 +98,7 @@ fn click() -> impl Strategy<Value = Click> {
         prop_oneof![Just(Class::Person), Just(Class::Repeat), Just(Class::Bot), Just(Class::Speculative)];
     let rung =
         prop_oneof![Just(Rung::Fresh), Just(Rung::Recycled), Just(Rung::Overflow), Just(Rung::Profile)];
-    let facts = (visitor(), request(), vec(text(), 4), vec(option::of(text()), 10), params());
+    let facts = (visitor(), request(), vec(text(), 4), vec(option::of(text()), 11), params());
     (ids, class, rung, option::of(pool_link()), facts).prop_map(
         |((id, team, account, link, at, window), class, rung, pool_link, facts)| {
             let (visitor, request, device, some, params) = facts;
@@ -111,6 +112,7 @@ fn click() -> impl Strategy<Value = Click> {
                 class,
                 rung,
                 pool_link,
+                sent_to: some[10].clone().map(String::into_boxed_str),
                 visitor,
                 request,
                 device: Device {
@@ -240,8 +242,20 @@ proptest! {
     }
 
     #[test]
+    fn an_edge_reads_of_its_past_what_the_whole_event_says(event in event()) {
+        let mut bytes = Vec::new();
+        encode(event.clone(), &mut bytes);
+        let past = match event.body {
+            EventBody::Click(click) => Visit::of(&click).map(Past::Visit),
+            EventBody::Repeat(repeat) => Some(Past::Repeat(repeat)),
+            _ => None,
+        };
+        prop_assert_eq!(decode_past(&bytes), Ok((event.at, past)));
+    }
+
+    #[test]
     fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..256)) {
-        let _ = decode(&bytes);
+        let _ = (decode(&bytes), decode_past(&bytes));
     }
 
     #[test]

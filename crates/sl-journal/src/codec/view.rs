@@ -22,6 +22,7 @@ pub struct ClickView<'a> {
     pub class: Class,
     pub rung: Rung,
     pub pool_link: Option<PoolLinkId>,
+    pub sent_to: Option<&'a str>,
     pub visitor: VisitorKeys,
     /// Of the request's facts.
     pub target: &'a str,
@@ -49,6 +50,7 @@ impl<'a> ClickView<'a> {
             class: click.class,
             rung: click.rung,
             pool_link: click.pool_link,
+            sent_to: click.sent_to.as_deref(),
             visitor: click.visitor,
             target: &click.request.target,
             ip: click.request.ip,
@@ -75,6 +77,7 @@ impl<'a> ClickView<'a> {
             class: self.class,
             rung: self.rung,
             pool_link: self.pool_link,
+            sent_to: self.sent_to.map(Box::from),
             visitor: self.visitor,
             request: RequestFacts {
                 target: self.target.to_owned(),

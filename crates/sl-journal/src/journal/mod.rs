@@ -41,8 +41,8 @@ pub use self::{
 };
 use self::{queue::Urgency, reader::Reader, shared::Shared};
 use crate::{
-    ClickLog, Fate, LostReason, Ticket,
-    codec::{self, ClickView},
+    ClickLog, Fate, LostReason, Past, Ticket,
+    codec::{self, ClickView, DecodeError},
     disk::{Disk, RealDisk},
     segment::FrameSum,
 };
@@ -169,24 +169,49 @@ impl Journal {
     /// # Errors
     /// The disk's.
     pub fn recent(&self, since: Timestamp, mut each: impl FnMut(Recorded)) -> Result<u64, JournalError> {
+        let (mut count, mut account) = (0, None);
+        self.each_since(since, |sequence, payload| {
+            let event = codec::decode_after(payload, account.as_ref())?;
+            if event.at >= since {
+                count += 1;
+                account = Some(event.account.clone());
+                each(Recorded { journal: self.shared.id, sequence, event });
+            }
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    /// The same with what an edge remembers of its visitors, which is much less to read.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn recent_visitors(&self, since: Timestamp, mut each: impl FnMut(Past)) -> Result<(), JournalError> {
+        self.each_since(since, |_, payload| {
+            let (at, past) = codec::decode_past(payload)?;
+            if at >= since {
+                past.into_iter().for_each(&mut each);
+            }
+            Ok(())
+        })
+    }
+
+    /// Every synced record of the segments that may hold one of `since` or later.
+    fn each_since(
+        &self,
+        since: Timestamp,
+        mut each: impl FnMut(u64, &[u8]) -> Result<(), DecodeError>,
+    ) -> Result<(), JournalError> {
         let until = self.shared.synced();
         let mut reader = Reader::new(Arc::clone(&self.shared), self.first_since(since));
-        let mut count = 0;
         while reader.position() < until
             && let Some(sequence) = reader.step()?
         {
-            match codec::decode(reader.payload()) {
-                Ok(event) if event.at >= since => {
-                    count += 1;
-                    each(Recorded { journal: self.shared.id, sequence, event });
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::error!(sequence, %error, "a journal record is skipped; it stays on disk")
-                }
+            if let Err(error) = each(sequence, reader.payload()) {
+                tracing::error!(sequence, %error, "a journal record is skipped; it stays on disk");
             }
         }
-        Ok(count)
+        Ok(())
     }
 
     /// The first sequence of the last segment that was opened well before `since` and before all that were not: the clock

@@ -131,7 +131,7 @@ fn read_batch(
             break;
         };
         bytes += reader.payload().len();
-        let before = records.last().map(|record: &Recorded| &record.event);
+        let before = records.last().map(|record: &Recorded| &record.event.account);
         match codec::decode_after(reader.payload(), before) {
             Ok(event) => records.push(Recorded { journal: shared.id, sequence, event }),
             Err(error) => {

@@ -117,6 +117,7 @@ pub(crate) fn click(number: u64, link: PoolLinkId, at: Timestamp) -> Click {
         class: Class::Person,
         rung: Rung::Fresh,
         pool_link: Some(link),
+        sent_to: None,
         visitor: VisitorKeys {
             came_with: Some(cookie),
             given: Some(cookie),

@@ -48,6 +48,7 @@ pub(crate) struct Remembered {
     click: ClickId,
     rung: Rung,
     pool_link: Option<PoolLinkId>,
+    sent_to: None,
     location: String,
     given: VisitorId,
 }

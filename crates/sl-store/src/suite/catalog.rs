@@ -1,6 +1,6 @@
 //! What people configure.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use sl_core::{
     catalog::{OverflowLink, Team},
@@ -108,7 +108,11 @@ pub async fn changes_are_told_by_revision(backend: &dyn Backend) {
     gone.deleted_at = Some(after(60));
     catalog.put_link(gone.clone()).await.unwrap();
     let changes = catalog.changes_since(all.revision).await.unwrap();
-    assert_eq!((&changes.links[..], &changes.accounts[..]), (&[gone][..], &[][..]), "deleted ones too");
+    assert_eq!(
+        (&changes.links[..], &changes.accounts[..]),
+        (&[Arc::new(gone)][..], &[][..]),
+        "deleted ones too"
+    );
     assert_eq!(catalog.links(TEAM).await.unwrap(), []);
     assert!(catalog.link(link_id(1)).await.unwrap().is_some());
     let signal = AccountSignal { account: account(), usable: false, as_of: after(61) };

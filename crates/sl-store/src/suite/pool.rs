@@ -310,9 +310,6 @@ pub async fn live_links_are_listed_until_their_last_look(backend: &dyn Backend) 
         let pool = store.pool.clone();
         async move {
             let live = pool.live(&account()).await.unwrap();
-            let mut held = pool.held(&account()).await.unwrap();
-            held.sort_by_key(|link| link.ordinal);
-            assert_eq!(held, live.iter().map(|entry| entry.link.clone()).collect::<Vec<_>>());
             live.iter().map(|entry| entry.link.id.number).collect::<Vec<_>>()
         }
     };

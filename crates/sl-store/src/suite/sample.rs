@@ -86,6 +86,7 @@ pub fn click(number: u64, link: SmartLinkId, at: Timestamp) -> ClickRow {
         class: Class::Person,
         rung: Rung::Fresh,
         pool_link: Some(pool_id(number)),
+        sent_to: None,
         visitor: VisitorKeys {
             came_with: None,
             given: Some(VisitorId(number.into())),

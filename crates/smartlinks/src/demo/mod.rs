@@ -103,7 +103,7 @@ fn traffic(args: &cli::Demo, stage: &Stage) -> Result<Traffic, Failure> {
             });
         }
     }
-    let edge = url(format!("http://{}", stage.service.edge))?;
+    let edge = url(format!("http://{}", stage.edge))?;
     let mut config = TrafficConfig::new(clock::system(), edge, url(stage.platform.url())?, targets);
     config.rate = args.rate;
     config.seed = args.seed;

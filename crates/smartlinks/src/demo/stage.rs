@@ -22,6 +22,7 @@ use crate::{
     config::{self, Config, LoadError},
     failure::Failure,
     logs,
+    roles::RoleSet,
     service::{Service, creators::Pace},
 };
 
@@ -52,6 +53,8 @@ pub(crate) struct Stage {
     pub(crate) platform: PlatformSim,
     pub(crate) ads: AdsSim,
     pub(crate) service: Service,
+    /// Where visitors are redirected.
+    pub(crate) edge: SocketAddr,
     pub(crate) client: Client,
     pub(crate) key: String,
     pub(crate) creators: Vec<Creator>,
@@ -78,13 +81,15 @@ impl Stage {
         let every = Duration::from_secs(60);
         let reconcile =
             ReconcileSettings { every, lists_every: Duration::from_secs(1), ..ReconcileSettings::default() };
-        let service = Service::start(&config, &Pace { faster: FASTER, reconcile }, clock).await?;
+        let service =
+            Service::start(&config, &RoleSet::all(), &Pace { faster: FASTER, reconcile }, clock).await?;
+        let edge = service.edge.ok_or_else(|| Failure::Run("there is no edge among the roles".to_owned()))?;
         let hooks = format!("http://{}/webhooks/onlyfansapi", service.admin);
         platform.set_webhook(hooks.parse().map_err(Failure::run)?);
         let key = service.new_key("demo").await?;
         let client = Client::new(service.admin, &key)?;
         let creators = advertise(&client, &accounts, &ads).await?;
-        Ok(Self { platform, ads, service, client, key, creators })
+        Ok(Self { platform, ads, service, edge, client, key, creators })
     }
 }
 

@@ -29,7 +29,7 @@ impl View {
             "smartlinks demo: simulated people click, subscribe and spend; nothing leaves this machine\n\
              \n  redirector      http://{}/go/{link}\n  dashboard, API  http://{}/\n  API key         {}\n  \
              creator platform {}/_sim/state   ad platforms {}/_sim/state\n",
-            stage.service.edge,
+            stage.edge,
             stage.service.admin,
             stage.key,
             stage.platform.url(),

@@ -25,26 +25,43 @@ pub(crate) struct Base {
     pub(crate) lock: DirLock,
 }
 
-impl Base {
-    /// Opens all of it; reads the disk on threads that may block.
+/// The part that opens at once, however much there is.
+pub(crate) struct Ground {
+    pub(crate) journal: Arc<Journal>,
+    secrets: Secrets,
+    lock: DirLock,
+}
+
+impl Ground {
+    /// Opens it; reads the disk on threads that may block.
     ///
     /// # Errors
     /// [`Failure::Run`], naming the directory and the reason.
     pub(crate) async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
-        let dir = config.data_dir.clone();
-        let lock = lock::take(&dir)?;
-        let secrets = secrets::load(&dir, config.secrets.key.0.as_ref())?;
-        let journal = journal_config(config, &dir);
-        let options = FjallOptions { rules: pool_rules(config), ..FjallOptions::default() };
-        let opened = tokio::task::spawn_blocking(move || {
-            let journal = Journal::open(journal, clock).map_err(Failure::run)?;
-            let handle = sl_fjall::open(dir.join("store"), options).map_err(Failure::run)?;
-            Ok::<_, Failure>((journal, handle))
-        });
-        let (journal, handle) = opened.await.map_err(Failure::run)??;
+        let dir = &config.data_dir;
+        let lock = lock::take(dir)?;
+        let secrets = secrets::load(dir, config.secrets.key.0.as_ref())?;
+        let journal = journal_config(config, dir);
+        let journal = tokio::task::spawn_blocking(move || Journal::open(journal, clock));
+        let journal = journal.await.map_err(Failure::run)?.map_err(Failure::run)?;
         if !journal.was_clean() {
             tracing::info!("the last stop was not orderly; what was synced is here");
         }
+        Ok(Self { journal, secrets, lock })
+    }
+}
+
+impl Base {
+    /// Opens the store on the ground.
+    ///
+    /// # Errors
+    /// [`Failure::Run`], naming the reason.
+    pub(crate) async fn open(config: &Config, ground: Ground) -> Result<Self, Failure> {
+        let dir = config.data_dir.join("store");
+        let options = FjallOptions { rules: pool_rules(config), ..FjallOptions::default() };
+        let handle = tokio::task::spawn_blocking(move || sl_fjall::open(dir, options));
+        let handle = handle.await.map_err(Failure::run)?.map_err(Failure::run)?;
+        let Ground { journal, secrets, lock } = ground;
         Ok(Self { journal, store: handle.store(), handle, secrets, lock })
     }
 }

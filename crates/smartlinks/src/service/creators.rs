@@ -14,7 +14,7 @@ use sl_platform::{
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{base::Base, pool_rules, roles::Roles};
+use super::{base::Base, pool_rules, supervisor::Supervisor};
 use crate::{config::Config, failure::Failure};
 
 /// Longest time for one request: a create that takes longer is found by name.
@@ -65,15 +65,26 @@ impl Upstream for Standing {
     }
 }
 
+/// Which of these roles the process has.
+pub(crate) struct Part {
+    pub(crate) keeper: bool,
+    /// ... with reconciliation.
+    pub(crate) matcher: bool,
+}
+
 /// Starts them.
 pub(crate) fn start(
     config: &Config,
+    part: Part,
     pace: &Pace,
     base: &Base,
     clock: &Arc<dyn Clock>,
     attribution: watch::Receiver<Progress>,
-    (roles, stop): (&Roles, &CancellationToken),
+    (supervisor, stop): (&Supervisor, &CancellationToken),
 ) -> Result<(Standing, Vec<JoinHandle<()>>), Failure> {
+    if !part.keeper && !part.matcher {
+        return Ok((Standing::default(), Vec::new()));
+    }
     let Some(api_key) = config.platform.api_key.0.clone() else {
         tracing::warn!("platform.api_key is not set: no pool links are made and no subscriber is matched");
         return Ok((Standing::default(), Vec::new()));
@@ -116,15 +127,16 @@ pub(crate) fn start(
     )
     .following(Arc::new(move || applied.borrow().position));
     let reconcile = Reconcile::new(pace.reconcile, platform, base.store.clone(), journal, Arc::clone(clock));
-    let standing = Standing {
-        pool: keeper.snapshot(),
-        matcher: Some(matcher.handle()),
-        reconcile: Some(reconcile.handle()),
-    };
-    let tasks = vec![
-        roles.start("the pool keeper", stop, keeper.run(stop.clone())),
-        roles.start("the matcher", stop, matcher.run(stop.clone())),
-        roles.start("reconciliation", stop, reconcile.run(stop.clone())),
-    ];
+    let mut standing = Standing { pool: keeper.snapshot(), ..Standing::default() };
+    let mut tasks = Vec::new();
+    if part.keeper {
+        tasks.push(supervisor.start("the pool keeper", stop, keeper.run(stop.clone())));
+    }
+    if part.matcher {
+        standing.matcher = Some(matcher.handle());
+        standing.reconcile = Some(reconcile.handle());
+        tasks.push(supervisor.start("the matcher", stop, matcher.run(stop.clone())));
+        tasks.push(supervisor.start("reconciliation", stop, reconcile.run(stop.clone())));
+    }
     Ok((standing, tasks))
 }

@@ -2,20 +2,20 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
 use sl_core::{
     catalog::{Account, EdgeLink, SmartLink},
-    event::EventBody,
-    ids::{AccountId, PoolLinkId},
+    click::Rung,
+    ids::{AccountId, SmartLinkId},
     pool::StockKey,
     time::Timestamp,
 };
-use sl_edge::{LinkTable, Stock, Window};
-use sl_journal::{Journal, JournalError};
-use sl_store::{Catalog, Result, Store, catalog::Changes};
+use sl_edge::{LinkTable, Rebuild, Stock, Window};
+use sl_journal::{Journal, JournalError, Past};
+use sl_store::{Catalog, StoreError, catalog::Changes};
 use tokio_util::sync::CancellationToken;
 
 /// Where people are sent when the creator's handle is not known yet.
@@ -34,7 +34,11 @@ pub(crate) struct Feed {
 
 impl Feed {
     /// Fills the table for the first time.
-    pub(crate) async fn start(catalog: Arc<dyn Catalog>, table: LinkTable, window: Duration) -> Result<Self> {
+    pub(crate) async fn start(
+        catalog: Arc<dyn Catalog>,
+        table: LinkTable,
+        window: Duration,
+    ) -> Result<Self, StoreError> {
         let mut feed = Self { catalog, table, window, revision: 0 };
         let Changes { links, revision, .. } = feed.catalog.changes_since(0).await?;
         let links = feed.prepare(links, Vec::new()).await?;
@@ -61,7 +65,7 @@ impl Feed {
         }
     }
 
-    async fn follow(&mut self) -> Result<()> {
+    async fn follow(&mut self) -> Result<(), StoreError> {
         let Changes { links, accounts, revision } = self.catalog.changes_since(self.revision).await?;
         let links = self.prepare(links, accounts).await?;
         complain(self.table.apply(links));
@@ -70,19 +74,27 @@ impl Feed {
     }
 
     /// Changed links, and those of changed accounts: their page may have another address.
-    async fn prepare(&self, mut links: Vec<SmartLink>, accounts: Vec<Account>) -> Result<Vec<EdgeLink>> {
+    async fn prepare(
+        &self,
+        mut links: Vec<Arc<SmartLink>>,
+        accounts: Vec<Account>,
+    ) -> Result<Vec<EdgeLink>, StoreError> {
         for account in &accounts {
             let all = self.catalog.links(account.team).await?;
-            links.extend(all.into_iter().filter(|link| link.account == account.id));
+            links.extend(all.into_iter().filter(|link| link.account == account.id).map(Arc::new));
         }
-        let mut known: HashMap<AccountId, Option<Account>> =
-            accounts.into_iter().map(|row| (row.id.clone(), Some(row))).collect();
+        let mut pages: HashMap<AccountId, Arc<str>> =
+            accounts.into_iter().map(|account| (account.id.clone(), page(Some(&account)))).collect();
         let mut prepared = Vec::with_capacity(links.len());
         for link in links {
-            if !known.contains_key(&link.account) {
-                known.insert(link.account.clone(), self.catalog.account(&link.account).await?);
-            }
-            let username = known.get(&link.account).and_then(|row| row.as_ref()?.username.clone());
+            let page = match pages.get(&link.account) {
+                Some(page) => Arc::clone(page),
+                None => {
+                    let page = page(self.catalog.account(&link.account).await?.as_ref());
+                    pages.insert(link.account.clone(), Arc::clone(&page));
+                    page
+                }
+            };
             prepared.push(EdgeLink {
                 id: link.id,
                 team: link.team,
@@ -90,12 +102,18 @@ impl Feed {
                 window: link.window.unwrap_or(self.window),
                 deleted: link.deleted_at.is_some(),
                 paused: link.paused,
-                overflow: link.overflow,
-                profile_url: format!("{PLATFORM_PAGE}{}", username.unwrap_or_default()),
+                overflow: link.overflow.clone(),
+                profile_url: page,
             });
         }
         Ok(prepared)
     }
+}
+
+/// The creator's page.
+fn page(account: Option<&Account>) -> Arc<str> {
+    let username = account.and_then(|account| account.username.as_deref());
+    format!("{PLATFORM_PAGE}{}", username.unwrap_or_default()).into()
 }
 
 fn complain(bad: Vec<sl_edge::BadLink>) {
@@ -104,34 +122,12 @@ fn complain(bad: Vec<sl_edge::BadLink>) {
     }
 }
 
-/// Pool links that visitors may hold: where they lead, and the stock they are of.
-pub(crate) type Addresses = HashMap<(AccountId, PoolLinkId), (String, StockKey)>;
-
-/// Reads them: links in visitors' hands, and links of blocks that were out.
-pub(crate) async fn addresses(store: &Store) -> Result<Addresses> {
-    let mut found = Addresses::new();
-    for block in store.pool.blocks().await? {
-        for (link, _) in block.links {
-            found.insert((link.stock.account.clone(), link.id), (link.url, link.stock));
-        }
-    }
-    for team in store.catalog.teams().await? {
-        for account in store.catalog.accounts(team.id).await? {
-            let held = store.pool.held(&account.id).await?;
-            found.reserve(held.len());
-            found
-                .extend(held.into_iter().map(|link| ((account.id.clone(), link.id), (link.url, link.stock))));
-        }
-    }
-    Ok(found)
-}
-
 /// What the last hours of the journal say.
 #[derive(Debug, Default)]
-pub(crate) struct Past {
+pub(crate) struct Lately {
     /// Clicks that the window remembers again.
     pub(crate) remembered: usize,
-    asked: HashMap<StockKey, Asked>,
+    asked: HashMap<SmartLinkId, Asked>,
 }
 
 /// Visitors who got a link of their own.
@@ -144,11 +140,56 @@ struct Asked {
 /// Demand of a stock is counted in pieces of this length.
 const PIECE: Duration = Duration::from_secs(600);
 
-impl Past {
-    /// Tells the stock what to expect: as many as in the last ten minutes before `now`, or as in ten average ones of `span`.
-    pub(crate) fn expect(&self, stock: &Stock, span: Duration) {
+impl Lately {
+    /// Fills the window from the journal; blocks while it reads. One thread decodes what the other remembers.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn read(window: &Window, journal: &Journal, now: Timestamp) -> Result<Self, JournalError> {
+        let (batches, read) = mpsc::sync_channel::<Vec<Past>>(BATCHES);
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(move || {
+                let mut batch = Vec::with_capacity(BATCH);
+                let outcome = journal.recent_visitors(now.minus(window.span()), |past| {
+                    batch.push(past);
+                    if batch.len() == BATCH {
+                        // Nobody takes it only after a panic, which ends the start.
+                        let _ = batches.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)));
+                    }
+                });
+                let _ = batches.send(batch);
+                outcome
+            });
+            let (mut lately, mut rebuild) = (Self::default(), window.rebuild(now));
+            read.into_iter().flatten().for_each(|past| lately.take(&mut rebuild, &past, now));
+            reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(|()| lately)
+        })
+    }
+
+    fn take(&mut self, rebuild: &mut Rebuild<'_>, past: &Past, now: Timestamp) {
+        let visit = match past {
+            Past::Visit(visit) => visit,
+            Past::Repeat(repeat) => return rebuild.repeat(repeat),
+        };
+        self.remembered += usize::from(rebuild.visit(visit));
+        if matches!(visit.rung, Rung::Fresh | Rung::Recycled) {
+            let asked = self.asked.entry(visit.target.link).or_default();
+            asked.in_all += 1;
+            asked.lately += usize::from(now.since(visit.at) < PIECE);
+        }
+    }
+
+    /// Tells the stock what to expect: as many as in the last ten minutes, or as in ten average ones of `span`.
+    pub(crate) fn expect(&self, links: &LinkTable, stock: &Stock, span: Duration) {
+        let mut by_stock: HashMap<StockKey, Asked> = HashMap::new();
+        for (link, asked) in &self.asked {
+            let Some(key) = links.stock_of(*link) else { continue };
+            let sum = by_stock.entry(key).or_default();
+            sum.lately += asked.lately;
+            sum.in_all += asked.in_all;
+        }
         let pieces = span.as_secs_f64() / PIECE.as_secs_f64();
-        for (key, asked) in &self.asked {
+        for (key, asked) in &by_stock {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -161,31 +202,6 @@ impl Past {
     }
 }
 
-/// Fills the window from the journal; blocks while it reads.
-///
-/// # Errors
-/// The disk's.
-pub(crate) fn rebuild(
-    window: &Window,
-    journal: &Journal,
-    addresses: &Addresses,
-    now: Timestamp,
-) -> std::result::Result<Past, JournalError> {
-    let mut rebuild = window.rebuild(now);
-    let mut past = Past::default();
-    journal.recent(now.minus(window.span()), |record| match record.event.body {
-        EventBody::Click(click) => {
-            let link = click.pool_link;
-            let known = link.and_then(|link| addresses.get(&(record.event.account, link)));
-            past.remembered += usize::from(rebuild.click(&click, known.map(|(url, _)| url.as_str())));
-            if let Some((_, stock)) = known {
-                let asked = past.asked.entry(stock.clone()).or_default();
-                asked.in_all += 1;
-                asked.lately += usize::from(now.since(click.at) < PIECE);
-            }
-        }
-        EventBody::Repeat(repeat) => rebuild.repeat(&repeat),
-        _ => {}
-    })?;
-    Ok(past)
-}
+/// Records that go from the reading thread to the remembering one at once, and how often that many may wait.
+const BATCH: usize = 1024;
+const BATCHES: usize = 4;

@@ -3,7 +3,7 @@
 //!
 //! * [`base`]: what is opened before anything runs · [`feed`]: what the edge answers from · [`lessee`]: pool links in blocks
 //! * [`creators`]: pool keeper, matcher, reconciliation · [`deliveries`]: the outbox worker
-//! * [`redirects`]: the edge · [`shown`]: what the API is made of · [`roles`]: an end that nobody asked for is the service's
+//! * [`redirects`]: the edge · [`shown`]: what the API is made of · [`supervisor`]: an end that nobody asked for is the service's
 //! * [`admin`]: the private listener · [`control`]: commands of this machine · [`progress`], [`gauges`]: where the queues stand
 //! * [`upkeep`]: retention · [`doctor`]: what follows a full disk · [`stop`]: the way down
 
@@ -18,16 +18,17 @@ pub(crate) mod gauges;
 pub(crate) mod lessee;
 pub(crate) mod progress;
 mod redirects;
-mod roles;
 mod shown;
 mod stop;
+mod supervisor;
 pub(crate) mod upkeep;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use sl_api::Served;
 use sl_attribution::{Attribution, AttributionSettings, Progress};
 use sl_core::{
-    apikey::{KeySecret, Role},
+    apikey::{self, KeySecret},
     attribution::Rules,
     ids::TeamId,
     time::Clock,
@@ -41,18 +42,31 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    admin::Admin, base::Base, control::Control, creators::Pace, doctor::Doctor, gauges::Gauges,
-    progress::Queues, roles::Roles, shown::Shown, upkeep::Upkeep,
+    admin::Admin,
+    base::{Base, Ground},
+    control::Control,
+    creators::Pace,
+    doctor::Doctor,
+    gauges::Gauges,
+    progress::Queues,
+    shown::Shown,
+    supervisor::Supervisor,
+    upkeep::Upkeep,
 };
-use crate::{config::Config, failure::Failure, metrics};
+use crate::{
+    config::Config,
+    failure::Failure,
+    metrics,
+    roles::{Role, RoleSet},
+};
 
 /// Longest time for requests that are under way when the service stops.
 const DRAIN: Duration = Duration::from_secs(3);
 
 /// The running service.
 pub(crate) struct Service {
-    /// Where visitors are redirected.
-    pub(crate) edge: SocketAddr,
+    /// Where visitors are redirected, if this process does that.
+    pub(crate) edge: Option<SocketAddr>,
     /// API, webhooks, metrics.
     pub(crate) admin: SocketAddr,
     /// Secret of the first API key; only at the first start.
@@ -77,56 +91,68 @@ struct Stops {
     attribution: CancellationToken,
 }
 
+/// What runs, by the stage in which it is waited for.
+#[derive(Default)]
 struct Tasks {
-    edge: JoinHandle<()>,
-    lessee: JoinHandle<()>,
+    edge: Vec<JoinHandle<()>>,
+    /// Of the creator platform, and deliveries.
     creators: Vec<JoinHandle<()>>,
-    deliveries: JoinHandle<()>,
     helpers: Vec<JoinHandle<()>>,
-    attribution: JoinHandle<()>,
+    attribution: Vec<JoinHandle<()>>,
 }
 
 impl Service {
-    /// Starts every role. When it returns, both listeners answer.
+    /// Starts the roles of this process. When it returns, its listeners answer.
     ///
     /// # Errors
     /// [`Failure`], naming what can't start and the remedy.
-    pub(crate) async fn start(config: &Config, pace: &Pace, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+    pub(crate) async fn start(
+        config: &Config,
+        roles: &RoleSet,
+        pace: &Pace,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Failure> {
         let metrics = metrics::recorder()?;
-        let base = Base::open(config, Arc::clone(&clock)).await?;
-        let (team, random) = (&config.team, rand::fill::<u8>);
-        let owner_key =
-            sl_api::ensure_team_and_owner_key(&base.store, &team.name, &team.slug, &*clock, &random)
-                .await
-                .map_err(Failure::run)?;
+        let ground = Ground::open(config, Arc::clone(&clock)).await?;
+        let past = roles.has(Role::Edge).then(|| redirects::remember(config, &ground, &*clock));
+        let base = Base::open(config, ground).await?;
+        let owner_key = match roles.has(Role::Api) {
+            true => first_key(config, &base, &*clock).await?,
+            false => None,
+        };
         let stops = Stops::default();
         let (report, failures) = mpsc::channel(4);
+        let supervisor = Supervisor(report.clone());
+        let mut tasks = Tasks::default();
 
         let loop_ = attribution(config, &base, Arc::clone(&clock));
         let progress = loop_.progress();
-        let roles = Roles(report.clone());
         let run = loop_.run(stops.attribution.clone());
-        let attribution = roles.start_fallible("attribution", &stops.attribution, run);
+        tasks.attribution.push(supervisor.start_fallible("attribution", &stops.attribution, run));
 
-        let (edge, feed, lessee) = redirects::open(config, &base, &clock).await?;
-        let edge_address = edge.local_addr();
-        let edge_run = edge.run(stops.edge.clone(), DRAIN);
-        let edge_ended = stops.edge_ended.clone().drop_guard();
-        let doctor = Doctor::new(base.handle.health(), config.data_dir.clone(), report);
-        let edge = roles.start_fallible("the edge", &stops.edge, async move {
-            let ended = edge_run.await;
-            drop(edge_ended);
-            ended
-        });
-        let lessee = lessee.run(stops.edge.clone(), stops.edge_ended.clone());
-        let lessee = roles.start("leasing of pool links", &stops.edge, lessee);
-
-        let (standing, creators) =
-            creators::start(config, pace, &base, &clock, progress.clone(), (&roles, &stops.creators))?;
+        let edge = match past {
+            Some(past) => {
+                Some(redirects::start(config, &base, past, &clock, &supervisor, &stops, &mut tasks).await?)
+            }
+            None => None,
+        };
+        let part = creators::Part { keeper: roles.has(Role::Pool), matcher: roles.has(Role::Matcher) };
+        let (standing, creators) = creators::start(
+            config,
+            part,
+            pace,
+            &base,
+            &clock,
+            progress.clone(),
+            (&supervisor, &stops.creators),
+        )?;
+        tasks.creators = creators;
         let worker = deliveries::worker(config, &base, Arc::clone(&clock))?;
         let tester = worker.tester();
-        let run = worker.run(stops.deliveries.clone());
-        let deliveries = roles.start("deliveries", &stops.deliveries, run);
+        if roles.has(Role::Postback) {
+            let run = worker.run(stops.deliveries.clone());
+            tasks.creators.push(supervisor.start("deliveries", &stops.deliveries, run));
+        }
 
         let admin = Admin::bind(config.admin.listen).await?;
         let admin_address = admin.local_addr();
@@ -137,7 +163,8 @@ impl Service {
             matcher: standing.matcher.clone(),
         };
         let shown = Shown { queues, standing, tester, metrics };
-        let router = sl_api::router(shown::api(config, &base, &clock, shown, stops.unready.clone())?);
+        let parts = shown::api(config, &base, &clock, shown, stops.unready.clone())?;
+        let router = sl_api::router(parts, served(roles));
         let gauges = Gauges::new(
             base.store.clone(),
             Arc::clone(&base.journal),
@@ -146,19 +173,22 @@ impl Service {
             pool_rules(config),
         );
         let upkeep = Upkeep::new(base.store.clone(), Arc::clone(&clock), config.retention.clone());
+        let doctor = Doctor::new(base.handle.health(), config.data_dir.clone(), report);
         let stop = &stops.helpers;
-        let helpers = vec![
-            roles.start("catalog changes for the edge", stop, feed.run(stop.clone())),
-            roles.start("the API", stop, admin.run(router, stop.clone(), DRAIN)),
-            roles.start("commands", stop, control.run(base.store.clone(), Arc::clone(&clock), stop.clone())),
-            roles.start("gauges", stop, gauges.run(stop.clone())),
-            roles.start("retention", stop, upkeep.run(stop.clone())),
+        tasks.helpers.extend([
+            supervisor.start("the API", stop, admin.run(router, stop.clone(), DRAIN)),
+            supervisor.start(
+                "commands",
+                stop,
+                control.run(base.store.clone(), Arc::clone(&clock), stop.clone()),
+            ),
+            supervisor.start("gauges", stop, gauges.run(stop.clone())),
+            supervisor.start("retention", stop, upkeep.run(stop.clone())),
             // It ends by itself when it has something to say.
             tokio::spawn(doctor.run(stop.clone())),
-        ];
-        let tasks = Tasks { edge, lessee, creators, deliveries, helpers, attribution };
+        ]);
         Ok(Self {
-            edge: edge_address,
+            edge,
             admin: admin_address,
             owner_key,
             clock,
@@ -175,7 +205,7 @@ impl Service {
     /// # Errors
     /// The store's.
     pub(crate) async fn new_key(&self, name: &str) -> Result<String, Failure> {
-        let (permissions, now) = (Role::Owner.permissions(), self.clock.now());
+        let (permissions, now) = (apikey::Role::Owner.permissions(), self.clock.now());
         let made =
             sl_api::create_key(&self.base.store, TeamId(1), name, permissions, now, &rand::fill::<u8>).await;
         made.map(|made| made.secret.expose().to_owned()).map_err(Failure::run)
@@ -188,6 +218,22 @@ impl Service {
             None => std::future::pending().await,
         }
     }
+}
+
+/// What the admin listener serves.
+fn served(roles: &RoleSet) -> Served {
+    Served {
+        api: roles.has(Role::Api),
+        intake: roles.has(Role::Intake),
+        dashboard: roles.has(Role::Dashboard),
+    }
+}
+
+/// Makes team and owner key at the first start.
+async fn first_key(config: &Config, base: &Base, clock: &dyn Clock) -> Result<Option<KeySecret>, Failure> {
+    let (team, random) = (&config.team, rand::fill::<u8>);
+    let made = sl_api::ensure_team_and_owner_key(&base.store, &team.name, &team.slug, clock, &random);
+    made.await.map_err(Failure::run)
 }
 
 fn attribution(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Attribution {

@@ -1,40 +1,85 @@
 //! The edge with everything it answers from: links, visitors of the last hours, places.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use sl_core::time::Clock;
 use sl_edge::{Edge, EdgeConfig, EdgeParts, Geo, GeoFiles, LinkTable, Stock, Window};
-use sl_journal::Journal;
+use sl_journal::{Journal, JournalError};
+use tokio::task::JoinHandle;
 
 use super::{
-    base::Base,
-    feed::{self, Feed},
+    DRAIN, Stops, Tasks,
+    base::{Base, Ground},
+    feed::{Feed, Lately},
     lessee::Lessee,
     pool_rules,
+    supervisor::Supervisor,
 };
 use crate::{config::Config, failure::Failure};
 
-/// Opens it, and what feeds it.
-pub(super) async fn open(
+/// Visitors of the last hours, as they are being read.
+pub(super) struct Remembering {
+    window: Window,
+    lately: JoinHandle<Result<Lately, JournalError>>,
+}
+
+/// Starts reading them: the journal is enough, and the store is opened meanwhile.
+pub(super) fn remember(config: &Config, ground: &Ground, clock: &dyn Clock) -> Remembering {
+    let window = Window::new(config.edge.visitor_window, config.edge.window_entries);
+    let (filled, journal, now) = (window.clone(), Arc::clone(&ground.journal), clock.now());
+    let lately = tokio::task::spawn_blocking(move || Lately::read(&filled, &journal, now));
+    Remembering { window, lately }
+}
+
+/// Starts it, and what feeds it; says where it listens.
+///
+/// # Errors
+/// [`Failure::Run`] when it can't be filled, or its address is taken.
+pub(super) async fn start(
     config: &Config,
     base: &Base,
+    past: Remembering,
+    clock: &Arc<dyn Clock>,
+    supervisor: &Supervisor,
+    stops: &Stops,
+    tasks: &mut Tasks,
+) -> Result<SocketAddr, Failure> {
+    let (edge, feed, lessee) = open(config, base, past, clock).await?;
+    let address = edge.local_addr();
+    let run = edge.run(stops.edge.clone(), DRAIN);
+    let ended = stops.edge_ended.clone().drop_guard();
+    let run = async move {
+        let outcome = run.await;
+        drop(ended);
+        outcome
+    };
+    let lessee = lessee.run(stops.edge.clone(), stops.edge_ended.clone());
+    tasks.edge.extend([
+        supervisor.start_fallible("the edge", &stops.edge, run),
+        supervisor.start("leasing of pool links", &stops.edge, lessee),
+    ]);
+    let feed = feed.run(stops.helpers.clone());
+    tasks.helpers.push(supervisor.start("catalog changes for the edge", &stops.helpers, feed));
+    Ok(address)
+}
+
+async fn open(
+    config: &Config,
+    base: &Base,
+    past: Remembering,
     clock: &Arc<dyn Clock>,
 ) -> Result<(Edge, Feed, Lessee), Failure> {
     let stock = Stock::default();
     let mut lessee =
         Lessee::new(stock.clone(), Arc::clone(&base.store.pool), Arc::clone(clock), pool_rules(config));
-    let addresses = feed::addresses(&base.store).await.map_err(Failure::run)?;
     lessee.settle_earlier().await.map_err(Failure::run)?;
-    let window = Window::new(config.edge.visitor_window, config.edge.window_entries);
-    let (filled, journal, now) = (window.clone(), Arc::clone(&base.journal), clock.now());
-    // Both are long with a million rows; the one goes on a thread of its own meanwhile.
-    let past = tokio::task::spawn_blocking(move || feed::rebuild(&filled, &journal, &addresses, now));
     let links = LinkTable::new(stock.clone());
     let feed = Feed::start(Arc::clone(&base.store.catalog), links.clone(), config.attribution.window);
     let feed = feed.await.map_err(Failure::run)?;
-    let past = past.await.map_err(Failure::run)?.map_err(Failure::run)?;
-    tracing::info!(remembered = past.remembered, "visitors of the last hours are known again");
-    past.expect(&stock, window.span());
+    let Remembering { window, lately } = past;
+    let lately = lately.await.map_err(Failure::run)?.map_err(Failure::run)?;
+    tracing::info!(remembered = lately.remembered, "visitors of the last hours are known again");
+    lately.expect(&links, &stock, window.span());
     // The first visitors find links in stock.
     lessee.lease_wanted(1).await.map_err(Failure::run)?;
     let (geo, warnings) = Geo::open(GeoFiles {

@@ -3,6 +3,8 @@
 
 use std::{future::Future, time::Duration};
 
+use tokio::task::JoinHandle;
+
 use super::{Service, Tasks};
 use crate::failure::Failure;
 
@@ -16,26 +18,20 @@ impl Service {
     /// [`Failure::Run`] when the last sync fails.
     pub(crate) async fn shutdown(self) -> Result<(), Failure> {
         let Self { base, stops, tasks, mut attribution, .. } = self;
-        let Tasks { edge, lessee, creators, deliveries, helpers, attribution: attribution_task } = tasks;
+        let Tasks { edge, creators, helpers, attribution: attribution_tasks } = tasks;
         stops.unready.cancel();
         stops.edge.cancel();
-        within("redirects", edge).await;
-        within("returning pool links", lessee).await;
+        within("redirects, returning pool links", all(edge)).await;
         stops.creators.cancel();
         stops.deliveries.cancel();
         stops.helpers.cancel();
-        within("creator platform, deliveries, API", async {
-            for task in creators.into_iter().chain([deliveries]).chain(helpers) {
-                let _ = task.await;
-            }
-        })
-        .await;
+        within("creator platform, deliveries, API", all(creators.into_iter().chain(helpers))).await;
         let head = base.journal.status().head;
         if !base.handle.health().must_be_reopened() {
             within("attribution", attribution.wait_for(|progress| progress.position >= head)).await;
         }
         stops.attribution.cancel();
-        within("attribution's last sync", attribution_task).await;
+        within("attribution's last sync", all(attribution_tasks)).await;
         let base_store = base.store;
         drop(base_store);
         // The journal is closed whatever the store says: it has what the store has not.
@@ -48,6 +44,13 @@ impl Service {
             .map_err(|error| Failure::Run(format!("the journal's last sync failed: {error}")))?;
         drop(base.lock);
         stored.map_err(|error| Failure::Run(format!("the store's last sync failed: {error}")))
+    }
+}
+
+/// Waits for every task; how one ended was told already.
+async fn all(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
+    for task in tasks {
+        let _ = task.await;
     }
 }
 

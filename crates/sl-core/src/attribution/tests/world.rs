@@ -143,6 +143,7 @@ impl World {
             class: Class::Person,
             rung: Rung::Fresh,
             pool_link: Some(pool_link(pool)),
+            sent_to: None,
             visitor: keys(Some(cookie), cookie, PRINT + cookie),
             request: RequestFacts::default(),
             device: Device { kind: "Mobile".into(), browser: "Safari".into(), ..Device::default() },

@@ -118,6 +118,7 @@ impl Dice {
             class: if bot { Class::Bot } else { Class::Person },
             rung: if bot { Rung::Overflow } else { rung },
             pool_link: if bot { Some(overflow(link)) } else { pool_link },
+            sent_to: None,
             visitor: keys(came_with, given, who.print),
             request: RequestFacts::default(),
             device: Browser::default(),

@@ -7,11 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
 
-/// Where failures are reported.
+/// Starts roles and reports their failures.
 #[derive(Clone)]
-pub(crate) struct Roles(pub(crate) mpsc::Sender<Failure>);
+pub(crate) struct Supervisor(pub(crate) mpsc::Sender<Failure>);
 
-impl Roles {
+impl Supervisor {
     /// Starts a role that runs until `stop`.
     pub(crate) fn start(
         &self,
@@ -56,7 +56,7 @@ mod tests {
         if stopped {
             stop.cancel();
         }
-        Roles(report).start("role", &stop, role).await.unwrap();
+        Supervisor(report).start("role", &stop, role).await.unwrap();
         failures.recv().await.map(|failure| failure.to_string())
     }
 
