@@ -1,4 +1,4 @@
-//! The cluster store: the six seams of `sl-store` on a CQL cluster, ScyllaDB or Cassandra, shared by many processes.
+//! The cluster store: the seven seams of `sl-store` on a CQL cluster, ScyllaDB or Cassandra, shared by many processes.
 //!
 //! Writes are absolute and may come twice; nothing is counted up in the database, and no batch spans partitions. What must
 //! happen once (a step of attribution, a lease, a unique name) is decided by a conditional write on a single row, in
@@ -23,6 +23,7 @@ mod effects;
 mod failure;
 mod figures;
 mod fuse;
+mod leases;
 mod ledger;
 mod outbox;
 mod pool;
@@ -44,6 +45,7 @@ use crate::{
     catalog::CqlCatalog,
     cql::Cql,
     effects::Effects,
+    leases::CqlLeases,
     ledger::CqlLedger,
     outbox::{CqlOutbox, Tables},
     pool::CqlPool,
@@ -116,6 +118,7 @@ impl ScyllaHandle {
             reports: Arc::new(CqlReports::new(Arc::clone(&self.cql)).await?),
             upkeep: Arc::new(CqlUpkeep::new(&self.cql, Arc::clone(&outbox)).await?),
             outbox,
+            leases: Arc::new(CqlLeases::new(&self.cql).await?),
         })
     }
 

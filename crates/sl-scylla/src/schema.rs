@@ -37,6 +37,7 @@ const MIGRATIONS: &[Migration] = &migrations![
     3 "0003_catalog",
     4 "0004_pool",
     5 "0005_outbox",
+    6 "0006_leases",
     6 "0006_upkeep",
 ];
 

@@ -83,7 +83,7 @@ impl CqlCatalog {
                 continue;
             }
             if kind == Sort::Link.code() {
-                changes.links.push(link(&stored)?);
+                changes.links.push(Arc::new(link(&stored)?));
             } else if kind == Sort::Account.code() {
                 changes.accounts.push(account(&stored)?);
             }
@@ -177,7 +177,7 @@ impl Catalog for CqlCatalog {
         let mut changes = Changes { revision, ..Changes::default() };
         for entry in entries {
             if entry.kind == Sort::Link.code() {
-                changes.links.extend(self.one(Sort::Link, &entry.id, link).await?);
+                changes.links.extend(self.one(Sort::Link, &entry.id, link).await?.map(Arc::new));
             } else if entry.kind == Sort::Account.code() {
                 changes.accounts.extend(self.one(Sort::Account, &entry.id, account).await?);
             }

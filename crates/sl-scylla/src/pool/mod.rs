@@ -271,10 +271,6 @@ impl Pool for CqlPool {
         }
     }
 
-    async fn held(&self, account: &AccountId) -> Result<Vec<PoolLink>> {
-        Ok(self.live(account).await?.into_iter().map(|entry| entry.link).collect())
-    }
-
     async fn live(&self, account: &AccountId) -> Result<Vec<PoolEntry>> {
         let rules = *self.rules.lock();
         let shelves = self.shelves(Some(account)).await?;

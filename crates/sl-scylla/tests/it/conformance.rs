@@ -1,6 +1,6 @@
 //! One test per case of the suite.
 
-use sl_store::suite::{dimensions, ledger, reports};
+use sl_store::suite::{dimensions, leases, ledger, reports};
 
 use crate::backend::Cluster;
 
@@ -21,6 +21,8 @@ cases! {
     dimensions:
         clicks_are_summed_by_dimension,
         dimension_sums_can_be_rebuilt_from_raw_rows;
+    leases:
+        a_lease_goes_to_one_of_those_who_saw_the_same;
     ledger:
         a_step_is_there_at_once_and_after_a_restart,
         a_step_that_comes_again_changes_nothing,

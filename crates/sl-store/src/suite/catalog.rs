@@ -132,7 +132,7 @@ pub async fn a_change_reaches_other_processes(backend: &dyn Backend) {
     let told = tokio::time::timeout(std::time::Duration::from_secs(2), revisions.changed()).await;
     assert!(matches!(told, Ok(Ok(()))), "told in time");
     let changes = there.catalog.changes_since(known).await.unwrap();
-    assert_eq!(changes.links, [smart_link(1, TEAM)]);
+    assert_eq!(changes.links, [Arc::new(smart_link(1, TEAM))]);
     assert_eq!(changes.revision, *revisions.borrow());
 }
 
