@@ -9,6 +9,22 @@ use sl_core::{
 
 use crate::Result;
 
+/// The outbox is cut into so many shards, by destination, and workers share them out: a destination is one worker's at a
+/// time. Every process must cut alike, so the number is fixed; it bounds how many workers have something to do (one
+/// sends thousands of deliveries a second).
+pub const SHARDS: u32 = 16;
+
+/// The shard of a destination.
+#[must_use]
+pub fn shard_of(destination: Destination) -> u32 {
+    let (sort, number) = match destination {
+        Destination::Pixel(id) => (0, id.0),
+        Destination::Postback(id) => (1, id.0),
+    };
+    // Numbers are given one after the other, and both sorts are spread alike.
+    u32::try_from((number.wrapping_mul(2) | sort) % u64::from(SHARDS)).unwrap_or(0)
+}
+
 /// Jobs are written by [`crate::Ledger::apply`]; everything else about them is the worker's.
 #[async_trait]
 pub trait Outbox: Send + Sync + 'static {
@@ -17,6 +33,29 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// Due jobs of one destination, oldest first.
     async fn due(&self, destination: Destination, now: Timestamp, limit: usize) -> Result<Vec<Delivery>>;
+
+    /// [`Outbox::due_destinations`] of one shard.
+    async fn due_in(&self, shard: u32, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
+        let mut due = self.due_destinations(now).await?;
+        due.retain(|(destination, _)| shard_of(*destination) == shard);
+        Ok(due)
+    }
+
+    /// Takes a shard for `owner`, or keeps it: nobody else may send from it before `until`. Returns its fencing number,
+    /// the same as long as the owner keeps it and a larger one for each next owner; `None` while somebody else has
+    /// it. So an owner that was gone too long learns here that it has lost the shard. It stops sending a good while before
+    /// `until` by a clock that is not set: that, and not this call, keeps two from sending the same. What they report
+    /// of one delivery counts once, see [`Outbox::advance`].
+    async fn take_shard(
+        &self,
+        shard: u32,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<u64>>;
+
+    /// Gives a shard back before its time; nothing happens when it has another fencing number by now.
+    async fn leave_shard(&self, shard: u32, fence: u64) -> Result<()>;
 
     /// When the next job of any destination is due, if one is waiting.
     async fn next_due(&self) -> Result<Option<Timestamp>>;
@@ -39,8 +78,9 @@ pub trait Outbox: Send + Sync + 'static {
         to: Progress,
     ) -> Result<bool>;
 
-    /// Takes deliveries up again, and enters those that are not there yet, all in one step. Each only if it stands as it
-    /// was read: otherwise whoever changed it knows more, and it is left alone. Returns how many were changed.
+    /// Takes deliveries up again, and enters those that are not there yet, each in one step (an embedded backend: all in
+    /// one). Each only if it stands as it was read: otherwise whoever changed it knows more, and it is left alone. Returns
+    /// how many were changed. After an error some may have been; the same call again does the rest.
     async fn renew(&self, renewals: Vec<Renewal>) -> Result<usize>;
 
     /// The earliest of a fan's events that wait at a destination, with the time it is due.

@@ -22,6 +22,7 @@ cases! {
         numbers_are_given_once,
         fields_with_their_own_writer_are_kept,
         changes_are_told_by_revision,
+        a_change_reaches_other_processes,
         a_deleted_postback_is_gone;
     dimensions:
         clicks_are_summed_by_dimension,
@@ -45,6 +46,7 @@ cases! {
         the_first_body_stays,
         a_click_events_body_goes_when_it_is_final,
         a_progress_goes_on_from_what_is_stored,
+        a_shard_is_one_workers_at_a_time,
         the_last_fifty_attempts_are_kept,
         pages_cover_every_delivery_once,
         deliveries_of_another_team_are_not_there;
@@ -52,6 +54,7 @@ cases! {
         fresh_links_leave_in_creation_order,
         a_stock_that_gets_links_is_told,
         no_link_is_in_two_blocks,
+        two_processes_share_a_stock,
         a_block_that_is_out_is_known_after_a_restart,
         an_expired_block_passes_quarantine,
         only_a_qualifying_look_recycles,

@@ -123,6 +123,19 @@ pub async fn changes_are_told_by_revision(backend: &dyn Backend) {
     assert_eq!(catalog.changes_since(after_signal.revision).await.unwrap().links, []);
 }
 
+/// What one process changes another one is told of in less than two seconds, without asking.
+pub async fn a_change_reaches_other_processes(backend: &dyn Backend) {
+    let (here, there) = (backend.open().await, backend.open().await);
+    let mut revisions = there.catalog.revisions();
+    let known = *revisions.borrow_and_update();
+    here.catalog.put_link(smart_link(1, TEAM)).await.unwrap();
+    let told = tokio::time::timeout(std::time::Duration::from_secs(2), revisions.changed()).await;
+    assert!(matches!(told, Ok(Ok(()))), "told in time");
+    let changes = there.catalog.changes_since(known).await.unwrap();
+    assert_eq!(changes.links, [Arc::new(smart_link(1, TEAM))]);
+    assert_eq!(changes.revision, *revisions.borrow());
+}
+
 /// A deleted postback is gone, and its number is not given again.
 pub async fn a_deleted_postback_is_gone(backend: &dyn Backend) {
     let catalog = backend.open().await.catalog;

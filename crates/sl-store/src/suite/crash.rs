@@ -30,6 +30,21 @@ pub async fn write_steps(store: &Store, end: u64, told: impl Fn(u64)) {
 
 /// Every table speaks of the same last step, which is not before `at_least`. Returns it.
 pub async fn state_effects_and_position_agree(store: &Store, at_least: u64) -> u64 {
+    let last = state_effects_and_position_agree_but_rows(store, at_least).await;
+    assert_eq!(click_rows(store).await, last);
+    last
+}
+
+/// How many click rows there are.
+pub async fn click_rows(store: &Store) -> u64 {
+    let everything =
+        ClickFilter { range: Range::default(), bots: true, duplicates: true, limit: usize::MAX, offset: 0 };
+    store.reports.clicks(link_id(1), everything).await.unwrap().len() as u64
+}
+
+/// The same for everything that the redo record of a step holds. A backend that has one writes raw click rows before it
+/// (decisions 45), so theirs may be one step ahead until that step comes again.
+pub async fn state_effects_and_position_agree_but_rows(store: &Store, at_least: u64) -> u64 {
     let opened = store.ledger.open(0).await.unwrap();
     let last = opened.position.offset;
     assert!(last >= at_least, "{last} steps are left of {at_least} that had returned");
@@ -38,10 +53,6 @@ pub async fn state_effects_and_position_agree(store: &Store, at_least: u64) -> u
     let state = store.ledger.load(0, vec![StateKey(b"visitor".to_vec())]).await.unwrap();
     assert_eq!(state[0].as_ref().unwrap().0, last.to_be_bytes());
     let link = link_id(1);
-    let everything =
-        ClickFilter { range: Range::default(), bots: true, duplicates: true, limit: usize::MAX, offset: 0 };
-    let clicks = store.reports.clicks(link, everything).await.unwrap();
-    assert_eq!(clicks.len() as u64, last);
     let countries = store.reports.dimensions(link, Dimension::Country, Range::default()).await.unwrap();
     assert_eq!(countries[0].clicks, last);
     assert_eq!(store.reports.totals(&[link]).await.unwrap()[0].clicks, last);

@@ -104,6 +104,36 @@ pub async fn a_stock_that_gets_links_is_told(backend: &dyn Backend) {
     assert!(stocked.has_changed().unwrap());
 }
 
+/// Two processes lease from one stock: no link goes to both, each sees what the other has, and whoever found the stock empty
+/// is told what the other brings.
+pub async fn two_processes_share_a_stock(backend: &dyn Backend) {
+    let here = with_links(backend, 60).await;
+    let there = backend.open().await;
+    let mut owners = tokio::task::JoinSet::new();
+    for number in 0..6 {
+        let pool = [&here, &there][number % 2].pool.clone();
+        let asked = LeaseRequest { owner: format!("edge-{number}"), ..request(10, 0) };
+        owners.spawn(async move { pool.lease(asked).await.unwrap() });
+    }
+    let blocks = owners.join_all().await;
+    let links: BTreeSet<_> = blocks.iter().flat_map(numbers).collect();
+    assert_eq!(links.len(), 60);
+    assert_eq!(there.pool.lease(request(1, 1)).await.unwrap().links, []);
+    let mut fences: Vec<_> = blocks.iter().map(|block| block.fence).collect();
+    fences.sort_unstable();
+    let seen: Vec<_> = here.pool.blocks().await.unwrap().iter().map(|block| block.fence).collect();
+    assert_eq!(seen, fences);
+    let mut stocked = there.pool.stocked();
+    stocked.mark_unchanged();
+    let back = numbers(&blocks[0]);
+    here.pool.give_back(blocks[0].fence, refs(&back)).await.unwrap();
+    let told = tokio::time::timeout(Duration::from_secs(5), stocked.changed()).await;
+    assert!(matches!(told, Ok(Ok(()))), "told in time");
+    assert_eq!(numbers(&there.pool.lease(request(99, 2)).await.unwrap()), back);
+    there.pool.orphan(blocks[1].fence, after(3)).await.unwrap();
+    assert!(!here.pool.renew(blocks[1].fence, after(9)).await.unwrap(), "the other one has ended it");
+}
+
 /// Two owners never get the same link, however many ask at once.
 pub async fn no_link_is_in_two_blocks(backend: &dyn Backend) {
     let store = with_links(backend, 500).await;

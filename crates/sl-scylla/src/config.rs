@@ -1,0 +1,58 @@
+//! How the cluster is reached.
+
+use std::{fmt, time::Duration};
+
+/// Addresses, names and rights.
+#[derive(Clone)]
+pub struct ScyllaConfig {
+    /// Nodes to ask first, `host:port`; the rest of the cluster is learned from them.
+    pub nodes: Vec<String>,
+    /// Keyspace that holds everything: letters, digits and underscores.
+    pub keyspace: String,
+    /// Makes the keyspace when it is not there: what follows `WITH`, for example `replication = {'class':
+    /// 'NetworkTopologyStrategy', 'replication_factor': 3}`. `None`: the operator has made it.
+    pub create: Option<String>,
+    /// The datacentre this process is in: requests stay there. `None` when there is one only.
+    pub datacenter: Option<String>,
+    /// Name and password.
+    pub login: Option<(String, String)>,
+    /// How long raw click rows live at most (`retention.clicks`, and a little more); `None` for ever. The server lets them
+    /// go by itself then; [`sl_store::Upkeep`] removes them on the hour.
+    pub keep_clicks: Option<Duration>,
+    /// Longest time one request may take, its retries included. Default 10 s.
+    pub timeout: Duration,
+}
+
+// === impl ScyllaConfig ===
+
+impl ScyllaConfig {
+    /// A keyspace on these nodes, everything else as it is by default.
+    #[must_use]
+    pub fn new(nodes: Vec<String>, keyspace: impl Into<String>) -> Self {
+        Self {
+            nodes,
+            keyspace: keyspace.into(),
+            create: None,
+            datacenter: None,
+            login: None,
+            keep_clicks: None,
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for ScyllaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { nodes, keyspace, create, datacenter, login, keep_clicks, timeout } = self;
+        f.debug_struct("ScyllaConfig")
+            .field("nodes", nodes)
+            .field("keyspace", keyspace)
+            .field("create", create)
+            .field("datacenter", datacenter)
+            .field("login", &login.as_ref().map(|(name, _)| name))
+            .field("keep_clicks", keep_clicks)
+            .field("timeout", timeout)
+            .finish()
+    }
+}

@@ -1,0 +1,155 @@
+//! The cluster store: the seven seams of `sl-store` on a CQL cluster, ScyllaDB or Cassandra, shared by many processes.
+//!
+//! Writes are absolute and may come twice; nothing is counted up in the database, and no batch spans partitions. What must
+//! happen once (a step of attribution, a lease, a unique name) is decided by a conditional write on a single row, in
+//! tables whose cells no ordinary write touches ([`profiles`] has the argument per kind of statement). A step is one
+//! redo record and then its writes, which anybody may repeat ([`ledger`]). The tables are `schemas/cql`, migrated at
+//! the start ([`schema`]).
+//!
+//! **Timestamps.** A step's number is the time at which it was made in microseconds, or one more than the number before
+//! it when clocks say less, and its writes carry it (`USING TIMESTAMP`): of two owners the later one wins, a step that
+//! is written again loses against whatever came after it, and a row that another role removes meanwhile (a delivery's
+//! work, a subscriber who was found) stays removed. So whoever removes or overwrites a row of a step must use a
+//! timestamp above the row's own: the larger of now and `WRITETIME(row) + 1`.
+//!
+//! This crate never decides anything about clicks, money or deliveries, and never deletes what retention does not name.
+
+mod catalog;
+mod codec;
+mod config;
+mod cql;
+mod days;
+mod effects;
+mod failure;
+mod figures;
+mod fuse;
+mod leases;
+mod ledger;
+mod outbox;
+mod pool;
+mod profiles;
+mod reports;
+mod retries;
+pub mod schema;
+mod statements;
+mod upkeep;
+mod writes;
+
+use std::sync::{Arc, atomic::Ordering};
+
+use sl_store::{Result, Store};
+
+pub use config::ScyllaConfig;
+
+use crate::{
+    catalog::CqlCatalog,
+    cql::Cql,
+    effects::Effects,
+    leases::CqlLeases,
+    ledger::CqlLedger,
+    outbox::{CqlOutbox, Tables},
+    pool::CqlPool,
+    reports::CqlReports,
+    upkeep::CqlUpkeep,
+};
+
+/// A connection to the cluster; every [`Store`] taken from it shares it.
+#[derive(Clone)]
+pub struct ScyllaHandle {
+    cql: Arc<Cql>,
+    /// Seconds, 0 for ever.
+    click_ttl: i32,
+}
+
+/// What has been asked of the servers through a connection, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriteCounts {
+    /// Requests that write.
+    pub requests: u64,
+    /// Rows in them.
+    pub rows: u64,
+}
+
+/// Connects, migrates the schema and hands out a store.
+///
+/// # Errors
+/// `Unavailable` when no node answers, `Damaged` when the schema is not as this program knows it.
+pub async fn open(config: &ScyllaConfig) -> Result<Store> {
+    connect(config).await?.store().await
+}
+
+/// Connects and migrates the schema.
+///
+/// # Errors
+/// As [`open`].
+pub async fn connect(config: &ScyllaConfig) -> Result<ScyllaHandle> {
+    connect_at(config, schema::newest()).await
+}
+
+/// The same with an older schema: for tests of an update.
+///
+/// # Errors
+/// As [`open`].
+pub async fn connect_at(config: &ScyllaConfig, version: i32) -> Result<ScyllaHandle> {
+    let cql = Cql::connect(config).await?;
+    schema::migrate(&cql, version).await?;
+    // Twenty years is the longest that servers take.
+    const LONGEST: u64 = 630_720_000;
+    let ttl = config.keep_clicks.map_or(0, |keep| keep.as_secs().clamp(1, LONGEST));
+    Ok(ScyllaHandle { cql, click_ttl: i32::try_from(ttl).unwrap_or(0) })
+}
+
+// === impl ScyllaHandle ===
+
+impl ScyllaHandle {
+    /// A store over this connection. Its ledger is an owner of its own, as if it were another process.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub async fn store(&self) -> Result<Store> {
+        let catalog = Arc::new(CqlCatalog::new(Arc::clone(&self.cql)).await?);
+        let tables = Tables::new(&self.cql).await?;
+        let effects = Effects::new(&self.cql, Arc::clone(&catalog), Arc::clone(&tables)).await?;
+        let outbox = Arc::new(CqlOutbox::new(&self.cql, tables).await?);
+        Ok(Store {
+            catalog,
+            pool: Arc::new(CqlPool::new(&self.cql).await?),
+            ledger: Arc::new(CqlLedger::new(Arc::clone(&self.cql), effects, self.click_ttl).await?),
+            reports: Arc::new(CqlReports::new(Arc::clone(&self.cql)).await?),
+            upkeep: Arc::new(CqlUpkeep::new(&self.cql, Arc::clone(&outbox)).await?),
+            outbox,
+            leases: Arc::new(CqlLeases::new(&self.cql).await?),
+        })
+    }
+
+    /// What was written so far.
+    #[must_use]
+    pub fn written(&self) -> WriteCounts {
+        let written = self.cql.written();
+        WriteCounts {
+            requests: written.requests.load(Ordering::Relaxed),
+            rows: written.rows.load(Ordering::Relaxed),
+        }
+    }
+
+    /// For tests of crashes: lets so many more writes through this connection, one by one, and refuses all others.
+    pub fn blow_after(&self, writes: u32) {
+        self.cql.fuse().refuse_after(writes);
+    }
+
+    /// For tests of owners that come to a halt: holds this connection after so many more writes, one by one, until
+    /// [`Self::release`].
+    pub fn hold_after(&self, writes: u32) {
+        self.cql.fuse().hold_after(writes);
+    }
+
+    /// Returns once a write is held.
+    pub async fn held(&self) {
+        self.cql.fuse().held().await;
+    }
+
+    /// Lets what is held go on.
+    pub fn release(&self) {
+        self.cql.fuse().release();
+    }
+}

@@ -1,0 +1,116 @@
+//! Lists of deliveries: index rows, and of each the delivery itself, which decides.
+
+use sl_core::{
+    delivery::{Delivery, DeliveryState},
+    ids::TeamId,
+};
+use sl_store::{Result, outbox::DeliveryFilter};
+
+use super::{
+    CqlOutbox,
+    deliveries::Slot,
+    names::{ASIDE, day, day_of_quarter, destination_bytes, quarter, state_code},
+    quarters::{Listed, Place, top},
+};
+
+/// Index rows read at once.
+const PAGE: usize = 500;
+
+/// One partition of a list.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Quarter(i64),
+    Day(DeliveryState, i64),
+}
+
+// === impl CqlOutbox ===
+
+impl CqlOutbox {
+    /// Deliveries of a team, the newest first. Parked, expired and skipped ones have lists of their own; the others are
+    /// picked out of all, most of which are delivered.
+    pub(super) async fn newest(&self, team: TeamId, filter: &DeliveryFilter) -> Result<Vec<Delivery>> {
+        let mut after = top();
+        if let Some(id) = filter.after {
+            // A cursor of another team, or of nothing, leads nowhere.
+            match self.tables.deliveries.get(id).await?.map(|found| found.delivery.job) {
+                Some(job) if job.team == team => after = (job.created_at, job.id.to_bytes().to_vec()),
+                _ => return Ok(Vec::new()),
+            }
+        }
+        let mut found = Vec::new();
+        for part in self.parts(team, filter.state, &after).await? {
+            self.newest_of(team, part, filter, after.clone(), &mut found).await?;
+            if found.len() >= filter.limit {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Partitions that may have something behind a place, the newest first.
+    async fn parts(&self, team: TeamId, state: Option<DeliveryState>, after: &Place) -> Result<Vec<Part>> {
+        let mut quarters = self.tables.made.of_team(team).await?;
+        quarters.retain(|of| *of <= quarter(after.0));
+        let Some(state) = state.filter(|state| ASIDE.contains(state)) else {
+            return Ok(quarters.into_iter().map(Part::Quarter).collect());
+        };
+        let mut days: Vec<_> =
+            quarters.into_iter().map(day_of_quarter).filter(|of| *of <= day(after.0)).collect();
+        days.dedup();
+        Ok(days.into_iter().map(|day| Part::Day(state, day)).collect())
+    }
+
+    async fn newest_of(
+        &self,
+        team: TeamId,
+        part: Part,
+        filter: &DeliveryFilter,
+        mut after: Place,
+        found: &mut Vec<Delivery>,
+    ) -> Result<()> {
+        let to = filter.destination.map(destination_bytes);
+        let state = filter.state.map(state_code);
+        // With a filter most rows may not fit; without, no more are read than are wanted.
+        let page = if to.is_some() || state.is_some() { PAGE } else { filter.limit.min(PAGE) };
+        let most = i32::try_from(page).unwrap_or(i32::MAX);
+        loop {
+            let rows = match part {
+                Part::Quarter(quarter) => self.tables.made.newest(team, quarter, &after, most).await?,
+                Part::Day(state, day) => self.tables.made.aside(team, state, day, &after, most).await?,
+            };
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = (last.created_at, last.id.to_bytes().to_vec());
+            let is_last = rows.len() < page;
+            let fits = |row: &Listed| {
+                let is_state = state.is_none() || row.state.is_none() || row.state == state;
+                is_state && (to.is_none() || row.destination == to)
+            };
+            let mut ids: Vec<_> = rows.into_iter().filter(fits).map(|row| row.id).collect();
+            while !ids.is_empty() && found.len() < filter.limit {
+                let rest = ids.split_off(ids.len().min(filter.limit - found.len()));
+                for slot in self.tables.deliveries.slots(std::mem::replace(&mut ids, rest)).await? {
+                    let Slot::Is(slot) = slot else { continue };
+                    if filter.state.is_none_or(|state| slot.delivery.progress.state == state) {
+                        found.push(slot.delivery);
+                    } else {
+                        self.mend_list(&slot, part).await?;
+                    }
+                }
+            }
+            if is_last || found.len() >= filter.limit {
+                return Ok(());
+            }
+        }
+    }
+
+    /// An index row that a process left when it died between two writes.
+    async fn mend_list(&self, slot: &super::deliveries::Found, part: Part) -> Result<()> {
+        let write = match part {
+            Part::Quarter(_) => self.tables.places.note_state(slot),
+            Part::Day(state, _) => {
+                self.tables.places.no_longer_aside(&slot.delivery.job, state, slot.added())
+            }
+        };
+        self.tables.cql.write_all(vec![write]).await
+    }
+}

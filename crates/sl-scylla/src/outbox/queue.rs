@@ -1,0 +1,267 @@
+//! Waiting deliveries by the minute they are due in.
+//!
+//! A queue in a table that only grows at one end dies of its tombstones: what was sent leaves one, and who looks for the
+//! oldest crosses all of them. Here a minute is a partition of its own, and which minutes have something is a
+//! small table: what lies behind is never read again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use parking_lot::Mutex;
+use scylla::value::CqlValue;
+use sl_core::{delivery::Destination, ids::DeliveryId, time::Timestamp};
+use sl_store::{
+    Result,
+    outbox::{SHARDS, shard_of},
+};
+
+use super::names::{destination_bytes, destination_of, id_of, minute};
+use crate::{
+    cql::Cql,
+    statements::statements,
+    writes::{Write, blob},
+};
+
+/// A reader begins where it found the first row, and once in this time at the beginning: what another process enters before
+/// that place waits for it. So a busy minute is crossed once a second, not with every few deliveries.
+const FROM_THE_BEGINNING: Duration = Duration::from_secs(1);
+/// Places remembered.
+const FLOORS: usize = 10_000;
+/// Destinations or shards looked at at once.
+const AT_ONCE: usize = 16;
+
+statements!(Statements {
+    note: Write "INSERT INTO outbox_minutes (shard, destination, minute, writer, at) VALUES (?, ?, ?, ?, ?)
+        USING TIMESTAMP ?";
+    forget: Write "DELETE FROM outbox_minutes USING TIMESTAMP ?
+        WHERE shard = ? AND destination = ? AND minute = ? AND writer = ?";
+    of_shard: Read "SELECT destination, minute, writer, at FROM outbox_minutes WHERE shard = ?";
+    of_destination: Read "SELECT destination, minute, writer, at FROM outbox_minutes
+        WHERE shard = ? AND destination = ?";
+    first: Read "SELECT due_at FROM outbox_due WHERE destination = ? AND minute = ? LIMIT 1";
+    page: Read "SELECT due_at, id, change FROM outbox_due
+        WHERE destination = ? AND minute = ? AND (due_at, id) > (?, ?) AND (due_at) <= (?) LIMIT ?";
+    times: Read "SELECT due_at FROM outbox_due WHERE destination = ? AND minute = ? AND due_at <= ?";
+});
+
+/// Which minutes have something, and who said so when.
+type Minutes = BTreeMap<(Destination, i64), Vec<(i64, i64)>>;
+
+/// The queues of all destinations.
+pub(super) struct Queue {
+    cql: Arc<Cql>,
+    statements: Statements,
+    /// This process among the writers of `outbox_minutes`.
+    writer: i64,
+    /// No row is before it, as of then.
+    floors: Mutex<HashMap<(Destination, i64), (Instant, Timestamp)>>,
+}
+
+/// Where a reader of one minute has got to.
+pub(super) type Cursor = (Timestamp, Vec<u8>);
+
+/// A row of the queue.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Due {
+    pub(super) at: Timestamp,
+    pub(super) id: DeliveryId,
+    /// Number of the change that added it.
+    pub(super) change: i64,
+}
+
+// === impl Queue ===
+
+impl Queue {
+    pub(super) async fn new(cql: Arc<Cql>) -> Result<Self> {
+        let statements = Statements::prepare(&cql).await?;
+        Ok(Self { writer: cql.micros(), cql, statements, floors: Mutex::default() })
+    }
+
+    /// Says that some minutes have something. Called when their rows are acknowledged, and it takes its time after that:
+    /// whoever has read an earlier word of ours, looked and found nothing may remove that word, but not this one.
+    pub(super) async fn note(&self, due: impl IntoIterator<Item = (Destination, Timestamp)>) -> Result<()> {
+        let minutes: BTreeSet<_> = due.into_iter().map(|(to, due)| (to, minute(due))).collect();
+        {
+            let mut floors = self.floors.lock();
+            floors.retain(|minute, _| !minutes.contains(minute));
+        }
+        let at = self.cql.micros();
+        let note = |(to, minute): (Destination, i64)| {
+            Write::new(
+                &self.statements.note,
+                [
+                    CqlValue::Int(shard(to)),
+                    blob(destination_bytes(to)),
+                    CqlValue::BigInt(minute),
+                    CqlValue::BigInt(self.writer),
+                    CqlValue::BigInt(at),
+                    CqlValue::BigInt(at),
+                ],
+            )
+        };
+        self.cql.write_all(minutes.into_iter().map(note).collect()).await
+    }
+
+    /// Destinations of a shard with something due by `now`, each with its oldest due time.
+    pub(super) async fn due_in(&self, shard: u32, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
+        let mut minutes = self.minutes_of_shard(shard).await?;
+        minutes.retain(|(_, at), _| *at <= minute(now));
+        let mut destinations: Vec<Destination> = minutes.keys().map(|(to, _)| *to).collect();
+        destinations.dedup();
+        let minutes = &minutes;
+        let firsts = stream::iter(destinations)
+            .map(|to| async move { Ok((to, self.first_of(to, minutes, minute(now)).await?)) });
+        let firsts: Vec<(Destination, Option<Timestamp>)> = firsts.buffered(AT_ONCE).try_collect().await?;
+        let due =
+            firsts.into_iter().filter_map(|(to, first)| Some((to, first.filter(|first| *first <= now)?)));
+        Ok(due.collect())
+    }
+
+    /// The same of all shards, by destination.
+    pub(super) async fn due_everywhere(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
+        let shards = stream::iter(0..SHARDS).map(|shard| self.due_in(shard, now));
+        let mut due = shards.buffer_unordered(AT_ONCE).try_concat().await?;
+        due.sort_unstable();
+        Ok(due)
+    }
+
+    /// When the first of all is due.
+    pub(super) async fn next_due(&self) -> Result<Option<Timestamp>> {
+        let shards = stream::iter(0..SHARDS).map(|shard| self.minutes_of_shard(shard));
+        let shards: Vec<Minutes> = shards.buffer_unordered(AT_ONCE).try_collect().await?;
+        let mut minutes: Vec<(i64, Destination)> =
+            shards.iter().flat_map(|minutes| minutes.keys().map(|(to, minute)| (*minute, *to))).collect();
+        minutes.sort_unstable();
+        let mut found: Option<Timestamp> = None;
+        for (at, to) in minutes {
+            if found.is_some_and(|found| minute(found) < at) {
+                break;
+            }
+            let first = self.first(to, at).await?;
+            found = found.into_iter().chain(first).min();
+        }
+        Ok(found)
+    }
+
+    /// Minutes of a destination that may have something by `now`, ascending.
+    pub(super) async fn minutes(&self, to: Destination, now: Timestamp) -> Result<Vec<i64>> {
+        let key = (shard(to), destination_bytes(to));
+        let minutes = self.read_minutes(self.cql.rows(&self.statements.of_destination, key).await?)?;
+        Ok(minutes.into_keys().map(|(_, at)| at).filter(|at| *at <= minute(now)).collect())
+    }
+
+    /// Where to begin reading a minute.
+    pub(super) fn floor(&self, to: Destination, minute: i64) -> Cursor {
+        let floors = self.floors.lock();
+        let known = floors.get(&(to, minute)).filter(|(at, _)| at.elapsed() < FROM_THE_BEGINNING);
+        known.map_or((Timestamp(i64::MIN), Vec::new()), |(_, first)| {
+            (Timestamp(first.0.saturating_sub(1)), vec![0xff; 17])
+        })
+    }
+
+    /// Remembers the first row that was found; nothing when there was none.
+    pub(super) fn note_floor(&self, to: Destination, minute: i64, first: Option<Timestamp>) {
+        let mut floors = self.floors.lock();
+        let Some(first) = first else {
+            floors.remove(&(to, minute));
+            return;
+        };
+        if floors.len() > FLOORS {
+            floors.clear();
+        }
+        let known = floors.entry((to, minute)).or_insert_with(|| (Instant::now(), first));
+        if known.0.elapsed() >= FROM_THE_BEGINNING {
+            known.0 = Instant::now();
+        }
+        known.1 = first;
+    }
+
+    /// Rows of a minute behind `after`, due by `now`.
+    pub(super) async fn page(
+        &self,
+        to: Destination,
+        minute: i64,
+        after: Cursor,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Due>> {
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let values = (destination_bytes(to), minute, after.0.0, after.1, now.0, limit);
+        let rows: Vec<(i64, Vec<u8>, Option<i64>)> = self.cql.rows(&self.statements.page, values).await?;
+        let due = rows.into_iter().map(|(due, id, change)| {
+            Ok(Due { at: Timestamp(due), id: id_of(&id)?, change: change.unwrap_or(0) })
+        });
+        due.collect()
+    }
+
+    /// How many are due by `now`, everywhere: as many rows are read.
+    pub(super) async fn count(&self, now: Timestamp) -> Result<u64> {
+        let shards = stream::iter(0..SHARDS).map(|shard| self.minutes_of_shard(shard));
+        let shards: Vec<Minutes> = shards.buffer_unordered(AT_ONCE).try_collect().await?;
+        let minutes = shards.into_iter().flat_map(Minutes::into_keys).filter(|(_, at)| *at <= minute(now));
+        let counts = stream::iter(minutes).map(|(to, minute)| async move {
+            let key = (destination_bytes(to), minute, now.0);
+            let rows: Vec<(i64,)> = self.cql.rows(&self.statements.times, key).await?;
+            Ok(rows.len() as u64)
+        });
+        counts.buffer_unordered(AT_ONCE).try_fold(0, |sum, count| async move { Ok(sum + count) }).await
+    }
+
+    /// The first row of a destination up to a minute. A minute that is over and has none is forgotten.
+    async fn first_of(&self, to: Destination, minutes: &Minutes, now: i64) -> Result<Option<Timestamp>> {
+        for ((_, minute), said) in minutes.range((to, i64::MIN)..=(to, now)) {
+            if let Some(first) = self.first(to, *minute).await? {
+                return Ok(Some(first));
+            }
+            if *minute < now {
+                self.forget(to, *minute, said).await?;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn first(&self, to: Destination, minute: i64) -> Result<Option<Timestamp>> {
+        let first: Option<(i64,)> =
+            self.cql.row(&self.statements.first, (destination_bytes(to), minute)).await?;
+        Ok(first.map(|(due,)| Timestamp(due)))
+    }
+
+    /// Removes exactly the words that were read before the minute was found empty.
+    async fn forget(&self, to: Destination, minute: i64, said: &[(i64, i64)]) -> Result<()> {
+        let forget = |(writer, at): &(i64, i64)| {
+            Write::new(
+                &self.statements.forget,
+                [
+                    CqlValue::BigInt(*at),
+                    CqlValue::Int(shard(to)),
+                    blob(destination_bytes(to)),
+                    CqlValue::BigInt(minute),
+                    CqlValue::BigInt(*writer),
+                ],
+            )
+        };
+        self.cql.write_all(said.iter().map(forget).collect()).await
+    }
+
+    async fn minutes_of_shard(&self, shard: u32) -> Result<Minutes> {
+        let key = (shard.cast_signed(),);
+        self.read_minutes(self.cql.rows(&self.statements.of_shard, key).await?)
+    }
+
+    fn read_minutes(&self, rows: Vec<(Vec<u8>, i64, i64, Option<i64>)>) -> Result<Minutes> {
+        let mut minutes = Minutes::new();
+        for (to, minute, writer, at) in rows {
+            let said = minutes.entry((destination_of(&to)?, minute)).or_default();
+            said.extend(at.map(|at| (writer, at)));
+        }
+        Ok(minutes)
+    }
+}
+
+fn shard(to: Destination) -> i32 {
+    shard_of(to).cast_signed()
+}

@@ -1,0 +1,357 @@
+//! Pool links: facts in rows of their own, leases in one partition per stock.
+//!
+//! Nothing is kept in memory over a call: many processes lease from one stock. A question about all links of an account
+//! reads all of them, 350 bytes each; a lease reads those it takes, from where the fresh ones begin.
+
+mod book;
+mod ends;
+mod lease;
+mod links;
+mod news;
+mod order;
+mod state;
+mod stocks;
+mod waiting;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use parking_lot::Mutex;
+use sl_core::{
+    ids::{AccountId, FanId},
+    pool::{PoolLink, PoolState, StockKey},
+    step::{ListAdd, Unmatched},
+    time::Timestamp,
+};
+use sl_store::{
+    Result, StoreError,
+    pool::{Block, LeaseRequest, Level, Look, NewPoolLink, Pool, PoolEntry, PoolLinkRef, PoolRules},
+};
+use tokio::sync::watch;
+
+use self::{
+    book::{Book, Books, stock_of},
+    ends::Ends,
+    lease::Leases,
+    links::{Entry, Fact},
+    news::News,
+    order::Order,
+    stocks::Stocks,
+};
+pub(crate) use self::{links::Links, waiting::Waiting};
+use crate::{cql::Cql, figures::Figures, statements::Tries};
+
+/// What is assumed until somebody says otherwise: the defaults of `attribution.window` and `pool.quarantine`.
+const RULES: PoolRules =
+    PoolRules { window: Duration::from_secs(6 * 3600), quarantine: Duration::from_secs(24 * 3600) };
+
+/// Stocks, or accounts, read at once.
+const AT_ONCE: usize = 8;
+
+/// The pool on CQL.
+pub(crate) struct CqlPool {
+    stocks: Stocks,
+    links: Arc<Links>,
+    order: Arc<Order>,
+    books: Arc<Books>,
+    ends: Arc<Ends>,
+    leases: Leases,
+    waiting: Waiting,
+    news: Arc<News>,
+    /// As they were last said: what must be looked at depends on them.
+    rules: Mutex<PoolRules>,
+    figures: Figures<Vec<Level>>,
+}
+
+/// A stock as it is now.
+struct Shelf {
+    key: StockKey,
+    book: Book,
+    entries: Vec<Entry>,
+}
+
+// === impl CqlPool ===
+
+impl CqlPool {
+    pub(crate) async fn new(cql: &Arc<Cql>) -> Result<Self> {
+        let links = Arc::new(Links::new(Arc::clone(cql)).await?);
+        let order = Arc::new(Order::new(Arc::clone(cql)).await?);
+        let books = Arc::new(Books::new(Arc::clone(cql)).await?);
+        let ends = Arc::new(Ends { books: Arc::clone(&books), links: Arc::clone(&links) });
+        let leases = Leases {
+            books: Arc::clone(&books),
+            links: Arc::clone(&links),
+            order: Arc::clone(&order),
+            ends: Arc::clone(&ends),
+        };
+        Ok(Self {
+            stocks: Stocks::new(Arc::clone(cql)).await?,
+            links,
+            order,
+            books,
+            ends,
+            leases,
+            waiting: Waiting::new(Arc::clone(cql)).await?,
+            news: News::open(Arc::clone(cql)).await?,
+            rules: Mutex::new(RULES),
+            figures: Figures::none(),
+        })
+    }
+
+    /// Adds links of one stock that are not known yet.
+    async fn add_new(&self, key: &StockKey, new: Vec<NewPoolLink>) -> Result<usize> {
+        let stock = self.stocks.number_or_new(key).await?;
+        let _turn = self.books.turn(stock).await;
+        let numbers = new.iter().map(|link| link.id.number);
+        let known = self.links.some(&key.account, key.kind, numbers).await?;
+        let mut seen = HashSet::new();
+        let is_new = |link: &NewPoolLink| !known.contains_key(&link.id.number) && seen.insert(link.id.number);
+        let new: Vec<_> = new.into_iter().filter(is_new).collect();
+        if new.is_empty() {
+            return Ok(0);
+        }
+        let from = self.reserve(stock, new.len() as u64).await?;
+        let links: Vec<_> = (from..).zip(new).map(|(ordinal, new)| link_of(new, ordinal)).collect();
+        self.links.put(&links).await?;
+        self.order.put(stock, from, links.iter().map(|link| link.id.number)).await?;
+        self.fresh_from(stock, from).await?;
+        Ok(links.len())
+    }
+
+    /// Takes ordinals. Those of a process that dies before it has written the links stay empty; its links come again.
+    async fn reserve(&self, stock: i32, count: u64) -> Result<u64> {
+        let mut tries = Tries::of("the ordinals of a stock");
+        loop {
+            let once = async {
+                let mut book = self.books.read_to_change(stock).await?;
+                let from = book.ordinals;
+                book.ordinals += count;
+                Ok(self.books.change(stock, &book, Vec::new()).await?.then_some(from))
+            };
+            if let Some(from) = tries.settled(once.await).await? {
+                return Ok(from);
+            }
+        }
+    }
+
+    /// A lease between the reservation and the rows found nothing there and may have gone past: sets it back.
+    async fn fresh_from(&self, stock: i32, from: u64) -> Result<()> {
+        let mut tries = Tries::of("the ordinals of a stock");
+        loop {
+            let once = async {
+                let mut book = self.books.read_to_change(stock).await?;
+                if book.fresh_from <= from {
+                    return Ok(Some(()));
+                }
+                book.fresh_from = from;
+                Ok(self.books.change(stock, &book, Vec::new()).await?.then_some(()))
+            };
+            if let Some(()) = tries.settled(once.await).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Stocks with their links, of one account or of all, by key.
+    async fn shelves(&self, account: Option<&AccountId>) -> Result<Vec<Shelf>> {
+        let mut all = self.stocks.all().await?;
+        all.retain(|(key, _)| account.is_none_or(|account| key.account == *account));
+        let kinds: BTreeSet<_> = all.iter().map(|(key, _)| (key.account.clone(), key.kind)).collect();
+        // Blocks before links: a link that is given meanwhile has left its block by then, not the other way round.
+        let books = stream::iter(all).map(|(key, stock)| async move {
+            let book = self.books.read(stock).await?;
+            Ok((key.clone(), Shelf { key, book, entries: Vec::new() }))
+        });
+        let mut shelves: BTreeMap<StockKey, Shelf> = books.buffer_unordered(AT_ONCE).try_collect().await?;
+        let links = stream::iter(kinds)
+            .map(|(account, kind)| async move { self.links.all(&account, kind).await })
+            .buffer_unordered(AT_ONCE);
+        let links: Vec<Vec<Entry>> = links.try_collect().await?;
+        for entry in links.into_iter().flatten() {
+            if let Some(shelf) = shelves.get_mut(&entry.link.stock) {
+                shelf.entries.push(entry);
+            }
+        }
+        Ok(shelves.into_values().collect())
+    }
+
+    /// Ends blocks that have run out, of all stocks.
+    async fn settle_expired(&self, now: Timestamp) -> Result<()> {
+        let ends = stream::iter(self.stocks.all().await?)
+            .map(|(key, stock)| async move { self.ends.settle_expired(stock, &key, now).await });
+        ends.buffer_unordered(AT_ONCE).try_collect().await
+    }
+}
+
+#[async_trait]
+impl Pool for CqlPool {
+    async fn add(&self, links: Vec<NewPoolLink>) -> Result<usize> {
+        let mut stocks: BTreeMap<StockKey, Vec<NewPoolLink>> = BTreeMap::new();
+        for link in links {
+            stocks.entry(link.stock.clone()).or_default().push(link);
+        }
+        let mut added = 0;
+        for (key, new) in stocks {
+            added += self.add_new(&key, new).await?;
+        }
+        self.news.say().await?;
+        Ok(added)
+    }
+
+    async fn retire(&self, links: Vec<PoolLinkRef>, at: Timestamp) -> Result<()> {
+        self.links.note(links.into_iter().map(|link| (link, Fact::Retired(at)))).await
+    }
+
+    async fn levels(&self, now: Timestamp, rules: PoolRules) -> Result<Vec<Level>> {
+        *self.rules.lock() = rules;
+        if let Some(levels) = self.figures.told() {
+            return Ok(levels);
+        }
+        self.settle_expired(now).await?;
+        let mut shelves = self.shelves(None).await?;
+        shelves.retain(|shelf| !shelf.entries.is_empty());
+        let levels: Vec<_> = shelves.iter().map(|shelf| shelf.level(now, rules)).collect();
+        self.figures.keep(&levels, shelves.iter().map(|shelf| shelf.entries.len() as u64).sum());
+        Ok(levels)
+    }
+
+    async fn lease(&self, request: LeaseRequest) -> Result<Block> {
+        *self.rules.lock() = request.rules;
+        match self.stocks.number(&request.stock).await? {
+            Some(stock) => self.leases.lease(stock, &request).await,
+            None => {
+                let LeaseRequest { stock, owner, until, .. } = request;
+                Ok(Block { fence: 0, owner, stock, links: Vec::new(), until })
+            }
+        }
+    }
+
+    fn stocked(&self) -> watch::Receiver<u64> {
+        self.news.stocked()
+    }
+
+    async fn renew(&self, fence: u64, until: Timestamp) -> Result<bool> {
+        self.ends.renew(fence, until).await
+    }
+
+    async fn give_back(&self, fence: u64, unused: Vec<PoolLinkRef>) -> Result<()> {
+        let Some(key) = self.stocks.key(stock_of(fence)).await? else {
+            return Err(StoreError::Fenced(format!("there is no block {fence}")));
+        };
+        self.ends.give_back(&key, fence, &unused).await?;
+        self.news.say().await
+    }
+
+    async fn blocks(&self) -> Result<Vec<Block>> {
+        let mut blocks = Vec::new();
+        for (key, stock) in self.stocks.all().await? {
+            for row in self.books.read(stock).await?.blocks {
+                let numbers = row.links.iter().map(|leased| leased.number);
+                let entries = self.links.some(&key.account, key.kind, numbers).await?;
+                let inside = row.links.iter().filter_map(|leased| {
+                    let entry = entries.get(&leased.number).filter(|entry| leased.is_in(entry))?;
+                    Some((entry.link.clone(), leased.recycled))
+                });
+                let (fence, until, links) = (row.fence, row.until, inside.collect());
+                blocks.push(Block { fence, owner: row.owner, stock: key.clone(), links, until });
+            }
+        }
+        Ok(blocks)
+    }
+
+    async fn orphan(&self, fence: u64, at: Timestamp) -> Result<()> {
+        match self.stocks.key(stock_of(fence)).await? {
+            Some(key) => self.ends.orphan(&key, fence, at).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn live(&self, account: &AccountId) -> Result<Vec<PoolEntry>> {
+        let rules = *self.rules.lock();
+        let shelves = self.shelves(Some(account)).await?;
+        let mut live: Vec<_> = shelves.iter().flat_map(|shelf| shelf.live(rules)).collect();
+        live.sort_by(|a, b| (&a.link.stock, a.link.ordinal).cmp(&(&b.link.stock, b.link.ordinal)));
+        Ok(live)
+    }
+
+    async fn get(&self, link: PoolLinkRef) -> Result<Option<PoolEntry>> {
+        let find = || self.links.some(&link.account, link.id.kind, [link.id.number]);
+        let Some((_, entry)) = find().await?.pop_first() else { return Ok(None) };
+        let book = match self.stocks.number(&entry.link.stock).await? {
+            Some(stock) => self.books.read(stock).await?,
+            None => Book::default(),
+        };
+        // Read again behind the blocks, as in `shelves`.
+        let Some((number, entry)) = find().await?.pop_first() else { return Ok(None) };
+        let facts = state::facts(&entry, book.leases().get(&number).copied());
+        Ok(Some(PoolEntry { link: entry.link, facts }))
+    }
+
+    async fn looked(&self, looks: Vec<Look>) -> Result<()> {
+        let facts = looks.into_iter().flat_map(|Look { link, at, subscribers }| {
+            let found = (subscribers > 0).then_some([Fact::Used(at), Fact::Subscribers(subscribers)]);
+            let facts = std::iter::once(Fact::Looked(at)).chain(found.into_iter().flatten());
+            facts.map(move |fact| (link.clone(), fact))
+        });
+        self.links.note(facts).await?;
+        self.news.say().await
+    }
+
+    async fn unmatched(&self) -> Result<Vec<Unmatched>> {
+        self.waiting.unmatched().await
+    }
+
+    async fn give_up(&self, account: &AccountId, fan: &FanId) -> Result<()> {
+        self.waiting.give_up(account, fan).await
+    }
+
+    async fn list_adds(&self, limit: usize) -> Result<Vec<ListAdd>> {
+        self.waiting.list_adds(limit).await
+    }
+
+    async fn list_added(&self, done: Vec<ListAdd>) -> Result<()> {
+        self.waiting.list_added(&done).await
+    }
+}
+
+// === impl Shelf ===
+
+impl Shelf {
+    fn level(&self, now: Timestamp, rules: PoolRules) -> Level {
+        let leases = self.book.leases();
+        let (mut counts, mut given_total) = (HashMap::new(), 0);
+        for entry in &self.entries {
+            let lease = leases.get(&entry.link.id.number).copied();
+            *counts.entry(state::state(entry, lease, now, rules)).or_insert(0) += 1;
+            given_total += u64::from(state::handouts(entry, lease));
+        }
+        let counts = PoolState::ALL.map(|state| (state, counts.get(&state).copied().unwrap_or(0)));
+        Level { stock: self.key.clone(), counts: counts.to_vec(), given_total }
+    }
+
+    /// Links that the matcher must still look at.
+    fn live(&self, rules: PoolRules) -> Vec<PoolEntry> {
+        let leases = self.book.leases();
+        let all = self.entries.iter().map(|entry| {
+            let facts = state::facts(entry, leases.get(&entry.link.id.number).copied());
+            PoolEntry { link: entry.link.clone(), facts }
+        });
+        all.filter(|entry| state::is_watched(&entry.facts, entry.link.id.kind, rules)).collect()
+    }
+}
+
+fn link_of(new: NewPoolLink, ordinal: u64) -> PoolLink {
+    PoolLink {
+        id: new.id,
+        team: new.team,
+        stock: new.stock,
+        url: new.url,
+        ordinal,
+        created_at: new.created_at,
+    }
+}

@@ -1,0 +1,191 @@
+//! What people read: sums from rollups, lists from raw rows.
+
+mod clicks;
+mod conversions;
+mod hours;
+mod letters;
+mod newest;
+
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use scylla::statement::prepared::PreparedStatement;
+use sl_core::{
+    click::ClickRow,
+    conversion::{Conversion, FanProfile},
+    ids::{AccountId, ClickId, ConversionId, DeadLetterId, FanId, SmartLinkId, TeamId},
+    money::Cents,
+    step::{DeadLetter, Dimension, FanDay, FanUnderLink, LinkTotals, Rollup},
+    time::Timestamp,
+};
+use sl_store::{
+    Result,
+    reports::{ClickFilter, ConversionFilter, DimensionSum, Range, Reports},
+};
+
+use self::{clicks::Clicks, conversions::Conversions, letters::Letters, newest::Spans};
+use crate::{
+    codec::decode,
+    cql::Cql,
+    days::{Sort, number, start, whole_days},
+    ledger::FAN_SLICES,
+    profiles::Kind,
+};
+
+/// Questions under way for one report.
+const IN_FLIGHT: usize = 16;
+
+/// Reports over CQL.
+pub(crate) struct CqlReports {
+    cql: Arc<Cql>,
+    spans: Spans,
+    clicks: Clicks,
+    conversions: Conversions,
+    letters: Letters,
+    hours: PreparedStatement,
+    dimensions: PreparedStatement,
+    fan_days: PreparedStatement,
+    link_fans: PreparedStatement,
+    fan: PreparedStatement,
+    totals: PreparedStatement,
+}
+
+// === impl CqlReports ===
+
+impl CqlReports {
+    pub(crate) async fn new(cql: Arc<Cql>) -> Result<Self> {
+        let read = |text| cql.prepare(Kind::Read, text);
+        let dimensions = "SELECT value, clicks FROM link_dimensions
+            WHERE link = ? AND dimension = ? AND span = ? AND day >= ? AND day <= ?";
+        let fan_days = "SELECT day, fan, net, gross FROM link_fan_days
+            WHERE link = ? AND span = ? AND day >= ? AND day <= ?";
+        Ok(Self {
+            spans: Spans::new(&cql).await?,
+            clicks: Clicks::new(&cql).await?,
+            conversions: Conversions::new(&cql).await?,
+            letters: Letters::new(&cql).await?,
+            hours: read("SELECT hour, value FROM link_hours WHERE link = ? AND hour >= ? AND hour < ?")
+                .await?,
+            dimensions: read(dimensions).await?,
+            fan_days: read(fan_days).await?,
+            link_fans: read("SELECT value FROM link_fans WHERE link = ? AND slice = ?").await?,
+            fan: read("SELECT profile FROM fans WHERE account = ? AND fan = ?").await?,
+            totals: read("SELECT value FROM link_totals WHERE link = ?").await?,
+            cql,
+        })
+    }
+}
+
+#[async_trait]
+impl Reports for CqlReports {
+    async fn totals(&self, links: &[SmartLinkId]) -> Result<Vec<LinkTotals>> {
+        let one = |link: SmartLinkId| async move {
+            let row: Option<(Vec<u8>,)> = self.cql.row(&self.totals, (link.to_bytes().as_slice(),)).await?;
+            row.map_or(Ok(LinkTotals::default()), |(value,)| decode(&value))
+        };
+        stream::iter(links.to_vec()).map(one).buffered(IN_FLIGHT).try_collect().await
+    }
+
+    async fn hours(&self, link: SmartLinkId, range: Range) -> Result<Vec<(Timestamp, Rollup)>> {
+        hours::of_link(self, link, range).await
+    }
+
+    async fn dimensions(
+        &self,
+        link: SmartLinkId,
+        dimension: Dimension,
+        range: Range,
+    ) -> Result<Vec<DimensionSum>> {
+        let sort = Sort::of(dimension);
+        let (from, to) = whole_days(range);
+        let spans = self.spans.of(&self.cql, link, sort, sort.spans(range)).await?;
+        let ask = |span: i32| {
+            let number = i8::try_from(number(dimension)).unwrap_or(i8::MAX);
+            let key = (link.to_bytes().to_vec(), number, span, from, to);
+            self.cql.rows::<(String, i64)>(&self.dimensions, key)
+        };
+        let found: Vec<_> =
+            stream::iter(spans.into_keys()).map(ask).buffered(IN_FLIGHT).try_collect().await?;
+        let mut sums: HashMap<String, u64> = HashMap::new();
+        for (value, clicks) in found.into_iter().flatten() {
+            *sums.entry(value).or_default() += u64::try_from(clicks).unwrap_or(0);
+        }
+        let mut sums: Vec<_> =
+            sums.into_iter().map(|(value, clicks)| DimensionSum { value, clicks }).collect();
+        sums.sort_unstable_by(|left, right| {
+            (Reverse(left.clicks), &left.value).cmp(&(Reverse(right.clicks), &right.value))
+        });
+        Ok(sums)
+    }
+
+    async fn fan_days(&self, link: SmartLinkId, range: Range) -> Result<Vec<FanDay>> {
+        let (from, to) = whole_days(range);
+        let spans = self.spans.of(&self.cql, link, Sort::FanDays, Sort::FanDays.spans(range)).await?;
+        let ask = |span: i32| {
+            let key = (link.to_bytes().to_vec(), span, from, to);
+            self.cql.rows::<(i32, String, i64, i64)>(&self.fan_days, key)
+        };
+        let found: Vec<_> =
+            stream::iter(spans.into_keys()).map(ask).buffered(IN_FLIGHT).try_collect().await?;
+        let one = |(day, fan, net, gross): (i32, String, i64, i64)| FanDay {
+            link,
+            fan: FanId::from(fan),
+            day: start(day),
+            net: Cents(net),
+            gross: Cents(gross),
+        };
+        Ok(found.into_iter().flatten().map(one).collect())
+    }
+
+    async fn clicks(&self, link: SmartLinkId, filter: ClickFilter) -> Result<Vec<ClickRow>> {
+        self.clicks.list(&self.cql, &self.spans, link, filter).await
+    }
+
+    async fn conversions(&self, link: SmartLinkId, filter: ConversionFilter) -> Result<Vec<Conversion>> {
+        self.conversions.list(&self.cql, &self.spans, &self.clicks, link, &filter).await
+    }
+
+    async fn fans(&self, link: SmartLinkId) -> Result<Vec<FanUnderLink>> {
+        let ask = |slice: i8| {
+            let key = (link.to_bytes().to_vec(), slice);
+            self.cql.rows::<(Vec<u8>,)>(&self.link_fans, key)
+        };
+        let found: Vec<_> = stream::iter(0..FAN_SLICES).map(ask).buffered(IN_FLIGHT).try_collect().await?;
+        found.into_iter().flatten().map(|(value,)| decode(&value)).collect()
+    }
+
+    async fn click(&self, team: TeamId, id: ClickId) -> Result<Option<ClickRow>> {
+        Ok(self.clicks.get(&self.cql, id).await?.filter(|row| row.click.team == team))
+    }
+
+    async fn conversion(&self, team: TeamId, id: ConversionId) -> Result<Option<Conversion>> {
+        Ok(self.conversions.get(&self.cql, id).await?.filter(|row| row.team == team))
+    }
+
+    async fn conversions_of_click(&self, team: TeamId, click: ClickId) -> Result<Vec<Conversion>> {
+        self.conversions.of_click(&self.cql, team, click).await
+    }
+
+    async fn fan(&self, account: &AccountId, fan: &FanId) -> Result<Option<FanProfile>> {
+        let row: Option<(Vec<u8>,)> = self.cql.row(&self.fan, (account.as_str(), fan.as_str())).await?;
+        row.map(|(profile,)| decode(&profile)).transpose()
+    }
+
+    async fn dead_letters(
+        &self,
+        team: TeamId,
+        limit: usize,
+        after: Option<DeadLetterId>,
+    ) -> Result<Vec<DeadLetter>> {
+        self.letters.list(&self.cql, team, limit, after).await
+    }
+
+    async fn dead_letter(&self, team: TeamId, id: DeadLetterId) -> Result<Option<DeadLetter>> {
+        self.letters.get(&self.cql, team, id).await
+    }
+
+    async fn dead_letter_count(&self) -> Result<u64> {
+        self.letters.count(&self.cql).await
+    }
+}

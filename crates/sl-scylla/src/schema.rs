@@ -1,0 +1,206 @@
+//! The schema, version by version: `schemas/cql`.
+//!
+//! A migration is a file that is never changed once it was released; the next one alters what it made. Everything in it
+//! is additive (new tables, new columns), so that a process of the version before goes on working while a cluster is
+//! being updated machine by machine. One process migrates at a time, held by a lock that expires; a migration that was
+//! broken off is done again from its beginning, which its statements allow.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use scylla::statement::prepared::PreparedStatement;
+use sl_store::{Result, StoreError};
+
+use crate::{config::ScyllaConfig, cql::Cql, failure::damaged, profiles::Kind};
+
+/// One file of `schemas/cql`.
+struct Migration {
+    version: i32,
+    name: &'static str,
+    text: &'static str,
+}
+
+macro_rules! migrations {
+    ($($version:literal $name:literal),+ $(,)?) => {
+        [$(Migration {
+            version: $version,
+            name: $name,
+            text: include_str!(concat!("../../../schemas/cql/", $name, ".cql")),
+        }),+]
+    };
+}
+
+/// Every version there ever was, ascending. Numbers only grow.
+const MIGRATIONS: &[Migration] = &migrations![
+    1 "0001_ledger",
+    2 "0002_reports",
+    3 "0003_catalog",
+    4 "0004_pool",
+    5 "0005_outbox",
+    6 "0006_leases",
+    6 "0006_upkeep",
+];
+
+/// Who migrates, and what was migrated. Every cell is written by conditional writes.
+const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_versions (
+    part text, version int, name text, PRIMARY KEY (part, version))";
+/// The lock leaves by itself when its process died: two minutes, for a migration that takes seconds.
+const LOCK: &str =
+    "INSERT INTO schema_versions (part, version, name) VALUES ('lock', 0, ?) IF NOT EXISTS USING TTL 120";
+const UNLOCK: &str = "DELETE FROM schema_versions WHERE part = 'lock' AND version = 0 IF name = ?";
+const APPLIED: &str = "SELECT version FROM schema_versions WHERE part = 'applied'";
+const APPLY: &str =
+    "INSERT INTO schema_versions (part, version, name) VALUES ('applied', ?, ?) IF NOT EXISTS";
+const COLUMN: &str = "SELECT column_name FROM system_schema.columns
+    WHERE keyspace_name = ? AND table_name = ? AND column_name = ?";
+/// How often a process that waits for another's migration looks.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long it waits: a little longer than the lock of a dead process.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// The newest version this program knows.
+#[must_use]
+pub fn newest() -> i32 {
+    MIGRATIONS.last().map_or(0, |migration| migration.version)
+}
+
+/// Brings the keyspace to version `to`, or leaves it where it is when it is newer: a newer one has only more.
+pub(crate) async fn migrate(cql: &Arc<Cql>, to: i32) -> Result<()> {
+    if !exists(cql).await? {
+        cql.define(VERSIONS).await?;
+    }
+    let applied = cql.prepare(Kind::SerialRead, APPLIED).await?;
+    if missing(cql, &applied, to).await?.is_empty() {
+        return Ok(());
+    }
+    let owner = format!("{}", cql.micros());
+    locked(cql, &owner).await?;
+    let done = apply_missing(cql, &applied, to).await;
+    let unlock = cql.prepare(Kind::Compare, UNLOCK).await?;
+    // Refused when the lock has expired meanwhile: then it is somebody else's.
+    cql.compare(&unlock, (owner.as_str(),)).await?;
+    cql.refresh().await?;
+    done
+}
+
+/// Removes a keyspace with everything in it: for tests.
+///
+/// # Errors
+/// `Unavailable` when no node answers.
+pub async fn drop_keyspace(config: &ScyllaConfig) -> Result<()> {
+    let cql = Cql::connect(config).await?;
+    cql.define(&format!("DROP KEYSPACE IF EXISTS {}", config.keyspace)).await
+}
+
+/// Every keyspace there is: for tests.
+///
+/// # Errors
+/// `Unavailable` when no node answers.
+pub async fn keyspaces(config: &ScyllaConfig) -> Result<Vec<String>> {
+    let cql = Cql::connect(config).await?;
+    let names = cql.prepare(Kind::Read, "SELECT keyspace_name FROM system_schema.keyspaces").await?;
+    let names: Vec<(String,)> = cql.rows(&names, ()).await?;
+    Ok(names.into_iter().map(|(name,)| name).collect())
+}
+
+/// Empties every table: for tests, which would otherwise make fifty tables each.
+///
+/// # Errors
+/// `Unavailable` when no node answers.
+pub async fn empty_keyspace(config: &ScyllaConfig) -> Result<()> {
+    let cql = Cql::connect(config).await?;
+    let tables = cql
+        .prepare(Kind::Read, "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?")
+        .await?;
+    let tables: Vec<(String,)> = cql.rows(&tables, (cql.keyspace(),)).await?;
+    let tables = tables.into_iter().filter(|(table,)| table != "schema_versions");
+    let empty = |(table,): (String,)| {
+        let cql = &cql;
+        async move { cql.define(&format!("TRUNCATE {table}")).await }
+    };
+    stream::iter(tables).map(empty).buffer_unordered(16).try_collect().await
+}
+
+async fn exists(cql: &Cql) -> Result<bool> {
+    let column = cql.prepare(Kind::Read, COLUMN).await?;
+    let found: Option<(String,)> = cql.row(&column, (cql.keyspace(), "schema_versions", "name")).await?;
+    Ok(found.is_some())
+}
+
+async fn missing(cql: &Cql, applied: &PreparedStatement, to: i32) -> Result<Vec<&'static Migration>> {
+    let applied: Vec<(i32,)> = cql.rows(applied, ()).await?;
+    let wanted = MIGRATIONS.iter().filter(|migration| migration.version <= to);
+    Ok(wanted.filter(|migration| !applied.contains(&(migration.version,))).collect())
+}
+
+async fn locked(cql: &Cql, owner: &str) -> Result<()> {
+    let lock = cql.prepare(Kind::Compare, LOCK).await?;
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !cql.compare(&lock, (owner,)).await? {
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    });
+    let late =
+        || StoreError::Unavailable("another process has been migrating the schema for minutes".to_owned());
+    waited.await.map_err(|_| late())?
+}
+
+async fn apply_missing(cql: &Cql, applied: &PreparedStatement, to: i32) -> Result<()> {
+    let apply = cql.prepare(Kind::Compare, APPLY).await?;
+    for migration in missing(cql, applied, to).await? {
+        for statement in statements(migration.text) {
+            if !added(cql, &statement).await? {
+                cql.define(&statement).await?;
+            }
+        }
+        cql.compare(&apply, (migration.version, migration.name)).await?;
+    }
+    Ok(())
+}
+
+/// The statements of a file: each ends with a semicolon; a comment has lines of its own.
+fn statements(text: &str) -> Vec<String> {
+    let lines: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+    let code = lines.join("\n");
+    let statements = code.split(';').map(|statement| statement.trim().to_owned());
+    statements.filter(|statement| !statement.is_empty()).collect()
+}
+
+/// Whether this is an `ALTER TABLE … ADD` whose column is there already: not every server knows `ADD IF NOT EXISTS`.
+async fn added(cql: &Cql, statement: &str) -> Result<bool> {
+    let words: Vec<_> = statement.split_whitespace().collect();
+    let ["ALTER", "TABLE", table, rest @ ..] = words.as_slice() else { return Ok(false) };
+    let ["ADD", column, _] = rest else {
+        return Err(damaged(format!("a migration says more than `ALTER TABLE t ADD c type`: {statement}")));
+    };
+    let columns = cql.prepare(Kind::Read, COLUMN).await?;
+    let found: Option<(String,)> = cql.row(&columns, (cql.keyspace(), *table, *column)).await?;
+    Ok(found.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_grow_and_every_statement_can_be_done_again() {
+        assert!(MIGRATIONS.is_sorted_by(|earlier, later| earlier.version < later.version));
+        for migration in MIGRATIONS {
+            assert!(migration.name.starts_with(&format!("{:04}_", migration.version)), "{}", migration.name);
+            let statements = statements(migration.text);
+            assert!(!statements.is_empty());
+            for statement in statements {
+                let again = statement.starts_with("CREATE TABLE IF NOT EXISTS ")
+                    || statement.starts_with("ALTER TABLE ");
+                assert!(again, "{}: {statement}", migration.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_is_cut_into_statements() {
+        let text = "-- a; b\nCREATE TABLE x (\n  -- c; d\n  a int);\n\nALTER TABLE x ADD b int;\n";
+        assert_eq!(statements(text), ["CREATE TABLE x (\n  a int)", "ALTER TABLE x ADD b int"]);
+    }
+}

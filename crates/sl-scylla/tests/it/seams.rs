@@ -1,0 +1,67 @@
+//! The cases of catalog, pool, outbox and upkeep.
+
+use sl_store::suite::{catalog, outbox, pool, upkeep};
+
+use crate::backend::Cluster;
+
+/// One test per case, under the case's own name.
+macro_rules! cases {
+    ($($module:ident: $($case:ident),+;)+) => {
+        $($(
+            #[tokio::test]
+            #[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+            async fn $case() {
+                $module::$case(&Cluster::fresh()).await;
+            }
+        )+)+
+    };
+}
+
+cases! {
+    catalog:
+        rows_survive_a_restart,
+        numbers_are_given_once,
+        fields_with_their_own_writer_are_kept,
+        changes_are_told_by_revision,
+        a_change_reaches_other_processes,
+        a_deleted_postback_is_gone;
+    outbox:
+        due_jobs_come_oldest_first_per_destination,
+        counts_follow_every_change,
+        the_first_waiting_of_a_fan_is_the_earliest_to_have_happened,
+        a_renewal_goes_on_from_what_was_read_only,
+        a_job_that_comes_again_keeps_its_progress,
+        a_job_skipped_from_the_start_is_never_due,
+        the_first_body_stays,
+        a_click_events_body_goes_when_it_is_final,
+        a_progress_goes_on_from_what_is_stored,
+        a_shard_is_one_workers_at_a_time,
+        the_last_fifty_attempts_are_kept,
+        pages_cover_every_delivery_once,
+        deliveries_of_another_team_are_not_there;
+    pool:
+        fresh_links_leave_in_creation_order,
+        a_stock_that_gets_links_is_told,
+        no_link_is_in_two_blocks,
+        two_processes_share_a_stock,
+        a_block_that_is_out_is_known_after_a_restart,
+        an_expired_block_passes_quarantine,
+        only_a_qualifying_look_recycles,
+        a_former_holder_does_not_take_a_link_back,
+        a_link_given_before_it_is_known_is_not_fresh,
+        a_trial_link_is_single_use,
+        retired_links_are_gone_for_good,
+        live_links_are_listed_until_their_last_look,
+        the_matchers_work_stays_until_it_is_done;
+    upkeep:
+        old_click_rows_go_and_sums_stay,
+        old_addresses_are_cut_to_their_network,
+        old_deliveries_go_unless_they_wait;
+}
+
+/// A few histories only: each of their steps asks about every link. The embedded store does forty of the same.
+#[tokio::test]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn pool_states_follow_the_model() {
+    sl_store::suite::pool_model::pool_states_follow_the_model(5, Cluster::fresh).await;
+}
