@@ -3,7 +3,6 @@
 mod books;
 mod forget;
 mod lists;
-mod shards;
 pub(crate) mod write;
 
 use std::{cmp::Reverse, sync::Arc};
@@ -21,8 +20,6 @@ use sl_store::{
     outbox::{Counts, DeliveryFilter, Outbox, Renewal},
 };
 
-use self::shards::Shards;
-
 pub(crate) use self::books::Books;
 use crate::{
     db::{Db, blocking, commit, failed, put, read},
@@ -37,7 +34,6 @@ pub(crate) struct FjallOutbox {
     db: Arc<Db>,
     /// Counters that follow every batch. Held over a commit, so that disk and memory change in the same order.
     books: Arc<Mutex<Books>>,
-    shards: Mutex<Shards>,
 }
 
 // === impl FjallOutbox ===
@@ -45,7 +41,7 @@ pub(crate) struct FjallOutbox {
 impl FjallOutbox {
     pub(crate) fn open(db: Arc<Db>) -> Result<Self> {
         let books = Arc::new(Mutex::new(Books::load(&db)?));
-        Ok(Self { db, books, shards: Mutex::default() })
+        Ok(Self { db, books })
     }
 
     /// Locks the counters for a step of the ledger: held until the step is committed.
@@ -83,21 +79,6 @@ impl Outbox for FjallOutbox {
             lists::due(&db, destination, from, now, limit)
         })
         .await
-    }
-
-    async fn take_shard(
-        &self,
-        shard: u32,
-        owner: &str,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Option<u64>> {
-        Ok(self.shards.lock().take(shard, owner, now, until))
-    }
-
-    async fn leave_shard(&self, shard: u32, fence: u64) -> Result<()> {
-        self.shards.lock().leave(shard, fence);
-        Ok(())
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>> {

@@ -10,9 +10,18 @@ use sl_core::{
 use crate::Result;
 
 /// The outbox is cut into so many shards, by destination, and workers share them out: a destination is one worker's at a
-/// time. Every process must cut alike, so the number is fixed; it bounds how many workers have something to do (one
-/// sends thousands of deliveries a second).
+/// time, whose is what [`crate::Leases`] says under [`shard_lease`]. Every process must cut alike, so the number is fixed;
+/// it bounds how many workers have something to do (one sends thousands of deliveries a second).
+///
+/// A lease keeps two from sending the same; it does not decide what counts. A worker that was gone for too long may still
+/// tell of what it has sent: of two that tell of one delivery one is heard, see [`Outbox::advance`].
 pub const SHARDS: u32 = 16;
+
+/// Under which name a shard is leased.
+#[must_use]
+pub fn shard_lease(shard: u32) -> String {
+    format!("outbox/{shard}")
+}
 
 /// The shard of a destination.
 #[must_use]
@@ -40,22 +49,6 @@ pub trait Outbox: Send + Sync + 'static {
         due.retain(|(destination, _)| shard_of(*destination) == shard);
         Ok(due)
     }
-
-    /// Takes a shard for `owner`, or keeps it: nobody else may send from it before `until`. Returns its fencing number,
-    /// the same as long as the owner keeps it and a larger one for each next owner; `None` while somebody else has
-    /// it. So an owner that was gone too long learns here that it has lost the shard. It stops sending a good while before
-    /// `until` by a clock that is not set: that, and not this call, keeps two from sending the same. What they report
-    /// of one delivery counts once, see [`Outbox::advance`].
-    async fn take_shard(
-        &self,
-        shard: u32,
-        owner: &str,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Option<u64>>;
-
-    /// Gives a shard back before its time; nothing happens when it has another fencing number by now.
-    async fn leave_shard(&self, shard: u32, fence: u64) -> Result<()>;
 
     /// When the next job of any destination is due, if one is waiting.
     async fn next_due(&self) -> Result<Option<Timestamp>>;

@@ -49,20 +49,6 @@ impl Outbox for Meanwhile {
         self.outbox.due(destination, now, limit).await
     }
 
-    async fn take_shard(
-        &self,
-        shard: u32,
-        owner: &str,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Option<u64>> {
-        self.outbox.take_shard(shard, owner, now, until).await
-    }
-
-    async fn leave_shard(&self, shard: u32, fence: u64) -> Result<()> {
-        self.outbox.leave_shard(shard, fence).await
-    }
-
     async fn next_due(&self) -> Result<Option<Timestamp>> {
         self.outbox.next_due().await
     }

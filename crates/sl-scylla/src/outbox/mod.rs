@@ -13,7 +13,6 @@ mod names;
 mod places;
 mod quarters;
 mod queue;
-mod shards;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -40,7 +39,6 @@ use self::{
     places::Places,
     quarters::{Made, Place},
     queue::{Due, Queue},
-    shards::Shards,
 };
 use crate::{cql::Cql, figures::Figures};
 
@@ -60,7 +58,6 @@ pub(crate) struct Tables {
 pub(crate) struct CqlOutbox {
     tables: Arc<Tables>,
     jobs: Jobs,
-    shards: Shards,
     /// How far [`CqlOutbox::forget`] has come in quarters that it could not finish.
     forgotten: Mutex<HashMap<(TeamId, i64), Place>>,
     figures: Figures<Counts>,
@@ -83,9 +80,9 @@ impl Tables {
 // === impl CqlOutbox ===
 
 impl CqlOutbox {
-    pub(crate) async fn new(cql: &Arc<Cql>, tables: Arc<Tables>) -> Result<Self> {
-        let (shards, jobs) = (Shards::new(Arc::clone(cql)).await?, Jobs::new(Arc::clone(&tables)));
-        Ok(Self { tables, jobs, shards, forgotten: Mutex::default(), figures: Figures::none() })
+    pub(crate) fn new(tables: Arc<Tables>) -> Self {
+        let jobs = Jobs::new(Arc::clone(&tables));
+        Self { tables, jobs, forgotten: Mutex::default(), figures: Figures::none() })
     }
 
     /// Due deliveries of one minute.
@@ -169,20 +166,6 @@ impl Outbox for CqlOutbox {
 
     async fn due_in(&self, shard: u32, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
         self.tables.queue.due_in(shard, now).await
-    }
-
-    async fn take_shard(
-        &self,
-        shard: u32,
-        owner: &str,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Option<u64>> {
-        self.shards.take(shard, owner, now, until).await
-    }
-
-    async fn leave_shard(&self, shard: u32, fence: u64) -> Result<()> {
-        self.shards.leave(shard, fence).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>> {

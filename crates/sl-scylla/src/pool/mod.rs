@@ -3,28 +3,25 @@
 //! Nothing is kept in memory over a call: many processes lease from one stock. A question about all links of an account
 //! reads all of them, 350 bytes each; a lease reads those it takes, from where the fresh ones begin.
 
+mod add;
 mod book;
 mod ends;
 mod lease;
 mod links;
 mod news;
 mod order;
+mod shelf;
 mod state;
 mod stocks;
 mod waiting;
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use parking_lot::Mutex;
 use sl_core::{
     ids::{AccountId, FanId},
-    pool::{PoolLink, PoolState, StockKey},
+    pool::{PoolLink, StockKey},
     step::{ListAdd, Unmatched},
     time::Timestamp,
 };
@@ -38,20 +35,17 @@ use self::{
     book::{Book, Books, stock_of},
     ends::Ends,
     lease::Leases,
-    links::{Entry, Fact},
+    links::Fact,
     news::News,
     order::Order,
     stocks::Stocks,
 };
 pub(crate) use self::{links::Links, waiting::Waiting};
-use crate::{cql::Cql, figures::Figures, statements::Tries};
+use crate::{cql::Cql, figures::Figures};
 
 /// What is assumed until somebody says otherwise: the defaults of `attribution.window` and `pool.quarantine`.
 const RULES: PoolRules =
     PoolRules { window: Duration::from_secs(6 * 3600), quarantine: Duration::from_secs(24 * 3600) };
-
-/// Stocks, or accounts, read at once.
-const AT_ONCE: usize = 8;
 
 /// The pool on CQL.
 pub(crate) struct CqlPool {
@@ -66,13 +60,6 @@ pub(crate) struct CqlPool {
     /// As they were last said: what must be looked at depends on them.
     rules: Mutex<PoolRules>,
     figures: Figures<Vec<Level>>,
-}
-
-/// A stock as it is now.
-struct Shelf {
-    key: StockKey,
-    book: Book,
-    entries: Vec<Entry>,
 }
 
 // === impl CqlPool ===
@@ -101,90 +88,6 @@ impl CqlPool {
             rules: Mutex::new(RULES),
             figures: Figures::none(),
         })
-    }
-
-    /// Adds links of one stock that are not known yet.
-    async fn add_new(&self, key: &StockKey, new: Vec<NewPoolLink>) -> Result<usize> {
-        let stock = self.stocks.number_or_new(key).await?;
-        let _turn = self.books.turn(stock).await;
-        let numbers = new.iter().map(|link| link.id.number);
-        let known = self.links.some(&key.account, key.kind, numbers).await?;
-        let mut seen = HashSet::new();
-        let is_new = |link: &NewPoolLink| !known.contains_key(&link.id.number) && seen.insert(link.id.number);
-        let new: Vec<_> = new.into_iter().filter(is_new).collect();
-        if new.is_empty() {
-            return Ok(0);
-        }
-        let from = self.reserve(stock, new.len() as u64).await?;
-        let links: Vec<_> = (from..).zip(new).map(|(ordinal, new)| link_of(new, ordinal)).collect();
-        self.links.put(&links).await?;
-        self.order.put(stock, from, links.iter().map(|link| link.id.number)).await?;
-        self.fresh_from(stock, from).await?;
-        Ok(links.len())
-    }
-
-    /// Takes ordinals. Those of a process that dies before it has written the links stay empty; its links come again.
-    async fn reserve(&self, stock: i32, count: u64) -> Result<u64> {
-        let mut tries = Tries::of("the ordinals of a stock");
-        loop {
-            let once = async {
-                let mut book = self.books.read_to_change(stock).await?;
-                let from = book.ordinals;
-                book.ordinals += count;
-                Ok(self.books.change(stock, &book, Vec::new()).await?.then_some(from))
-            };
-            if let Some(from) = tries.settled(once.await).await? {
-                return Ok(from);
-            }
-        }
-    }
-
-    /// A lease between the reservation and the rows found nothing there and may have gone past: sets it back.
-    async fn fresh_from(&self, stock: i32, from: u64) -> Result<()> {
-        let mut tries = Tries::of("the ordinals of a stock");
-        loop {
-            let once = async {
-                let mut book = self.books.read_to_change(stock).await?;
-                if book.fresh_from <= from {
-                    return Ok(Some(()));
-                }
-                book.fresh_from = from;
-                Ok(self.books.change(stock, &book, Vec::new()).await?.then_some(()))
-            };
-            if let Some(()) = tries.settled(once.await).await? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Stocks with their links, of one account or of all, by key.
-    async fn shelves(&self, account: Option<&AccountId>) -> Result<Vec<Shelf>> {
-        let mut all = self.stocks.all().await?;
-        all.retain(|(key, _)| account.is_none_or(|account| key.account == *account));
-        let kinds: BTreeSet<_> = all.iter().map(|(key, _)| (key.account.clone(), key.kind)).collect();
-        // Blocks before links: a link that is given meanwhile has left its block by then, not the other way round.
-        let books = stream::iter(all).map(|(key, stock)| async move {
-            let book = self.books.read(stock).await?;
-            Ok((key.clone(), Shelf { key, book, entries: Vec::new() }))
-        });
-        let mut shelves: BTreeMap<StockKey, Shelf> = books.buffer_unordered(AT_ONCE).try_collect().await?;
-        let links = stream::iter(kinds)
-            .map(|(account, kind)| async move { self.links.all(&account, kind).await })
-            .buffer_unordered(AT_ONCE);
-        let links: Vec<Vec<Entry>> = links.try_collect().await?;
-        for entry in links.into_iter().flatten() {
-            if let Some(shelf) = shelves.get_mut(&entry.link.stock) {
-                shelf.entries.push(entry);
-            }
-        }
-        Ok(shelves.into_values().collect())
-    }
-
-    /// Ends blocks that have run out, of all stocks.
-    async fn settle_expired(&self, now: Timestamp) -> Result<()> {
-        let ends = stream::iter(self.stocks.all().await?)
-            .map(|(key, stock)| async move { self.ends.settle_expired(stock, &key, now).await });
-        ends.buffer_unordered(AT_ONCE).try_collect().await
     }
 }
 
@@ -316,42 +219,5 @@ impl Pool for CqlPool {
 
     async fn list_added(&self, done: Vec<ListAdd>) -> Result<()> {
         self.waiting.list_added(&done).await
-    }
-}
-
-// === impl Shelf ===
-
-impl Shelf {
-    fn level(&self, now: Timestamp, rules: PoolRules) -> Level {
-        let leases = self.book.leases();
-        let (mut counts, mut given_total) = (HashMap::new(), 0);
-        for entry in &self.entries {
-            let lease = leases.get(&entry.link.id.number).copied();
-            *counts.entry(state::state(entry, lease, now, rules)).or_insert(0) += 1;
-            given_total += u64::from(state::handouts(entry, lease));
-        }
-        let counts = PoolState::ALL.map(|state| (state, counts.get(&state).copied().unwrap_or(0)));
-        Level { stock: self.key.clone(), counts: counts.to_vec(), given_total }
-    }
-
-    /// Links that the matcher must still look at.
-    fn live(&self, rules: PoolRules) -> Vec<PoolEntry> {
-        let leases = self.book.leases();
-        let all = self.entries.iter().map(|entry| {
-            let facts = state::facts(entry, leases.get(&entry.link.id.number).copied());
-            PoolEntry { link: entry.link.clone(), facts }
-        });
-        all.filter(|entry| state::is_watched(&entry.facts, entry.link.id.kind, rules)).collect()
-    }
-}
-
-fn link_of(new: NewPoolLink, ordinal: u64) -> PoolLink {
-    PoolLink {
-        id: new.id,
-        team: new.team,
-        stock: new.stock,
-        url: new.url,
-        ordinal,
-        created_at: new.created_at,
     }
 }

@@ -40,7 +40,7 @@ impl Pair {
 
     /// Does `work` with so many writes; whether it came to its end.
     async fn within<T>(&self, writes: u32, work: impl Future<Output = sl_store::Result<T>>) -> bool {
-        self.victim.refuse_after(writes);
+        self.victim.blow_after(writes);
         let done = work.await.is_ok();
         self.victim.release();
         done

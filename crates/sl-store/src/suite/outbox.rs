@@ -1,10 +1,11 @@
 //! Jobs, progress, bodies, attempts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sl_core::{
     delivery::{Attempt, Delivery, DeliveryKind, DeliveryState, Destination, Progress, RenderedRequest},
     ids::{ClickId, DeliveryId, PixelId, PostbackId},
+    lease::Candidate,
     step::Step,
     time::Timestamp,
 };
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     Store, StoreError,
-    outbox::{Counts, DeliveryFilter, Renewal, SHARDS, shard_of},
+    outbox::{Counts, DeliveryFilter, Renewal, SHARDS, shard_lease, shard_of},
 };
 
 const PIXEL: Destination = Destination::Pixel(PixelId(1));
@@ -283,56 +284,53 @@ pub async fn a_progress_goes_on_from_what_is_stored(backend: &dyn Backend) {
     assert!(outbox.advance(id(1, 1), &done, None, done.replayed(after(4))).await.unwrap());
 }
 
-/// A shard is one worker's at a time: the first to ask has it, keeps its fencing number by asking again, and whoever is next
-/// after it has run out or was given back gets a larger one. Of two that tell of one delivery one is heard.
+/// Two workers, one shard: one has it, the other takes over once the first has been silent for the whole span, under a larger
+/// fencing number; and what both tell of one delivery is heard once.
 pub async fn a_shard_is_one_workers_at_a_time(backend: &dyn Backend) {
+    const SPAN: Duration = Duration::from_secs(4);
     let store = with_jobs(backend, &[(1, PIXEL, 1), (2, POSTBACK, 2)]).await;
     let other = backend.open().await;
-    let shard = shard_of(PIXEL);
-    let take = async |store: &Store, owner, from, until| {
-        store.outbox.take_shard(shard, owner, after(from), after(until)).await.unwrap()
+    let name = shard_lease(shard_of(PIXEL));
+    let look = async |store: &Store, worker: &mut Candidate, now| {
+        let stored = store.leases.lease(&name).await.unwrap();
+        if let Some(swap) = worker.next(stored, now) {
+            let taken = store.leases.swap_lease(&name, &swap).await.unwrap();
+            worker.settled(swap, taken, now);
+        }
     };
-    let mut workers = tokio::task::JoinSet::new();
-    for number in 0..8 {
-        let outbox = [&store, &other][number % 2].outbox.clone();
-        workers.spawn(async move {
-            let owner = format!("worker-{number}");
-            (outbox.take_shard(shard, &owner, after(0), after(5)).await.unwrap(), owner)
-        });
-    }
-    let won: Vec<_> = workers.join_all().await.into_iter().filter(|(fence, _)| fence.is_some()).collect();
-    let [(Some(first), owner)] = won.as_slice() else { panic!("{won:?}") };
-    assert_eq!(take(&other, owner, 3, 8).await, Some(*first), "whoever has it keeps it, and its number");
-    assert_eq!(take(&store, "next", 7, 12).await, None);
-    let second = take(&store, "next", 8, 13).await.unwrap();
-    assert!(second > *first);
-    assert_eq!(take(&other, owner, 9, 14).await, None, "it learns that it has lost the shard");
-    other.outbox.leave_shard(shard, *first).await.unwrap();
-    assert_eq!(take(&other, owner, 9, 14).await, None, "what is no longer one's own is not given back");
+    let start = Instant::now();
+    let (mut first, mut second) = (Candidate::new("first", SPAN), Candidate::new("second", SPAN));
+    look(&store, &mut first, start).await;
+    look(&other, &mut second, start).await;
+    assert!(first.holds(start) && !second.holds(start));
+    let fence = store.leases.lease(&name).await.unwrap().unwrap().fence;
+    // The first one says nothing any more.
+    look(&other, &mut second, start + SPAN / 2).await;
+    assert!(!second.holds(start + SPAN / 2));
+    look(&other, &mut second, start + SPAN).await;
+    assert!(second.holds(start + SPAN) && !first.holds(start + SPAN));
+    assert!(other.leases.lease(&name).await.unwrap().unwrap().fence > fence);
+    look(&store, &mut first, start + SPAN).await;
+    assert!(!first.holds(start + SPAN), "it learns that it has lost the shard");
 
     let progress_of =
         async |store: &Store| store.outbox.delivery(TEAM, id(1, 1)).await.unwrap().unwrap().progress;
-    let (late, present) = (progress_of(&other).await, progress_of(&store).await);
+    let (late, present) = (progress_of(&store).await, progress_of(&other).await);
     let done = progress(DeliveryState::Delivered, None);
     let (by_late, by_present) = tokio::join!(
-        other.outbox.advance(id(1, 1), &late, Some(attempt(200, after(10))), done.clone()),
-        store.outbox.advance(id(1, 1), &present, Some(attempt(200, after(10))), done.clone()),
+        store.outbox.advance(id(1, 1), &late, Some(attempt(200, after(10))), done.clone()),
+        other.outbox.advance(id(1, 1), &present, Some(attempt(200, after(10))), done.clone()),
     );
     assert_eq!([by_late.unwrap(), by_present.unwrap()].iter().filter(|heard| **heard).count(), 1);
     assert_eq!(store.outbox.attempts(id(1, 1)).await.unwrap().len(), 1);
     let counts = Counts { due_now: 1, waiting: 1, delivered: 1, ..Counts::default() };
     assert_eq!(other.outbox.counts(after(20)).await.unwrap(), counts);
 
-    store.outbox.leave_shard(shard, second).await.unwrap();
-    assert!(take(&other, owner, 9, 14).await.unwrap() > second, "given back, it is free at once");
-    assert!(
-        store.outbox.take_shard((shard + 1) % SHARDS, "next", after(9), after(14)).await.unwrap().is_some()
-    );
     let mut due = Vec::new();
     for shard in 0..SHARDS {
         due.extend(store.outbox.due_in(shard, after(20)).await.unwrap());
     }
-    assert_eq!(due, store.outbox.due_destinations(after(20)).await.unwrap());
+    assert_eq!(due, [(POSTBACK, after(2))], "each destination is in one shard");
 }
 
 /// Lists are newest first; their pages cover every delivery of the filter once.
