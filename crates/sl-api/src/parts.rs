@@ -96,8 +96,10 @@ pub struct ProgressFacts {
     pub journal_head: u64,
     /// Records on disk.
     pub journal_synced: u64,
-    /// Next record attribution will read.
+    /// Next record attribution will read; in a cluster with the positions of all partitions added up.
     pub attribution: Position,
+    /// Records that attribution has still before it.
+    pub attribution_behind: u64,
     /// Age of the oldest record that attribution has not applied, seconds; 0 when there is none.
     pub attribution_lag_seconds: f64,
     /// Looks and searches of the matcher that are due now.
@@ -107,9 +109,7 @@ pub struct ProgressFacts {
 impl ProgressFacts {
     /// Nothing is under way before the outbox: all is on disk, applied and looked up.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.journal_synced >= self.journal_head
-            && self.attribution.offset >= self.journal_head
-            && self.matcher_backlog == 0
+        self.journal_synced >= self.journal_head && self.attribution_behind == 0 && self.matcher_backlog == 0
     }
 }
 

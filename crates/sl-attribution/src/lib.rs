@@ -57,6 +57,15 @@ impl Default for AttributionSettings {
     }
 }
 
+impl AttributionSettings {
+    /// For one of many partitions in a store with a redo record: steps of 256 KiB at most (decisions 45), which is what
+    /// [`Rules`] says by default, and a smaller cache, since a process has many loops.
+    #[must_use]
+    pub fn shared() -> Self {
+        Self { rules: Rules::default(), batch: 2048, slice: 256, cache: 20_000, ..Self::default() }
+    }
+}
+
 /// Why the loop ended before it was told to.
 #[derive(Debug, thiserror::Error)]
 pub enum AttributionError {

@@ -11,6 +11,8 @@ pub struct Progress {
     pub synced: Position,
     /// Age of the newest applied record when it was applied, in seconds; 0 once nothing is left to read.
     pub lag_seconds: f64,
+    /// Records behind the position when it was last looked.
+    pub behind: u64,
     /// The last read found nothing behind the position.
     pub caught_up: bool,
     /// Records that could not be decoded or were gone, and pieces of memory that could not be read, since the start.

@@ -144,6 +144,7 @@ impl Attribution {
             let before = progress.clone();
             progress.position = steps.position;
             progress.lag_seconds = lag;
+            progress.behind = self.stream.head().offset.saturating_sub(steps.position.offset);
             progress.caught_up = caught_up;
             progress.poisoned = steps.poisoned;
             *progress != before

@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod config;
 pub mod forwarder;
 pub mod group;
+pub mod heads;
 pub mod partition;
 mod reader;
 pub mod stream;
@@ -23,6 +24,7 @@ pub use cluster::{Cluster, Topic};
 pub use config::{ConfigProblem, KafkaConfig};
 pub use forwarder::{Forwarder, Forwarding};
 pub use group::Group;
+pub use heads::Heads;
 pub use stream::KafkaStream;
 pub use visitors::{Seen, Visitors};
 

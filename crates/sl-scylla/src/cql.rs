@@ -22,7 +22,7 @@ use sl_store::{Result, StoreError};
 
 use crate::{
     config::ScyllaConfig,
-    failure::{damaged, failed, unavailable},
+    failure::{damaged, failed, preparing, unavailable},
     fuse::Fuse,
     profiles::{Kind, Profiles},
 };
@@ -103,10 +103,7 @@ impl Cql {
 
     /// Prepares a statement with the profile of its kind.
     pub(crate) async fn prepare(&self, kind: Kind, text: &str) -> Result<PreparedStatement> {
-        let mut prepared = self.session.prepare(text).await.map_err(|error| {
-            let said = error.to_string();
-            StoreError::Damaged(format!("a statement was refused: {text}: {said}"))
-        })?;
+        let mut prepared = self.session.prepare(text).await.map_err(|error| preparing(text, error))?;
         prepared.set_execution_profile_handle(Some(self.profiles.of(kind)));
         prepared.set_is_idempotent(kind.is_idempotent());
         prepared.set_page_size(PAGE);

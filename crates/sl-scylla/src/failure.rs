@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use scylla::errors::{
-    DbError, ExecutionError, NextPageError, NextRowError, PagerExecutionError, RequestAttemptError,
-    RequestError,
+    DbError, ExecutionError, NextPageError, NextRowError, PagerExecutionError, PrepareError,
+    RequestAttemptError, RequestError,
 };
 use sl_store::StoreError;
 
@@ -26,6 +26,16 @@ pub(crate) fn failed(error: ExecutionError) -> StoreError {
         _ => false,
     };
     if for_good { damaged(error) } else { unavailable(error) }
+}
+
+/// A statement could not be prepared: for good if the server does not understand it, for now if none answers.
+pub(crate) fn preparing(text: &str, error: PrepareError) -> StoreError {
+    match &error {
+        PrepareError::AllAttemptsFailed { first_attempt } if is_for_good(first_attempt) => {
+            damaged(format!("a statement was refused: {text}: {error}"))
+        }
+        _ => unavailable(error),
+    }
 }
 
 /// Reading by pages failed at its first.

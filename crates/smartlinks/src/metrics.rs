@@ -50,6 +50,8 @@ const TABLE: &[(&str, Kind, &str)] = &[
         Counter,
         "Segments removed inside journal.retention because journal.max_disk was reached",
     ),
+    ("smartlinks_visitors_learned_total", Counter, "Visitors that this edge knows because another one told"),
+    ("smartlinks_outbox_shards", Gauge, "Shards of the outbox that this worker sends from"),
     ("smartlinks_forwarded_total", Counter, "Journal records that Kafka acknowledged"),
     ("smartlinks_forward_bytes_total", Counter, "Bytes handed to Kafka, before compression"),
     ("smartlinks_forward_lag_records", Gauge, "Journal records that Kafka has not acknowledged"),

@@ -12,7 +12,7 @@ use sl_core::{
     visitor::InstallationSecret,
 };
 
-use crate::failure::Failure;
+use crate::{config::Backend, failure::Failure};
 
 /// All of them.
 pub(crate) struct Secrets {
@@ -23,10 +23,15 @@ pub(crate) struct Secrets {
 }
 
 /// Loads or generates. A configured `secrets.key` takes the place of the generated one, which still opens what it sealed.
+/// Visitors must be known to every edge of a cluster: there their keys come from `secrets.key` too.
 ///
 /// # Errors
 /// [`Failure::Run`], naming the file.
-pub(crate) fn load(data_dir: &Path, configured: Option<&Secret>) -> Result<Secrets, Failure> {
+pub(crate) fn load(
+    data_dir: &Path,
+    configured: Option<&Secret>,
+    backend: Backend,
+) -> Result<Secrets, Failure> {
     let dir = data_dir.join("secrets");
     DirBuilder::new()
         .recursive(true)
@@ -44,7 +49,11 @@ pub(crate) fn load(data_dir: &Path, configured: Option<&Secret>) -> Result<Secre
         }
         None => SealKeys::new(kept(&seal_file)?),
     };
-    Ok(Secrets { seal, visitors: InstallationSecret::new(&kept(&dir.join("visitors.key"))?) })
+    let visitors = match (backend, configured) {
+        (Backend::Cluster, Some(key)) => decode("secrets.key", key.expose())?,
+        _ => kept(&dir.join("visitors.key"))?,
+    };
+    Ok(Secrets { seal, visitors: InstallationSecret::new(&visitors) })
 }
 
 /// A new key beside an old store is no first start: what is lost with the old one.
@@ -99,8 +108,8 @@ mod tests {
     #[test]
     fn secrets_are_generated_once_and_only_for_the_owner() {
         let dir = tempfile::tempdir().unwrap();
-        let first = load(dir.path(), None).unwrap();
-        let second = load(dir.path(), None).unwrap();
+        let first = load(dir.path(), None, Backend::Embedded).unwrap();
+        let second = load(dir.path(), None, Backend::Embedded).unwrap();
         let sealed = first.seal.seal(b"test", &Secret::new("x"), [1; 24]);
         assert_eq!(second.seal.open(b"test", &sealed).unwrap().expose(), "x");
         let mode = fs::metadata(dir.path().join("secrets/seal.key")).unwrap().permissions().mode();
@@ -111,7 +120,7 @@ mod tests {
     fn keys_that_are_gone_beside_a_store_are_missed() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(lost(dir.path(), None), None, "a first start");
-        load(dir.path(), None).unwrap();
+        load(dir.path(), None, Backend::Embedded).unwrap();
         fs::create_dir(dir.path().join("store")).unwrap();
         assert_eq!(lost(dir.path(), None), None);
         fs::remove_file(dir.path().join("secrets/seal.key")).unwrap();
@@ -126,9 +135,14 @@ mod tests {
     #[test]
     fn a_configured_key_opens_what_the_generated_one_sealed() {
         let dir = tempfile::tempdir().unwrap();
-        let sealed = load(dir.path(), None).unwrap().seal.seal(b"test", &Secret::new("x"), [1; 24]);
+        let sealed =
+            load(dir.path(), None, Backend::Embedded).unwrap().seal.seal(b"test", &Secret::new("x"), [1; 24]);
         let configured = Secret::new("ab".repeat(32));
-        let opened = load(dir.path(), Some(&configured)).unwrap().seal.open(b"test", &sealed).unwrap();
+        let opened = load(dir.path(), Some(&configured), Backend::Embedded)
+            .unwrap()
+            .seal
+            .open(b"test", &sealed)
+            .unwrap();
         assert_eq!(opened.expose(), "x");
     }
 }

@@ -52,6 +52,22 @@ impl Rebuild<'_> {
     }
 }
 
+impl Window {
+    /// Learns whom another edge saw. What this edge knows of the visitor stays: it may have answered already. `true` when
+    /// the visitor was new here.
+    pub fn learn(&self, visit: &Visit, now: Timestamp) -> bool {
+        if now.since(visit.at) >= self.span() {
+            return false;
+        }
+        let Some(entry) = remembered(visit).map(Arc::new) else { return false };
+        let is_new = self.find(entry.daily, entry.target, now).is_none();
+        for visitor in [Some(entry.daily), entry.given].into_iter().flatten() {
+            self.put_if_absent(visitor, &entry, now);
+        }
+        is_new
+    }
+}
+
 /// What the window keeps of a click that is in a journal.
 fn remembered(visit: &Visit) -> Option<Remembered> {
     let own = match visit.rung {

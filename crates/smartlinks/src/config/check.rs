@@ -61,22 +61,20 @@ pub(crate) fn check(config: &Config, problems: &mut Vec<Problem>) {
     secrets(config, problems);
     exceptions(config, problems);
     kafka(config, problems);
+    if config.storage.backend == Backend::Cluster {
+        super::cluster::check(config, problems);
+    }
     surprises(config, problems);
     super::sanity::check(config, problems);
 }
 
 fn ranges(config: &Config, problems: &mut Vec<Problem>) {
-    let Config { storage, team, edge, journal, platform, pool, attribution, postback, .. } = config;
+    let Config { team, edge, journal, platform, pool, attribution, postback, .. } = config;
     let mut wrong = |bad: bool, key: &str, text: String| {
         if bad {
             problems.push(Problem::error(key, text));
         }
     };
-    wrong(
-        storage.backend == Backend::Cluster,
-        "storage.backend",
-        "\"cluster\" is not part of this version; use \"embedded\"".into(),
-    );
     wrong(team.name.trim().is_empty(), "team.name", "empty; give the team a name".into());
     wrong(
         !is_slug(&team.slug),

@@ -52,8 +52,7 @@ pub(crate) fn load(
     for (name, text) in environment {
         let (name, text): (OsString, OsString) = (name.into(), text.into());
         // A name of ours is plain text; what others put into the environment is no concern.
-        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX) && !is_for_tests(name))
-        else {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX) && !is_for_tests(name)) else {
             continue;
         };
         let path: Vec<_> = name[PREFIX.len()..].split("__").map(str::to_lowercase).collect();
@@ -149,13 +148,14 @@ fn spelled(base: &Table, path: &[String], text: &str) -> Value {
 
 /// Reads the files that secrets are in.
 fn resolve(config: &mut Config, problems: &mut Vec<Problem>) {
-    let Config { admin, platform, secrets, kafka, .. } = config;
+    let Config { admin, platform, secrets, kafka, scylla, .. } = config;
     let results = [
         (
             "admin.metrics_token",
             admin.metrics_token.resolve("admin.metrics_token", admin.metrics_token_file.as_ref()),
         ),
         ("platform.api_key", platform.api_key.resolve("platform.api_key", platform.api_key_file.as_ref())),
+        ("scylla.password", scylla.password.resolve("scylla.password", scylla.password_file.as_ref())),
         ("secrets.key", secrets.key.resolve("secrets.key", secrets.key_file.as_ref())),
         (
             "platform.webhook_secrets",

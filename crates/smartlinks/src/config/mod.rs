@@ -3,6 +3,7 @@
 //! `default.toml` is the only place where defaults and their documentation live.
 
 mod check;
+mod cluster;
 mod kafka;
 mod load;
 mod sanity;

@@ -36,6 +36,7 @@ sections! {
         egress: Egress,
         ad_platforms: AdPlatforms,
         kafka: Kafka,
+        scylla: Scylla,
         retention: Retention,
         secrets: Secrets,
         log: Log,
@@ -106,6 +107,15 @@ sections! {
         #[serde(deserialize_with = "duration")] retention: Duration,
         #[serde(deserialize_with = "dotted_secrets", default)] security: BTreeMap<String, Secret>,
         security_file: Option<PathBuf>,
+    }
+    Scylla {
+        nodes: String,
+        keyspace: String,
+        replication: u16,
+        local_dc: Option<String>,
+        user: Option<String>,
+        #[serde(default)] password: MaybeSecret,
+        password_file: Option<PathBuf>,
     }
     Retention {
         #[serde(deserialize_with = "duration")] clicks: Duration,

@@ -77,11 +77,9 @@ fn a_secret_comes_from_a_file_and_never_out_again() {
 
 #[test]
 fn contradictions_are_errors_with_their_consequence() {
-    let found = errors(
-        "[pool]\nmin = 9\nmax = 3\n[journal]\nmax_disk = \"64MiB\"\n[storage]\nbackend = \"cluster\"\n",
-    );
+    let found = errors("[pool]\nmin = 9\nmax = 3\n[journal]\nmax_disk = \"64MiB\"\n");
     let keys: Vec<_> = found.iter().map(|(key, _)| key.as_str()).collect();
-    assert_eq!(keys, ["storage.backend", "journal.max_disk", "pool.min"]);
+    assert_eq!(keys, ["journal.max_disk", "pool.min"]);
 }
 
 #[test]
@@ -166,4 +164,16 @@ fn what_would_stop_the_service_or_be_ignored_is_said_before_it_starts() {
     assert!(with("edge.listen = \"127.0.0.1:80\"\nadmin.listen = \"127.0.0.2:80\"", &[]).is_ok());
     let (_, problems) = with("geo.city_db = \"/nonexistent.mmdb\"", &[]).unwrap();
     assert!(problems.iter().any(|problem| problem.key == "geo.city_db"), "{problems:?}");
+}
+
+#[test]
+fn a_cluster_names_what_it_needs() {
+    let found = errors(
+        "[storage]\nbackend = \"cluster\"\n[scylla]\nnodes = \"db\"\nkeyspace = \"1st\"\nuser = \"me\"\nlocal_dc = \"a'b\"\n",
+    );
+    let keys: Vec<_> = found.iter().map(|(key, _)| key.as_str()).collect();
+    let want = ["secrets.key", "scylla.nodes", "scylla.keyspace", "scylla.local_dc", "scylla.user"];
+    assert_eq!(keys, want);
+    let good = format!("[storage]\nbackend = \"cluster\"\n[secrets]\nkey = \"{}\"\n", "5e".repeat(32));
+    assert!(with(&good, &[]).is_ok());
 }

@@ -5,11 +5,11 @@ use std::{path::Path, sync::Arc};
 use sl_core::time::Clock;
 use sl_fjall::{FjallHandle, FjallOptions};
 use sl_journal::{Durability, Journal, JournalConfig};
-use sl_store::Store;
+use sl_store::{Store, StoreError};
 
-use super::pool_rules;
+use super::{cluster::Cluster, pool_rules};
 use crate::{
-    config::{Config, DurabilityWord},
+    config::{Backend, Config, DurabilityWord},
     failure::Failure,
     lock::{self, DirLock},
     secrets::{self, Secrets},
@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct Base {
     pub(crate) journal: Arc<Journal>,
     pub(crate) store: Store,
-    pub(crate) handle: FjallHandle,
+    pub(crate) backing: Backing,
     pub(crate) secrets: Secrets,
     /// Last to go.
     pub(crate) lock: DirLock,
@@ -40,7 +40,7 @@ impl Ground {
     pub(crate) async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
         let dir = &config.data_dir;
         let lock = lock::take(dir)?;
-        let secrets = secrets::load(dir, config.secrets.key.0.as_ref())?;
+        let secrets = secrets::load(dir, config.secrets.key.0.as_ref(), config.storage.backend)?;
         let journal = journal_config(config, dir);
         let journal = tokio::task::spawn_blocking(move || Journal::open(journal, clock));
         let journal = journal.await.map_err(Failure::run)?.map_err(Failure::run)?;
@@ -51,18 +51,62 @@ impl Ground {
     }
 }
 
+/// What the store lies on.
+pub(crate) enum Backing {
+    /// A directory of this machine.
+    Embedded(FjallHandle),
+    /// Servers that other machines use too.
+    Cluster(Cluster),
+}
+
 impl Base {
-    /// Opens the store on the ground.
+    /// Opens the store on the ground; in a cluster it waits for the servers.
     ///
     /// # Errors
     /// [`Failure::Run`], naming the reason.
-    pub(crate) async fn open(config: &Config, ground: Ground) -> Result<Self, Failure> {
-        let dir = config.data_dir.join("store");
-        let options = FjallOptions { rules: pool_rules(config), ..FjallOptions::default() };
-        let handle = tokio::task::spawn_blocking(move || sl_fjall::open(dir, options));
-        let handle = handle.await.map_err(Failure::run)?.map_err(Failure::run)?;
+    pub(crate) async fn open(config: &Config, ground: Ground, clock: &dyn Clock) -> Result<Self, Failure> {
+        let (store, backing) = match config.storage.backend {
+            Backend::Embedded => {
+                let dir = config.data_dir.join("store");
+                let options = FjallOptions { rules: pool_rules(config), ..FjallOptions::default() };
+                let handle = tokio::task::spawn_blocking(move || sl_fjall::open(dir, options));
+                let handle = handle.await.map_err(Failure::run)?.map_err(Failure::run)?;
+                (handle.store(), Backing::Embedded(handle))
+            }
+            Backend::Cluster => {
+                let cluster = Cluster::connect(config, clock).await?;
+                (cluster.scylla.store().await.map_err(Failure::run)?, Backing::Cluster(cluster))
+            }
+        };
         let Ground { journal, secrets, lock } = ground;
-        Ok(Self { journal, store: handle.store(), handle, secrets, lock })
+        Ok(Self { journal, store, backing, secrets, lock })
+    }
+
+    /// The cluster, if there is one.
+    pub(crate) fn cluster(&self) -> Option<&Cluster> {
+        match &self.backing {
+            Backing::Embedded(_) => None,
+            Backing::Cluster(cluster) => Some(cluster),
+        }
+    }
+}
+
+impl Backing {
+    /// The store writes nothing until it is opened again.
+    pub(crate) fn must_be_reopened(&self) -> bool {
+        match self {
+            Self::Embedded(handle) => handle.health().must_be_reopened(),
+            Self::Cluster(_) => false,
+        }
+    }
+
+    /// Makes everything safe and lets go.
+    pub(crate) async fn close(self) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded(handle) => handle.close().await,
+            // Every write was acknowledged.
+            Self::Cluster(_) => Ok(()),
+        }
     }
 }
 

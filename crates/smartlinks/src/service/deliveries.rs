@@ -12,17 +12,46 @@ use sl_postback::{
     CreatorTraffic, Egress, Meta, Platforms, Snapchat, Tester, TikTok, Worker, WorkerSettings,
 };
 
-use super::base::Base;
+use sl_store::Store;
+
+use super::{Stops, Tasks, base::Base, cluster::shards::Shards, supervisor::Supervisor};
 use crate::{
     config::{AdPlatforms, Config},
     failure::Failure,
+    roles::{Role, RoleSet},
 };
 
 /// Of ad-platforms 14, rule 5.
 const PER_DESTINATION: usize = 8;
 
+/// Starts the worker if that is a role of this process; gives what sends test events in any case.
+pub(super) fn start(
+    config: &Config,
+    roles: &RoleSet,
+    base: &Base,
+    clock: &Arc<dyn Clock>,
+    supervisor: &Supervisor,
+    stops: &Stops,
+    tasks: &mut Tasks,
+) -> Result<Tester, Failure> {
+    let stop = &stops.deliveries;
+    let mut store = base.store.clone();
+    if let Some(cluster) = base.cluster().filter(|_| roles.has(Role::Postback)) {
+        let shards = Shards::of(Arc::clone(&store.outbox), &cluster.me);
+        store.outbox = Arc::<Shards>::clone(&shards);
+        let run = shards.run(Arc::clone(&store.leases), cluster.me.clone(), stop.clone());
+        tasks.creators.push(supervisor.start("shards of the outbox", stop, run));
+    }
+    let worker = worker(config, base, store, Arc::clone(clock))?;
+    let tester = worker.tester();
+    if roles.has(Role::Postback) {
+        tasks.creators.push(supervisor.start("deliveries", stop, worker.run(stop.clone())));
+    }
+    Ok(tester)
+}
+
 /// The worker, ready to run.
-pub(crate) fn worker(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Result<Worker, Failure> {
+fn worker(config: &Config, base: &Base, store: Store, clock: Arc<dyn Clock>) -> Result<Worker, Failure> {
     let settings = WorkerSettings {
         concurrency: config.postback.concurrency,
         per_destination: PER_DESTINATION,
@@ -31,7 +60,7 @@ pub(crate) fn worker(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Res
         public_url: config.edge.public_url.as_str().to_owned(),
     };
     let chance = Arc::new(rand::random::<f64>);
-    Worker::new(settings, base.store.clone(), platforms(config), base.secrets.seal.clone(), clock, chance)
+    Worker::new(settings, store, platforms(config), base.secrets.seal.clone(), clock, chance)
         .map_err(Failure::run)
 }
 

@@ -45,15 +45,22 @@ pub(crate) struct Lessee {
 }
 
 impl Lessee {
-    pub(crate) fn new(stock: Stock, pool: Arc<dyn Pool>, clock: Arc<dyn Clock>, rules: PoolRules) -> Self {
-        let owner = format!("edge-{}", std::process::id());
+    /// `owner` is this data directory and no other.
+    pub(crate) fn new(
+        owner: String,
+        stock: Stock,
+        pool: Arc<dyn Pool>,
+        clock: Arc<dyn Clock>,
+        rules: PoolRules,
+    ) -> Self {
         let (stocked, out, short) = (pool.stocked(), HashMap::new(), HashMap::new());
         Self { stock, pool, clock, rules, owner, out, stocked, short }
     }
 
     /// Ends leases that an earlier process left: what nobody has passes quarantine, never back to fresh.
     pub(crate) async fn settle_earlier(&self) -> Result<()> {
-        for block in self.pool.blocks().await? {
+        let blocks = self.pool.blocks().await?;
+        for block in blocks.into_iter().filter(|block| block.owner == self.owner) {
             self.pool.orphan(block.fence, self.clock.now()).await?;
         }
         Ok(())

@@ -3,12 +3,15 @@
 //!
 //! * [`base`]: what is opened before anything runs · [`feed`]: what the edge answers from · [`lessee`]: pool links in blocks
 //! * [`creators`]: pool keeper, matcher, reconciliation · [`deliveries`]: the outbox worker
+//! * [`attribution`]: clicks, fans and money · [`cluster`]: what the same roles need when there are many of them
 //! * [`redirects`]: the edge · [`shown`]: what the API is made of · [`supervisor`]: an end that nobody asked for is the service's
 //! * [`admin`]: the private listener · [`control`]: commands of this machine · [`progress`], [`gauges`]: where the queues stand
 //! * [`upkeep`]: retention · [`doctor`]: what follows a full disk · [`stop`]: the way down
 
 pub(crate) mod admin;
+mod attribution;
 pub(crate) mod base;
+pub(crate) mod cluster;
 pub(crate) mod control;
 pub(crate) mod creators;
 pub(crate) mod deliveries;
@@ -16,6 +19,7 @@ pub(crate) mod doctor;
 pub(crate) mod feed;
 pub(crate) mod first_key;
 pub(crate) mod gauges;
+mod leased;
 pub(crate) mod lessee;
 pub(crate) mod progress;
 mod redirects;
@@ -27,14 +31,12 @@ pub(crate) mod upkeep;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use sl_api::Served;
-use sl_attribution::{Attribution, AttributionSettings, Progress};
+use sl_attribution::Progress;
 use sl_core::{
     apikey::{self, KeySecret},
-    attribution::Rules,
     ids::TeamId,
     time::Clock,
 };
-use sl_journal::Journal;
 use sl_store::pool::PoolRules;
 use tokio::{
     sync::{mpsc, watch},
@@ -44,9 +46,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     admin::Admin,
-    base::{Base, Ground},
+    base::{Backing, Base, Ground},
     control::Control,
-    creators::Pace,
+    creators::{Pace, Standing},
     doctor::Doctor,
     first_key::FirstKey,
     gauges::Gauges,
@@ -91,6 +93,7 @@ struct Stops {
     deliveries: CancellationToken,
     helpers: CancellationToken,
     attribution: CancellationToken,
+    forwarding: CancellationToken,
 }
 
 /// What runs, by the stage in which it is waited for.
@@ -101,6 +104,7 @@ struct Tasks {
     creators: Vec<JoinHandle<()>>,
     helpers: Vec<JoinHandle<()>>,
     attribution: Vec<JoinHandle<()>>,
+    forwarding: Vec<JoinHandle<()>>,
 }
 
 impl Service {
@@ -117,7 +121,7 @@ impl Service {
         let metrics = metrics::recorder()?;
         let ground = Ground::open(config, Arc::clone(&clock)).await?;
         let past = roles.has(Role::Edge).then(|| redirects::remember(config, &ground, &*clock));
-        let base = Base::open(config, ground).await?;
+        let base = Base::open(config, ground, &*clock).await?;
         let first_key = match roles.has(Role::Api) {
             true => FirstKey::make(config, &base, &*clock).await?,
             false => FirstKey::default(),
@@ -127,10 +131,7 @@ impl Service {
         let supervisor = Supervisor(report.clone());
         let mut tasks = Tasks::default();
 
-        let loop_ = attribution(config, &base, Arc::clone(&clock));
-        let progress = loop_.progress();
-        let run = loop_.run(stops.attribution.clone());
-        tasks.attribution.push(supervisor.start_fallible("attribution", &stops.attribution, run));
+        let progress = attribution::start(config, roles, &base, &clock, &supervisor, &stops, &mut tasks);
 
         let edge = match past {
             Some(past) => {
@@ -149,12 +150,7 @@ impl Service {
             (&supervisor, &stops.creators),
         )?;
         tasks.creators = creators;
-        let worker = deliveries::worker(config, &base, Arc::clone(&clock))?;
-        let tester = worker.tester();
-        if roles.has(Role::Postback) {
-            let run = worker.run(stops.deliveries.clone());
-            tasks.creators.push(supervisor.start("deliveries", &stops.deliveries, run));
-        }
+        let tester = deliveries::start(config, roles, &base, &clock, &supervisor, &stops, &mut tasks)?;
 
         let admin = Admin::bind(config.admin.listen).await?;
         let admin_address = admin.local_addr();
@@ -162,7 +158,8 @@ impl Service {
         let queues = Queues {
             journal: Arc::clone(&base.journal),
             attribution: progress.clone(),
-            matcher: standing.matcher.clone().map(|matcher| Arc::new(move || matcher.backlog()) as Backlog),
+            embedded: base.cluster().is_none(),
+            matcher: Some(backlog(&standing)),
         };
         let shown = Shown { queues, standing, tester, metrics };
         let parts = shown::api(config, &base, &clock, shown, stops.unready.clone())?;
@@ -175,7 +172,6 @@ impl Service {
             pool_rules(config),
         );
         let upkeep = Upkeep::new(base.store.clone(), Arc::clone(&clock), config.retention.clone());
-        let doctor = Doctor::new(base.handle.health(), config.data_dir.clone(), report);
         let stop = &stops.helpers;
         tasks.helpers.extend([
             supervisor.start("the API", stop, admin.run(router, stop.clone(), DRAIN)),
@@ -185,10 +181,22 @@ impl Service {
                 control.run(base.store.clone(), Arc::clone(&clock), stop.clone()),
             ),
             supervisor.start("gauges", stop, gauges.run(stop.clone())),
-            supervisor.start("retention", stop, upkeep.run(stop.clone())),
-            // It ends by itself when it has something to say.
-            tokio::spawn(doctor.run(stop.clone())),
         ]);
+        if roles.has(Role::Attribution) {
+            tasks.helpers.push(supervisor.start("retention", stop, upkeep.run(stop.clone())));
+        }
+        match &base.backing {
+            Backing::Embedded(handle) => {
+                let doctor = Doctor::new(handle.health(), config.data_dir.clone(), report);
+                // It ends by itself when it has something to say.
+                tasks.helpers.push(tokio::spawn(doctor.run(stop.clone())));
+            }
+            Backing::Cluster(cluster) => {
+                let forwarder = cluster.forwarder(&base.journal, &config.data_dir);
+                let run = forwarder.run(stops.forwarding.clone());
+                tasks.forwarding.push(supervisor.start("forwarding to Kafka", &stops.forwarding, run));
+            }
+        }
         Ok(Self {
             edge,
             admin: admin_address,
@@ -231,18 +239,10 @@ fn served(roles: &RoleSet) -> Served {
     }
 }
 
-fn attribution(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Attribution {
-    let defaults = AttributionSettings::default();
-    let settings = AttributionSettings {
-        rules: Rules {
-            visitor_window: config.edge.visitor_window,
-            erase_prints_after: config.retention.truncate_ip_after,
-            ..defaults.rules
-        },
-        ..defaults
-    };
-    let stream = Box::new(base.journal.stream("attribution"));
-    Attribution::new(stream, base.store.clone(), Arc::<Journal>::clone(&base.journal), settings, clock)
+/// Work of the matcher that is due now, as far as this process has it.
+fn backlog(standing: &Standing) -> Backlog {
+    let standing = standing.clone();
+    Arc::new(move || standing.backlog())
 }
 
 fn pool_rules(config: &Config) -> PoolRules {

@@ -16,6 +16,8 @@ pub(crate) struct Queues {
     pub(crate) attribution: watch::Receiver<Progress>,
     /// `None` without a platform key.
     pub(crate) matcher: Option<Backlog>,
+    /// Attribution reads this process's own journal.
+    pub(crate) embedded: bool,
 }
 
 impl ProgressSource for Queues {
@@ -28,6 +30,10 @@ impl ProgressSource for Queues {
             journal_head: journal.head.offset,
             journal_synced: journal.synced,
             attribution: attribution.position,
+            attribution_behind: match self.embedded {
+                true => journal.head.offset.saturating_sub(attribution.position.offset),
+                false => attribution.behind,
+            },
             attribution_lag_seconds: attribution.lag_seconds,
             matcher_backlog: self.matcher.as_ref().map_or(0, |backlog| backlog()),
         }
@@ -60,7 +66,7 @@ mod tests {
             });
             u64::from(written.recv_timeout(Duration::from_secs(10)).is_ok())
         };
-        let queues = Queues { journal, attribution, matcher: Some(Arc::new(backlog)) };
+        let queues = Queues { journal, attribution, matcher: Some(Arc::new(backlog)), embedded: true };
         assert_eq!(queues.facts().matcher_backlog, 1, "attribution waited for the answer");
     }
 }

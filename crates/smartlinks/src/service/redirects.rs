@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::{
     DRAIN, Stops, Tasks,
     base::{Base, Ground},
+    cluster::visitors,
     feed::{Feed, Lately},
     lessee::Lessee,
     pool_rules,
@@ -44,6 +45,7 @@ pub(super) async fn start(
     stops: &Stops,
     tasks: &mut Tasks,
 ) -> Result<SocketAddr, Failure> {
+    let window = past.window.clone();
     let (edge, feed, lessee) = open(config, base, past, clock).await?;
     let address = edge.local_addr();
     let run = edge.run(stops.edge.clone(), DRAIN);
@@ -58,6 +60,11 @@ pub(super) async fn start(
         supervisor.start_fallible("the edge", &stops.edge, run),
         supervisor.start("leasing of pool links", &stops.edge, lessee),
     ]);
+    if let Some(cluster) = base.cluster() {
+        let stop = stops.helpers.clone();
+        let follow = visitors::follow(cluster.clone(), base.journal.id(), window, Arc::clone(clock), stop);
+        tasks.helpers.push(supervisor.start("visitors of other edges", &stops.helpers, follow));
+    }
     let feed = feed.run(stops.helpers.clone());
     tasks.helpers.push(supervisor.start("catalog changes for the edge", &stops.helpers, feed));
     Ok(address)
@@ -70,8 +77,8 @@ async fn open(
     clock: &Arc<dyn Clock>,
 ) -> Result<(Edge, Feed, Lessee), Failure> {
     let stock = Stock::default();
-    let mut lessee =
-        Lessee::new(stock.clone(), Arc::clone(&base.store.pool), Arc::clone(clock), pool_rules(config));
+    let pool = Arc::clone(&base.store.pool);
+    let mut lessee = Lessee::new(owner(base), stock.clone(), pool, Arc::clone(clock), pool_rules(config));
     lessee.settle_earlier().await.map_err(Failure::run)?;
     let links = LinkTable::new(stock.clone());
     let feed = Feed::start(Arc::clone(&base.store.catalog), links.clone(), config.attribution.window);
@@ -103,6 +110,11 @@ async fn open(
     };
     let edge = Edge::bind(edge_config(config), parts).map_err(Failure::run)?;
     Ok((edge, feed, lessee))
+}
+
+/// Whose blocks of pool links are: on embedded storage there is one edge, in a cluster one per journal.
+fn owner(base: &Base) -> String {
+    base.cluster().map_or_else(|| "edge".to_owned(), |_| format!("edge-{:016x}", base.journal.id().0))
 }
 
 fn edge_config(config: &Config) -> EdgeConfig {

@@ -18,7 +18,7 @@ impl Service {
     /// [`Failure::Run`] when the last sync fails.
     pub(crate) async fn shutdown(self) -> Result<(), Failure> {
         let Self { base, stops, tasks, mut attribution, .. } = self;
-        let Tasks { edge, creators, helpers, attribution: attribution_tasks } = tasks;
+        let Tasks { edge, creators, helpers, attribution: attribution_tasks, forwarding } = tasks;
         stops.unready.cancel();
         stops.edge.cancel();
         within("redirects, returning pool links", all(edge)).await;
@@ -27,15 +27,18 @@ impl Service {
         stops.helpers.cancel();
         within("creator platform, deliveries, API", all(creators.into_iter().chain(helpers))).await;
         let head = base.journal.status().head;
-        if !base.handle.health().must_be_reopened() {
+        if base.cluster().is_none() && !base.backing.must_be_reopened() {
             within("attribution", attribution.wait_for(|progress| progress.position >= head)).await;
         }
         stops.attribution.cancel();
         within("attribution's last sync", all(attribution_tasks)).await;
+        // Last, so that it takes what the others wrote: ticks, subscribers, webhooks.
+        stops.forwarding.cancel();
+        within("what the journal has still for Kafka", all(forwarding)).await;
         let base_store = base.store;
         drop(base_store);
         // The journal is closed whatever the store says: it has what the store has not.
-        let stored = base.handle.close().await;
+        let stored = base.backing.close().await;
         let journal = base.journal;
         let closed = tokio::task::spawn_blocking(move || journal.close());
         closed

@@ -5,6 +5,10 @@ mod burst;
 #[cfg(test)]
 mod clock;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
+mod cluster_outage;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod crash;

@@ -83,6 +83,13 @@ impl Service {
         Self::start_by(command, dir, settings)
     }
 
+    /// One of several processes, with some of the roles.
+    pub(crate) fn start_roles(roles: &str, dir: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut command = command();
+        command.args(["serve", "--roles", roles]);
+        Self::start_by(command, dir, settings)
+    }
+
     /// The same by a command that ends in `smartlinks serve`.
     pub(crate) fn start_by(mut command: Command, dir: &Path, settings: &[(&str, &str)]) -> Self {
         let mut child = command
@@ -108,12 +115,13 @@ impl Service {
             if let Some((_, secret)) = line.split_once("shown once): ") {
                 service.owner_key = Some(secret.to_owned());
             }
-            if line.contains("ready edge=") {
+            if line.contains("ready ") && line.contains("admin=") {
                 let address = |name: &str| {
-                    let text = line.split(name).nth(1).unwrap();
-                    text.split_whitespace().next().unwrap().parse().unwrap()
+                    let text = line.split(name).nth(1)?;
+                    Some(text.split_whitespace().next()?.parse().unwrap())
                 };
-                service.reach = Reach { edge: address("edge="), admin: address("admin=") };
+                let edge = address("edge=").unwrap_or(nowhere);
+                service.reach = Reach { edge, admin: address("admin=").unwrap() };
                 return service;
             }
             said.push(line);
@@ -190,6 +198,12 @@ impl Reach {
         serde_json::from_str(&answer.body).unwrap()
     }
 
+    /// GET without a key; the body.
+    pub(crate) fn get(&self, path: &str) -> String {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        exchange(self.admin, &head).unwrap().body
+    }
+
     /// POST with the bearer key; the answer's body as JSON.
     pub(crate) fn post(&self, key: &str, path: &str, body: &serde_json::Value) -> serde_json::Value {
         let answer = self.try_post(key, path, body);
@@ -243,6 +257,10 @@ impl Drop for Service {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if thread::panicking() {
+            let said: Vec<_> = self.log.try_iter().collect();
+            eprintln!("the service at {} said last:\n{}", self.admin, said.join("\n"));
+        }
     }
 }
 

@@ -1,0 +1,138 @@
+//! Where attribution stands, whoever does it: positions from the store, ends from Kafka.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use sl_attribution::Progress;
+use sl_core::event::Position;
+use sl_kafka::Heads;
+use sl_store::Ledger;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::Cluster;
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(500);
+/// Ends remembered per partition: an hour of standing still, after which the lag is at least that.
+const REMEMBERED: usize = 7200;
+
+/// Follows all partitions.
+pub(crate) struct Elsewhere {
+    cluster: Cluster,
+    progress: watch::Sender<Progress>,
+    partitions: Vec<Ends>,
+}
+
+/// Where a partition ended, and when that was seen.
+#[derive(Default)]
+struct Ends(VecDeque<(Position, Instant)>);
+
+impl Ends {
+    /// Age of the oldest look at which the partition was longer than `position` is now.
+    fn age(&mut self, position: Position, head: Position, now: Instant) -> Duration {
+        while self.0.front().is_some_and(|(end, _)| *end <= position) {
+            self.0.pop_front();
+        }
+        if head > position && self.0.back().is_none_or(|(end, _)| *end < head) {
+            self.0.push_back((head, now));
+            if self.0.len() > REMEMBERED {
+                // The oldest stays: it tells the age.
+                self.0.remove(1);
+            }
+        }
+        self.0.front().map_or(Duration::ZERO, |(_, seen)| now - *seen + LOOK)
+    }
+}
+
+impl Elsewhere {
+    pub(crate) fn new(cluster: Cluster) -> Self {
+        let behind = Progress { behind: 1, ..Progress::default() };
+        Self { cluster, progress: watch::Sender::new(behind), partitions: Vec::new() }
+    }
+
+    /// What the looks see. Until the first one something is behind.
+    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Looks until `stop`.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let work = async {
+            let mut told = false;
+            loop {
+                match self.follow().await {
+                    Ok(never) => match never {},
+                    Err(error) if !told => {
+                        tracing::warn!(error, "attribution's progress can't be read; trying again")
+                    }
+                    Err(_) => {}
+                }
+                told = true;
+                tokio::time::sleep(2 * LOOK).await;
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn follow(&mut self) -> Result<std::convert::Infallible, String> {
+        let heads = Heads::open(&self.cluster.kafka).await.map_err(|error| error.to_string())?;
+        let store = self.cluster.scylla.store().await.map_err(|error| error.to_string())?;
+        loop {
+            self.look(&heads, &*store.ledger).await?;
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn look(&mut self, heads: &Heads, ledger: &dyn Ledger) -> Result<(), String> {
+        // Ends first: what is applied meanwhile may be beyond them, never the other way round.
+        let ends = heads.read().await.map_err(|error| error.to_string())?;
+        let now = Instant::now();
+        self.partitions.resize_with(ends.len(), Ends::default);
+        let (mut total, mut behind, mut lag) = (Position::default(), 0, Duration::ZERO);
+        for (partition, (end, seen)) in ends.into_iter().zip(&mut self.partitions).enumerate() {
+            let partition = u32::try_from(partition).unwrap_or(u32::MAX);
+            let position = ledger.sync(partition).await.map_err(|error| error.to_string())?;
+            let applied = if position.epoch == end.epoch { position.offset } else { 0 };
+            behind += end.offset.saturating_sub(applied);
+            lag = lag.max(seen.age(position, end, now));
+            total = Position { epoch: total.epoch.max(end.epoch), offset: total.offset + applied };
+        }
+        self.progress.send_if_modified(|progress| {
+            let after = Progress {
+                position: total,
+                synced: total,
+                lag_seconds: if behind == 0 { 0.0 } else { lag.as_secs_f64() },
+                behind,
+                caught_up: behind == 0,
+                poisoned: 0,
+            };
+            let moved = *progress != after;
+            *progress = after;
+            moved
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lag_is_the_age_of_the_oldest_end_that_is_not_reached() {
+        let (mut ends, start) = (Ends::default(), Instant::now());
+        let at = |offset| Position { epoch: 1, offset };
+        let later = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(ends.age(at(0), at(0), start), Duration::ZERO);
+        assert_eq!(ends.age(at(0), at(10), start), LOOK);
+        assert_eq!(ends.age(at(5), at(20), later(3)), Duration::from_secs(3) + LOOK);
+        assert_eq!(ends.age(at(10), at(20), later(5)), Duration::from_secs(2) + LOOK, "the first is reached");
+        assert_eq!(ends.age(at(20), at(20), later(9)), Duration::ZERO);
+    }
+}

@@ -1,0 +1,260 @@
+//! The outbox among many workers: each destination belongs to a shard, and a shard to one worker at a time.
+//!
+//! Shards are leased, and a worker takes no more than its share: workers are counted by the seats they have, which are leases
+//! too. So one that joins gets shards within seconds, and what a dead one held is taken over once it has been silent for a
+//! span. A worker that stands still sends nothing of a shard whose lease may be over.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use sl_core::{
+    delivery::{Attempt, Delivery, Destination, Progress, RenderedRequest},
+    ids::{AccountId, ClickId, DeliveryId, FanId, TeamId},
+    lease::Candidate,
+    time::Timestamp,
+};
+use sl_store::{
+    Leases, Outbox, Result, StoreError,
+    outbox::{Counts, DeliveryFilter, Renewal, SHARDS, shard_lease, shard_of},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How long a worker may be silent. An attempt takes up to ten seconds; what it reports counts once, whoever does
+/// (`Outbox::advance`).
+const SPAN: Duration = Duration::from_secs(10);
+
+/// An outbox of which only the shards of this worker are seen as due.
+pub(crate) struct Shards {
+    inner: Arc<dyn Outbox>,
+    /// By number.
+    shards: Mutex<Vec<Candidate>>,
+}
+
+/// How many shards a worker takes, of so many workers. At least one: more workers than shards wait.
+fn share(workers: usize) -> usize {
+    usize::try_from(SHARDS).unwrap_or(1).div_ceil(workers.max(1))
+}
+
+impl Shards {
+    pub(crate) fn of(inner: Arc<dyn Outbox>, me: &str) -> Arc<Self> {
+        let shards = (0..SHARDS).map(|_| Candidate::new(me, SPAN)).collect();
+        Arc::new(Self { inner, shards: Mutex::new(shards) })
+    }
+
+    /// Leases shards until `stop`, then gives them back.
+    pub(crate) async fn run(self: Arc<Self>, leases: Arc<dyn Leases>, me: String, stop: CancellationToken) {
+        let mut seats = Seats::of(&me);
+        while !stop.is_cancelled() {
+            if let Err(error) = self.look(&*leases, &mut seats).await {
+                tracing::warn!(%error, "shards of the outbox can't be leased; trying again");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(SPAN / 10) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        for shard in self.held() {
+            self.leave(&*leases, shard).await;
+        }
+        seats.leave(&*leases).await;
+    }
+
+    async fn look(&self, leases: &dyn Leases, seats: &mut Seats) -> Result<()> {
+        let most = share(seats.count(leases).await?);
+        let mine = self.held();
+        for shard in mine.iter().skip(most) {
+            self.leave(leases, *shard).await;
+        }
+        // Others from a place of its own on, so that two who look together meet rarely.
+        let start = u32::try_from(seats.own.unwrap_or_default()).unwrap_or_default();
+        let others = (0..SHARDS).map(|nth| (start + nth) % SHARDS).filter(|shard| !mine.contains(shard));
+        for shard in mine.iter().take(most).copied().chain(others) {
+            self.step(leases, shard, most).await?;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "at most 16")]
+        metrics::gauge!("smartlinks_outbox_shards").set(self.held().len() as f64);
+        Ok(())
+    }
+
+    /// A sign of life for a shard, or an attempt to take it. Every one is looked at: who does not look does not notice
+    /// that its worker is silent.
+    async fn step(&self, leases: &dyn Leases, shard: u32, most: usize) -> Result<()> {
+        let (name, began) = (shard_lease(shard), Instant::now());
+        let stored = leases.lease(&name).await?;
+        let Some(swap) = self.with(shard, |candidate| candidate.next(stored, began)).flatten() else {
+            return Ok(());
+        };
+        let held = self.held();
+        if held.contains(&shard) || held.len() < most {
+            let taken = leases.swap_lease(&name, &swap).await?;
+            self.with(shard, |candidate| candidate.settled(swap, taken, began));
+        }
+        Ok(())
+    }
+
+    async fn leave(&self, leases: &dyn Leases, shard: u32) {
+        let Some(swap) = self.with(shard, |candidate| candidate.give_back()).flatten() else { return };
+        // From here on nothing of it is sent, whatever the store says.
+        self.with(shard, |candidate| candidate.settled(swap.clone(), false, Instant::now()));
+        if let Err(error) = leases.swap_lease(&shard_lease(shard), &swap).await {
+            tracing::warn!(shard, %error, "a shard can't be given back; it is free in {SPAN:?}");
+        }
+    }
+
+    fn with<T>(&self, shard: u32, with: impl FnOnce(&mut Candidate) -> T) -> Option<T> {
+        self.shards.lock().get_mut(shard as usize).map(with)
+    }
+
+    /// Shards that may be sent from now.
+    fn held(&self) -> Vec<u32> {
+        let now = Instant::now();
+        (0..SHARDS).zip(self.shards.lock().iter()).filter(|(_, own)| own.holds(now)).map(|(n, _)| n).collect()
+    }
+}
+
+/// Seats of workers, as leases: how many are taken says how many workers there are.
+struct Seats {
+    seats: Vec<(String, Candidate)>,
+    own: Option<usize>,
+}
+
+impl Seats {
+    fn of(me: &str) -> Self {
+        let seat = |number| (format!("worker/{number}"), Candidate::new(me, SPAN));
+        Self { seats: (0..SHARDS).map(seat).collect(), own: None }
+    }
+
+    /// Keeps a seat, or takes the first free one; counts those that are taken, at least this worker's.
+    async fn count(&mut self, leases: &dyn Leases) -> Result<usize> {
+        let (mut taken, mut own) = (0, None);
+        for (number, (name, candidate)) in self.seats.iter_mut().enumerate() {
+            let began = Instant::now();
+            let Some(swap) = candidate.next(leases.lease(name).await?, began) else {
+                // Somebody who shows signs of life.
+                taken += 1;
+                continue;
+            };
+            if own.is_some() || self.own.is_some_and(|seat| seat != number) {
+                continue;
+            }
+            let won = leases.swap_lease(name, &swap).await?;
+            candidate.settled(swap, won, began);
+            taken += 1;
+            own = won.then_some(number);
+        }
+        self.own = own;
+        Ok(taken.max(1))
+    }
+
+    async fn leave(&self, leases: &dyn Leases) {
+        let seat = self.own.and_then(|own| self.seats.get(own));
+        let swap = seat.and_then(|(name, candidate)| Some((name, candidate.give_back()?)));
+        if let Some((name, swap)) = swap
+            && let Err(error) = leases.swap_lease(name, &swap).await
+        {
+            tracing::warn!(%error, "the worker's seat can't be given back; others wait until it is over");
+        }
+    }
+}
+
+#[async_trait]
+impl Outbox for Shards {
+    async fn due_destinations(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
+        let mut due = Vec::new();
+        for shard in self.held() {
+            due.extend(self.inner.due_in(shard, now).await?);
+        }
+        Ok(due)
+    }
+
+    async fn due(&self, destination: Destination, now: Timestamp, limit: usize) -> Result<Vec<Delivery>> {
+        if !self.held().contains(&shard_of(destination)) {
+            return Ok(Vec::new());
+        }
+        self.inner.due(destination, now, limit).await
+    }
+
+    async fn due_in(&self, shard: u32, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
+        self.inner.due_in(shard, now).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>> {
+        self.inner.next_due().await
+    }
+
+    /// The last look before something is sent: of a shard that was lost meanwhile nothing is.
+    async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
+        if self.held().is_empty() {
+            return Err(StoreError::Unavailable("no shard of the outbox is leased now".to_owned()));
+        }
+        self.inner.store_body(id, request).await
+    }
+
+    async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {
+        self.inner.body(id).await
+    }
+
+    async fn advance(
+        &self,
+        id: DeliveryId,
+        from: &Progress,
+        attempt: Option<Attempt>,
+        to: Progress,
+    ) -> Result<bool> {
+        self.inner.advance(id, from, attempt, to).await
+    }
+
+    async fn renew(&self, renewals: Vec<Renewal>) -> Result<usize> {
+        self.inner.renew(renewals).await
+    }
+
+    async fn first_of_fan(
+        &self,
+        destination: Destination,
+        account: &AccountId,
+        fan: &FanId,
+    ) -> Result<Option<(DeliveryId, Timestamp)>> {
+        self.inner.first_of_fan(destination, account, fan).await
+    }
+
+    async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>> {
+        self.inner.delivery(team, id).await
+    }
+
+    async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>> {
+        self.inner.attempts(id).await
+    }
+
+    async fn list(&self, team: TeamId, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
+        self.inner.list(team, filter).await
+    }
+
+    async fn of_click(&self, team: TeamId, click: ClickId) -> Result<Vec<Delivery>> {
+        self.inner.of_click(team, click).await
+    }
+
+    async fn counts(&self, now: Timestamp) -> Result<Counts> {
+        self.inner.counts(now).await
+    }
+
+    async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>> {
+        self.inner.latest(destination).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_shared_out_and_none_is_left() {
+        for workers in 1..=20 {
+            assert!(share(workers) * workers >= 16, "{workers}");
+        }
+        assert_eq!((share(1), share(2), share(3), share(16), share(99)), (16, 8, 6, 1, 1));
+    }
+}

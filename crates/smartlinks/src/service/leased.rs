@@ -1,0 +1,82 @@
+//! A role that one process of a cluster has at a time: runs while the lease is held, and takes over from a process that
+//! is gone within seconds. Two that overlap for a moment (a machine that stood still) do harm to nobody: the keeper then
+//! makes a few links more, the matcher reports the same subscriber twice.
+
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sl_core::lease::Candidate;
+use sl_store::{Leases, Result};
+use tokio_util::sync::CancellationToken;
+
+/// How long a holder may be silent.
+const SPAN: Duration = Duration::from_secs(5);
+
+/// Runs `role` whenever the lease is held, until `stop`; each run with a token that ends with the lease.
+pub(crate) async fn run<F: Future<Output = ()> + Send>(
+    name: &'static str,
+    leases: Arc<dyn Leases>,
+    me: String,
+    stop: CancellationToken,
+    role: impl Fn(CancellationToken) -> F + Sync,
+) {
+    let mut candidate = Candidate::new(me, SPAN);
+    while !stop.is_cancelled() {
+        look(name, &*leases, &mut candidate).await;
+        if candidate.holds(Instant::now()) {
+            tracing::info!(role = name, "this process has the role now");
+            let end = stop.child_token();
+            let work = async {
+                role(end.clone()).await;
+                end.cancel();
+            };
+            tokio::join!(work, keep(name, &*leases, &mut candidate, &end));
+        } else {
+            tokio::select! {
+                () = tokio::time::sleep(candidate.pause()) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+    if let Some(swap) = candidate.give_back()
+        && let Err(error) = leases.swap_lease(name, &swap).await
+    {
+        tracing::warn!(role = name, %error, "the lease can't be given back; others wait until it is over");
+    }
+}
+
+/// Gives signs of life until the lease is lost or `end`.
+async fn keep(name: &str, leases: &dyn Leases, candidate: &mut Candidate, end: &CancellationToken) {
+    while candidate.holds(Instant::now()) {
+        tokio::select! {
+            () = tokio::time::sleep(candidate.pause()) => look(name, leases, candidate).await,
+            () = end.cancelled() => return,
+        }
+    }
+    tracing::warn!(role = name, "the lease is lost; another process has the role or will have it");
+    end.cancel();
+}
+
+/// One look, with a sign of life or an attempt to take over. What fails is tried again: the span goes on running.
+async fn look(name: &str, leases: &dyn Leases, candidate: &mut Candidate) {
+    let attempt = async {
+        let began = Instant::now();
+        let stored = leases.lease(name).await?;
+        if let Some(swap) = candidate.next(stored, began) {
+            let taken = leases.swap_lease(name, &swap).await?;
+            candidate.settled(swap, taken, began);
+        }
+        Ok::<_, sl_store::StoreError>(())
+    };
+    let patience = SPAN / 2;
+    let outcome: Result<()> = match tokio::time::timeout(patience, attempt).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(sl_store::StoreError::Unavailable(format!("no answer within {patience:?}"))),
+    };
+    if let Err(error) = outcome {
+        tracing::warn!(role = name, %error, "the lease can't be read or prolonged; trying again");
+    }
+}

@@ -1,0 +1,296 @@
+//! The service over real servers: a Kafka broker and a CQL server that `deploy/dev-cluster/up` starts.
+
+use std::{path::Path, thread, time::Duration};
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::{
+    process::{Reach, Service},
+    world::{Ads, Platform},
+};
+
+/// What all processes of one test share: topics and a keyspace that no other test has.
+pub(crate) struct Servers(Vec<(&'static str, String)>);
+
+impl Servers {
+    /// The servers that all tests share.
+    fn of(test: &str) -> Self {
+        let address = |name: &str| {
+            std::env::var(name)
+                .unwrap_or_else(|_| panic!("{name} is not set: eval \"$(deploy/dev-cluster/up)\""))
+        };
+        Self::at(test, &address("SMARTLINKS_TEST_KAFKA"), &address("SMARTLINKS_TEST_CQL"))
+    }
+
+    pub(crate) fn at(test: &str, kafka: &str, cql: &str) -> Self {
+        let name = format!("{test}_{:08x}", rand::random::<u32>());
+        Self(vec![
+            ("STORAGE__BACKEND", "cluster".to_owned()),
+            ("SECRETS__KEY", "5e".repeat(32)),
+            ("KAFKA__BROKERS", kafka.to_owned()),
+            ("KAFKA__TOPIC_PREFIX", name.clone()),
+            ("KAFKA__PARTITIONS", "4".to_owned()),
+            ("KAFKA__REPLICATION", "1".to_owned()),
+            ("SCYLLA__NODES", cql.to_owned()),
+            ("SCYLLA__KEYSPACE", name),
+            ("SCYLLA__REPLICATION", "1".to_owned()),
+        ])
+    }
+
+    pub(crate) fn and<'a>(&'a self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        let shared = self.0.iter().map(|(key, value)| (*key, value.as_str()));
+        shared.chain(more.iter().copied()).collect()
+    }
+}
+
+pub(crate) fn dir() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// A link with its stock, a postback for everything.
+pub(crate) fn set_up(api: &Service, key: &str, tracker: &str) -> String {
+    api.until(key, "/api/accounts", |shown| shown[0]["onlyfans_username"] == "nova");
+    let link = json!({ "account_id": "acct_1", "name": "Ad", "link_type": "tracking_link" });
+    let link = api.post(key, "/api/smart-links", &link)["data"]["id"].as_str().unwrap().to_owned();
+    let postback = json!({
+        "url": format!("{tracker}/pb?c={{click_id}}&t={{conversion_type}}&n={{amount_net}}&event_id={{event_id}}"),
+        "smart_link_scope": "global",
+        "conversion_types": ["new_subscriber", "new_transaction"],
+    });
+    api.post(key, "/api/smart-link-postbacks", &postback);
+    api.until(key, "/api/x/pool", |shown| shown["data"][0]["leased"].as_u64() > Some(0));
+    link
+}
+
+pub(crate) fn visit(edge: &Reach, link: &str, visitor: u32) -> String {
+    let answer = edge.visit(link, visitor).unwrap();
+    assert_eq!(answer.status, 302);
+    answer.location.unwrap()
+}
+
+#[test]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+fn one_process_with_all_roles_does_the_whole_job_on_the_cluster() {
+    let (servers, platform, ads, home) = (Servers::of("whole"), Platform::start("nova"), Ads::start(), dir());
+    let url = platform.url();
+    let settings = servers.and(&Platform::settings(&url));
+    let mut service = Service::start_with(home.path(), &settings);
+    platform.webhooks_to(service.admin);
+    let key = service.owner_key.clone().unwrap();
+    let link = set_up(&service, &key, &ads.url());
+    let place = visit(&service, &link, 1);
+    assert!(place.starts_with("https://onlyfans.com/nova/c"), "{place}");
+    platform.act("subscribe", &json!({ "link": place, "fan": { "id": 501 } }));
+    platform.act("spend", &json!({ "account": "acct_1", "fan": 501, "type": "tip", "amount_cents": 2000 }));
+    let shown = format!("/api/smart-links/{link}");
+    let shown = service.until(&key, &shown, |shown| shown["data"]["revenue"].as_str() == Some("30.00"));
+    assert_eq!((&shown["data"]["clicks_count"], &shown["data"]["subscribers_count"]), (&json!(1), &json!(1)));
+    service.settle(&key);
+    assert_eq!(service.terminate().code(), Some(0));
+
+    // After a restart it goes on from what is in the cluster, and knows its visitors.
+    let mut service = Service::start_with(home.path(), &settings);
+    assert_eq!(service.owner_key, None);
+    assert_eq!(visit(&service, &link, 1), place);
+    service.settle(&key);
+    assert_eq!(service.terminate().code(), Some(0));
+}
+
+/// What buyers see of a history.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    fan: String,
+    kind: String,
+    gross: String,
+    net: String,
+    status: String,
+    /// Address of the visitor whose click is credited.
+    visitor: String,
+}
+
+/// Sixty visitors, some of whom come again; 24 subscribe, spend, write and take money back: the same each time.
+fn history(settings: &[(&str, &str)]) -> (Vec<Row>, serde_json::Value) {
+    let (platform, ads, home) = (Platform::start("nova"), Ads::start(), dir());
+    let url = platform.url();
+    let more = [("POOL__MIN", "100"), ("PLATFORM__REQUESTS_PER_MINUTE", "60000")];
+    let settings = [settings, &Platform::settings(&url), &more].concat();
+    let mut service = Service::start_with(home.path(), &settings);
+    platform.webhooks_to(service.admin);
+    let key = service.owner_key.clone().unwrap();
+    let link = set_up(&service, &key, &ads.url());
+    service.until(&key, "/api/x/pool", |shown| shown["data"][0]["leased"].as_u64() >= Some(100));
+    let mut chance = ChaCha8Rng::seed_from_u64(5);
+    let places: Vec<String> = (1..=60).map(|visitor| visit(&service, &link, visitor)).collect();
+    for _ in 0..20 {
+        let visitor = chance.random_range(1..=60_u32);
+        assert_eq!(visit(&service, &link, visitor), places[visitor as usize - 1]);
+    }
+    for (fan, place) in (500..524).zip(places.iter().step_by(2)) {
+        platform.act("subscribe", &json!({ "link": place, "fan": { "id": fan } }));
+        for _ in 0..chance.random_range(0..4) {
+            let cents = chance.random_range(300..20_000);
+            let spend = json!({ "account": "acct_1", "fan": fan, "type": "tip", "amount_cents": cents });
+            let spent = platform.act("spend", &spend);
+            if chance.random_bool(0.2) {
+                let back =
+                    json!({ "account": "acct_1", "transaction": spent["transaction"], "status": "undo" });
+                platform.act("chargeback", &back);
+            }
+        }
+        for _ in 0..chance.random_range(0..5) {
+            platform.act("message", &json!({ "account": "acct_1", "fan": fan, "text": "hi" }));
+        }
+    }
+    let path = format!("/api/smart-links/{link}/conversions?limit=500");
+    let mut before = serde_json::Value::Null;
+    let mut same = 0;
+    // Quiet three times in a row, with the same rows.
+    while same < 3 {
+        service.settle(&key);
+        thread::sleep(Duration::from_millis(700));
+        let shown = service.api(&key, &path)["data"].clone();
+        same = if shown["rows"] == before["rows"] { same + 1 } else { 0 };
+        before = shown;
+    }
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut rows: Vec<Row> = before["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| Row {
+            fan: text(&row["fan_onlyfans_id"]),
+            kind: text(&row["conversion_type"]),
+            gross: text(&row["amount_gross"]),
+            net: text(&row["amount_net"]),
+            status: text(&row["status"]),
+            visitor: text(&row["click"]["ip_address"]),
+        })
+        .collect();
+    rows.sort();
+    let shown = service.api(&key, &format!("/api/smart-links/{link}"))["data"].clone();
+    let totals =
+        json!([shown["clicks_count"], shown["subscribers_count"], shown["revenue"], before["summary"],]);
+    assert_eq!(service.terminate().code(), Some(0));
+    (rows, totals)
+}
+
+#[test]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+fn the_same_history_gives_the_same_conversions_bindings_and_cents_on_both() {
+    let servers = Servers::of("equal");
+    let (embedded, cluster) = thread::scope(|scope| {
+        let embedded = scope.spawn(|| history(&[]));
+        let cluster = history(&servers.and(&[]));
+        (embedded.join().unwrap(), cluster)
+    });
+    assert!(
+        embedded.0.len() > 60 && embedded.0.iter().all(|row| row.visitor.starts_with("23.")),
+        "{embedded:#?}"
+    );
+    assert_eq!(embedded, cluster);
+}
+
+/// One process of a test with roles of its own.
+struct Machine {
+    dir: TempDir,
+    roles: &'static str,
+}
+
+impl Machine {
+    fn of(roles: &'static str) -> Self {
+        Self { dir: dir(), roles }
+    }
+
+    fn start(&self, settings: &[(&str, &str)]) -> Service {
+        let dir: &Path = self.dir.path();
+        Service::start_roles(self.roles, dir, settings)
+    }
+}
+
+#[test]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+fn roles_on_many_machines_are_one_service_and_any_of_them_may_die() {
+    let (servers, platform, ads) = (Servers::of("many"), Platform::start("nova"), Ads::start());
+    let url = platform.url();
+    // Enough for both edges, and quickly.
+    let more = [("POOL__MIN", "300"), ("PLATFORM__REQUESTS_PER_MINUTE", "60000")];
+    let settings = servers.and(&[&Platform::settings(&url)[..], &more].concat());
+    let desk = Machine::of("api,intake,dashboard");
+    let api = desk.start(&settings);
+    let key = api.owner_key.clone().unwrap();
+    platform.webhooks_to(api.admin);
+    let creators = [Machine::of("pool,matcher"), Machine::of("pool,matcher")];
+    let deciders = [Machine::of("attribution"), Machine::of("attribution")];
+    let workers = [Machine::of("postback"), Machine::of("postback")];
+    let edges = [Machine::of("edge"), Machine::of("edge")];
+    let mut creating: Vec<_> = creators.iter().map(|machine| machine.start(&settings)).collect();
+    let mut deciding: Vec<_> = deciders.iter().map(|machine| machine.start(&settings)).collect();
+    let mut telling: Vec<_> = workers.iter().map(|machine| machine.start(&settings)).collect();
+    let mut serving: Vec<_> = edges.iter().map(|machine| machine.start(&settings)).collect();
+    let link = set_up(&api, &key, &ads.url());
+    // A block for one edge, the rest for the other.
+    api.until(&key, "/api/x/pool", |shown| shown["data"][0]["leased"].as_u64() > Some(256));
+
+    // Both edges hand out links, and none of them twice.
+    let mut places: Vec<String> = Vec::new();
+    for visitor in 1..=40 {
+        let edge = &serving[usize::from(visitor % 2 == 0)];
+        let place = visit(edge, &link, visitor);
+        assert!(!places.contains(&place), "{place} twice");
+        places.push(place);
+    }
+    // A visitor that lands on the other edge a moment later is the same click with the same link.
+    learned(&serving[1], &link, 1, &places[0]);
+    let fan = |number: u32, place: &str| {
+        platform.act("subscribe", &json!({ "link": place, "fan": { "id": 500 + number } }));
+        let spent = json!({ "account": "acct_1", "fan": 500 + number, "type": "tip", "amount_cents": 2000 });
+        platform.act("spend", &spent);
+    };
+    let shown = format!("/api/smart-links/{link}");
+    let revenue = |fans: u32| {
+        let cents = format!("{}.00", 30 * fans);
+        let credited = api.until(&key, &shown, |shown| shown["data"]["revenue"].as_str() == Some(&cents));
+        assert_eq!(credited["data"]["subscribers_count"], fans, "{credited}");
+        credited
+    };
+    fan(1, &places[0]);
+    assert_eq!(revenue(1)["data"]["clicks_count"], 40);
+
+    // One of each dies; the other takes over.
+    for (number, machines) in
+        [&mut creating, &mut deciding, &mut telling, &mut serving].into_iter().enumerate()
+    {
+        machines.remove(number % 2).kill();
+    }
+    fan(2, &places[1]);
+    revenue(2);
+    let edge = &serving[0];
+    let last = visit(edge, &link, 99);
+    assert!(!places.contains(&last));
+    fan(3, &last);
+    revenue(3);
+    api.settle(&key);
+    // Subscriptions and tips of three fans, each told once.
+    let told = ads.of("postback");
+    assert_eq!((told.accepted, told.distinct), (9, 9), "{told:?}");
+}
+
+/// Waits until an edge has heard of a visitor of another one.
+fn learned(edge: &Service, link: &str, visitor: u32, place: &str) {
+    for _ in 0..200 {
+        let metrics = edge.get("/metrics");
+        let learned = metrics.lines().find(|line| line.starts_with("smartlinks_visitors_learned_total "));
+        if learned
+            .and_then(|line| line.split(' ').nth(1)?.parse::<f64>().ok())
+            .is_some_and(|count| count >= 20.0)
+        {
+            assert_eq!(visit(edge, link, visitor), place);
+            return;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("the edge hears nothing of the other one");
+}
