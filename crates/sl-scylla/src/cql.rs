@@ -18,7 +18,7 @@ use scylla::{
         prepared::PreparedStatement,
     },
 };
-use sl_store::{Result, StoreError};
+use sl_store::Result;
 
 use crate::{
     config::ScyllaConfig,

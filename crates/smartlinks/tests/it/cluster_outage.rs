@@ -154,11 +154,12 @@ fn patiently(
 ) -> serde_json::Value {
     let begun = Instant::now();
     loop {
-        let shown = service.api(key, path);
-        if ready(&shown) {
+        let answer = service.try_api(key, path);
+        let shown = serde_json::from_str(&answer.body).unwrap();
+        if answer.status == 200 && ready(&shown) {
             return shown;
         }
-        assert!(begun.elapsed() < Duration::from_secs(180), "{path} stays {shown}");
+        assert!(begun.elapsed() < Duration::from_secs(180), "{path} stays {} {shown}", answer.status);
         thread::sleep(Duration::from_millis(200));
     }
 }

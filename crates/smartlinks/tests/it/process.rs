@@ -188,12 +188,17 @@ impl Reach {
         visit_with(self.edge, link, visitor, query)
     }
 
-    /// GET with the bearer key; the body as JSON.
-    pub(crate) fn api(&self, key: &str, path: &str) -> serde_json::Value {
+    /// GET with the bearer key, whatever the answer.
+    pub(crate) fn try_api(&self, key: &str, path: &str) -> Answer {
         let head = format!(
             "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n"
         );
-        let answer = exchange(self.admin, &head).unwrap();
+        exchange(self.admin, &head).unwrap()
+    }
+
+    /// GET with the bearer key; the body as JSON.
+    pub(crate) fn api(&self, key: &str, path: &str) -> serde_json::Value {
+        let answer = self.try_api(key, path);
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         serde_json::from_str(&answer.body).unwrap()
     }
