@@ -110,7 +110,7 @@ impl ScyllaHandle {
         let catalog = Arc::new(CqlCatalog::new(Arc::clone(&self.cql)).await?);
         let tables = Tables::new(&self.cql).await?;
         let effects = Effects::new(&self.cql, Arc::clone(&catalog), Arc::clone(&tables)).await?;
-        let outbox = Arc::new(CqlOutbox::new(&self.cql, tables).await?);
+        let outbox = Arc::new(CqlOutbox::new(tables));
         Ok(Store {
             catalog,
             pool: Arc::new(CqlPool::new(&self.cql).await?),

@@ -82,7 +82,7 @@ impl Tables {
 impl CqlOutbox {
     pub(crate) fn new(tables: Arc<Tables>) -> Self {
         let jobs = Jobs::new(Arc::clone(&tables));
-        Self { tables, jobs, forgotten: Mutex::default(), figures: Figures::none() })
+        Self { tables, jobs, forgotten: Mutex::default(), figures: Figures::none() }
     }
 
     /// Due deliveries of one minute.

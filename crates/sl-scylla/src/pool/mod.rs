@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use sl_core::{
     ids::{AccountId, FanId},
-    pool::{PoolLink, StockKey},
+    pool::StockKey,
     step::{ListAdd, Unmatched},
     time::Timestamp,
 };

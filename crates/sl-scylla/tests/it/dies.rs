@@ -56,7 +56,7 @@ impl Pair {
         let outbox = &self.next.outbox;
         let due = delivery.progress.next_attempt_at.unwrap();
         let found = outbox.due(to, after(9_999), 9).await.unwrap();
-        assert_eq!(found, [delivery.clone()]);
+        assert_eq!(found, std::slice::from_ref(delivery));
         assert!(outbox.due_destinations(after(9_999)).await.unwrap().contains(&(to, due)));
         let job = &delivery.job;
         let first = outbox.first_of_fan(to, &account(), job.fan.as_ref().unwrap()).await.unwrap();
@@ -111,7 +111,7 @@ async fn a_worker_that_dies_between_any_two_writes_loses_and_doubles_no_delivery
                 assert_eq!(pair.parked(to).await, []);
             } else {
                 pair.is_nowhere_waiting(to, &stands).await;
-                assert_eq!(pair.parked(to).await, [stands.clone()]);
+                assert_eq!(pair.parked(to).await, std::slice::from_ref(&stands));
             }
             // Whoever comes next does what it was about to do.
             if stands.progress != to_be {
