@@ -68,11 +68,11 @@ impl Rung {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VisitorId(pub u128);
 
-/// A number for people, 16 bytes for stores.
+/// Its digits for people, 16 bytes for stores. JSON has no number this long.
 impl Serialize for VisitorId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            self.0.serialize(serializer)
+            serializer.collect_str(self)
         } else {
             serializer.serialize_bytes(&self.0.to_be_bytes())
         }
@@ -82,7 +82,7 @@ impl Serialize for VisitorId {
 impl<'de> Deserialize<'de> for VisitorId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            u128::deserialize(deserializer).map(Self)
+            String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
         } else {
             pack::sixteen(deserializer).map(|bytes| Self(u128::from_be_bytes(bytes)))
         }

@@ -20,6 +20,17 @@ pub struct StockKey {
     pub trial_days: Option<u16>,
 }
 
+impl StockKey {
+    /// `tracking_link`, `free_trial_7d`: what tells the stocks of one account apart, as a label of metrics.
+    #[must_use]
+    pub fn type_label(&self) -> String {
+        match self.trial_days {
+            Some(days) => format!("{}_{days}d", self.kind.as_str()),
+            None => self.kind.as_str().to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for StockKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.trial_days {
@@ -216,6 +227,13 @@ mod tests {
         assert_eq!(state(&facts, LinkKind::TrackingLink, 41), PoolState::Recycled);
         facts.used_at = Some(Timestamp(41 * 3_600_000));
         assert_eq!(state(&facts, LinkKind::TrackingLink, 42), PoolState::Used);
+    }
+
+    #[test]
+    fn stocks_of_one_account_have_labels_of_their_own() {
+        let label = |kind, trial_days| StockKey { account: "acct_1".into(), kind, trial_days }.type_label();
+        assert_eq!(label(LinkKind::TrackingLink, None), "tracking_link");
+        assert_ne!(label(LinkKind::FreeTrial, Some(7)), label(LinkKind::FreeTrial, Some(30)));
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::Serialize;
 use serde_json::json;
-use sl_core::event::Position;
+use sl_core::event::{Event, Position};
 
 use crate::{cli::Journal, failure::Failure};
 
@@ -76,14 +77,21 @@ fn verify(dir: &Path, json: bool) -> Result<(), Failure> {
     }
 }
 
+/// One line of `journal dump`.
+#[derive(Serialize)]
+struct Line {
+    position: Position,
+    event: Event,
+}
+
 fn dump(dir: &Path, from: u64) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut failed = None;
     let from = Position { epoch: 0, offset: from };
     sl_journal::dump(&journal_dir(dir)?, from, |position, event| {
         if failed.is_none() {
-            let line = json!({ "position": position, "event": event });
-            failed = writeln!(out, "{line}").err();
+            let line = serde_json::to_string(&Line { position, event }).map_err(io::Error::other);
+            failed = line.and_then(|line| writeln!(out, "{line}")).err();
         }
     })
     .map_err(Failure::run)?;

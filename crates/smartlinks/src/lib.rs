@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod embedded;
 mod failure;
+mod files;
 mod inspect;
 mod keys;
 mod lock;
@@ -61,6 +62,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             let roles = roles::RoleSet::parse(&roles, config.storage.backend)?;
             let runtime = runtime()?;
             let traces = logs::start(&config, runtime.handle())?;
+            files::allow(config.edge.max_connections);
             let ended = runtime.block_on(serve::run(&config, &roles));
             // While the runtime is there that sends them.
             drop(traces);
@@ -75,7 +77,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// The configuration, its warnings on stderr.
 fn load(file: Option<&Path>) -> Result<Config, Failure> {
-    let (config, warnings) = config::load(file, std::env::vars())
+    let (config, warnings) = config::load(file, std::env::vars_os())
         .map_err(|LoadError(problems)| Failure::Usage(lines(&problems)))?;
     for warning in warnings {
         eprintln!("{warning}");
@@ -84,7 +86,7 @@ fn load(file: Option<&Path>) -> Result<Config, Failure> {
 }
 
 fn check_config(file: Option<&Path>, json: bool) -> Result<(), Failure> {
-    let (problems, fails) = match config::load(file, std::env::vars()) {
+    let (problems, fails) = match config::load(file, std::env::vars_os()) {
         Ok((_, warnings)) => (warnings, false),
         Err(LoadError(problems)) => (problems, true),
     };

@@ -33,6 +33,9 @@ pub(crate) fn load(data_dir: &Path, configured: Option<&Secret>) -> Result<Secre
         .mode(0o700)
         .create(&dir)
         .map_err(|error| Failure::Run(format!("{dir:?} can't be made: {error}")))?;
+    if let Some(why) = lost(data_dir, configured) {
+        tracing::error!("{why}");
+    }
     let seal_file = dir.join("seal.key");
     let seal = match configured {
         Some(key) => {
@@ -42,6 +45,20 @@ pub(crate) fn load(data_dir: &Path, configured: Option<&Secret>) -> Result<Secre
         None => SealKeys::new(kept(&seal_file)?),
     };
     Ok(Secrets { seal, visitors: InstallationSecret::new(&kept(&dir.join("visitors.key"))?) })
+}
+
+/// A new key beside an old store is no first start: what is lost with the old one.
+fn lost(data_dir: &Path, configured: Option<&Secret>) -> Option<String> {
+    let missing = |name: &str| !data_dir.join("secrets").join(name).exists();
+    let (tokens, visitors) = (configured.is_none() && missing("seal.key"), missing("visitors.key"));
+    if !data_dir.join("store").exists() || !(tokens || visitors) {
+        return None;
+    }
+    let tokens = if tokens { "tokens of pixels and of the platform can't be opened; " } else { "" };
+    let visitors = if visitors { "visitors of before are new ones; " } else { "" };
+    Some(format!(
+        "{data_dir:?} has a store, but keys of secrets/ are gone: {tokens}{visitors}put them back from a backup"
+    ))
 }
 
 /// Reads the key, or draws one and writes it down for good before it is used.
@@ -88,6 +105,22 @@ mod tests {
         assert_eq!(second.seal.open(b"test", &sealed).unwrap().expose(), "x");
         let mode = fs::metadata(dir.path().join("secrets/seal.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn keys_that_are_gone_beside_a_store_are_missed() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(lost(dir.path(), None), None, "a first start");
+        load(dir.path(), None).unwrap();
+        fs::create_dir(dir.path().join("store")).unwrap();
+        assert_eq!(lost(dir.path(), None), None);
+        fs::remove_file(dir.path().join("secrets/seal.key")).unwrap();
+        assert!(lost(dir.path(), None).unwrap().contains("tokens"));
+        assert_eq!(
+            lost(dir.path(), Some(&Secret::new("5e".repeat(32)))),
+            None,
+            "the configured one opens them"
+        );
     }
 
     #[test]

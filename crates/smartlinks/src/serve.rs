@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use sl_core::time::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -10,9 +11,11 @@ use crate::{
     config::Config,
     failure::Failure,
     roles::RoleSet,
-    service::{Service, creators::Pace},
+    service::{Service, creators::Pace, first_key},
 };
 
+/// Signals this close together are one.
+const ECHO: Duration = Duration::from_millis(500);
 /// Between two tries to start anew.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -34,7 +37,7 @@ pub(crate) async fn run(config: &Config, roles: &RoleSet) -> Result<(), Failure>
     pinned.admin.listen = service.admin;
     loop {
         if let Some(secret) = &service.owner_key {
-            eprintln!("owner API key (shown once): {}", secret.expose());
+            first_key::show(secret);
         }
         let edge = service.edge.map(tracing::field::display);
         tracing::info!(edge, admin = %service.admin, "ready");
@@ -58,7 +61,7 @@ pub(crate) async fn run(config: &Config, roles: &RoleSet) -> Result<(), Failure>
             tracing::info!("stopping; a second signal ends at once");
             tokio::select! {
                 stopped = service.shutdown() => stopped,
-                () = signals.next() => Err(Failure::Run("ended at once by a second signal".to_owned())),
+                () = signals.again() => Err(Failure::Run("ended at once by a second signal".to_owned())),
             }
         };
         return failure.map_or(stopped, Err);
@@ -99,6 +102,14 @@ impl Signals {
     pub(crate) fn new() -> Result<Self, Failure> {
         let take = |kind| signal(kind).map_err(Failure::run);
         Ok(Self { terminate: take(SignalKind::terminate())?, interrupt: take(SignalKind::interrupt())? })
+    }
+
+    /// One that comes well after the last: `timeout` and some terminals send the same one twice.
+    pub(crate) async fn again(&mut self) {
+        tokio::time::sleep(ECHO).await;
+        // What came meanwhile is told once.
+        let _ = self.next().now_or_never();
+        self.next().await;
     }
 
     pub(crate) async fn next(&mut self) {

@@ -42,16 +42,7 @@ impl PoolSnapshot {
             report.forecast_per_hour = Some((per_hour * 100.0).round() / 100.0);
             report.time_to_empty = left;
         });
-        let labels = [
-            ("account", stock.account.to_string()),
-            (
-                "type",
-                match stock.trial_days {
-                    Some(days) => format!("{}_{days}d", stock.kind.as_str()),
-                    None => stock.kind.as_str().to_owned(),
-                },
-            ),
-        ];
+        let labels = [("account", stock.account.to_string()), ("type", stock.type_label())];
         gauge!("smartlinks_pool_time_to_empty_seconds", &labels)
             .set(left.map_or(f64::INFINITY, |left| left.as_secs_f64()));
     }

@@ -30,7 +30,7 @@ impl Problem {
         Self { level: Level::Error, key: key.into(), text: text.into() }
     }
 
-    fn warning(key: &str, text: impl Into<String>) -> Self {
+    pub(super) fn warning(key: &str, text: impl Into<String>) -> Self {
         Self { level: Level::Warning, key: key.to_owned(), text: text.into() }
     }
 
@@ -61,6 +61,7 @@ pub(crate) fn check(config: &Config, problems: &mut Vec<Problem>) {
     secrets(config, problems);
     exceptions(config, problems);
     surprises(config, problems);
+    super::sanity::check(config, problems);
 }
 
 fn ranges(config: &Config, problems: &mut Vec<Problem>) {
@@ -272,6 +273,6 @@ fn is_slug(slug: &str) -> bool {
         && slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-fn has_host(url: &url::Url) -> bool {
+pub(super) fn has_host(url: &url::Url) -> bool {
     matches!(url.scheme(), "http" | "https") && url.has_host()
 }

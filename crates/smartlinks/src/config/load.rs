@@ -1,6 +1,6 @@
 //! Reading: the default, then the file, then the environment; every key that can't be used is named.
 
-use std::path::Path;
+use std::{ffi::OsString, path::Path};
 
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -25,7 +25,7 @@ type Leaf = (Vec<String>, Value);
 /// [`LoadError`] with every problem found, warnings included.
 pub(crate) fn load(
     file: Option<&Path>,
-    environment: impl Iterator<Item = (String, String)>,
+    environment: impl Iterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
 ) -> Result<(Config, Vec<Problem>), LoadError> {
     let stop = |key: &str, text: String| LoadError(vec![Problem::error(key, text)]);
     let base: Table = DEFAULT.parse().map_err(|error| stop("default", format!("{error}")))?;
@@ -42,12 +42,23 @@ pub(crate) fn load(
             take(&base, &mut merged, leaf, &mut problems);
         }
     }
-    for (name, text) in
-        environment.filter(|(name, _)| name.starts_with(PREFIX) && !NOT_KEYS.contains(&name.as_str()))
-    {
+    for (name, text) in environment {
+        let (name, text): (OsString, OsString) = (name.into(), text.into());
+        // A name of ours is plain text; what others put into the environment is no concern.
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX) && !NOT_KEYS.contains(name))
+        else {
+            continue;
+        };
         let path: Vec<_> = name[PREFIX.len()..].split("__").map(str::to_lowercase).collect();
-        let value = spelled(&base, &path, &text);
-        take(&base, &mut merged, (path, value), &mut problems);
+        match text.to_str() {
+            Some(text) => {
+                let value = spelled(&base, &path, text);
+                take(&base, &mut merged, (path, value), &mut problems);
+            }
+            None => {
+                problems.push(Problem::error(path.join("."), format!("{name} is not UTF-8; write it anew")))
+            }
+        }
     }
     let mut config: Config = Config::deserialize(Value::Table(merged))
         .map_err(|error| stop("configuration", error.message().to_owned()))?;

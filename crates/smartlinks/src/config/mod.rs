@@ -4,6 +4,7 @@
 
 mod check;
 mod load;
+mod sanity;
 mod sections;
 mod values;
 

@@ -101,3 +101,36 @@ fn ad_platforms_have_ages_that_make_sense_and_an_address_that_is_one() {
                 [ad_platforms.creatortraffic]\nbase_url = \"https://ct.example/in?adv=7\"\n";
     assert!(with(good, &[]).is_ok());
 }
+
+#[test]
+fn a_variable_that_is_no_text_is_named_when_it_is_ours_and_ignored_otherwise() {
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt};
+    let bytes = || OsString::from_vec(vec![0xFF]);
+    let others = [(OsString::from("THEIRS"), bytes()), (bytes(), bytes())];
+    assert!(load(None, others.into_iter()).is_ok());
+    let LoadError(problems) =
+        load(None, [(OsString::from("SMARTLINKS_TEAM__NAME"), bytes())].into_iter()).unwrap_err();
+    assert!(problems.iter().any(|problem| problem.is_error() && problem.key == "team.name"), "{problems:?}");
+}
+
+#[test]
+fn what_would_stop_the_service_or_be_ignored_is_said_before_it_starts() {
+    for (key, line) in [
+        ("admin.listen", "admin.listen = \"0.0.0.0:8080\""),
+        ("edge.client_ip_header", "edge.client_ip_header = \"x real ip\""),
+        ("edge.threads", "edge.threads = 100000"),
+        ("log.level", "log.level = \"sl_core=loud\""),
+        ("otel.endpoint", "otel.endpoint = \"ftp://collector\""),
+        ("ad_platforms.meta.base_url", "ad_platforms.meta.base_url = \"ftp://graph.example\""),
+        ("ad_platforms.tiktok.base_url", "ad_platforms.tiktok.base_url = \"mailto:x@example\""),
+        ("ad_platforms.snapchat.base_url", "ad_platforms.snapchat.base_url = \"file:///x\""),
+        ("retention.clicks", "retention.clicks = \"0s\""),
+        ("retention.deliveries", "retention.deliveries = \"0s\""),
+    ] {
+        assert_eq!(errors(line).into_iter().map(|(key, _)| key).collect::<Vec<_>>(), [key], "{line}");
+    }
+    assert!(with("edge.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"", &[]).is_ok());
+    assert!(with("edge.listen = \"127.0.0.1:80\"\nadmin.listen = \"127.0.0.2:80\"", &[]).is_ok());
+    let (_, problems) = with("geo.city_db = \"/nonexistent.mmdb\"", &[]).unwrap();
+    assert!(problems.iter().any(|problem| problem.key == "geo.city_db"), "{problems:?}");
+}

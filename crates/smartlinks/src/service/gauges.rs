@@ -67,7 +67,7 @@ impl Gauges {
             for (state, count) in level.counts {
                 let labels = [
                     ("account", level.stock.account.to_string()),
-                    ("type", level.stock.kind.as_str().to_owned()),
+                    ("type", level.stock.type_label()),
                     ("state", state.as_str().to_owned()),
                 ];
                 gauge!("smartlinks_pool_links", &labels).set(float(count));

@@ -14,6 +14,7 @@ pub(crate) mod creators;
 pub(crate) mod deliveries;
 pub(crate) mod doctor;
 pub(crate) mod feed;
+pub(crate) mod first_key;
 pub(crate) mod gauges;
 pub(crate) mod lessee;
 pub(crate) mod progress;
@@ -47,8 +48,9 @@ use self::{
     control::Control,
     creators::Pace,
     doctor::Doctor,
+    first_key::FirstKey,
     gauges::Gauges,
-    progress::Queues,
+    progress::{Backlog, Queues},
     shown::Shown,
     supervisor::Supervisor,
     upkeep::Upkeep,
@@ -116,9 +118,9 @@ impl Service {
         let ground = Ground::open(config, Arc::clone(&clock)).await?;
         let past = roles.has(Role::Edge).then(|| redirects::remember(config, &ground, &*clock));
         let base = Base::open(config, ground).await?;
-        let owner_key = match roles.has(Role::Api) {
-            true => first_key(config, &base, &*clock).await?,
-            false => None,
+        let first_key = match roles.has(Role::Api) {
+            true => FirstKey::make(config, &base, &*clock).await?,
+            false => FirstKey::default(),
         };
         let stops = Stops::default();
         let (report, failures) = mpsc::channel(4);
@@ -160,7 +162,7 @@ impl Service {
         let queues = Queues {
             journal: Arc::clone(&base.journal),
             attribution: progress.clone(),
-            matcher: standing.matcher.clone(),
+            matcher: standing.matcher.clone().map(|matcher| Arc::new(move || matcher.backlog()) as Backlog),
         };
         let shown = Shown { queues, standing, tester, metrics };
         let parts = shown::api(config, &base, &clock, shown, stops.unready.clone())?;
@@ -190,7 +192,7 @@ impl Service {
         Ok(Self {
             edge,
             admin: admin_address,
-            owner_key,
+            owner_key: first_key.take(),
             clock,
             base,
             stops,
@@ -227,13 +229,6 @@ fn served(roles: &RoleSet) -> Served {
         intake: roles.has(Role::Intake),
         dashboard: roles.has(Role::Dashboard),
     }
-}
-
-/// Makes team and owner key at the first start.
-async fn first_key(config: &Config, base: &Base, clock: &dyn Clock) -> Result<Option<KeySecret>, Failure> {
-    let (team, random) = (&config.team, rand::fill::<u8>);
-    let made = sl_api::ensure_team_and_owner_key(&base.store, &team.name, &team.slug, clock, &random);
-    made.await.map_err(Failure::run)
 }
 
 fn attribution(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Attribution {

@@ -5,27 +5,62 @@ use std::sync::Arc;
 use sl_api::{ProgressFacts, ProgressSource};
 use sl_attribution::Progress;
 use sl_journal::Journal;
-use sl_platform::MatcherHandle;
 use tokio::sync::watch;
+
+/// What the matcher has to do now.
+pub(crate) type Backlog = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// Reads the running roles.
 pub(crate) struct Queues {
     pub(crate) journal: Arc<Journal>,
     pub(crate) attribution: watch::Receiver<Progress>,
     /// `None` without a platform key.
-    pub(crate) matcher: Option<MatcherHandle>,
+    pub(crate) matcher: Option<Backlog>,
 }
 
 impl ProgressSource for Queues {
     fn facts(&self) -> ProgressFacts {
         let journal = self.journal.status();
-        let attribution = self.attribution.borrow();
+        // A copy: the matcher borrows the same value below, and a second borrow waits for ever behind a writer that
+        // waits for the first.
+        let attribution = self.attribution.borrow().clone();
         ProgressFacts {
             journal_head: journal.head.offset,
             journal_synced: journal.synced,
             attribution: attribution.position,
             attribution_lag_seconds: attribution.lag_seconds,
-            matcher_backlog: self.matcher.as_ref().map_or(0, MatcherHandle::backlog),
+            matcher_backlog: self.matcher.as_ref().map_or(0, |backlog| backlog()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, thread, time::Duration};
+
+    use sl_journal::JournalConfig;
+
+    use super::*;
+    use crate::clock;
+
+    #[test]
+    fn attribution_goes_on_while_the_matcher_is_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = JournalConfig { dir: dir.path().to_owned(), ..JournalConfig::default() };
+        let journal = Journal::open(config, clock::system()).unwrap();
+        let (progress, attribution) = watch::channel(Progress::default());
+        let progress = Arc::new(progress);
+        // Attribution writes what it has reached just when the matcher is asked, from a thread of its own.
+        let backlog = move || {
+            let (done, written) = mpsc::channel();
+            let progress = Arc::clone(&progress);
+            thread::spawn(move || {
+                progress.send_modify(|progress| progress.poisoned += 1);
+                done.send(()).unwrap();
+            });
+            u64::from(written.recv_timeout(Duration::from_secs(10)).is_ok())
+        };
+        let queues = Queues { journal, attribution, matcher: Some(Arc::new(backlog)) };
+        assert_eq!(queues.facts().matcher_backlog, 1, "attribution waited for the answer");
     }
 }

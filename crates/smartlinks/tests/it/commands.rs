@@ -1,8 +1,14 @@
 //! Commands and their exit status.
 
-use std::process::Output;
+use std::{
+    io::{Read, Write},
+    process::Output,
+};
 
-use crate::process::{Service, command};
+use crate::{
+    creator::{LINK, prepare},
+    process::{Service, command},
+};
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     command().args(arguments).envs(environment.iter().copied()).output().unwrap()
@@ -70,4 +76,86 @@ fn other_roles_on_embedded_storage_are_wrong_usage() {
     let output = run(&["serve", "--roles", "edge"], &[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("storage.backend"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_journal_of_a_running_service_is_printed_as_json_lines_and_verified() {
+    let dir = tempfile::tempdir().unwrap();
+    prepare(dir.path(), 10);
+    let service = Service::start(dir.path());
+    assert_eq!(service.visit(&LINK.to_string(), 1).unwrap().status, 302);
+    let path = dir.path().to_str().unwrap();
+    let dumped = run(&["journal", "dump", path], &[]);
+    assert!(dumped.status.success(), "{}", text(&dumped.stderr));
+    let printed = text(&dumped.stdout);
+    let events = printed.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let click = events.map(|line| line["event"]["body"]["Click"].clone()).find(serde_json::Value::is_object);
+    assert_eq!(click.unwrap()["link"], LINK.to_string(), "{printed}");
+    let verified = run(&["journal", "verify", path, "--json"], &[]);
+    let said = text(&verified.stdout);
+    let said: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!(said["sound"], true, "{said}");
+}
+
+/// A request that is under way for as long as the stream lives, so that a stop waits for it.
+fn under_way(service: &Service) -> std::net::TcpStream {
+    let mut stream = std::net::TcpStream::connect(service.admin).unwrap();
+    let head = "POST /webhooks/onlyfansapi HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    // Its `100 Continue` says that somebody waits for the body.
+    assert_eq!(stream.read(&mut [0; 64]).map(|bytes| bytes > 0).ok(), Some(true));
+    stream
+}
+
+#[test]
+fn a_second_signal_ends_at_once_with_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut service = Service::start(dir.path());
+    let _request = under_way(&service);
+    service.signal();
+    service.until_said("a second signal ends at once");
+    let began = std::time::Instant::now();
+    let status = loop {
+        service.signal();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        if let Some(status) = service.ended() {
+            break status;
+        }
+    };
+    assert_eq!(status.code(), Some(1), "after {:?}", began.elapsed());
+}
+
+#[test]
+fn the_same_signal_twice_is_an_ordered_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut service = Service::start(dir.path());
+    let request = under_way(&service);
+    service.signal();
+    service.until_said("a second signal ends at once");
+    service.signal();
+    drop(request);
+    assert_eq!(service.wait().code(), Some(0));
+}
+
+#[test]
+fn a_first_start_that_fails_still_shows_the_owner_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let environment = [
+        ("SMARTLINKS_DATA_DIR", dir.path().to_str().unwrap()),
+        ("SMARTLINKS_EDGE__LISTEN", "127.0.0.1:0"),
+        ("SMARTLINKS_ADMIN__LISTEN", address.as_str()),
+    ];
+    let failed = run(&["serve"], &environment);
+    assert_eq!(failed.status.code(), Some(1));
+    let said = text(&failed.stderr);
+    assert!(said.contains("admin.listen") && said.contains("owner API key (shown once): slk_"), "{said}");
+}
+
+#[test]
+fn an_environment_with_other_peoples_bytes_is_no_concern() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let checked = command().arg("check-config").env("THEIRS", OsStr::from_bytes(&[0xFF])).output().unwrap();
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
 }

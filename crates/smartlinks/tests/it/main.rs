@@ -13,6 +13,8 @@ mod creator;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod inside;
 #[cfg(test)]
 mod journey;

@@ -1,0 +1,90 @@
+//! What a part of the service would refuse when it starts, or quietly do without: said before it starts.
+
+use std::net::SocketAddr;
+
+use tracing_subscriber::EnvFilter;
+
+use super::{Config, Problem, check::has_host};
+
+/// Each is a thread with a runtime and a listener of its own.
+const MOST_THREADS: usize = 1024;
+
+/// Adds what is wrong or will be missing.
+pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
+    listeners(config, problems);
+    addresses(config, problems);
+    retention(config, problems);
+    files(config, problems);
+    if let Err(error) = EnvFilter::try_new(&config.log.level) {
+        let text = format!("{:?} is no level: {error}; write info, debug or warn", config.log.level);
+        problems.push(Problem::error("log.level", text));
+    }
+}
+
+fn listeners(config: &Config, problems: &mut Vec<Problem>) {
+    let Config { edge, admin, .. } = config;
+    if collide(edge.listen, admin.listen) {
+        let text =
+            format!("{}: edge.listen = {} is on the same port; choose another", admin.listen, edge.listen);
+        problems.push(Problem::error("admin.listen", text));
+    }
+    if let Some(threads) = edge.threads.filter(|threads| *threads > MOST_THREADS) {
+        let text = format!(
+            "{threads}: more than cores are no use; set about as many as cores, at most {MOST_THREADS}"
+        );
+        problems.push(Problem::error("edge.threads", text));
+    }
+    if http::HeaderName::from_bytes(edge.client_ip_header.as_bytes()).is_err() {
+        let text = format!("{:?} is no name of a header; write x-forwarded-for", edge.client_ip_header);
+        problems.push(Problem::error("edge.client_ip_header", text));
+    }
+}
+
+/// Port 0 is one that the system chooses.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (everywhere || one.ip() == other.ip())
+}
+
+fn addresses(config: &Config, problems: &mut Vec<Problem>) {
+    let platforms = &config.ad_platforms;
+    for (key, url) in [
+        ("ad_platforms.meta.base_url", Some(&platforms.meta.base_url)),
+        ("ad_platforms.tiktok.base_url", Some(&platforms.tiktok.base_url)),
+        ("ad_platforms.snapchat.base_url", Some(&platforms.snapchat.base_url)),
+        ("otel.endpoint", config.otel.endpoint.as_ref()),
+    ] {
+        if let Some(url) = url.filter(|url| !has_host(url)) {
+            problems.push(Problem::error(key, format!("{url}: it must be an http or https address")));
+        }
+    }
+}
+
+fn retention(config: &Config, problems: &mut Vec<Problem>) {
+    for (key, kept) in
+        [("retention.clicks", config.retention.clicks), ("retention.deliveries", config.retention.deliveries)]
+    {
+        if kept.is_zero() {
+            problems.push(Problem::error(key, "0: everything would be forgotten at once; set days"));
+        }
+    }
+}
+
+/// A file that is not there yet may come: it is read then.
+fn files(config: &Config, problems: &mut Vec<Problem>) {
+    let geo = &config.geo;
+    for (key, path, without) in [
+        ("geo.country_db", &geo.country_db, "the shipped country file is used"),
+        ("geo.city_db", &geo.city_db, "cities are not known"),
+        ("geo.asn_db", &geo.asn_db, "crawlers are not told by their network"),
+    ] {
+        if let Some(path) = path
+            && let Err(error) = std::fs::File::open(path)
+        {
+            problems.push(Problem::warning(
+                key,
+                format!("{path:?} can't be read: {error}; until it can, {without}"),
+            ));
+        }
+    }
+}

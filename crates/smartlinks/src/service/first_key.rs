@@ -1,0 +1,41 @@
+//! The owner's API key of the first start.
+
+use sl_core::{apikey::KeySecret, time::Clock};
+
+use super::base::Base;
+use crate::{config::Config, failure::Failure};
+
+/// The key until somebody takes it. A start that fails after it was made says it on the way out: the next start makes
+/// none, and nobody would ever have seen it.
+#[derive(Default)]
+pub(super) struct FirstKey(Option<KeySecret>);
+
+impl FirstKey {
+    /// Makes team and owner key at the first start.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn make(config: &Config, base: &Base, clock: &dyn Clock) -> Result<Self, Failure> {
+        let (team, random) = (&config.team, rand::fill::<u8>);
+        let made = sl_api::ensure_team_and_owner_key(&base.store, &team.name, &team.slug, clock, &random);
+        made.await.map(Self).map_err(Failure::run)
+    }
+
+    /// Whoever takes it shows it.
+    pub(super) fn take(mut self) -> Option<KeySecret> {
+        self.0.take()
+    }
+}
+
+impl Drop for FirstKey {
+    fn drop(&mut self) {
+        if let Some(secret) = &self.0 {
+            show(secret);
+        }
+    }
+}
+
+/// Shows it to the person at the terminal.
+pub(crate) fn show(secret: &KeySecret) {
+    eprintln!("owner API key (shown once): {}", secret.expose());
+}
