@@ -38,7 +38,7 @@ const MIGRATIONS: &[Migration] = &migrations![
     4 "0004_pool",
     5 "0005_outbox",
     6 "0006_leases",
-    6 "0006_upkeep",
+    7 "0007_upkeep",
 ];
 
 /// Who migrates, and what was migrated. Every cell is written by conditional writes.
