@@ -1,6 +1,10 @@
 //! Retention of deliveries. They have no time to live of their own: one that still waits must stay.
 
-use sl_core::{delivery::DeliveryState, ids::DeliveryId, time::Timestamp};
+use sl_core::{
+    delivery::DeliveryState,
+    ids::{DeliveryId, TeamId},
+    time::Timestamp,
+};
 use sl_store::Result;
 
 use super::{
@@ -43,7 +47,7 @@ impl CqlOutbox {
     /// Goes through one quarter; `false` when the limit came first.
     async fn forget_quarter(
         &self,
-        (team, quarter): (sl_core::ids::TeamId, i64),
+        of: (TeamId, i64),
         before: Timestamp,
         limit: usize,
         after: &mut Place,
@@ -51,31 +55,55 @@ impl CqlOutbox {
     ) -> Result<bool> {
         let end = *count + limit;
         loop {
-            let rows = self.tables.made.oldest(team, quarter, after, before, PAGE).await?;
+            let rows = self.tables.made.oldest(of.0, of.1, after, before, PAGE).await?;
             let is_last = rows.len() < usize::try_from(PAGE).unwrap_or(0);
             let ids: Vec<_> = rows.iter().map(|(_, id)| *id).collect();
             let slots = self.tables.deliveries.slots(ids).await?;
-            for ((at, id), slot) in rows.into_iter().zip(slots) {
-                if *count == end {
-                    return Ok(false);
+            let (from, mut gone, mut is_full) = (after.clone(), Vec::new(), false);
+            for ((at, id), slot) in rows.iter().zip(slots) {
+                is_full = *count == end;
+                if is_full {
+                    break;
                 }
-                *after = (at, id.to_bytes().to_vec());
-                match slot {
+                *after = (*at, id.to_bytes().to_vec());
+                let is_gone = match slot {
                     Slot::Is(found) if found.delivery.progress.state != DeliveryState::Waiting => {
-                        *count += usize::from(self.forget_one(id, &found).await?);
+                        let is_gone = self.forget_one(*id, &found).await?;
+                        *count += usize::from(is_gone);
+                        is_gone
                     }
                     // Who removed the delivery died before this row.
-                    Slot::Empty => {
-                        let row = self.tables.places.unmake_row(team, at, id, self.tables.cql.micros());
-                        self.tables.cql.write_all(vec![row]).await?;
-                    }
-                    Slot::Is(_) | Slot::Begun => {}
-                }
+                    Slot::Empty => true,
+                    Slot::Is(_) | Slot::Begun => false,
+                };
+                gone.extend(is_gone.then_some((*at, *id)));
             }
-            if is_last {
-                return Ok(true);
+            let passed = rows.iter().filter(|(at, id)| (*at, id.to_bytes().to_vec()) <= *after).count();
+            self.forget_rows(of, &from, after, &gone, gone.len() == passed).await?;
+            if is_full || is_last {
+                return Ok(!is_full);
             }
         }
+    }
+
+    /// Removes rows of the list of all: a run of them under one mark, so that nobody crosses one for each.
+    async fn forget_rows(
+        &self,
+        of: (TeamId, i64),
+        from: &Place,
+        to: &Place,
+        gone: &[(Timestamp, DeliveryId)],
+        is_run: bool,
+    ) -> Result<()> {
+        let now = self.tables.cql.micros();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        if is_run {
+            return self.tables.made.remove_run(of, from, to, now).await;
+        }
+        let rows = gone.iter().map(|(at, id)| self.tables.places.unmake_row(of.0, *at, *id, now));
+        self.tables.cql.write_all(rows.collect()).await
     }
 
     async fn forget_one(&self, id: DeliveryId, found: &Found) -> Result<bool> {
@@ -86,7 +114,7 @@ impl CqlOutbox {
             return Ok(false);
         }
         let mut writes = self.tables.places.leave(job, &found.delivery.progress, found.added());
-        writes.extend(self.tables.places.unmake(job, found.added()));
+        writes.extend(self.tables.places.leave_click(job, found.added()));
         self.tables.cql.write_all(writes).await?;
         Ok(true)
     }

@@ -136,13 +136,11 @@ impl Places {
         writes
     }
 
-    pub(super) fn unmake(&self, job: &Job, time: i64) -> Vec<Write> {
-        let first = || std::iter::once(CqlValue::BigInt(time));
-        let mut writes = vec![Write::new(&self.statements.remove_made, first().chain(made_place(job)))];
-        if let Some(click) = job.click {
-            writes.push(Write::new(&self.statements.remove_click, first().chain(click_place(click, job))));
-        }
-        writes
+    /// A delivery that is gone leaves its click.
+    pub(super) fn leave_click(&self, job: &Job, time: i64) -> Option<Write> {
+        let click = click_place(job.click?, job);
+        let values = std::iter::once(CqlValue::BigInt(time)).chain(click);
+        Some(Write::new(&self.statements.remove_click, values))
     }
 
     /// A row in the list of all whose delivery is gone.

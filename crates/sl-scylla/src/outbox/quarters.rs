@@ -52,6 +52,8 @@ statements!(Statements {
         ORDER BY created_at ASC, id ASC LIMIT ?";
     aside: Read "SELECT created_at, id, destination, state FROM outbox_aside
         WHERE team = ? AND state = ? AND day = ? AND (created_at, id) < (?, ?) LIMIT ?";
+    remove_run: Write "DELETE FROM outbox_made USING TIMESTAMP ?
+        WHERE team = ? AND quarter = ? AND (created_at, id) > (?, ?) AND (created_at, id) <= (?, ?)";
     remove_made: Write "DELETE FROM outbox_made USING TIMESTAMP ? WHERE team = ? AND quarter = ?";
 });
 
@@ -191,6 +193,18 @@ impl Made {
         let values = (team(of), quarter, after.0.0, &after.1, before.0, most);
         let rows: Vec<(i64, Vec<u8>)> = self.cql.rows(&self.statements.oldest, values).await?;
         rows.into_iter().map(|(at, id)| Ok((Timestamp(at), id_of(&id)?))).collect()
+    }
+
+    /// Removes the rows of a quarter behind one place up to another.
+    pub(super) async fn remove_run(
+        &self,
+        (of, quarter): (TeamId, i64),
+        from: &Place,
+        to: &Place,
+        time: i64,
+    ) -> Result<()> {
+        let values = (time, team(of), quarter, from.0.0, &from.1, to.0.0, &to.1);
+        self.cql.run(&self.statements.remove_run, values).await
     }
 
     /// How many deliveries are in which state, and how many rows were read for that. A quarter that has been quiet since it

@@ -13,4 +13,6 @@ mod migrations;
 #[cfg(test)]
 mod parts;
 #[cfg(test)]
+mod runs;
+#[cfg(test)]
 mod seams;
