@@ -22,6 +22,9 @@ use crate::{
 
 /// Most bytes of payload in one batch, so that a run of large webhooks does not fill the memory.
 const BATCH_BYTES: usize = 4 << 20;
+/// After so long without a record it is made sure that there is none: a client library that lost sight of a partition
+/// during an outage must not hold it up for ever.
+const SILENCE: Duration = Duration::from_secs(10);
 /// Between two looks while the topic is in doubt.
 const DOUBT: Duration = Duration::from_millis(50);
 
@@ -40,6 +43,8 @@ pub struct KafkaStream {
     trouble: Option<Trouble>,
     /// How often the topic had been looked at when this was sought.
     looks: u64,
+    /// When a record, or the certainty that there is none, last came.
+    heard: Instant,
 }
 
 /// What keeps a stream from reading on.
@@ -118,6 +123,7 @@ impl KafkaStream {
             arrived: Arc::new(Notify::new()),
             trouble: None,
             looks: 0,
+            heard: Instant::now(),
         }
     }
 
@@ -175,6 +181,19 @@ impl KafkaStream {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Asks whether there is really nothing; reads anew where there is.
+    async fn make_sure(&mut self) -> Result<(), StreamError> {
+        let ends = self.ends().await;
+        self.heard = Instant::now();
+        let (_, high) = ends?;
+        if high > self.position.offset {
+            metrics::counter!("smartlinks_stream_silent_total").increment(1);
+            tracing::warn!(partition = self.partition, position = ?self.position, high, "records did not come");
+            self.assign(self.position.offset).await?;
+        }
+        Ok(())
     }
 
     /// What is there now, without waiting.
@@ -296,6 +315,7 @@ impl EventStream for KafkaStream {
         self.assign(at.offset.max(low)).await?;
         (self.position, self.trouble) = (at, trouble);
         self.looks = self.reader.looked().times;
+        self.heard = Instant::now();
         Ok(at)
     }
 
@@ -311,10 +331,14 @@ impl EventStream for KafkaStream {
             } else {
                 let records = self.drain(max)?;
                 if !records.is_empty() {
+                    self.heard = Instant::now();
                     return Ok(Batch { records, next: self.position });
                 }
                 if self.trouble.is_some() {
                     continue;
+                }
+                if self.heard.elapsed() >= SILENCE {
+                    self.make_sure().await?;
                 }
             }
             if Instant::now() >= deadline {

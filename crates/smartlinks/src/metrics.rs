@@ -66,6 +66,11 @@ const TABLE: &[(&str, Kind, &str)] = &[
         Counter,
         "Records of a topic that was made anew meanwhile, left out because they come again",
     ),
+    (
+        "smartlinks_stream_silent_total",
+        Counter,
+        "Times records of a partition did not come and were asked for anew",
+    ),
     ("smartlinks_visitors_undecodable_total", Counter, "Visits of other edges that could not be read"),
     ("smartlinks_attribution_lag_seconds", Gauge, "Age of the newest applied record when it was applied"),
     (

@@ -98,6 +98,10 @@ impl Window {
         }
         passed
     }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl Underway {
@@ -146,5 +150,6 @@ mod tests {
         assert_eq!(window.passed(), None, "it is still being handed over");
         three.complete();
         assert_eq!(window.passed(), Some(at(30)));
+        assert!(window.is_empty());
     }
 }

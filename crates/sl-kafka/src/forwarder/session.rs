@@ -37,6 +37,8 @@ pub(super) struct Session<'a> {
     stored: Position,
     check: Option<Check>,
     checked_at: Instant,
+    /// Since when something was acknowledged, or the brokers have answered after they had not.
+    progress_at: Instant,
     scratch: Vec<u8>,
     stop: Stop,
 }
@@ -53,6 +55,9 @@ impl Drop for Check {
     }
 }
 
+/// A producer that acknowledges nothing for so long while the brokers answer has lost its way: longer than a broker may
+/// take for one request (`request.timeout.ms`, 30 s) and a check.
+const STALLED: Duration = Duration::from_secs(40);
 /// Longest wait for records, so that answers are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -92,6 +97,7 @@ impl<'a> Session<'a> {
             stored: passed,
             check: None,
             checked_at: Instant::now(),
+            progress_at: Instant::now(),
             scratch: Vec::new(),
             stop,
         })
@@ -206,6 +212,15 @@ impl<'a> Session<'a> {
             let records = passed.offset.saturating_sub(self.passed.offset);
             metrics::counter!("smartlinks_forwarded_total").increment(records);
             self.passed = passed;
+            self.progress_at = Instant::now();
+        }
+        if self.window.is_empty() {
+            self.progress_at = Instant::now();
+        }
+        if self.progress_at.elapsed() >= STALLED {
+            return Err(ClusterError::Unavailable(format!(
+                "nothing was acknowledged for {STALLED:?} although the brokers answer"
+            )));
         }
         let behind = self.forwarder.stream.head().offset.saturating_sub(self.passed.offset);
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
@@ -246,7 +261,10 @@ impl<'a> Session<'a> {
             // The next session begins with the oldest record of the journal.
             Ok(events) => return Err(ClusterError::Unavailable(format!("{} was made anew", events.name))),
             // No answer is none about the records under way either: the producer waits for its own.
-            Err(ClusterError::Unavailable(_)) => return Ok(()),
+            Err(ClusterError::Unavailable(_)) => {
+                self.progress_at = Instant::now();
+                return Ok(());
+            }
             Err(error) => return Err(error),
         }
         let (position, epoch) = (check.passed, self.events.epoch);
