@@ -137,7 +137,10 @@ fn servers_that_stop_cost_no_redirect_and_no_cent() {
             && shown["data"]["clicks_count"].as_u64() == Some(visitors)
     });
     assert_eq!(credited["data"]["subscribers_count"], 16, "{credited}");
-    patiently(&service, &key, "/api/x/progress", |shown| shown["data"]["settled"] == true);
+    // What could not be read or sent at first waits for its next try.
+    patiently(&service, &key, "/api/x/progress", |shown| {
+        shown["data"]["settled"] == true && shown["data"]["outbox"]["waiting"] == 0
+    });
     let told = ads.of("postback");
     // A subscription, its price and a tip of each fan. One that was sent when the store went away may come twice,
     // never as another one.
