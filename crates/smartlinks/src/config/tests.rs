@@ -103,14 +103,14 @@ fn kafka_is_checked_whatever_the_backend_and_its_secrets_never_come_out() {
 fn keys_of_kafka_may_stand_in_a_file() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(
-        b"# the team's\nsecurity.protocol = sasl_plaintext\nsasl.mechanisms=PLAIN\nsasl.password=a=b\n",
+        b"# the team's\nsecurity.protocol = sasl_plaintext\nsasl.mechanisms=PLAIN\nsasl.username=u\nsasl.password=a=b\n",
     )
     .unwrap();
     let (config, _) = with(&format!("[kafka]\nsecurity_file = {:?}\n", file.path()), &[]).unwrap();
     assert_eq!(config.kafka.settings().security["sasl.password"], "a=b");
     file.write_all(b"hush\n").unwrap();
     let found = errors(&format!("[kafka]\nsecurity_file = {:?}\n", file.path()));
-    assert!(found[0].1.contains("line 5") && !found[0].1.contains("hush"), "{}", found[0].1);
+    assert!(found[0].1.contains("line 6") && !found[0].1.contains("hush"), "{}", found[0].1);
 }
 
 #[test]
