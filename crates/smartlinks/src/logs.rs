@@ -11,12 +11,16 @@ use crate::{
     traces::Traces,
 };
 
+/// Clients of servers warn of what is so by design: batches over partitions, settings that librdkafka calls experimental.
+const QUIET: &str = "scylla=error,librdkafka=error";
+
 /// Starts logging and tracing; keep what it gives until the end. A second call changes nothing. `runtime` sends the traces.
 ///
 /// # Errors
 /// [`Failure::Usage`] when `log.level` is no filter or `otel.endpoint` can't be used.
 pub(crate) fn start(config: &Config, runtime: &Handle) -> Result<Option<Traces>, Failure> {
-    let filter = EnvFilter::try_new(&config.log.level).map_err(|error| {
+    // A filter of the operator's comes later and wins.
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.log.level)).map_err(|error| {
         Failure::Usage(format!(
             "error: log.level: {:?} is no level: {error}; write info, debug or warn",
             config.log.level
