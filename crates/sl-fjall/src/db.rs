@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Layout version of [`crate::layout`].
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
 /// Everything the seven seams share.
 pub(crate) struct Db {

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use fjall::Readable as _;
 use parking_lot::{Mutex, MutexGuard};
 use sl_core::{
+    breaker::Resting,
     delivery::{Attempt, Delivery, Destination, Progress, RenderedRequest},
     ids::{AccountId, ClickId, DeliveryId, FanId, TeamId},
     time::Timestamp,
@@ -67,9 +68,25 @@ impl FjallOutbox {
 #[async_trait]
 impl Outbox for FjallOutbox {
     async fn due_destinations(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
-        let mut due = self.locked(|db, books| books.earliest(db)).await?;
-        due.retain(|(_, at)| *at <= now);
-        Ok(due)
+        self.locked(move |db, books| {
+            let mut due = books.earliest(db)?;
+            due.retain(|(to, at)| *at <= now && !books.rests(*to, now));
+            Ok(due)
+        })
+        .await
+    }
+
+    async fn rest(&self, destination: Destination, resting: Option<Resting>) -> Result<()> {
+        self.locked(move |db, books| {
+            let mut batch = db.batch();
+            books.rest(db, &mut batch, destination, resting)?;
+            commit(batch)
+        })
+        .await
+    }
+
+    async fn resting(&self) -> Result<Vec<(Destination, Resting)>> {
+        Ok(self.books.lock().resting())
     }
 
     async fn due(&self, destination: Destination, now: Timestamp, limit: usize) -> Result<Vec<Delivery>> {
@@ -82,8 +99,11 @@ impl Outbox for FjallOutbox {
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>> {
-        let due = self.locked(|db, books| books.earliest(db)).await?;
-        Ok(due.into_iter().map(|(_, at)| at).min())
+        self.locked(|db, books| {
+            let due = books.earliest(db)?;
+            Ok(due.into_iter().map(|(to, at)| at.max(books.rested_at(to))).min())
+        })
+        .await
     }
 
     async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {

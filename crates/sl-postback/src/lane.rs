@@ -1,14 +1,11 @@
 //! One destination's due jobs, in order of their time, a few at once.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, time::Instant};
 
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use sl_core::{
-    breaker::{Breaker, Gate},
+    breaker::{Breaker, Gate, Resting},
     delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
     ids::DeliveryId,
     lint::{Warning, word},
@@ -30,8 +27,8 @@ use crate::{
 /// Jobs read at once.
 const BATCH: usize = 64;
 
-/// A breaker per destination as it was last changed. A start begins with closed ones: the first answers say how things
-/// are.
+/// A breaker per destination as it was last changed. A start begins with closed ones, but for those that rest: the first
+/// answers say how things are.
 #[derive(Default)]
 pub(crate) struct Breakers(Mutex<HashMap<Destination, (Timestamp, Breaker)>>);
 
@@ -46,12 +43,28 @@ impl Breakers {
         entry.1.gate(now, width)
     }
 
-    /// An answer to an older version says nothing about the newer one.
-    fn record(&self, destination: Destination, version: Timestamp, outcome: Outcome, now: Timestamp) {
-        if let Some((_, breaker)) =
-            self.0.lock().get_mut(&destination).filter(|(newest, _)| *newest == version)
-        {
-            breaker.record(outcome, now);
+    /// An answer to an older version says nothing about the newer one. Gives the rest that begins with it, or goes on for
+    /// longer.
+    fn record(
+        &self,
+        destination: Destination,
+        version: Timestamp,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Option<Resting> {
+        let mut all = self.0.lock();
+        let (_, breaker) = all.get_mut(&destination).filter(|(newest, _)| *newest == version)?;
+        let before = breaker.rest();
+        breaker.record(outcome, now);
+        let rest = breaker.rest().filter(|rest| Some(*rest) != before)?;
+        Some(Resting { rest, version })
+    }
+
+    /// Goes on as it was before a restart.
+    pub(crate) fn restore(&self, resting: Vec<(Destination, Resting)>) {
+        let mut all = self.0.lock();
+        for (destination, Resting { rest, version }) in resting {
+            all.entry(destination).or_insert_with(|| (version, Breaker::resting(rest)));
         }
     }
 }
@@ -82,7 +95,8 @@ pub(crate) async fn drain(
                 let why = if outcome == Outcome::Auth { reason::AUTH } else { reason::CONFIG };
                 hold_all(shared, due, why, target.version()).await?;
             }
-            Gate::RestingUntil(until) => rest(shared, due, until).await?,
+            // What waits stays as it is: the cost of a rest does not grow with the queue.
+            Gate::RestingUntil(_) => return Ok(()),
             // A shaky or unknown destination gets one probe; its answer decides over the rest.
             Gate::Open(1) if target.in_order() => {
                 order::send_all(shared, &target, due.into_iter().take(1), 1, shutdown).await?;
@@ -148,7 +162,12 @@ pub(crate) async fn deliver(shared: &Shared, target: &Target, delivery: Delivery
     let lint = request.lint.clone();
     let (attempt, outcome) = attempt(shared, target, request, job.occurred_at).await;
     shared.room.note(job.destination, attempt.status.is_some());
-    shared.breakers.record(job.destination, version, outcome, shared.clock.now());
+    if let Some(resting) = shared.breakers.record(job.destination, version, outcome, shared.clock.now()) {
+        // The breaker rests all the same; what the answer means for this delivery must not be lost over it.
+        if let Err(error) = shared.store.outbox.rest(job.destination, Some(resting)).await {
+            tracing::error!(destination = %job.destination, %error, "outbox: a rest could not be written down");
+        }
+    }
     metrics::counter!("smartlinks_deliveries_total", "destination" => target.label(), "outcome" => outcome.as_str())
         .increment(1);
     let mut from = progress;
@@ -266,19 +285,6 @@ async fn finish(
     if shared.store.outbox.advance(*id, &from, None, to).await? {
         metrics::counter!("smartlinks_deliveries_total", "destination" => label, "outcome" => state.as_str())
             .increment(1);
-    }
-    Ok(())
-}
-
-/// Puts everything off until the receiver has rested, spread over a fifth of that time, so that it is not run over.
-async fn rest(shared: &Shared, due: Vec<Delivery>, until: Timestamp) -> sl_store::Result<()> {
-    let spread = until.since(shared.clock.now()) / 5;
-    for (nth, Delivery { job, progress }) in due.into_iter().enumerate() {
-        // The first one is the probe.
-        let late = if nth == 0 { Duration::ZERO } else { spread.mul_f64((shared.chance)()) };
-        let next_attempt_at = Some(until.plus(late));
-        let to = Progress { next_attempt_at, updated_at: shared.clock.now(), ..progress.clone() };
-        shared.store.outbox.advance(job.id, &progress, None, to).await?;
     }
     Ok(())
 }

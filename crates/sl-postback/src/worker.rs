@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     egress::Egress,
     lane::{self, Breakers},
-    mending::Mending,
+    mending,
     platforms::Platforms,
     room::Room,
     sender::Sender,
@@ -19,9 +19,6 @@ use crate::{
 
 /// How soon a new job is seen.
 const LOOK: Duration = Duration::from_millis(200);
-
-/// How soon a changed destination is seen.
-const MEND: Duration = Duration::from_secs(1);
 
 /// Bounds of the worker.
 #[derive(Debug, Clone)]
@@ -88,23 +85,25 @@ impl Worker {
     /// Runs until `shutdown`; what is in flight then is finished within the request time-out.
     pub async fn run(self, shutdown: CancellationToken) {
         let shared = self.0;
+        match shared.store.outbox.resting().await {
+            Ok(resting) => shared.breakers.restore(resting),
+            Err(error) => {
+                tracing::error!(%error, "outbox: who rests could not be read; their answers will say")
+            }
+        }
         let (mut lanes, mut busy) = (JoinSet::new(), HashMap::new());
-        let (mut mending, mut clock) = (Mending::default(), pin!(set_back::watch(&shared)));
-        let (mut look, mut mend) = (tokio::time::interval(LOOK), tokio::time::interval(MEND));
+        let (mut mending, mut clock) = (pin!(mending::watch(&shared)), pin!(set_back::watch(&shared)));
+        let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = &mut clock => {}
+                () = &mut mending => {}
                 Some(ended) = lanes.join_next_with_id() => {
                     // A lane that panicked frees its place too, and no other: two lanes would send the same.
                     let id = ended.map_or_else(|panicked| panicked.id(), |(id, ())| id);
                     busy.retain(|_, lane| *lane != id);
-                }
-                _ = mend.tick() => {
-                    if let Err(error) = mending.look(&shared).await {
-                        tracing::error!(%error, "outbox: changed destinations could not be read; trying again");
-                    }
                 }
                 _ = look.tick() => {
                     let due = match shared.store.outbox.due_destinations(shared.clock.now()).await {

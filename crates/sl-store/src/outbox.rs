@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use sl_core::{
+    breaker::Resting,
     delivery::{Attempt, Delivery, DeliveryState, Destination, Job, Progress, RenderedRequest},
     ids::{AccountId, ClickId, DeliveryId, FanId, TeamId},
     time::Timestamp,
@@ -12,13 +13,19 @@ use crate::Result;
 /// Jobs are written by [`crate::Ledger::apply`]; everything else about them is the worker's.
 #[async_trait]
 pub trait Outbox: Send + Sync + 'static {
-    /// Destinations with something due at `now`, each with the time its oldest due job became due.
+    /// Destinations with something due at `now` that do not rest then, each with the time its oldest due job became due.
     async fn due_destinations(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>>;
 
     /// Due jobs of one destination, oldest first.
     async fn due(&self, destination: Destination, now: Timestamp, limit: usize) -> Result<Vec<Delivery>>;
 
-    /// When the next job of any destination is due, if one is waiting.
+    /// The destination rests, or no longer does. Jobs keep their time and order, so the cost is the same however many wait.
+    async fn rest(&self, destination: Destination, resting: Option<Resting>) -> Result<()>;
+
+    /// Destinations that were told to rest, whether that is over or not.
+    async fn resting(&self) -> Result<Vec<(Destination, Resting)>>;
+
+    /// When the next job of any destination is due and its destination has rested, if one is waiting.
     async fn next_due(&self) -> Result<Option<Timestamp>>;
 
     /// Keeps the rendered request. On disk when the call returns, before it is first sent (decisions 56). The first one
@@ -63,7 +70,7 @@ pub trait Outbox: Send + Sync + 'static {
     /// Deliveries that hang on a click, by creation.
     async fn of_click(&self, team: TeamId, click: ClickId) -> Result<Vec<Delivery>>;
 
-    /// How many there are in each state, for all teams; `due_now` of [`Counts`] at `now`.
+    /// How many there are in each state, for all teams; `due_now` of [`Counts`] at `now`, without destinations that rest.
     async fn counts(&self, now: Timestamp) -> Result<Counts>;
 
     /// The newest finished attempt of a postback, for `latest_response` (contract A.9.2).
@@ -97,7 +104,7 @@ pub struct DeliveryFilter {
 /// Figures of the outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Waiting and due now.
+    /// Waiting and due now, at destinations that do not rest.
     pub due_now: u64,
     /// Waiting, due or not.
     pub waiting: u64,

@@ -8,6 +8,7 @@ use sl_core::{
     catalog::{Pixel, Postback},
     delivery::{Attempt, Delivery, DeliveryState, Destination},
     ids::{DeliveryId, PixelId, PostbackId, TeamId},
+    time::Timestamp,
 };
 use sl_store::outbox::DeliveryFilter;
 
@@ -126,6 +127,12 @@ async fn own(app: &App, team: TeamId, id: &str) -> Result<Delivery> {
 /// Rows with the names of their destinations; each is read once.
 pub(crate) async fn objects(app: &App, team: TeamId, rows: &[Delivery]) -> Result<Vec<Value>> {
     let mut known: HashMap<Destination, Value> = HashMap::new();
+    let (now, resting) = (app.now(), app.store.outbox.resting().await?);
+    let resting: HashMap<Destination, Timestamp> = resting
+        .into_iter()
+        .filter(|(_, resting)| resting.rest.lasts(now))
+        .map(|(to, resting)| (to, resting.rest.until))
+        .collect();
     let mut objects = Vec::with_capacity(rows.len());
     for row in rows {
         let to = row.job.destination;
@@ -133,12 +140,14 @@ pub(crate) async fn objects(app: &App, team: TeamId, rows: &[Delivery]) -> Resul
             Some(name) => name.clone(),
             None => known.entry(to).or_insert(named(app, team, to).await?).clone(),
         };
-        objects.push(object(row, name));
+        // Its own time, or the end of its destination's rest: what waits there keeps its time and order.
+        let next = row.progress.next_attempt_at.map(|at| resting.get(&to).map_or(at, |until| at.max(*until)));
+        objects.push(object(row, name, next));
     }
     Ok(objects)
 }
 
-fn object(row: &Delivery, destination: Value) -> Value {
+fn object(row: &Delivery, destination: Value, next_attempt_at: Option<Timestamp>) -> Value {
     let (job, progress) = (&row.job, &row.progress);
     let last = progress.last.as_ref();
     json!({
@@ -152,7 +161,7 @@ fn object(row: &Delivery, destination: Value) -> Value {
         "state": progress.state.as_str(),
         "reason": progress.reason,
         "attempts": progress.attempts,
-        "next_attempt_at": progress.next_attempt_at.map(|at| at.iso()),
+        "next_attempt_at": next_attempt_at.map(|at| at.iso()),
         "created_at": job.created_at.iso(),
         "last": last.map(|last| json!({
             "status_code": last.status, "error_type": last.error_type, "message": last.message,

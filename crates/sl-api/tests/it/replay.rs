@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use reqwest::StatusCode;
 use sl_core::{
+    breaker::Resting,
     delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
     ids::{AccountId, ClickId, DeliveryId, FanId, PixelId, TeamId},
     step::Step,
@@ -47,6 +48,14 @@ impl Outbox for Meanwhile {
 
     async fn due(&self, destination: Destination, now: Timestamp, limit: usize) -> Result<Vec<Delivery>> {
         self.outbox.due(destination, now, limit).await
+    }
+
+    async fn rest(&self, destination: Destination, resting: Option<Resting>) -> Result<()> {
+        self.outbox.rest(destination, resting).await
+    }
+
+    async fn resting(&self) -> Result<Vec<(Destination, Resting)>> {
+        self.outbox.resting().await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>> {

@@ -20,6 +20,7 @@ mod mistakes;
 mod order;
 #[cfg(test)]
 mod outage;
+mod rests;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]

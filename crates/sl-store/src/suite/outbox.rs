@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sl_core::{
+    breaker::{Rest, Resting},
     delivery::{Attempt, Delivery, DeliveryKind, DeliveryState, Destination, Progress, RenderedRequest},
     ids::{ClickId, DeliveryId, PixelId, PostbackId},
     step::Step,
@@ -110,6 +111,35 @@ pub async fn counts_follow_every_change(backend: &dyn Backend) {
     let store = backend.open().await;
     assert_eq!(store.outbox.counts(after(20)).await.unwrap(), replayed);
     assert_eq!(store.outbox.next_due().await.unwrap(), Some(after(5)));
+}
+
+/// A destination that rests has nothing due until then, also after a restart; what waits there keeps its time and order.
+pub async fn a_destination_that_rests_has_nothing_due_and_what_waits_is_left_as_it_is(backend: &dyn Backend) {
+    let store = with_jobs(backend, &[(1, PIXEL, 10), (2, PIXEL, 20), (3, POSTBACK, 15)]).await;
+    let resting = Resting { rest: Rest { from: after(30), until: after(90) }, version: after(5) };
+    store.outbox.rest(PIXEL, Some(resting)).await.unwrap();
+    assert_eq!(store.outbox.resting().await.unwrap(), [(PIXEL, resting)]);
+    drop(store);
+    backend.restart().await;
+    let store = backend.open().await;
+    let outbox = &store.outbox;
+    assert_eq!(outbox.resting().await.unwrap(), [(PIXEL, resting)]);
+    assert_eq!(outbox.due_destinations(after(89)).await.unwrap(), [(POSTBACK, after(15))]);
+    assert_eq!(outbox.next_due().await.unwrap(), Some(after(15)));
+    let counts = Counts { due_now: 1, waiting: 3, ..Counts::default() };
+    assert_eq!(outbox.counts(after(89)).await.unwrap(), counts);
+    let waiting = outbox.due(PIXEL, after(89), 9).await.unwrap();
+    assert_eq!(ids(&waiting), [id(1, 10), id(2, 20)]);
+    assert_eq!(waiting[0].progress, Progress::fresh(after(10)), "nobody touched it");
+    sample::record(&store, id(3, 15), None, progress(DeliveryState::Delivered, None)).await.unwrap();
+    assert_eq!(outbox.next_due().await.unwrap(), Some(after(90)));
+    assert_eq!(outbox.due_destinations(after(90)).await.unwrap(), [(PIXEL, after(10))]);
+    assert_eq!(outbox.counts(after(90)).await.unwrap().due_now, 2);
+    outbox.rest(PIXEL, None).await.unwrap();
+    assert_eq!(outbox.due_destinations(after(30)).await.unwrap(), [(PIXEL, after(10))]);
+    drop(store);
+    backend.restart().await;
+    assert_eq!(backend.open().await.outbox.resting().await.unwrap(), []);
 }
 
 /// Of a fan's waiting events at a destination the one that happened first, whenever it is due.
