@@ -143,18 +143,56 @@ impl House {
         Ok(())
     }
 
+    /// As attribution writes them: conversions of a hundred fans each time, told to one destination.
+    pub(crate) async fn happen(
+        &mut self,
+        numbers: std::ops::Range<u64>,
+        at: Timestamp,
+        to: Destination,
+    ) -> Outcome<()> {
+        self.next += 1;
+        let mut step = sample::step(self.next);
+        for number in numbers {
+            let click = sample::click(number / 100, sample::link_id(1), at.minus(Duration::from_secs(60)));
+            let of = Some(click.click.id);
+            let kind = ConversionKind::NewTransaction;
+            let mut row = sample::conversion(number, sample::link_id(1), of, kind, at);
+            row.purchase = Purchase::Repeat;
+            step.jobs.push(Job {
+                // In production it is a hash: neighbours in time are none in the store.
+                id: DeliveryId::from_bytes(scattered(number)),
+                event_id: row.id.to_string(),
+                conversion: Some(row.id),
+                click: of,
+                ..sample::job(number, to, at)
+            });
+            if number % 100 == 0 {
+                step.clicks.push(click);
+            }
+            step.conversions.push(row);
+        }
+        self.store.ledger.apply(step).await?;
+        Ok(())
+    }
+
     /// A worker with Meta at `ads`.
     pub(crate) fn worker(&self, ads: &str) -> Outcome<Worker> {
+        self.worker_at(ads, Arc::new(SystemClock))
+    }
+
+    /// The same, by another clock.
+    pub(crate) fn worker_at(&self, ads: &str, clock: Arc<dyn Clock>) -> Outcome<Worker> {
         let settings = WorkerSettings {
             concurrency: CONCURRENCY,
             per_destination: PER_DESTINATION,
+            pace: None,
             timeout: TIMEOUT,
             egress: Egress::new(&["127.0.0.0/8".to_owned()])?,
             public_url: "https://go.example".to_owned(),
         };
         let platforms = Platforms::default().with(Meta::new(ads, "v26.0"));
         let chance = Arc::new(|| 0.5);
-        Ok(Worker::new(settings, self.store.clone(), platforms, keys(), Arc::new(SystemClock), chance)?)
+        Ok(Worker::new(settings, self.store.clone(), platforms, keys(), clock, chance)?)
     }
 
     /// Closes in order, once `worker` has ended.
@@ -176,6 +214,15 @@ pub(crate) fn destinations() -> impl Iterator<Item = Destination> {
     pixels.chain((1..=EACH).map(|number| Destination::Postback(PostbackId(number))))
 }
 
+/// A number of its own for each, in no order (the finaliser of splitmix64, which is one to one).
+fn scattered(number: u64) -> [u8; 16] {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^= mixed >> 31;
+    sample::ulid(Timestamp((mixed >> 16).cast_signed()), mixed)
+}
+
 fn keys() -> SealKeys {
     SealKeys::new([7; 32])
 }
@@ -195,6 +242,7 @@ fn postback(number: u64, host: &str) -> Postback {
         conversion_types: ConversionKind::ALL.to_vec(),
         answers: AnswerTexts::default(),
         in_order: false,
+        pace: None,
         created_at: now,
         updated_at: now,
     }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Outcome,
     house::{EACH, House},
+    process,
 };
 
 /// Jobs of one step.
@@ -68,17 +69,11 @@ pub(crate) fn start(dir: &Path) -> Outcome<()> {
         "open after {:.2} s, first request after {:.2} s, {} MiB then",
         opened.as_secs_f64(),
         asked.as_secs_f64(),
-        resident_mib()
+        process::resident_mib()
     );
     drop((first, listener));
     stop.cancel();
     worker.abort();
     // The directory is thrown away.
     std::process::exit(0);
-}
-
-fn resident_mib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0) / 1024
 }

@@ -101,6 +101,7 @@ fn extensions() -> Vec<Route> {
         patch "/api/x/pixels/{pixel_id}" PIXELS_MANAGE => x::settings::pixel;
         get   "/api/x/pixels/{pixel_id}/coverage" PIXELS => pixels::coverage::show;
         post  "/api/x/pixels/{pixel_id}/smart-links/{smart_link_id}" PIXELS_MANAGE => pixels::attach;
+        patch "/api/x/postbacks/{postback_id}" POSTBACKS_MANAGE => x::settings::postback;
         get   "/api/x/postback-presets" POSTBACKS => x::presets::list;
     }
 }

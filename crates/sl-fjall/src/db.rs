@@ -8,6 +8,7 @@ use std::{
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable as _, Snapshot,
 };
+use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use sl_store::{Result, StoreError};
 
@@ -20,7 +21,10 @@ use crate::{
 };
 
 /// Layout version of [`crate::layout`].
-const FORMAT: u64 = 3;
+const FORMAT: u64 = 4;
+
+/// Between two looks whether the log can be shortened.
+const TRIM: Duration = Duration::from_secs(10);
 
 /// Everything the seven seams share.
 pub(crate) struct Db {
@@ -36,6 +40,7 @@ pub(crate) struct Db {
     pub(crate) catalog: Keyspace,
     pub(crate) late: Late,
     sync: GroupSync,
+    trimmed: Mutex<Instant>,
 }
 
 // === impl Db ===
@@ -67,6 +72,7 @@ impl Db {
             catalog: keyspace("catalog")?,
             late: Late::open(&database, options.late_bytes)?,
             sync: GroupSync::default(),
+            trimmed: Mutex::new(Instant::now()),
             database,
         };
         db.check_format()?;
@@ -104,6 +110,30 @@ impl Db {
         if self.late.is_full() { self.late.settle(&self.database) } else { Ok(()) }
     }
 
+    /// Lets go of the parts of the log that only rows of quiet keyspaces still hold: after a crash all of it has to be read
+    /// again, a million rows a second. Now and then; the tables are written on fjall's thread.
+    pub(crate) fn trim_log(&self) -> Result<()> {
+        if self.database.journal_count() < 2 {
+            return Ok(());
+        }
+        let Some(mut trimmed) = self.trimmed.try_lock() else { return Ok(()) };
+        if trimmed.elapsed() < TRIM {
+            return Ok(());
+        }
+        *trimmed = Instant::now();
+        drop(trimmed);
+        self.rotate()
+    }
+
+    /// What memory holds goes into tables.
+    fn rotate(&self) -> Result<()> {
+        self.late.settle(&self.database)?;
+        for keyspace in self.keyspaces() {
+            keyspace.rotate_memtable().map_err(failed)?;
+        }
+        Ok(())
+    }
+
     /// Puts what only memory and the log hold into tables, when that is more than `much` bytes: otherwise the next start has
     /// to read all of it. Waits for the disk, at most for `longest`; what is not done then is still in the log.
     pub(crate) fn shorten_log(&self, much: u64, longest: Duration) -> Result<()> {
@@ -111,10 +141,7 @@ impl Db {
             return Ok(());
         }
         let begun = Instant::now();
-        self.late.settle(&self.database)?;
-        for keyspace in self.keyspaces() {
-            keyspace.rotate_memtable().map_err(failed)?;
-        }
+        self.rotate()?;
         let waits = || self.keyspaces().any(|keyspace| keyspace.sealed_memtable_count() > 0);
         while waits() && begun.elapsed() < longest && !self.is_poisoned() {
             std::thread::sleep(Duration::from_millis(5));

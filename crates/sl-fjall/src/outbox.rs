@@ -18,7 +18,7 @@ use sl_core::{
 };
 use sl_store::{
     Result, StoreError,
-    outbox::{Counts, DeliveryFilter, Outbox, Renewal},
+    outbox::{Counts, DeliveryFilter, Outbox, Renewal, Waiting},
 };
 
 pub(crate) use self::books::Books;
@@ -98,6 +98,15 @@ impl Outbox for FjallOutbox {
         .await
     }
 
+    async fn ahead(&self, after: Timestamp, behind: Option<Waiting>, limit: usize) -> Result<Vec<Delivery>> {
+        let (db, books) = (Arc::clone(&self.db), Arc::clone(&self.books));
+        blocking(move || {
+            let queues = books.lock().destinations();
+            lists::ahead(&db, &queues, after, behind, limit)
+        })
+        .await
+    }
+
     async fn next_due(&self) -> Result<Option<Timestamp>> {
         self.locked(|db, books| {
             let due = books.earliest(db)?;
@@ -131,6 +140,7 @@ impl Outbox for FjallOutbox {
             let goes_on = write::advance(db, books, &mut batch, id, &from, attempt.as_ref(), &to)?;
             if goes_on {
                 commit(batch)?;
+                db.trim_log()?;
             }
             Ok(goes_on)
         })

@@ -9,6 +9,7 @@ use sl_core::{
     delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
     ids::DeliveryId,
     lint::{Warning, word},
+    pace::Pace,
     retry::{self, Outcome, reason},
     time::Timestamp,
 };
@@ -76,12 +77,15 @@ pub(crate) async fn drain(
     shutdown: &CancellationToken,
 ) -> sl_store::Result<()> {
     loop {
+        let target = Target::load(&shared.store, destination, &shared.platforms, &shared.keys).await?;
         let now = shared.clock.now();
-        let due = shared.store.outbox.due(destination, now, BATCH).await?;
+        let open = target.as_ref().map_or(Some(BATCH), |target| may_send(shared, destination, target, now));
+        // What waits stays as it is: neither a rest nor a limit costs more with a longer queue.
+        let Some(most) = open else { return Ok(()) };
+        let due = shared.store.outbox.due(destination, now, most).await?;
         if due.is_empty() || shutdown.is_cancelled() {
             return Ok(());
         }
-        let target = Target::load(&shared.store, destination, &shared.platforms, &shared.keys).await?;
         let target = match target {
             Ok(target) => target,
             Err(Unusable { why, version }) => {
@@ -90,24 +94,41 @@ pub(crate) async fn drain(
             }
         };
         let width = shared.room.width(destination, shared.settings.per_destination);
-        match shared.breakers.gate(destination, target.version(), now, width) {
+        let width = match shared.breakers.gate(destination, target.version(), now, width) {
             Gate::Held(outcome) => {
                 let why = if outcome == Outcome::Auth { reason::AUTH } else { reason::CONFIG };
                 hold_all(shared, due, why, target.version()).await?;
+                continue;
             }
-            // What waits stays as it is: the cost of a rest does not grow with the queue.
             Gate::RestingUntil(_) => return Ok(()),
-            // A shaky or unknown destination gets one probe; its answer decides over the rest.
-            Gate::Open(1) if target.in_order() => {
-                order::send_all(shared, &target, due.into_iter().take(1), 1, shutdown).await?;
-            }
-            Gate::Open(1) => send_all(shared, &target, due.into_iter().take(1), 1, shutdown).await?,
-            Gate::Open(width) if target.in_order() => {
-                order::send_all(shared, &target, due, width, shutdown).await?;
-            }
-            Gate::Open(width) => send_all(shared, &target, due, width, shutdown).await?,
+            Gate::Open(width) => width,
+        };
+        // A shaky or unknown destination gets one probe; its answer decides over the rest.
+        let most = if width == 1 { 1 } else { BATCH };
+        let due = due.into_iter().take(most);
+        if target.in_order() {
+            order::send_all(shared, &target, due, width, shutdown).await?;
+        } else {
+            send_all(shared, &target, due, width, shutdown).await?;
         }
     }
+}
+
+/// How many jobs to read, when anything may be sent to the destination now, or held.
+fn may_send(shared: &Shared, destination: Destination, target: &Target, now: Timestamp) -> Option<usize> {
+    match shared.breakers.gate(destination, target.version(), now, 1) {
+        Gate::RestingUntil(_) => None,
+        Gate::Held(_) => Some(BATCH),
+        Gate::Open(_) => {
+            let most = shared.meters.allows(destination, pace(shared, target), now).min(BATCH);
+            (most > 0).then_some(most)
+        }
+    }
+}
+
+/// Our own limit for the destination.
+fn pace(shared: &Shared, target: &Target) -> Option<Pace> {
+    target.pace().or(shared.settings.pace)
 }
 
 async fn send_all(
@@ -159,6 +180,10 @@ pub(crate) async fn deliver(shared: &Shared, target: &Target, delivery: Delivery
             }
         },
     };
+    if !shared.meters.take(job.destination, pace(shared, target), shared.clock.now()) {
+        // Others of this batch were as many as may go now.
+        return Ok(());
+    }
     let lint = request.lint.clone();
     let (attempt, outcome) = attempt(shared, target, request, job.occurred_at).await;
     shared.room.note(job.destination, attempt.status.is_some());

@@ -4,7 +4,7 @@
 //! * [`platform`], [`platforms`]: an ad platform is one file · [`generic`]: postback templates · `render`: from a job to the
 //!   request that is stored
 //! * [`worker`]: lanes over the outbox · `lane`: one destination · `mending`: changed destinations go on
-//! * `order`: one fan's events · `room`: what is left to the others · `set_back`: a clock that was set back holds nothing up
+//! * `order`: one fan's events · `meters`: our own limits · `room`: what is left to the others · `set_back`: a clock that was set back holds nothing up
 //! * `tester`: test events
 //! * [`egress`]: where deliveries never go · [`sender`]: one request
 //!
@@ -14,6 +14,7 @@ pub mod egress;
 pub mod generic;
 mod lane;
 mod mending;
+mod meters;
 mod order;
 pub mod platform;
 pub mod platforms;

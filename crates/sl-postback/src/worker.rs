@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
-use sl_core::{delivery::Destination, seal::SealKeys, time::Clock};
+use sl_core::{delivery::Destination, pace::Pace, seal::SealKeys, time::Clock};
 use sl_store::Store;
 use tokio::{sync::Semaphore, task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -11,6 +11,7 @@ use crate::{
     egress::Egress,
     lane::{self, Breakers},
     mending,
+    meters::Meters,
     platforms::Platforms,
     room::Room,
     sender::Sender,
@@ -27,6 +28,8 @@ pub struct WorkerSettings {
     pub concurrency: usize,
     /// Of those, to one destination (ad-platforms 14, rule 5).
     pub per_destination: usize,
+    /// Requests a minute to a destination that has no limit of its own (`postback.max_per_minute`); `None` for any number.
+    pub pace: Option<Pace>,
     /// A whole request (`postback.timeout`).
     pub timeout: Duration,
     /// Exceptions for destinations that users enter (`egress.allow`).
@@ -50,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) permits: Semaphore,
     pub(crate) room: Room,
     pub(crate) breakers: Breakers,
+    pub(crate) meters: Meters,
 }
 
 /// Sends what is due, for all teams.
@@ -71,8 +75,20 @@ impl Worker {
         let sender = Sender::new(settings.egress.clone(), settings.timeout)?;
         let permits = Semaphore::new(settings.concurrency.max(1));
         let (breakers, room) = (Breakers::default(), Room::new(settings.concurrency));
-        let shared =
-            Shared { store, clock, platforms, keys, sender, settings, chance, permits, room, breakers };
+        let meters = Meters::default();
+        let shared = Shared {
+            store,
+            clock,
+            platforms,
+            keys,
+            sender,
+            settings,
+            chance,
+            permits,
+            room,
+            breakers,
+            meters,
+        };
         Ok(Self(Arc::new(shared)))
     }
 

@@ -25,6 +25,10 @@ pub trait Outbox: Send + Sync + 'static {
     /// Destinations that were told to rest, whether that is over or not.
     async fn resting(&self) -> Result<Vec<(Destination, Resting)>>;
 
+    /// Waiting jobs of any team that are due after `after`, in the order of [`Waiting`] and behind `behind`, at most `limit`:
+    /// reads none of those that are due already.
+    async fn ahead(&self, after: Timestamp, behind: Option<Waiting>, limit: usize) -> Result<Vec<Delivery>>;
+
     /// When the next job of any destination is due and its destination has rested, if one is waiting.
     async fn next_due(&self) -> Result<Option<Timestamp>>;
 
@@ -75,6 +79,27 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// The newest finished attempt of a postback, for `latest_response` (contract A.9.2).
     async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>>;
+}
+
+/// Where a waiting job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Waiting {
+    /// Who is told.
+    pub destination: Destination,
+    /// When.
+    pub due: Timestamp,
+    /// Which one.
+    pub id: DeliveryId,
+}
+
+impl Waiting {
+    /// Of a delivery as it was read; `None` when it does not wait.
+    #[must_use]
+    pub fn of(delivery: &Delivery) -> Option<Self> {
+        let Delivery { job, progress } = delivery;
+        let due = progress.due()?;
+        Some(Self { destination: job.destination, due, id: job.id })
+    }
 }
 
 /// One delivery of a replay.

@@ -14,7 +14,7 @@ use sl_core::{
 };
 use sl_store::{
     Outbox, Result,
-    outbox::{Counts, DeliveryFilter, Renewal},
+    outbox::{Counts, DeliveryFilter, Renewal, Waiting},
     suite::sample::{self, TEAM, after},
 };
 
@@ -56,6 +56,10 @@ impl Outbox for Meanwhile {
 
     async fn resting(&self) -> Result<Vec<(Destination, Resting)>> {
         self.outbox.resting().await
+    }
+
+    async fn ahead(&self, after: Timestamp, behind: Option<Waiting>, limit: usize) -> Result<Vec<Delivery>> {
+        self.outbox.ahead(after, behind, limit).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>> {

@@ -35,6 +35,7 @@ fn postback(number: u64, conversion_types: Vec<ConversionKind>) -> Postback {
         conversion_types,
         answers: AnswerTexts::default(),
         in_order: false,
+        pace: None,
         created_at: HOUR,
         updated_at: HOUR,
     }

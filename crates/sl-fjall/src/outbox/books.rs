@@ -188,6 +188,13 @@ impl Books {
         self.queues.get(&destination).map_or(Timestamp(i64::MIN), |queue| queue.floor)
     }
 
+    /// Every destination with waiting jobs, in order.
+    pub(crate) fn destinations(&self) -> Vec<Destination> {
+        let mut all: Vec<_> = self.queues.keys().copied().collect();
+        all.sort_unstable();
+        all
+    }
+
     /// Every destination with waiting jobs and when its first one is due, by destination.
     pub(crate) fn earliest(&mut self, db: &Db) -> Result<Vec<(Destination, Timestamp)>> {
         for (destination, queue) in self.queues.iter_mut().filter(|(_, queue)| !queue.exact) {

@@ -6,7 +6,10 @@ use sl_core::{
     ids::{ClickId, DeliveryId, TeamId},
     time::Timestamp,
 };
-use sl_store::{Result, outbox::DeliveryFilter};
+use sl_store::{
+    Result,
+    outbox::{DeliveryFilter, Waiting},
+};
 
 use super::{by_creation, write::id_of, write::state_prefix};
 use crate::{
@@ -41,6 +44,32 @@ pub(crate) fn due(
         .map(|row| row.key().map_err(failed).and_then(|key| id_of(&key)))
         .filter_map(|id| id.and_then(|id| delivery(&snapshot, db, id)).transpose())
         .collect()
+}
+
+/// Waiting jobs of these destinations that are due after `after`, in the order of [`Waiting`].
+pub(crate) fn ahead(
+    db: &Db,
+    destinations: &[Destination],
+    after: Timestamp,
+    behind: Option<Waiting>,
+    limit: usize,
+) -> Result<Vec<Delivery>> {
+    let snapshot = db.snapshot();
+    let mut found = Vec::new();
+    for &to in destinations.iter().filter(|to| behind.is_none_or(|behind| behind.destination <= **to)) {
+        let all = Key::table(DUE).destination(to);
+        let from = match behind.filter(|behind| behind.destination == to) {
+            // The next key there can be.
+            Some(behind) => all.clone().at(behind.due).id(behind.id.to_bytes()).byte(0),
+            None => all.clone().at(Timestamp(after.0.saturating_add(1))),
+        };
+        let end = all.raw(&[0xff; 25]);
+        for row in snapshot.range::<Key, _>(&db.outbox, from..end).take(limit - found.len()) {
+            let id = row.key().map_err(failed).and_then(|key| id_of(&key))?;
+            found.extend(delivery(&snapshot, db, id)?);
+        }
+    }
+    Ok(found)
 }
 
 /// Deliveries of a team, newest first: each state is a list of its own, and they are merged.

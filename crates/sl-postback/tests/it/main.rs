@@ -20,6 +20,9 @@ mod mistakes;
 mod order;
 #[cfg(test)]
 mod outage;
+#[cfg(test)]
+mod paces;
+#[cfg(test)]
 mod rests;
 #[cfg(test)]
 mod simulated;

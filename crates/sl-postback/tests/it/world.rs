@@ -19,6 +19,7 @@ use sl_core::{
     conversion::{Conversion, ConversionKind},
     delivery::{Delivery, DeliveryKind, DeliveryState, Destination, EventName, Job},
     ids::{DeliveryId, PixelId, PostbackId},
+    pace::Pace,
     seal::{PIXEL_TOKEN, SealKeys, Secret},
     step::Step,
     time::{Clock, ManualClock, Timestamp},
@@ -106,6 +107,8 @@ pub(crate) struct World {
     pub(crate) meta: SocketAddr,
     /// `ad_platforms.creatortraffic.base_url`.
     pub(crate) creatortraffic: String,
+    /// `postback.max_per_minute`.
+    pub(crate) pace: Option<Pace>,
     /// An installation of the days when there was no other.
     pub(crate) meta_only: bool,
     handle: FjallHandle,
@@ -137,6 +140,7 @@ impl World {
             keys: SealKeys::new([7; 32]),
             meta,
             creatortraffic: String::new(),
+            pace: None,
             meta_only: false,
             handle,
             stop: None,
@@ -174,6 +178,7 @@ impl World {
             conversion_types: ConversionKind::ALL.to_vec(),
             answers: AnswerTexts::default(),
             in_order: false,
+            pace: None,
             created_at: HOUR,
             updated_at: HOUR,
         };
@@ -245,6 +250,7 @@ impl World {
         let settings = WorkerSettings {
             concurrency: 64,
             per_destination: 8,
+            pace: self.pace,
             timeout: Duration::from_secs(2),
             egress: Egress::new(&allow).unwrap(),
             public_url: "https://go.example".to_owned(),

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Store, StoreError,
-    outbox::{Counts, DeliveryFilter, Renewal},
+    outbox::{Counts, DeliveryFilter, Renewal, Waiting},
 };
 
 const PIXEL: Destination = Destination::Pixel(PixelId(1));
@@ -111,6 +111,31 @@ pub async fn counts_follow_every_change(backend: &dyn Backend) {
     let store = backend.open().await;
     assert_eq!(store.outbox.counts(after(20)).await.unwrap(), replayed);
     assert_eq!(store.outbox.next_due().await.unwrap(), Some(after(5)));
+}
+
+/// What is due later is read without what is due already, every job once, also when the page ends amid one millisecond.
+pub async fn what_waits_for_later_is_read_in_pages(backend: &dyn Backend) {
+    let same = (20..25).map(|number| (number, PIXEL, 50));
+    let jobs: Vec<_> = [(1, PIXEL, 10), (2, POSTBACK, 60), (3, PIXEL, 70), (4, POSTBACK, 15)]
+        .into_iter()
+        .chain(same)
+        .collect();
+    let store = with_jobs(backend, &jobs).await;
+    sample::record(&store, id(3, 70), None, progress(DeliveryState::Parked, None)).await.unwrap();
+    sample::record(&store, id(1, 10), None, progress(DeliveryState::Waiting, Some(after(99)))).await.unwrap();
+    for limit in 1..9 {
+        let (mut all, mut behind) = (Vec::new(), None);
+        loop {
+            let page = store.outbox.ahead(after(15), behind, limit).await.unwrap();
+            assert!(page.len() <= limit);
+            let Some(last) = page.last() else { break };
+            behind = Waiting::of(last);
+            all.extend(ids(&page));
+        }
+        let same = (20..25).map(|number| id(number, 50));
+        assert_eq!(all, same.chain([id(1, 10), id(2, 60)]).collect::<Vec<_>>(), "{limit}");
+    }
+    assert_eq!(store.outbox.ahead(after(99), None, 9).await.unwrap(), []);
 }
 
 /// A destination that rests has nothing due until then, also after a restart; what waits there keeps its time and order.

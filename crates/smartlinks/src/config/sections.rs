@@ -86,7 +86,11 @@ sections! {
         #[serde(deserialize_with = "duration")] quarantine: Duration,
     }
     Attribution { #[serde(deserialize_with = "duration")] window: Duration, }
-    Postback { concurrency: usize, #[serde(deserialize_with = "duration")] timeout: Duration, }
+    Postback {
+        concurrency: usize,
+        #[serde(deserialize_with = "duration")] timeout: Duration,
+        max_per_minute: u32,
+    }
     Egress { allow: Vec<String>, }
     AdPlatforms {
         meta: Meta,

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use sl_api::{Acceptance, EgressCheck, PixelTester, PlatformNotice, TestEvent, TestRefused};
 use sl_core::{
     catalog::{Pixel, PlatformKind},
+    pace::Pace,
     time::Clock,
 };
 use sl_postback::{
@@ -26,6 +27,7 @@ pub(crate) fn worker(config: &Config, base: &Base, clock: Arc<dyn Clock>) -> Res
     let settings = WorkerSettings {
         concurrency: config.postback.concurrency,
         per_destination: PER_DESTINATION,
+        pace: Pace::per_minute(config.postback.max_per_minute),
         timeout: config.postback.timeout,
         egress: egress(config)?,
         public_url: config.edge.public_url.as_str().to_owned(),
