@@ -159,8 +159,7 @@ impl House {
             let mut row = sample::conversion(number, sample::link_id(1), of, kind, at);
             row.purchase = Purchase::Repeat;
             step.jobs.push(Job {
-                // In production it is a hash: neighbours in time are none in the store.
-                id: DeliveryId::from_bytes(scattered(number)),
+                id: DeliveryId::from_bytes(sample::ulid(at, number)),
                 event_id: row.id.to_string(),
                 conversion: Some(row.id),
                 click: of,
@@ -212,15 +211,6 @@ impl House {
 pub(crate) fn destinations() -> impl Iterator<Item = Destination> {
     let pixels = (1..=EACH).map(|number| Destination::Pixel(PixelId(number)));
     pixels.chain((1..=EACH).map(|number| Destination::Postback(PostbackId(number))))
-}
-
-/// A number of its own for each, in no order (the finaliser of splitmix64, which is one to one).
-fn scattered(number: u64) -> [u8; 16] {
-    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^= mixed >> 31;
-    sample::ulid(Timestamp((mixed >> 16).cast_signed()), mixed)
 }
 
 fn keys() -> SealKeys {

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Layout version of [`crate::layout`].
-const FORMAT: u64 = 4;
+const FORMAT: u64 = 3;
 
 /// Between two looks whether the log can be shortened.
 const TRIM: Duration = Duration::from_secs(10);

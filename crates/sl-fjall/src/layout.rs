@@ -40,6 +40,7 @@
 //! | | [`STATE_COUNT`] state | how many jobs are in it |
 //! | | [`WAITING_AT`] destination | how many waiting jobs it has |
 //! | | [`RESTING`] destination | `Resting` |
+//! | | [`TRAIL`] team · replay | `Trail` |
 //! | `bodies` | delivery | `RenderedRequest` |
 //! | `pool` | [`STOCK`] number (4) | stock key |
 //! | | [`LINK`] account · kind · number | `LinkRow`: the link and all facts but the next |
@@ -84,6 +85,7 @@ pub(crate) const STATE_COUNT: u8 = 0x09;
 pub(crate) const WAITING_AT: u8 = 0x0a;
 pub(crate) const FAN_WAITING: u8 = 0x0b;
 pub(crate) const RESTING: u8 = 0x0c;
+pub(crate) const TRAIL: u8 = 0x0d;
 
 pub(crate) const STOCK: u8 = 0x01;
 pub(crate) const LINK: u8 = 0x02;

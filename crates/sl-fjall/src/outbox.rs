@@ -13,7 +13,8 @@ use parking_lot::{Mutex, MutexGuard};
 use sl_core::{
     breaker::Resting,
     delivery::{Attempt, Delivery, Destination, Progress, RenderedRequest},
-    ids::{AccountId, ClickId, DeliveryId, FanId, TeamId},
+    ids::{AccountId, ClickId, DeliveryId, FanId, ReplayId, TeamId},
+    replay::Trail,
     time::Timestamp,
 };
 use sl_store::{
@@ -147,14 +148,26 @@ impl Outbox for FjallOutbox {
         .await
     }
 
-    async fn renew(&self, renewals: Vec<Renewal>) -> Result<usize> {
+    async fn renew(&self, renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize> {
         self.locked(move |db, books| {
             let mut batch = db.batch();
             let renewed = write::renew(db, books, &mut batch, &renewals)?;
+            if let Some(mut trail) = trail {
+                trail.replayed = trail.replayed.saturating_add(renewed as u64);
+                put(&mut batch, &db.outbox, lists::trail_key(trail.team, trail.id), &trail)?;
+            }
             commit(batch)?;
             Ok(renewed)
         })
         .await
+    }
+
+    async fn trail(&self, team: TeamId, id: ReplayId) -> Result<Option<Trail>> {
+        read(&self.db.outbox, &lists::trail_key(team, id))
+    }
+
+    async fn trails(&self, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>> {
+        lists::trails(&self.db, team, limit, after)
     }
 
     async fn first_of_fan(

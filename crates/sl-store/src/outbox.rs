@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use sl_core::{
     breaker::Resting,
     delivery::{Attempt, Delivery, DeliveryState, Destination, Job, Progress, RenderedRequest},
-    ids::{AccountId, ClickId, DeliveryId, FanId, TeamId},
+    ids::{AccountId, ClickId, DeliveryId, FanId, ReplayId, TeamId},
+    replay::Trail,
     time::Timestamp,
 };
 
@@ -51,8 +52,15 @@ pub trait Outbox: Send + Sync + 'static {
     ) -> Result<bool>;
 
     /// Takes deliveries up again, and enters those that are not there yet, all in one step. Each only if it stands as it
-    /// was read: otherwise whoever changed it knows more, and it is left alone. Returns how many were changed.
-    async fn renew(&self, renewals: Vec<Renewal>) -> Result<usize>;
+    /// was read: otherwise whoever changed it knows more, and it is left alone. Returns how many were changed. `trail` gets
+    /// that number added and is kept in the same step, in the place of the row that has its id.
+    async fn renew(&self, renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize>;
+
+    /// One replay of a team.
+    async fn trail(&self, team: TeamId, id: ReplayId) -> Result<Option<Trail>>;
+
+    /// Replays of a team, newest first, after `after`. They are never forgotten.
+    async fn trails(&self, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>>;
 
     /// The earliest of a fan's events that wait at a destination, with the time it is due.
     async fn first_of_fan(

@@ -8,7 +8,8 @@ use reqwest::StatusCode;
 use sl_core::{
     breaker::Resting,
     delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
-    ids::{AccountId, ClickId, DeliveryId, FanId, PixelId, TeamId},
+    ids::{AccountId, ClickId, DeliveryId, FanId, PixelId, ReplayId, TeamId},
+    replay::Trail,
     step::Step,
     time::Timestamp,
 };
@@ -74,8 +75,21 @@ impl Outbox for Meanwhile {
         self.outbox.body(id).await
     }
 
-    async fn renew(&self, renewals: Vec<Renewal>) -> Result<usize> {
-        self.outbox.renew(renewals).await
+    async fn renew(&self, renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize> {
+        let answer = self.answer.lock().take();
+        if let (Some((attempt, progress)), Some(one)) = (answer, renewals.first()) {
+            let from = one.from.as_ref().unwrap();
+            assert!(self.outbox.advance(one.job.id, from, Some(attempt), progress).await?);
+        }
+        self.outbox.renew(renewals, trail).await
+    }
+
+    async fn trail(&self, team: TeamId, id: ReplayId) -> Result<Option<Trail>> {
+        self.outbox.trail(team, id).await
+    }
+
+    async fn trails(&self, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>> {
+        self.outbox.trails(team, limit, after).await
     }
 
     async fn first_of_fan(

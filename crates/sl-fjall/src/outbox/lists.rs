@@ -3,7 +3,8 @@
 use fjall::{Readable as _, Snapshot};
 use sl_core::{
     delivery::{Delivery, DeliveryState, Destination, Job, Progress},
-    ids::{ClickId, DeliveryId, TeamId},
+    ids::{ClickId, DeliveryId, ReplayId, TeamId},
+    replay::Trail,
     time::Timestamp,
 };
 use sl_store::{
@@ -13,8 +14,9 @@ use sl_store::{
 
 use super::{by_creation, write::id_of, write::state_prefix};
 use crate::{
+    codec::decode,
     db::{Db, failed, read_at},
-    layout::{CLICK_DELIVERY, DUE, JOB, Key, PROGRESS},
+    layout::{CLICK_DELIVERY, DUE, JOB, Key, PROGRESS, TRAIL},
 };
 
 /// One delivery of any team.
@@ -119,4 +121,19 @@ pub(crate) fn of_click(db: &Db, team: TeamId, click: ClickId) -> Result<Vec<Deli
         found.extend(delivery(&snapshot, db, id)?.filter(|found| found.job.team == team));
     }
     Ok(found)
+}
+
+/// Replays of a team, newest first.
+pub(crate) fn trails(db: &Db, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>> {
+    let all = Key::table(TRAIL).u64(team.0);
+    let end = match after {
+        Some(after) => trail_key(team, after),
+        None => all.clone().raw(&[0xff; 17]),
+    };
+    let rows = db.outbox.range::<Key, _>(all..end).rev().take(limit);
+    rows.map(|row| row.value().map_err(failed).and_then(|bytes| decode(&bytes))).collect()
+}
+
+pub(crate) fn trail_key(team: TeamId, id: ReplayId) -> Key {
+    Key::table(TRAIL).u64(team.0).id(id.to_bytes())
 }
