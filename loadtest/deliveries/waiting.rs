@@ -24,8 +24,21 @@ const A_WHILE: Duration = Duration::from_secs(3);
 /// Nobody is there; the child puts somebody who never answers in its place.
 const NOBODY: &str = "http://127.0.0.1:1";
 
-/// A directory with so many jobs that are due.
-pub(crate) fn fill(dir: &Path, jobs: u64) -> Outcome<()> {
+/// A directory with so many jobs that are due; closed in order, or left as a killed process leaves it.
+pub(crate) fn filled(dir: &Path, jobs: u64, killed: bool) -> Outcome<()> {
+    let mut child = Command::new(std::env::current_exe()?);
+    child.arg("fill").arg(dir).arg(jobs.to_string());
+    if killed {
+        child.arg("--killed");
+    }
+    let done = child.output()?;
+    // What a killed one says is nothing.
+    let as_asked = if killed { !done.status.success() } else { done.status.success() };
+    if as_asked { Ok(()) } else { Err(String::from_utf8_lossy(&done.stderr).into_owned().into()) }
+}
+
+/// The child: fills a directory.
+pub(crate) fn fill(dir: &Path, jobs: u64, killed: bool) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let house = House::open(dir)?;
@@ -35,6 +48,10 @@ pub(crate) fn fill(dir: &Path, jobs: u64) -> Outcome<()> {
             let end = (first + AT_ONCE).min(jobs);
             house.wait(first..end, Destination::Postback(PostbackId(EACH))).await?;
             first = end;
+        }
+        if killed {
+            // Nothing is closed, flushed or dropped.
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)?;
         }
         let stop = CancellationToken::new();
         house.close(stop, tokio::spawn(async {})).await

@@ -23,6 +23,8 @@ mod outage;
 #[cfg(test)]
 mod paces;
 #[cfg(test)]
+mod rebinding;
+#[cfg(test)]
 mod rests;
 #[cfg(test)]
 mod simulated;

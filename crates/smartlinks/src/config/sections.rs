@@ -91,7 +91,7 @@ sections! {
         #[serde(deserialize_with = "duration")] timeout: Duration,
         max_per_minute: u32,
     }
-    Egress { allow: Vec<String>, }
+    Egress { allow: Vec<String>, dns: Vec<SocketAddr>, }
     AdPlatforms {
         meta: Meta,
         tiktok: Dated,

@@ -71,7 +71,9 @@ pub(crate) fn notice(config: &Config) -> PlatformNotice {
 }
 
 fn egress(config: &Config) -> Result<Egress, Failure> {
-    Egress::new(&config.egress.allow).map_err(|error| Failure::Usage(format!("error: egress.allow: {error}")))
+    let allowed = Egress::new(&config.egress.allow);
+    let allowed = allowed.map_err(|error| Failure::Usage(format!("error: egress.allow: {error}")))?;
+    allowed.asking(&config.egress.dns).map_err(|error| Failure::Usage(format!("error: egress.dns: {error}")))
 }
 
 /// Test events, as the API asks for them.
