@@ -113,7 +113,7 @@ impl Db {
     /// Lets go of the parts of the log that only rows of quiet keyspaces still hold: after a crash all of it has to be read
     /// again, a million rows a second. Now and then; the tables are written on fjall's thread.
     pub(crate) fn trim_log(&self) -> Result<()> {
-        if self.database.journal_count() < 2 {
+        if !self.may_trim() {
             return Ok(());
         }
         let Some(mut trimmed) = self.trimmed.try_lock() else { return Ok(()) };
@@ -123,6 +123,11 @@ impl Db {
         *trimmed = Instant::now();
         drop(trimmed);
         self.rotate()
+    }
+
+    /// Whether the log has parts that could go.
+    pub(crate) fn may_trim(&self) -> bool {
+        self.database.journal_count() > 1
     }
 
     /// What memory holds goes into tables.
@@ -296,5 +301,37 @@ mod tests {
             let late = db.late.get(crate::late::Table::State, &number.to_be_bytes()).unwrap();
             assert_eq!(late.unwrap().len(), 10_000);
         }
+    }
+
+    #[test]
+    fn the_log_lets_go_of_what_only_quiet_keyspaces_hold() {
+        let dir = TempDir::new().unwrap();
+        let db = Db::open(dir.path(), &FjallOptions::default()).unwrap();
+        let mut batch = db.batch();
+        put(&mut batch, &db.meta, Key::bare().raw(b"quiet"), &7_u64).unwrap();
+        commit(batch).unwrap();
+        // The busy one is put into tables again and again; a part of the log ends after 64 MB.
+        for number in 0_u64..1_300 {
+            let mut batch = db.batch();
+            batch.insert(&db.outbox, number.to_be_bytes(), vec![7; 60_000]);
+            commit(batch).unwrap();
+        }
+        let until = |ready: &dyn Fn() -> bool| {
+            let begun = Instant::now();
+            while !ready() {
+                assert!(begun.elapsed() < Duration::from_secs(60));
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        until(&|| db.database.outstanding_flushes() == 0 && db.may_trim());
+        db.trim_log().unwrap();
+        assert!(db.may_trim(), "it has just been looked at");
+        *db.trimmed.lock() = Instant::now().checked_sub(TRIM).unwrap();
+        db.trim_log().unwrap();
+        until(&|| !db.may_trim());
+        drop(db);
+        let db = Db::open(dir.path(), &FjallOptions::default()).unwrap();
+        assert_eq!(db.outbox.iter().count(), 1_300);
+        assert_eq!(read::<u64>(&db.meta, &Key::bare().raw(b"quiet")).unwrap(), Some(7));
     }
 }

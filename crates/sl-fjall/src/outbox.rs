@@ -136,16 +136,22 @@ impl Outbox for FjallOutbox {
         to: Progress,
     ) -> Result<bool> {
         let from = from.clone();
-        self.locked(move |db, books| {
-            let mut batch = db.batch();
-            let goes_on = write::advance(db, books, &mut batch, id, &from, attempt.as_ref(), &to)?;
-            if goes_on {
-                commit(batch)?;
-                db.trim_log()?;
-            }
-            Ok(goes_on)
-        })
-        .await
+        let goes_on = self
+            .locked(move |db, books| {
+                let mut batch = db.batch();
+                let goes_on = write::advance(db, books, &mut batch, id, &from, attempt.as_ref(), &to)?;
+                if goes_on {
+                    commit(batch)?;
+                }
+                Ok(goes_on)
+            })
+            .await?;
+        if self.db.may_trim() {
+            // Nobody else's work waits for it.
+            let db = Arc::clone(&self.db);
+            blocking(move || db.trim_log()).await?;
+        }
+        Ok(goes_on)
     }
 
     async fn renew(&self, renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize> {

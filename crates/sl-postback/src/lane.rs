@@ -1,11 +1,10 @@
 //! One destination's due jobs, in order of their time, a few at once.
 
-use std::{collections::HashMap, time::Instant};
+use std::time::Instant;
 
 use futures_util::{StreamExt, stream};
-use parking_lot::Mutex;
 use sl_core::{
-    breaker::{Breaker, Gate, Resting},
+    breaker::Gate,
     delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
     ids::DeliveryId,
     lint::{Warning, word},
@@ -27,48 +26,6 @@ use crate::{
 
 /// Jobs read at once.
 const BATCH: usize = 64;
-
-/// A breaker per destination as it was last changed. A start begins with closed ones, but for those that rest: the first
-/// answers say how things are.
-#[derive(Default)]
-pub(crate) struct Breakers(Mutex<HashMap<Destination, (Timestamp, Breaker)>>);
-
-impl Breakers {
-    /// What may be sent to the destination in this version; a newer one begins anew.
-    fn gate(&self, destination: Destination, version: Timestamp, now: Timestamp, width: usize) -> Gate {
-        let mut all = self.0.lock();
-        let entry = all.entry(destination).or_insert_with(|| (version, Breaker::default()));
-        if entry.0 < version {
-            *entry = (version, Breaker::default());
-        }
-        entry.1.gate(now, width)
-    }
-
-    /// An answer to an older version says nothing about the newer one. Gives the rest that begins with it, or goes on for
-    /// longer.
-    fn record(
-        &self,
-        destination: Destination,
-        version: Timestamp,
-        outcome: Outcome,
-        now: Timestamp,
-    ) -> Option<Resting> {
-        let mut all = self.0.lock();
-        let (_, breaker) = all.get_mut(&destination).filter(|(newest, _)| *newest == version)?;
-        let before = breaker.rest();
-        breaker.record(outcome, now);
-        let rest = breaker.rest().filter(|rest| Some(*rest) != before)?;
-        Some(Resting { rest, version })
-    }
-
-    /// Goes on as it was before a restart.
-    pub(crate) fn restore(&self, resting: Vec<(Destination, Resting)>) {
-        let mut all = self.0.lock();
-        for (destination, Resting { rest, version }) in resting {
-            all.entry(destination).or_insert_with(|| (version, Breaker::resting(rest)));
-        }
-    }
-}
 
 /// Works until nothing of this destination is due.
 pub(crate) async fn drain(

@@ -8,14 +8,8 @@ use tokio::{sync::Semaphore, task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    egress::Egress,
-    lane::{self, Breakers},
-    mending,
-    meters::Meters,
-    platforms::Platforms,
-    room::Room,
-    sender::Sender,
-    set_back,
+    breakers::Breakers, egress::Egress, lane, mending, meters::Meters, platforms::Platforms, room::Room,
+    sender::Sender, set_back,
 };
 
 /// How soon a new job is seen.

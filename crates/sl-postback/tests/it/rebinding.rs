@@ -2,7 +2,10 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
 };
 
 use axum::response::IntoResponse;
@@ -137,16 +140,24 @@ async fn a_private_address_among_public_ones_refuses_the_name_and_none_of_them_i
 }
 
 #[tokio::test]
-async fn a_name_that_its_servers_do_not_know_is_tried_again_and_the_hosts_file_is_not_asked() {
-    let (outside, inside) = receivers().await;
-    let dns = Dns::start(|_| Vec::new()).await;
+async fn a_name_that_its_servers_do_not_know_yet_is_tried_again() {
+    let (outside, _) = receivers().await;
+    let is_known = Arc::new(AtomicBool::new(false));
+    let known = Arc::clone(&is_known);
+    let dns = Dns::start(move |_| if known.load(SeqCst) { vec![OUTSIDE] } else { Vec::new() }).await;
     let mut world = world(&dns, outside.address.port()).await;
-    world.save_postback(2, format!("http://localhost.:{}/", inside.address.port()), None).await;
-    world.work(&["127.0.0.0/8"]).await;
+    world.work(OUTSIDE_ONLY).await;
     let ids = world.conversions(1..2, &[postback(1)]).await;
     let waits = world.until(ids[0], |delivery| delivery.progress.attempts == 1).await.progress;
     assert_eq!(waits.state, DeliveryState::Waiting);
-    assert_eq!(waits.last.unwrap().error_type.as_deref(), Some("dns"));
+    assert_eq!(waits.last.as_ref().unwrap().error_type.as_deref(), Some("dns"));
     assert!(dns.asked() > 0 && outside.all().is_empty());
+    // A new process remembers nothing of the answer.
+    world.rest().await;
+    is_known.store(true, SeqCst);
+    world.clock.set(waits.next_attempt_at.unwrap());
+    world.work(OUTSIDE_ONLY).await;
+    world.until_state(ids[0], DeliveryState::Delivered).await;
+    assert_eq!(outside.all().len(), 1);
     world.close().await;
 }
