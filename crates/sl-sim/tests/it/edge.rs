@@ -48,7 +48,6 @@ pub(crate) struct Remembered {
     click: ClickId,
     rung: Rung,
     pool_link: Option<PoolLinkId>,
-    sent_to: None,
     location: String,
     given: VisitorId,
 }
@@ -127,6 +126,7 @@ impl Edge {
                 class: Class::Person,
                 rung,
                 pool_link,
+                sent_to: None,
                 visitor,
                 request: RequestFacts::default(),
                 device: Device::default(),
