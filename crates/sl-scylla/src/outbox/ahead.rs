@@ -32,8 +32,8 @@ impl CqlOutbox {
         let mut found = Vec::new();
         if let Some(behind) = behind {
             let to = behind.destination;
-            let mut from = (behind.due, behind.id.to_bytes().to_vec());
-            for at in self.tables.queue.minutes_from(to, minute(behind.due)).await? {
+            let mut from = past(after).max((behind.due, behind.id.to_bytes().to_vec()));
+            for at in self.tables.queue.minutes_from(to, minute(from.0)).await? {
                 if found.len() >= limit {
                     return Ok(found);
                 }
