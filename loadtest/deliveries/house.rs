@@ -143,18 +143,55 @@ impl House {
         Ok(())
     }
 
+    /// As attribution writes them: conversions of a hundred fans each time, told to one destination.
+    pub(crate) async fn happen(
+        &mut self,
+        numbers: std::ops::Range<u64>,
+        at: Timestamp,
+        to: Destination,
+    ) -> Outcome<()> {
+        self.next += 1;
+        let mut step = sample::step(self.next);
+        for number in numbers {
+            let click = sample::click(number / 100, sample::link_id(1), at.minus(Duration::from_secs(60)));
+            let of = Some(click.click.id);
+            let kind = ConversionKind::NewTransaction;
+            let mut row = sample::conversion(number, sample::link_id(1), of, kind, at);
+            row.purchase = Purchase::Repeat;
+            step.jobs.push(Job {
+                id: DeliveryId::from_bytes(sample::ulid(at, number)),
+                event_id: row.id.to_string(),
+                conversion: Some(row.id),
+                click: of,
+                ..sample::job(number, to, at)
+            });
+            if number % 100 == 0 {
+                step.clicks.push(click);
+            }
+            step.conversions.push(row);
+        }
+        self.store.ledger.apply(step).await?;
+        Ok(())
+    }
+
     /// A worker with Meta at `ads`.
     pub(crate) fn worker(&self, ads: &str) -> Outcome<Worker> {
+        self.worker_at(ads, Arc::new(SystemClock))
+    }
+
+    /// The same, by another clock.
+    pub(crate) fn worker_at(&self, ads: &str, clock: Arc<dyn Clock>) -> Outcome<Worker> {
         let settings = WorkerSettings {
             concurrency: CONCURRENCY,
             per_destination: PER_DESTINATION,
+            pace: None,
             timeout: TIMEOUT,
             egress: Egress::new(&["127.0.0.0/8".to_owned()])?,
             public_url: "https://go.example".to_owned(),
         };
         let platforms = Platforms::default().with(Meta::new(ads, "v26.0"));
         let chance = Arc::new(|| 0.5);
-        Ok(Worker::new(settings, self.store.clone(), platforms, keys(), Arc::new(SystemClock), chance)?)
+        Ok(Worker::new(settings, self.store.clone(), platforms, keys(), clock, chance)?)
     }
 
     /// Closes in order, once `worker` has ended.
@@ -195,6 +232,7 @@ fn postback(number: u64, host: &str) -> Postback {
         conversion_types: ConversionKind::ALL.to_vec(),
         answers: AnswerTexts::default(),
         in_order: false,
+        pace: None,
         created_at: now,
         updated_at: now,
     }

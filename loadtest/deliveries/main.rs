@@ -1,10 +1,13 @@
 //! Deliveries against the simulated ad platforms, which run as a process of their own and validate every request.
 //!
 //! * lag from conversion to acceptance at a steady rate, and that of the others while one destination never answers
+//! * a receiver that is down for a day of simulated time (`--outage`)
 //! * memory, and time from the start to the first request, with few and with many waiting jobs
 
 mod house;
 mod lag;
+mod outage;
+mod process;
 mod receivers;
 mod waiting;
 
@@ -33,6 +36,16 @@ struct Options {
     /// Waiting jobs at the start, in the runs that look at memory and start-up.
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 1_000_000])]
     waiting: Vec<u64>,
+    /// The process that filled the directory was killed: what it had not put into tables is read from the log.
+    #[arg(long)]
+    killed: bool,
+    /// Nothing but this: a receiver is down for so many hours of simulated time (at most 120), then everything is delivered.
+    #[arg(long, value_name = "HOURS", num_args = 0..=1, default_missing_value = "24",
+          value_parser = clap::value_parser!(u64).range(1..=120))]
+    outage: Option<u64>,
+    /// Events a second of the outage.
+    #[arg(long, default_value_t = 100)]
+    outage_rate: u64,
     /// Where data directories go: a real disk. The system's directory for temporary files by default.
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -44,6 +57,14 @@ enum Child {
     /// The simulated ad platforms, until the input ends.
     #[command(hide = true)]
     Sim,
+    /// Fills a directory with waiting jobs.
+    #[command(hide = true)]
+    Fill {
+        dir: PathBuf,
+        jobs: u64,
+        #[arg(long)]
+        killed: bool,
+    },
     /// A worker on a directory with waiting jobs, until one is under way.
     #[command(hide = true)]
     Start { dir: PathBuf },
@@ -53,6 +74,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let done = match &options.child {
         Some(Child::Sim) => receivers::simulate(),
+        Some(Child::Fill { dir, jobs, killed }) => waiting::fill(dir, *jobs, *killed),
         Some(Child::Start { dir }) => waiting::start(dir),
         None => run(&options),
     };
@@ -66,6 +88,10 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Outcome<()> {
+    if let Some(hours) = options.outage {
+        let scratch = scratch(options)?;
+        return outage::measure(scratch.path(), outage::Outage { hours, per_second: options.outage_rate });
+    }
     let mut sums = [lag::Lags::new()?, lag::Lags::new()?, lag::Lags::new()?];
     let span = Duration::from_secs(options.seconds);
     for round in 0..options.rounds {
@@ -89,7 +115,7 @@ fn run(options: &Options) -> Outcome<()> {
     }
     for &jobs in &options.waiting {
         let scratch = scratch(options)?;
-        waiting::fill(scratch.path(), jobs)?;
+        waiting::filled(scratch.path(), jobs, options.killed)?;
         waiting::report(scratch.path(), jobs)?;
     }
     Ok(())

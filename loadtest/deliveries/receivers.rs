@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sl_sim::ads::{AdsConfig, AdsSim};
 
 use crate::{Outcome, house::SystemClock};
@@ -47,17 +47,45 @@ impl Simulator {
 
     /// Its own books: how many different events its receivers took, and how many came with different bytes.
     pub(crate) fn books(&self) -> Outcome<(u64, u64)> {
+        let receivers = self.receivers()?;
+        Ok((sum(&receivers, "distinct"), sum(&receivers, "changed")))
+    }
+
+    /// Requests so far.
+    pub(crate) fn requests(&self) -> Outcome<u64> {
+        Ok(sum(&self.receivers()?, "requests"))
+    }
+
+    fn receivers(&self) -> Outcome<Map<String, Value>> {
+        let state: Value = serde_json::from_str(&self.ask("GET", "state", "")?)?;
+        Ok(state.get("receivers").and_then(Value::as_object).cloned().unwrap_or_default())
+    }
+
+    /// Turns one of its switches.
+    pub(crate) fn switch(&self, what: &str, how: &str) -> Outcome<()> {
+        self.ask("POST", what, how).map(drop)
+    }
+
+    fn ask(&self, method: &str, what: &str, body: &str) -> Outcome<String> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-        write!(stream, "GET /_sim/state HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+        let length = body.len();
+        write!(
+            stream,
+            "{method} /_sim/{what} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        )?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        let (_, body) = answer.split_once("\r\n\r\n").ok_or("the simulator said nothing")?;
-        let state: Value = serde_json::from_str(body)?;
-        let receivers = state.get("receivers").and_then(Value::as_object).ok_or("no receivers")?;
-        let sum = |name: &str| receivers.values().filter_map(|one| one.get(name)?.as_u64()).sum();
-        Ok((sum("distinct"), sum("changed")))
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or("the simulator said nothing")?;
+        if !head.starts_with("HTTP/1.1 200") {
+            return Err(format!("the simulator refused {what}: {body}").into());
+        }
+        Ok(body.to_owned())
     }
+}
+
+fn sum(receivers: &Map<String, Value>, name: &str) -> u64 {
+    receivers.values().filter_map(|one| one.get(name)?.as_u64()).sum()
 }
 
 impl Drop for Simulator {

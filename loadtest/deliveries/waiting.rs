@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Outcome,
     house::{EACH, House},
+    process,
 };
 
 /// Jobs of one step.
@@ -23,8 +24,21 @@ const A_WHILE: Duration = Duration::from_secs(3);
 /// Nobody is there; the child puts somebody who never answers in its place.
 const NOBODY: &str = "http://127.0.0.1:1";
 
-/// A directory with so many jobs that are due.
-pub(crate) fn fill(dir: &Path, jobs: u64) -> Outcome<()> {
+/// A directory with so many jobs that are due; closed in order, or left as a killed process leaves it.
+pub(crate) fn filled(dir: &Path, jobs: u64, killed: bool) -> Outcome<()> {
+    let mut child = Command::new(std::env::current_exe()?);
+    child.arg("fill").arg(dir).arg(jobs.to_string());
+    if killed {
+        child.arg("--killed");
+    }
+    let done = child.output()?;
+    // What a killed one says is nothing.
+    let as_asked = if killed { !done.status.success() } else { done.status.success() };
+    if as_asked { Ok(()) } else { Err(String::from_utf8_lossy(&done.stderr).into_owned().into()) }
+}
+
+/// The child: fills a directory.
+pub(crate) fn fill(dir: &Path, jobs: u64, killed: bool) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let house = House::open(dir)?;
@@ -34,6 +48,10 @@ pub(crate) fn fill(dir: &Path, jobs: u64) -> Outcome<()> {
             let end = (first + AT_ONCE).min(jobs);
             house.wait(first..end, Destination::Postback(PostbackId(EACH))).await?;
             first = end;
+        }
+        if killed {
+            // Nothing is closed, flushed or dropped.
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)?;
         }
         let stop = CancellationToken::new();
         house.close(stop, tokio::spawn(async {})).await
@@ -68,17 +86,11 @@ pub(crate) fn start(dir: &Path) -> Outcome<()> {
         "open after {:.2} s, first request after {:.2} s, {} MiB then",
         opened.as_secs_f64(),
         asked.as_secs_f64(),
-        resident_mib()
+        process::resident_mib()
     );
     drop((first, listener));
     stop.cancel();
     worker.abort();
     // The directory is thrown away.
     std::process::exit(0);
-}
-
-fn resident_mib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0) / 1024
 }

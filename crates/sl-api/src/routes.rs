@@ -88,6 +88,7 @@ fn extensions() -> Vec<Route> {
         get   "/api/x/progress" Needs("logs.view") => x::progress::progress;
         get   "/api/x/clicks/{click_id}" LINKS => x::clicks::show;
         get   "/api/x/deliveries" POSTBACKS => x::deliveries::list;
+        get   "/api/x/deliveries/replays" POSTBACKS => x::replay::trail::list;
         get   "/api/x/deliveries/{delivery_id}" POSTBACKS => x::deliveries::show;
         post  "/api/x/deliveries/replay" POSTBACKS_MANAGE => x::replay::again;
         post  "/api/x/deliveries/replay-into" POSTBACKS_MANAGE => x::replay::into;
@@ -101,6 +102,7 @@ fn extensions() -> Vec<Route> {
         patch "/api/x/pixels/{pixel_id}" PIXELS_MANAGE => x::settings::pixel;
         get   "/api/x/pixels/{pixel_id}/coverage" PIXELS => pixels::coverage::show;
         post  "/api/x/pixels/{pixel_id}/smart-links/{smart_link_id}" PIXELS_MANAGE => pixels::attach;
+        patch "/api/x/postbacks/{postback_id}" POSTBACKS_MANAGE => x::settings::postback;
         get   "/api/x/postback-presets" POSTBACKS => x::presets::list;
     }
 }

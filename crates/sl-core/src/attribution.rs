@@ -69,7 +69,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use destinations::{Destinations, Hearer, retell};
+pub use destinations::{Destinations, Hearer, retell, retell_click};
 pub use effects::Counts;
 pub use key::{Key, Names, Who};
 pub use memory::{Changes, Memory};

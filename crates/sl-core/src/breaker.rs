@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{retry::Outcome, time::Timestamp};
 
 /// Refusals of token or target in a row after which nothing more is sent until the destination is changed.
@@ -36,18 +38,31 @@ pub struct Breaker {
     held: Option<Outcome>,
 }
 
-/// From when until when nothing is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Rest {
-    from: Timestamp,
-    until: Timestamp,
+/// From when until when nothing is sent. What waits for the destination keeps its own time and order: only the rest is
+/// written down, so it costs the same whether ten jobs wait or ten million.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rest {
+    /// When it began.
+    pub from: Timestamp,
+    /// One probe goes out then.
+    pub until: Timestamp,
 }
 
 impl Rest {
     /// A clock that was set back ends it: a probe decides.
-    fn lasts(&self, now: Timestamp) -> bool {
+    #[must_use]
+    pub fn lasts(&self, now: Timestamp) -> bool {
         now < self.until && !now.is_set_back_since(self.from)
     }
+}
+
+/// A destination that rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resting {
+    /// How long.
+    pub rest: Rest,
+    /// Which version of the destination (its `updated_at`): a changed one does not rest.
+    pub version: Timestamp,
 }
 
 // === impl Breaker ===
@@ -95,6 +110,18 @@ impl Breaker {
         Gate::Open(if self.failures >= SHAKY { 1 } else { width })
     }
 
+    /// As it was before a restart: it goes on resting, and then one probe decides.
+    #[must_use]
+    pub fn resting(rest: Rest) -> Self {
+        Self { failures: FAILURES, rest: Some(rest), ..Self::default() }
+    }
+
+    /// The newest rest, whether it still lasts or not.
+    #[must_use]
+    pub fn rest(&self) -> Option<Rest> {
+        self.rest
+    }
+
     /// The destination was changed: everything is tried again.
     pub fn reset(&mut self) {
         *self = Self::default();
@@ -140,6 +167,16 @@ mod tests {
         assert_eq!(resting.gate(NOW.minus(Duration::from_secs(120)), 8), Gate::Open(8));
         let shaky = after([Outcome::Retry; 20]);
         assert_eq!(shaky.gate(NOW.minus(Duration::from_secs(120)), 8), Gate::Open(1), "a probe");
+    }
+
+    #[test]
+    fn a_rest_goes_on_after_a_restart_and_one_probe_decides() {
+        let rest = after([Outcome::Slow(Some(Duration::from_secs(30)))]).rest().unwrap();
+        let mut breaker = Breaker::resting(rest);
+        assert_eq!(breaker.gate(NOW, 8), Gate::RestingUntil(rest.until));
+        assert_eq!(breaker.gate(rest.until, 8), Gate::Open(1), "a probe");
+        breaker.record(Outcome::Retry, rest.until);
+        assert_eq!(breaker.gate(rest.until, 8), Gate::RestingUntil(rest.until.plus(REST)));
     }
 
     #[test]

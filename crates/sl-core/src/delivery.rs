@@ -241,6 +241,12 @@ impl Progress {
         }
     }
 
+    /// When a waiting job is due; at once when nothing says otherwise. `None` when it does not wait.
+    #[must_use]
+    pub fn due(&self) -> Option<Timestamp> {
+        (self.state == DeliveryState::Waiting).then(|| self.next_attempt_at.unwrap_or(self.updated_at))
+    }
+
     /// Takes over what was noticed when the request was written.
     pub fn notice(&mut self, lint: &Lint) {
         self.warnings = lint.warnings.iter().map(ToString::to_string).collect();

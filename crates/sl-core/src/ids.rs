@@ -112,6 +112,10 @@ ulid_id!(
     DeliveryId, "delivery id", to_ascii_uppercase
 );
 ulid_id!(
+    /// A replay that somebody asked for.
+    ReplayId, "replay id", to_ascii_uppercase
+);
+ulid_id!(
     /// A webhook kept because it could not be used.
     DeadLetterId, "dead letter id", to_ascii_uppercase
 );

@@ -28,6 +28,7 @@ pub mod ladder;
 pub mod lease;
 pub mod lint;
 pub mod matching;
+pub mod pace;
 pub mod pack;
 pub mod places;
 pub mod replay;

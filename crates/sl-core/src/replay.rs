@@ -1,11 +1,63 @@
 //! What a replay does to a delivery that is there already. Asked for by a person, over one row or a million: so it says of
 //! each why it is left alone.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     delivery::{DeliveryState, Progress},
+    ids::{ApiKeyId, ReplayId, TeamId},
     retry::{Limits, too_old},
     time::Timestamp,
 };
+
+/// A replay that somebody asked for, with all of its pages: what can be read afterwards of who had what sent again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trail {
+    /// Its time first, so that they sort by it.
+    pub id: ReplayId,
+    /// Whose deliveries.
+    pub team: TeamId,
+    /// Who asked.
+    pub key: ApiKeyId,
+    /// Which kind.
+    pub what: What,
+    /// What was asked for, a JSON object as it came.
+    pub filter: String,
+    /// When the first page was asked for.
+    pub asked_at: Timestamp,
+    /// When the newest one was.
+    pub last_at: Timestamp,
+    /// Pages so far.
+    pub pages: u32,
+    /// Rows looked at so far.
+    pub examined: u64,
+    /// Deliveries that are sent again, or for the first time.
+    pub replayed: u64,
+}
+
+/// Kinds of replays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// A single delivery.
+    One,
+    /// Deliveries that are there, by a filter.
+    Again,
+    /// What happened before a destination was there.
+    Into,
+}
+
+impl What {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::One => "one",
+            Self::Again => "again",
+            Self::Into => "into",
+        }
+    }
+}
 
 /// What becomes of one delivery in a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]

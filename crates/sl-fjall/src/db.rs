@@ -8,6 +8,7 @@ use std::{
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable as _, Snapshot,
 };
+use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use sl_store::{Result, StoreError};
 
@@ -20,7 +21,10 @@ use crate::{
 };
 
 /// Layout version of [`crate::layout`].
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
+
+/// Between two looks whether the log can be shortened.
+const TRIM: Duration = Duration::from_secs(10);
 
 /// Everything the seven seams share.
 pub(crate) struct Db {
@@ -36,6 +40,7 @@ pub(crate) struct Db {
     pub(crate) catalog: Keyspace,
     pub(crate) late: Late,
     sync: GroupSync,
+    trimmed: Mutex<Instant>,
 }
 
 // === impl Db ===
@@ -67,6 +72,7 @@ impl Db {
             catalog: keyspace("catalog")?,
             late: Late::open(&database, options.late_bytes)?,
             sync: GroupSync::default(),
+            trimmed: Mutex::new(Instant::now()),
             database,
         };
         db.check_format()?;
@@ -104,6 +110,35 @@ impl Db {
         if self.late.is_full() { self.late.settle(&self.database) } else { Ok(()) }
     }
 
+    /// Lets go of the parts of the log that only rows of quiet keyspaces still hold: after a crash all of it has to be read
+    /// again, a million rows a second. Now and then; the tables are written on fjall's thread.
+    pub(crate) fn trim_log(&self) -> Result<()> {
+        if !self.may_trim() {
+            return Ok(());
+        }
+        let Some(mut trimmed) = self.trimmed.try_lock() else { return Ok(()) };
+        if trimmed.elapsed() < TRIM {
+            return Ok(());
+        }
+        *trimmed = Instant::now();
+        drop(trimmed);
+        self.rotate()
+    }
+
+    /// Whether the log has parts that could go.
+    pub(crate) fn may_trim(&self) -> bool {
+        self.database.journal_count() > 1
+    }
+
+    /// What memory holds goes into tables.
+    fn rotate(&self) -> Result<()> {
+        self.late.settle(&self.database)?;
+        for keyspace in self.keyspaces() {
+            keyspace.rotate_memtable().map_err(failed)?;
+        }
+        Ok(())
+    }
+
     /// Puts what only memory and the log hold into tables, when that is more than `much` bytes: otherwise the next start has
     /// to read all of it. Waits for the disk, at most for `longest`; what is not done then is still in the log.
     pub(crate) fn shorten_log(&self, much: u64, longest: Duration) -> Result<()> {
@@ -111,10 +146,7 @@ impl Db {
             return Ok(());
         }
         let begun = Instant::now();
-        self.late.settle(&self.database)?;
-        for keyspace in self.keyspaces() {
-            keyspace.rotate_memtable().map_err(failed)?;
-        }
+        self.rotate()?;
         let waits = || self.keyspaces().any(|keyspace| keyspace.sealed_memtable_count() > 0);
         while waits() && begun.elapsed() < longest && !self.is_poisoned() {
             std::thread::sleep(Duration::from_millis(5));
@@ -269,5 +301,40 @@ mod tests {
             let late = db.late.get(crate::late::Table::State, &number.to_be_bytes()).unwrap();
             assert_eq!(late.unwrap().len(), 10_000);
         }
+    }
+
+    #[test]
+    fn the_log_lets_go_of_what_only_quiet_keyspaces_hold() {
+        let dir = TempDir::new().unwrap();
+        let db = Db::open(dir.path(), &FjallOptions::default()).unwrap();
+        let mut batch = db.batch();
+        put(&mut batch, &db.meta, Key::bare().raw(b"quiet"), &7_u64).unwrap();
+        commit(batch).unwrap();
+        // The busy one is put into tables again and again; a part of the log ends after 64 MB.
+        let mut rows = 0_u64;
+        while !db.may_trim() {
+            let mut batch = db.batch();
+            batch.insert(&db.outbox, rows.to_be_bytes(), vec![7; 60_000]);
+            commit(batch).unwrap();
+            rows += 1;
+            assert!(rows < 10_000);
+        }
+        let until = |ready: &dyn Fn() -> bool| {
+            let begun = Instant::now();
+            while !ready() {
+                assert!(begun.elapsed() < Duration::from_secs(60));
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        until(&|| db.database.outstanding_flushes() == 0);
+        db.trim_log().unwrap();
+        assert!(db.may_trim(), "it has just been looked at");
+        *db.trimmed.lock() = Instant::now().checked_sub(TRIM).unwrap();
+        db.trim_log().unwrap();
+        until(&|| !db.may_trim());
+        drop(db);
+        let db = Db::open(dir.path(), &FjallOptions::default()).unwrap();
+        assert_eq!(db.outbox.iter().count() as u64, rows);
+        assert_eq!(read::<u64>(&db.meta, &Key::bare().raw(b"quiet")).unwrap(), Some(7));
     }
 }

@@ -36,9 +36,11 @@
 //! | | [`CLICK_DELIVERY`] click · created at · delivery | empty |
 //! | | [`ATTEMPT`] delivery · number (4) | `Attempt` |
 //! | | [`LATEST`] destination | delivery |
-//! | | [`DUE_SECOND`] second | how many waiting jobs are due in it |
+//! | | [`DUE_SECOND`] destination · second | how many waiting jobs are due in it |
 //! | | [`STATE_COUNT`] state | how many jobs are in it |
 //! | | [`WAITING_AT`] destination | how many waiting jobs it has |
+//! | | [`RESTING`] destination | `Resting` |
+//! | | [`TRAIL`] team · replay | `Trail` |
 //! | `bodies` | delivery | `RenderedRequest` |
 //! | `pool` | [`STOCK`] number (4) | stock key |
 //! | | [`LINK`] account · kind · number | `LinkRow`: the link and all facts but the next |
@@ -82,6 +84,8 @@ pub(crate) const DUE_SECOND: u8 = 0x08;
 pub(crate) const STATE_COUNT: u8 = 0x09;
 pub(crate) const WAITING_AT: u8 = 0x0a;
 pub(crate) const FAN_WAITING: u8 = 0x0b;
+pub(crate) const RESTING: u8 = 0x0c;
+pub(crate) const TRAIL: u8 = 0x0d;
 
 pub(crate) const STOCK: u8 = 0x01;
 pub(crate) const LINK: u8 = 0x02;

@@ -121,6 +121,7 @@ impl LedgerCore {
 
     fn apply(&self, owner: u64, step: &Step) -> Result<()> {
         self.db.settle_late()?;
+        self.db.trim_log()?;
         let mut books = self.books.lock();
         let entry = books.partition(&self.db, step.partition)?;
         if entry.owner.is_some_and(|present| present != owner) {

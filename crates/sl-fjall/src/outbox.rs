@@ -11,13 +11,15 @@ use async_trait::async_trait;
 use fjall::Readable as _;
 use parking_lot::{Mutex, MutexGuard};
 use sl_core::{
+    breaker::Resting,
     delivery::{Attempt, Delivery, Destination, Progress, RenderedRequest},
-    ids::{AccountId, ClickId, DeliveryId, FanId, TeamId},
+    ids::{AccountId, ClickId, DeliveryId, FanId, ReplayId, TeamId},
+    replay::Trail,
     time::Timestamp,
 };
 use sl_store::{
     Result, StoreError,
-    outbox::{Counts, DeliveryFilter, Outbox, Renewal},
+    outbox::{Counts, DeliveryFilter, Outbox, Renewal, Waiting},
 };
 
 pub(crate) use self::books::Books;
@@ -67,9 +69,25 @@ impl FjallOutbox {
 #[async_trait]
 impl Outbox for FjallOutbox {
     async fn due_destinations(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
-        let mut due = self.locked(|db, books| books.earliest(db)).await?;
-        due.retain(|(_, at)| *at <= now);
-        Ok(due)
+        self.locked(move |db, books| {
+            let mut due = books.earliest(db)?;
+            due.retain(|(to, at)| *at <= now && !books.rests(*to, now));
+            Ok(due)
+        })
+        .await
+    }
+
+    async fn rest(&self, destination: Destination, resting: Option<Resting>) -> Result<()> {
+        self.locked(move |db, books| {
+            let mut batch = db.batch();
+            books.rest(db, &mut batch, destination, resting)?;
+            commit(batch)
+        })
+        .await
+    }
+
+    async fn resting(&self) -> Result<Vec<(Destination, Resting)>> {
+        Ok(self.books.lock().resting())
     }
 
     async fn due(&self, destination: Destination, now: Timestamp, limit: usize) -> Result<Vec<Delivery>> {
@@ -81,9 +99,21 @@ impl Outbox for FjallOutbox {
         .await
     }
 
+    async fn ahead(&self, after: Timestamp, behind: Option<Waiting>, limit: usize) -> Result<Vec<Delivery>> {
+        let (db, books) = (Arc::clone(&self.db), Arc::clone(&self.books));
+        blocking(move || {
+            let queues = books.lock().destinations();
+            lists::ahead(&db, &queues, after, behind, limit)
+        })
+        .await
+    }
+
     async fn next_due(&self) -> Result<Option<Timestamp>> {
-        let due = self.locked(|db, books| books.earliest(db)).await?;
-        Ok(due.into_iter().map(|(_, at)| at).min())
+        self.locked(|db, books| {
+            let due = books.earliest(db)?;
+            Ok(due.into_iter().map(|(to, at)| at.max(books.rested_at(to))).min())
+        })
+        .await
     }
 
     async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
@@ -106,25 +136,44 @@ impl Outbox for FjallOutbox {
         to: Progress,
     ) -> Result<bool> {
         let from = from.clone();
-        self.locked(move |db, books| {
-            let mut batch = db.batch();
-            let goes_on = write::advance(db, books, &mut batch, id, &from, attempt.as_ref(), &to)?;
-            if goes_on {
-                commit(batch)?;
-            }
-            Ok(goes_on)
-        })
-        .await
+        let goes_on = self
+            .locked(move |db, books| {
+                let mut batch = db.batch();
+                let goes_on = write::advance(db, books, &mut batch, id, &from, attempt.as_ref(), &to)?;
+                if goes_on {
+                    commit(batch)?;
+                }
+                Ok(goes_on)
+            })
+            .await?;
+        if self.db.may_trim() {
+            // Nobody else's work waits for it.
+            let db = Arc::clone(&self.db);
+            blocking(move || db.trim_log()).await?;
+        }
+        Ok(goes_on)
     }
 
-    async fn renew(&self, renewals: Vec<Renewal>) -> Result<usize> {
+    async fn renew(&self, renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize> {
         self.locked(move |db, books| {
             let mut batch = db.batch();
             let renewed = write::renew(db, books, &mut batch, &renewals)?;
+            if let Some(mut trail) = trail {
+                trail.replayed = trail.replayed.saturating_add(renewed as u64);
+                put(&mut batch, &db.outbox, lists::trail_key(trail.team, trail.id), &trail)?;
+            }
             commit(batch)?;
             Ok(renewed)
         })
         .await
+    }
+
+    async fn trail(&self, team: TeamId, id: ReplayId) -> Result<Option<Trail>> {
+        read(&self.db.outbox, &lists::trail_key(team, id))
+    }
+
+    async fn trails(&self, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>> {
+        lists::trails(&self.db, team, limit, after)
     }
 
     async fn first_of_fan(

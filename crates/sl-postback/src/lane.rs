@@ -1,17 +1,14 @@
 //! One destination's due jobs, in order of their time, a few at once.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
 use futures_util::{StreamExt, stream};
-use parking_lot::Mutex;
 use sl_core::{
-    breaker::{Breaker, Gate},
+    breaker::Gate,
     delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
     ids::DeliveryId,
     lint::{Warning, word},
+    pace::Pace,
     retry::{self, Outcome, reason},
     time::Timestamp,
 };
@@ -30,32 +27,6 @@ use crate::{
 /// Jobs read at once.
 const BATCH: usize = 64;
 
-/// A breaker per destination as it was last changed. A start begins with closed ones: the first answers say how things
-/// are.
-#[derive(Default)]
-pub(crate) struct Breakers(Mutex<HashMap<Destination, (Timestamp, Breaker)>>);
-
-impl Breakers {
-    /// What may be sent to the destination in this version; a newer one begins anew.
-    fn gate(&self, destination: Destination, version: Timestamp, now: Timestamp, width: usize) -> Gate {
-        let mut all = self.0.lock();
-        let entry = all.entry(destination).or_insert_with(|| (version, Breaker::default()));
-        if entry.0 < version {
-            *entry = (version, Breaker::default());
-        }
-        entry.1.gate(now, width)
-    }
-
-    /// An answer to an older version says nothing about the newer one.
-    fn record(&self, destination: Destination, version: Timestamp, outcome: Outcome, now: Timestamp) {
-        if let Some((_, breaker)) =
-            self.0.lock().get_mut(&destination).filter(|(newest, _)| *newest == version)
-        {
-            breaker.record(outcome, now);
-        }
-    }
-}
-
 /// Works until nothing of this destination is due.
 pub(crate) async fn drain(
     shared: &Shared,
@@ -63,12 +34,15 @@ pub(crate) async fn drain(
     shutdown: &CancellationToken,
 ) -> sl_store::Result<()> {
     loop {
+        let target = Target::load(&shared.store, destination, &shared.platforms, &shared.keys).await?;
         let now = shared.clock.now();
-        let due = shared.store.outbox.due(destination, now, BATCH).await?;
+        let open = target.as_ref().map_or(Some(BATCH), |target| may_send(shared, destination, target, now));
+        // What waits stays as it is: neither a rest nor a limit costs more with a longer queue.
+        let Some(most) = open else { return Ok(()) };
+        let due = shared.store.outbox.due(destination, now, most).await?;
         if due.is_empty() || shutdown.is_cancelled() {
             return Ok(());
         }
-        let target = Target::load(&shared.store, destination, &shared.platforms, &shared.keys).await?;
         let target = match target {
             Ok(target) => target,
             Err(Unusable { why, version }) => {
@@ -77,23 +51,41 @@ pub(crate) async fn drain(
             }
         };
         let width = shared.room.width(destination, shared.settings.per_destination);
-        match shared.breakers.gate(destination, target.version(), now, width) {
+        let width = match shared.breakers.gate(destination, target.version(), now, width) {
             Gate::Held(outcome) => {
                 let why = if outcome == Outcome::Auth { reason::AUTH } else { reason::CONFIG };
                 hold_all(shared, due, why, target.version()).await?;
+                continue;
             }
-            Gate::RestingUntil(until) => rest(shared, due, until).await?,
-            // A shaky or unknown destination gets one probe; its answer decides over the rest.
-            Gate::Open(1) if target.in_order() => {
-                order::send_all(shared, &target, due.into_iter().take(1), 1, shutdown).await?;
-            }
-            Gate::Open(1) => send_all(shared, &target, due.into_iter().take(1), 1, shutdown).await?,
-            Gate::Open(width) if target.in_order() => {
-                order::send_all(shared, &target, due, width, shutdown).await?;
-            }
-            Gate::Open(width) => send_all(shared, &target, due, width, shutdown).await?,
+            Gate::RestingUntil(_) => return Ok(()),
+            Gate::Open(width) => width,
+        };
+        // A shaky or unknown destination gets one probe; its answer decides over the rest.
+        let most = if width == 1 { 1 } else { BATCH };
+        let due = due.into_iter().take(most);
+        if target.in_order() {
+            order::send_all(shared, &target, due, width, shutdown).await?;
+        } else {
+            send_all(shared, &target, due, width, shutdown).await?;
         }
     }
+}
+
+/// How many jobs to read, when anything may be sent to the destination now, or held.
+fn may_send(shared: &Shared, destination: Destination, target: &Target, now: Timestamp) -> Option<usize> {
+    match shared.breakers.gate(destination, target.version(), now, 1) {
+        Gate::RestingUntil(_) => None,
+        Gate::Held(_) => Some(BATCH),
+        Gate::Open(_) => {
+            let most = shared.meters.allows(destination, pace(shared, target), now).min(BATCH);
+            (most > 0).then_some(most)
+        }
+    }
+}
+
+/// Our own limit for the destination.
+fn pace(shared: &Shared, target: &Target) -> Option<Pace> {
+    target.pace().or(shared.settings.pace)
 }
 
 async fn send_all(
@@ -145,10 +137,19 @@ pub(crate) async fn deliver(shared: &Shared, target: &Target, delivery: Delivery
             }
         },
     };
+    if !shared.meters.take(job.destination, pace(shared, target), shared.clock.now()) {
+        // Others of this batch were as many as may go now.
+        return Ok(());
+    }
     let lint = request.lint.clone();
     let (attempt, outcome) = attempt(shared, target, request, job.occurred_at).await;
     shared.room.note(job.destination, attempt.status.is_some());
-    shared.breakers.record(job.destination, version, outcome, shared.clock.now());
+    if let Some(resting) = shared.breakers.record(job.destination, version, outcome, shared.clock.now()) {
+        // The breaker rests all the same; what the answer means for this delivery must not be lost over it.
+        if let Err(error) = shared.store.outbox.rest(job.destination, Some(resting)).await {
+            tracing::error!(destination = %job.destination, %error, "outbox: a rest could not be written down");
+        }
+    }
     metrics::counter!("smartlinks_deliveries_total", "destination" => target.label(), "outcome" => outcome.as_str())
         .increment(1);
     let mut from = progress;
@@ -266,19 +267,6 @@ async fn finish(
     if shared.store.outbox.advance(*id, &from, None, to).await? {
         metrics::counter!("smartlinks_deliveries_total", "destination" => label, "outcome" => state.as_str())
             .increment(1);
-    }
-    Ok(())
-}
-
-/// Puts everything off until the receiver has rested, spread over a fifth of that time, so that it is not run over.
-async fn rest(shared: &Shared, due: Vec<Delivery>, until: Timestamp) -> sl_store::Result<()> {
-    let spread = until.since(shared.clock.now()) / 5;
-    for (nth, Delivery { job, progress }) in due.into_iter().enumerate() {
-        // The first one is the probe.
-        let late = if nth == 0 { Duration::ZERO } else { spread.mul_f64((shared.chance)()) };
-        let next_attempt_at = Some(until.plus(late));
-        let to = Progress { next_attempt_at, updated_at: shared.clock.now(), ..progress.clone() };
-        shared.store.outbox.advance(job.id, &progress, None, to).await?;
     }
     Ok(())
 }

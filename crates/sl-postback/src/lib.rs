@@ -4,16 +4,19 @@
 //! * [`platform`], [`platforms`]: an ad platform is one file · [`generic`]: postback templates · `render`: from a job to the
 //!   request that is stored
 //! * [`worker`]: lanes over the outbox · `lane`: one destination · `mending`: changed destinations go on
-//! * `order`: one fan's events · `room`: what is left to the others · `set_back`: a clock that was set back holds nothing up
+//! * `order`: one fan's events · `meters`: our own limits · `breakers`: who rests · `room`: what is left to the others
+//! * `set_back`: a clock that was set back holds nothing up
 //! * `tester`: test events
 //! * [`egress`]: where deliveries never go · [`sender`]: one request
 //!
 //! This crate never decides what is told to whom: that is chosen in attribution's step.
 
+mod breakers;
 pub mod egress;
 pub mod generic;
 mod lane;
 mod mending;
+mod meters;
 mod order;
 pub mod platform;
 pub mod platforms;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sl_core::{delivery::DeliveryState, ids::TeamId, time::Timestamp};
-use sl_store::outbox::DeliveryFilter;
+use sl_core::time::Timestamp;
+use sl_store::outbox::Waiting;
 use tokio::time::MissedTickBehavior;
 
 use crate::worker::Shared;
@@ -16,7 +16,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// How soon a clock that was set back is noticed.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Watches for ever. Beside the worker's other work, since after a start a million waiting jobs may have to be read.
+/// Watches for ever. Beside the worker's other work, since after a start a million jobs may wait for a later time.
 pub(crate) async fn watch(shared: &Shared) {
     let (mut seen, mut look) = (SetBack::default(), tokio::time::interval(LOOK));
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -48,10 +48,8 @@ impl SetBack {
         }
         let behind = self.until.is_some_and(|until| now < until);
         if self.looked_at.is_none_or(|at| behind && now.is_past(at, AGAIN)) {
-            for team in shared.store.catalog.teams().await? {
-                let ahead = set_right(shared, team.id, now).await?;
-                self.until = self.until.max(ahead);
-            }
+            let ahead = set_right(shared, now).await?;
+            self.until = self.until.max(ahead);
             // Not before: one that could not read everything comes again.
             self.looked_at = Some(now);
         }
@@ -59,15 +57,14 @@ impl SetBack {
     }
 }
 
-/// Dates anew what waits for a time of before; gives the latest of those times.
-async fn set_right(shared: &Shared, team: TeamId, now: Timestamp) -> sl_store::Result<Option<Timestamp>> {
-    let state = Some(DeliveryState::Waiting);
-    let mut filter = DeliveryFilter { state, destination: None, limit: PAGE, after: None };
-    let mut latest = None;
+/// Dates anew what waits for a time of before; gives the latest of those times. What is due by the clock of now needs no
+/// look: whatever was dated by a clock of before is due after it.
+async fn set_right(shared: &Shared, now: Timestamp) -> sl_store::Result<Option<Timestamp>> {
+    let (mut behind, mut latest) = (None, None);
     loop {
-        let page = shared.store.outbox.list(team, filter.clone()).await?;
+        let page = shared.store.outbox.ahead(now, behind, PAGE).await?;
         let Some(last) = page.last() else { return Ok(latest) };
-        filter.after = Some(last.job.id);
+        behind = Waiting::of(last);
         for delivery in &page {
             let Some(right) = delivery.progress.set_back(now) else { continue };
             latest = latest.max(Some(delivery.progress.updated_at));

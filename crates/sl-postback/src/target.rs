@@ -5,6 +5,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use sl_core::{
     catalog::{Pixel, Postback},
     delivery::{Destination, Job, RenderedRequest},
+    pace::Pace,
     retry::{Limits, reason},
     seal::{PIXEL_TOKEN, SealKeys, Secret},
     template::{Encoding, render},
@@ -99,7 +100,18 @@ impl Target {
 
     /// It wants a fan's events as they happened.
     pub(crate) fn in_order(&self) -> bool {
-        matches!(self, Self::Postback(postback) if postback.in_order)
+        match self {
+            Self::Pixel { pixel, .. } => pixel.in_order,
+            Self::Postback(postback) => postback.in_order,
+        }
+    }
+
+    /// Our own limit, when it has one of its own.
+    pub(crate) fn pace(&self) -> Option<Pace> {
+        match self {
+            Self::Pixel { pixel, .. } => pixel.pace,
+            Self::Postback(postback) => postback.pace,
+        }
     }
 
     pub(crate) fn origin(&self) -> Origin {

@@ -2,26 +2,18 @@
 
 use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
-use sl_core::{delivery::Destination, seal::SealKeys, time::Clock};
+use sl_core::{delivery::Destination, pace::Pace, seal::SealKeys, time::Clock};
 use sl_store::Store;
 use tokio::{sync::Semaphore, task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    egress::Egress,
-    lane::{self, Breakers},
-    mending::Mending,
-    platforms::Platforms,
-    room::Room,
-    sender::Sender,
-    set_back,
+    breakers::Breakers, egress::Egress, lane, mending, meters::Meters, platforms::Platforms, room::Room,
+    sender::Sender, set_back,
 };
 
 /// How soon a new job is seen.
 const LOOK: Duration = Duration::from_millis(200);
-
-/// How soon a changed destination is seen.
-const MEND: Duration = Duration::from_secs(1);
 
 /// Bounds of the worker.
 #[derive(Debug, Clone)]
@@ -30,6 +22,8 @@ pub struct WorkerSettings {
     pub concurrency: usize,
     /// Of those, to one destination (ad-platforms 14, rule 5).
     pub per_destination: usize,
+    /// Requests a minute to a destination that has no limit of its own (`postback.max_per_minute`); `None` for any number.
+    pub pace: Option<Pace>,
     /// A whole request (`postback.timeout`).
     pub timeout: Duration,
     /// Exceptions for destinations that users enter (`egress.allow`).
@@ -53,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) permits: Semaphore,
     pub(crate) room: Room,
     pub(crate) breakers: Breakers,
+    pub(crate) meters: Meters,
 }
 
 /// Sends what is due, for all teams.
@@ -74,8 +69,20 @@ impl Worker {
         let sender = Sender::new(settings.egress.clone(), settings.timeout)?;
         let permits = Semaphore::new(settings.concurrency.max(1));
         let (breakers, room) = (Breakers::default(), Room::new(settings.concurrency));
-        let shared =
-            Shared { store, clock, platforms, keys, sender, settings, chance, permits, room, breakers };
+        let meters = Meters::default();
+        let shared = Shared {
+            store,
+            clock,
+            platforms,
+            keys,
+            sender,
+            settings,
+            chance,
+            permits,
+            room,
+            breakers,
+            meters,
+        };
         Ok(Self(Arc::new(shared)))
     }
 
@@ -88,23 +95,25 @@ impl Worker {
     /// Runs until `shutdown`; what is in flight then is finished within the request time-out.
     pub async fn run(self, shutdown: CancellationToken) {
         let shared = self.0;
+        match shared.store.outbox.resting().await {
+            Ok(resting) => shared.breakers.restore(resting),
+            Err(error) => {
+                tracing::error!(%error, "outbox: who rests could not be read; their answers will say")
+            }
+        }
         let (mut lanes, mut busy) = (JoinSet::new(), HashMap::new());
-        let (mut mending, mut clock) = (Mending::default(), pin!(set_back::watch(&shared)));
-        let (mut look, mut mend) = (tokio::time::interval(LOOK), tokio::time::interval(MEND));
+        let (mut mending, mut clock) = (pin!(mending::watch(&shared)), pin!(set_back::watch(&shared)));
+        let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = &mut clock => {}
+                () = &mut mending => {}
                 Some(ended) = lanes.join_next_with_id() => {
                     // A lane that panicked frees its place too, and no other: two lanes would send the same.
                     let id = ended.map_or_else(|panicked| panicked.id(), |(id, ())| id);
                     busy.retain(|_, lane| *lane != id);
-                }
-                _ = mend.tick() => {
-                    if let Err(error) = mending.look(&shared).await {
-                        tracing::error!(%error, "outbox: changed destinations could not be read; trying again");
-                    }
                 }
                 _ = look.tick() => {
                     let due = match shared.store.outbox.due_destinations(shared.clock.now()).await {

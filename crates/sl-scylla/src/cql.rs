@@ -88,6 +88,11 @@ impl Cql {
         self.clock.next_timestamp()
     }
 
+    /// A time for a register that was last written at `before`: later than that, whatever this machine's clock says.
+    pub(crate) fn later_than(&self, before: Option<i64>) -> i64 {
+        self.micros().max(before.map_or(i64::MIN, |before| before.saturating_add(1)))
+    }
+
     /// A change of the schema; returns when the nodes agree on it.
     pub(crate) async fn define(&self, text: &str) -> Result<()> {
         let mut statement = Statement::new(text);

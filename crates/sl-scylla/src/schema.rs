@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = &migrations![
     5 "0005_outbox",
     6 "0006_leases",
     7 "0007_upkeep",
+    8 "0008_rests_and_trails",
 ];
 
 /// Who migrates, and what was migrated. Every cell is written by conditional writes.

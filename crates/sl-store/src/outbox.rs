@@ -2,8 +2,10 @@
 
 use async_trait::async_trait;
 use sl_core::{
+    breaker::Resting,
     delivery::{Attempt, Delivery, DeliveryState, Destination, Job, Progress, RenderedRequest},
-    ids::{AccountId, ClickId, DeliveryId, FanId, TeamId},
+    ids::{AccountId, ClickId, DeliveryId, FanId, ReplayId, TeamId},
+    replay::Trail,
     time::Timestamp,
 };
 
@@ -37,7 +39,7 @@ pub fn shard_of(destination: Destination) -> u32 {
 /// Jobs are written by [`crate::Ledger::apply`]; everything else about them is the worker's.
 #[async_trait]
 pub trait Outbox: Send + Sync + 'static {
-    /// Destinations with something due at `now`, each with the time its oldest due job became due.
+    /// Destinations with something due at `now` that do not rest then, each with the time its oldest due job became due.
     async fn due_destinations(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>>;
 
     /// Due jobs of one destination, oldest first.
@@ -50,7 +52,17 @@ pub trait Outbox: Send + Sync + 'static {
         Ok(due)
     }
 
-    /// When the next job of any destination is due, if one is waiting.
+    /// The destination rests, or no longer does. Jobs keep their time and order, so the cost is the same however many wait.
+    async fn rest(&self, destination: Destination, resting: Option<Resting>) -> Result<()>;
+
+    /// Destinations that were told to rest, whether that is over or not.
+    async fn resting(&self) -> Result<Vec<(Destination, Resting)>>;
+
+    /// Waiting jobs of any team that are due after `after`, in the order of [`Waiting`] and behind `behind`, at most `limit`:
+    /// reads none of those that are due already.
+    async fn ahead(&self, after: Timestamp, behind: Option<Waiting>, limit: usize) -> Result<Vec<Delivery>>;
+
+    /// When the next job of any destination is due and its destination has rested, if one is waiting.
     async fn next_due(&self) -> Result<Option<Timestamp>>;
 
     /// Keeps the rendered request. On disk when the call returns, before it is first sent (decisions 56). The first one
@@ -74,7 +86,17 @@ pub trait Outbox: Send + Sync + 'static {
     /// Takes deliveries up again, and enters those that are not there yet, each in one step (an embedded backend: all in
     /// one). Each only if it stands as it was read: otherwise whoever changed it knows more, and it is left alone. Returns
     /// how many were changed. After an error some may have been; the same call again does the rest.
-    async fn renew(&self, renewals: Vec<Renewal>) -> Result<usize>;
+    ///
+    /// `trail` gets that number added and is kept in the place of the row that has its id: with the deliveries in one step
+    /// (an embedded backend), or before them, and after all of them with the number. So what was changed by a call that
+    /// failed may be missing in its trail's number, and that never tells of more than was changed.
+    async fn renew(&self, renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize>;
+
+    /// One replay of a team.
+    async fn trail(&self, team: TeamId, id: ReplayId) -> Result<Option<Trail>>;
+
+    /// Replays of a team, newest first, after `after`. They are never forgotten.
+    async fn trails(&self, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>>;
 
     /// The earliest of a fan's events that wait at a destination, with the time it is due.
     async fn first_of_fan(
@@ -96,11 +118,32 @@ pub trait Outbox: Send + Sync + 'static {
     /// Deliveries that hang on a click, by creation.
     async fn of_click(&self, team: TeamId, click: ClickId) -> Result<Vec<Delivery>>;
 
-    /// How many there are in each state, for all teams; `due_now` of [`Counts`] at `now`.
+    /// How many there are in each state, for all teams; `due_now` of [`Counts`] at `now`, without destinations that rest.
     async fn counts(&self, now: Timestamp) -> Result<Counts>;
 
     /// The newest finished attempt of a postback, for `latest_response` (contract A.9.2).
     async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>>;
+}
+
+/// Where a waiting job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Waiting {
+    /// Who is told.
+    pub destination: Destination,
+    /// When.
+    pub due: Timestamp,
+    /// Which one.
+    pub id: DeliveryId,
+}
+
+impl Waiting {
+    /// Of a delivery as it was read; `None` when it does not wait.
+    #[must_use]
+    pub fn of(delivery: &Delivery) -> Option<Self> {
+        let Delivery { job, progress } = delivery;
+        let due = progress.due()?;
+        Some(Self { destination: job.destination, due, id: job.id })
+    }
 }
 
 /// One delivery of a replay.
@@ -130,7 +173,7 @@ pub struct DeliveryFilter {
 /// Figures of the outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Waiting and due now.
+    /// Waiting and due now, at destinations that do not rest.
     pub due_now: u64,
     /// Waiting, due or not.
     pub waiting: u64,

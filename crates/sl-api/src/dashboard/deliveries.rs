@@ -57,7 +57,7 @@ pub(crate) async fn replay(
     let done = async {
         session.check_form(&form)?;
         session.must("postbacks.manage")?;
-        replayed(&app, session.caller.team(), &id).await
+        replayed(&app, &session.caller, &id).await
     };
     match done.await {
         Ok(_) => Redirect::to("/deliveries?state=waiting").into_response(),

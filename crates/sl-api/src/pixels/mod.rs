@@ -12,6 +12,7 @@ use sl_core::{
     catalog::{EventMap, ExternalIdSource, Pixel, PlatformKind, SmartLink, ValueBasis},
     ids::{PixelId, TeamId},
     lint,
+    pace::Pace,
     seal::{PIXEL_TOKEN, Secret},
 };
 
@@ -52,6 +53,8 @@ pub(crate) async fn create(
         limited_data_use: false,
         api_version: None,
         external_id_source: ExternalIdSource::Ecid,
+        in_order: false,
+        pace: None,
         created_at: now,
         updated_at: now,
     };
@@ -212,6 +215,8 @@ pub(crate) fn object(app: &App, pixel: &Pixel) -> Value {
         "warnings": warnings(pixel),
         "notice": (app.settings.platform_notice)(pixel.platform),
         "external_id_source": pixel.external_id_source.as_str(),
+        "in_order": pixel.in_order,
+        "max_per_minute": pixel.pace.map(Pace::requests),
         "created_at": pixel.created_at.iso(),
         "updated_at": pixel.updated_at.iso(),
     })

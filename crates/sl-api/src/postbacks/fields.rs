@@ -11,6 +11,7 @@ use crate::{
     body::{Body, Given},
     error::{Result, shown},
     parts::App,
+    x::settings::sending,
 };
 
 const URL_LIMIT: usize = 4000;
@@ -60,7 +61,7 @@ pub(crate) async fn read(app: &App, body: &mut Body, postback: &mut Postback) ->
     if let Some(items) = body.array("headers") {
         postback.headers = headers(body, items);
     }
-    postback.in_order = body.flag("in_order").unwrap_or(postback.in_order);
+    sending(body, &mut postback.in_order, &mut postback.pace);
     for (key, texts) in
         [("success_texts", &mut postback.answers.success), ("failure_texts", &mut postback.answers.failure)]
     {

@@ -12,6 +12,7 @@ use sl_core::{
     delivery::{Delivery, DeliveryState, Destination, RenderedRequest},
     ids::{AccountId, PostbackId, SmartLinkId, TeamId},
     lint,
+    pace::Pace,
 };
 
 use crate::{
@@ -36,6 +37,7 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, mut body: Bod
         conversion_types: Vec::new(),
         answers: AnswerTexts::default(),
         in_order: false,
+        pace: None,
         created_at: now,
         updated_at: now,
     };
@@ -59,7 +61,7 @@ pub(crate) async fn update(
     save(&app, postback).await
 }
 
-async fn save(app: &App, postback: Postback) -> Result<Reply> {
+pub(crate) async fn save(app: &App, postback: Postback) -> Result<Reply> {
     app.store.catalog.put_postback(postback.clone()).await?;
     let links = Links::read(app, postback.team).await?;
     Ok(Reply::data(object(app, &postback, &links).await?))
@@ -87,7 +89,7 @@ pub(crate) async fn delete(State(app): State<App>, caller: Caller, Path(id): Pat
     Ok(Reply::bare(json!({})))
 }
 
-async fn own(app: &App, team: TeamId, id: &str) -> Result<Postback> {
+pub(crate) async fn own(app: &App, team: TeamId, id: &str) -> Result<Postback> {
     let id = id.parse().map(PostbackId).map_err(|_| ApiError::NotFound("postback"))?;
     let postback = app.store.catalog.postback(id).await?;
     postback.filter(|postback| postback.team == team).ok_or(ApiError::NotFound("postback"))
@@ -145,6 +147,7 @@ async fn object(app: &App, postback: &Postback, links: &Links) -> Result<Value> 
         "success_texts": postback.answers.success,
         "failure_texts": postback.answers.failure,
         "in_order": postback.in_order,
+        "max_per_minute": postback.pace.map(Pace::requests),
         "warnings": warnings(postback),
         "latest_response": latest.as_ref().map(|(delivery, request)| latest_response(delivery, request)),
         "created_at": postback.created_at.iso(),

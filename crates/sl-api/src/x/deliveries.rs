@@ -8,8 +8,10 @@ use sl_core::{
     catalog::{Pixel, Postback},
     delivery::{Attempt, Delivery, DeliveryState, Destination},
     ids::{DeliveryId, PixelId, PostbackId, TeamId},
+    replay::What,
+    time::Timestamp,
 };
-use sl_store::outbox::DeliveryFilter;
+use sl_store::outbox::{DeliveryFilter, Renewal};
 
 use crate::{
     access::Caller,
@@ -17,7 +19,7 @@ use crate::{
     parts::App,
     query::Query,
     reply::Reply,
-    x::paging,
+    x::{paging, replay::trail},
 };
 
 pub(crate) async fn list(State(app): State<App>, caller: Caller, mut query: Query) -> Result<Reply> {
@@ -86,21 +88,26 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller, Path(id): Path<
 /// Makes it due now, with its whole schedule again. Body and event id stay what they were (promise 7), so a receiver that
 /// has it already recognises it.
 pub(crate) async fn replay(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
-    let delivery = replayed(&app, caller.team(), &id).await?;
+    let delivery = replayed(&app, &caller, &id).await?;
     with_attempts(&app, &delivery).await
 }
 
 /// Replays and gives back the delivery as it is now.
-pub(crate) async fn replayed(app: &App, team: TeamId, id: &str) -> Result<Delivery> {
+pub(crate) async fn replayed(app: &App, caller: &Caller, id: &str) -> Result<Delivery> {
+    let filter = json!({ "delivery_id": id }).to_string();
     loop {
-        let mut delivery = own(app, team, id).await?;
+        let mut delivery = own(app, caller.team(), id).await?;
         let again = delivery.progress.replayed(app.now());
-        if app.store.outbox.advance(delivery.job.id, &delivery.progress, None, again.clone()).await? {
+        let mut trail = trail::begun(app, caller, What::One, filter.clone());
+        (trail.pages, trail.examined) = (1, 1);
+        let renewal = Renewal { job: delivery.job.clone(), from: Some(delivery.progress), to: again.clone() };
+        // One that comes too late leaves its row too, with nothing replayed.
+        if app.store.outbox.renew(vec![renewal], Some(trail)).await? == 1 {
             delivery.progress = again;
             return Ok(delivery);
         }
         // It was under way, and an answer came in this moment: one that confirms it is what was asked for.
-        let delivery = own(app, team, id).await?;
+        let delivery = own(app, caller.team(), id).await?;
         if delivery.progress.state == DeliveryState::Delivered {
             return Ok(delivery);
         }
@@ -126,6 +133,12 @@ async fn own(app: &App, team: TeamId, id: &str) -> Result<Delivery> {
 /// Rows with the names of their destinations; each is read once.
 pub(crate) async fn objects(app: &App, team: TeamId, rows: &[Delivery]) -> Result<Vec<Value>> {
     let mut known: HashMap<Destination, Value> = HashMap::new();
+    let (now, resting) = (app.now(), app.store.outbox.resting().await?);
+    let resting: HashMap<Destination, Timestamp> = resting
+        .into_iter()
+        .filter(|(_, resting)| resting.rest.lasts(now))
+        .map(|(to, resting)| (to, resting.rest.until))
+        .collect();
     let mut objects = Vec::with_capacity(rows.len());
     for row in rows {
         let to = row.job.destination;
@@ -133,12 +146,14 @@ pub(crate) async fn objects(app: &App, team: TeamId, rows: &[Delivery]) -> Resul
             Some(name) => name.clone(),
             None => known.entry(to).or_insert(named(app, team, to).await?).clone(),
         };
-        objects.push(object(row, name));
+        // Its own time, or the end of its destination's rest: what waits there keeps its time and order.
+        let next = row.progress.next_attempt_at.map(|at| resting.get(&to).map_or(at, |until| at.max(*until)));
+        objects.push(object(row, name, next));
     }
     Ok(objects)
 }
 
-fn object(row: &Delivery, destination: Value) -> Value {
+fn object(row: &Delivery, destination: Value, next_attempt_at: Option<Timestamp>) -> Value {
     let (job, progress) = (&row.job, &row.progress);
     let last = progress.last.as_ref();
     json!({
@@ -152,7 +167,7 @@ fn object(row: &Delivery, destination: Value) -> Value {
         "state": progress.state.as_str(),
         "reason": progress.reason,
         "attempts": progress.attempts,
-        "next_attempt_at": progress.next_attempt_at.map(|at| at.iso()),
+        "next_attempt_at": next_attempt_at.map(|at| at.iso()),
         "created_at": job.created_at.iso(),
         "last": last.map(|last| json!({
             "status_code": last.status, "error_type": last.error_type, "message": last.message,

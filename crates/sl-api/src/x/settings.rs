@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use serde_json::Value;
-use sl_core::catalog::{ExternalIdSource, ValueBasis};
+use sl_core::{
+    catalog::{ExternalIdSource, ValueBasis},
+    pace::Pace,
+};
 
 use crate::{
     access::{Caller, OwnLink},
     body::{Body, Given},
     error::{Result, shown},
     parts::App,
-    pixels,
+    pixels, postbacks,
     reply::Reply,
     smart_links::object,
 };
@@ -64,7 +67,43 @@ fn window(body: &mut Body) -> Given<Duration> {
     }
 }
 
-/// `value_basis`, `limited_data_use`, `api_version`, `external_id_source`.
+/// `in_order`, `max_per_minute` (`null` for the configured one): how a pixel or a postback is sent to.
+pub(crate) fn sending(body: &mut Body, in_order: &mut bool, pace: &mut Option<Pace>) {
+    *in_order = body.flag("in_order").unwrap_or(*in_order);
+    match body.raw("max_per_minute").cloned() {
+        None => {}
+        Some(Value::Null) => *pace = None,
+        Some(given) => {
+            let read =
+                given.as_u64().and_then(|number| u32::try_from(number).ok()).and_then(Pace::per_minute);
+            if read.is_none() {
+                let what = format!(
+                    "must be a number from 1 to {}, or null, not {}.",
+                    Pace::MOST,
+                    shown(&given.to_string())
+                );
+                body.wrong("max_per_minute", what);
+            }
+            *pace = read;
+        }
+    }
+}
+
+/// How a postback is sent to; everything else of it is the contract's.
+pub(crate) async fn postback(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    mut body: Body,
+) -> Result<Reply> {
+    let mut postback = postbacks::own(&app, caller.team(), &id).await?;
+    sending(&mut body, &mut postback.in_order, &mut postback.pace);
+    body.finish()?;
+    postback.updated_at = app.now().newer_than(postback.updated_at);
+    postbacks::save(&app, postback).await
+}
+
+/// `value_basis`, `limited_data_use`, `api_version`, `external_id_source`, `in_order`, `max_per_minute`.
 pub(crate) async fn pixel(
     State(app): State<App>,
     caller: Caller,
@@ -88,6 +127,7 @@ pub(crate) async fn pixel(
         });
         pixel.external_id_source = source.unwrap_or_default();
     }
+    sending(&mut body, &mut pixel.in_order, &mut pixel.pace);
     body.text("api_version", 16).apply(&mut pixel.api_version);
     if let Some(version) = &pixel.api_version
         && !version.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')

@@ -3,6 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sl_core::{
+    breaker::{Rest, Resting},
     conversion::ConversionKind,
     delivery::{Attempt, DeliveryState, Destination, Progress},
     event::EventBody,
@@ -119,6 +120,32 @@ async fn deliveries_filter_page_and_can_be_replayed() {
             "{bad}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_destination_that_rests_says_when_it_is_tried_again() {
+    let to = |n| Destination::Pixel(PixelId(n));
+    let jobs = vec![sample::job(1, to(1), after(1)), sample::job(2, to(2), after(2))];
+    let ids = [jobs[0].id, jobs[1].id];
+    let world = with(Step { jobs, ..sample::step(1) }).await;
+    let resting = Resting { rest: Rest { from: after(5), until: after(60) }, version: HOUR };
+    world.store.outbox.rest(to(1), Some(resting)).await.unwrap();
+    world.clock.set(after(30));
+    let mut told = Vec::new();
+    for id in ids {
+        let shown = world.get(&format!("/api/x/deliveries/{id}")).await["data"]["next_attempt_at"].take();
+        told.push(shown);
+    }
+    assert_eq!(told, [after(60).iso(), after(2).iso()]);
+    let listed = world.get("/api/x/deliveries?destination=pixel:1").await;
+    assert_eq!(listed["data"][0]["next_attempt_at"], after(60).iso());
+    assert_eq!(
+        world.get("/api/x/progress").await["data"]["outbox"],
+        json!({ "due": 1, "waiting": 2, "parked": 0 })
+    );
+    world.clock.set(after(60));
+    let shown = world.get(&format!("/api/x/deliveries/{}", ids[0])).await;
+    assert_eq!(shown["data"]["next_attempt_at"], after(1).iso(), "due since then");
 }
 
 #[tokio::test]

@@ -39,7 +39,8 @@ async fn a_new_pixel_has_the_defaults_of_its_platform_and_hides_its_token() {
             "event_first_transaction": "Purchase", "event_new_transaction": "Purchase",
             "event_message_received_from_fan": null, "event_fan_sent_1_message": null,
             "event_fan_sent_3_messages": "Lead", "has_access_token": true,
-            "value_basis": "gross", "limited_data_use": false, "api_version": null, "external_id_source": "ecid", "notice": null, "warnings": [],
+            "value_basis": "gross", "limited_data_use": false, "api_version": null, "external_id_source": "ecid",
+            "in_order": false, "max_per_minute": null, "notice": null, "warnings": [],
             "created_at": "2026-03-04T20:00:00+00:00", "updated_at": "2026-03-04T20:00:00+00:00",
         })
     );
@@ -184,6 +185,11 @@ async fn what_names_the_person_can_be_chosen() {
     let kept = world.send("PATCH", "/api/x/pixels/1", json!({ "limited_data_use": true })).await;
     assert_eq!(kept["data"]["external_id_source"], "visitor");
     assert_eq!(world.refused("PATCH", "/api/x/pixels/1", set("email")).await, ["external_id_source"]);
+    let sent = json!({ "in_order": true, "max_per_minute": 600 });
+    let changed = world.send("PATCH", "/api/x/pixels/1", sent).await["data"].take();
+    assert_eq!((&changed["in_order"], &changed["max_per_minute"]), (&json!(true), &json!(600)));
+    let wrong = json!({ "in_order": "yes", "max_per_minute": -1 });
+    assert_eq!(world.refused("PATCH", "/api/x/pixels/1", wrong).await, ["in_order", "max_per_minute"]);
 }
 
 #[tokio::test]

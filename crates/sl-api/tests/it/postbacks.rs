@@ -30,7 +30,7 @@ async fn a_postback_goes_through_create_show_list_update_delete() {
             "http_method": "GET", "body": null, "headers": [], "smart_link_scope": "global",
             "conversion_types": ["new_subscriber", "fan_sent_1_message"],
             "smart_link_ids": [], "smart_links": [], "traffic_source_ids": [], "traffic_sources": [],
-            "success_texts": [], "failure_texts": [], "in_order": false, "warnings": [], "latest_response": null,
+            "success_texts": [], "failure_texts": [], "in_order": false, "max_per_minute": null, "warnings": [], "latest_response": null,
             "created_at": "2026-03-04T20:00:00+00:00", "updated_at": "2026-03-04T20:00:00+00:00",
         })
     );
@@ -43,6 +43,18 @@ async fn a_postback_goes_through_create_show_list_update_delete() {
     change["in_order"] = json!(true);
     let updated = world.send("PATCH", &format!("{PATH}/1"), change).await["data"].take();
     assert_eq!(updated["in_order"], true);
+    let settings = "/api/x/postbacks/1";
+    let set = world.send("PATCH", settings, json!({ "max_per_minute": 90 })).await["data"].take();
+    assert_eq!(
+        (&set["max_per_minute"], &set["in_order"], &set["url"]),
+        (&json!(90), &json!(true), &updated["url"])
+    );
+    for wrong in [json!(0), json!(600_001), json!("many"), json!(1.5)] {
+        let refused = world.refused("PATCH", settings, json!({ "max_per_minute": wrong })).await;
+        assert_eq!(refused, ["max_per_minute"]);
+    }
+    let cleared = world.send("PATCH", settings, json!({ "max_per_minute": null })).await;
+    assert_eq!(cleared["data"]["max_per_minute"], Value::Null);
     assert_eq!(updated["headers"], json!([{ "name": "X-Key", "value": "{click_id}" }]));
     assert_eq!(updated["body"], " {\"c\":\"{click_id}\"}");
     assert_eq!(

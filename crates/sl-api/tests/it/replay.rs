@@ -6,14 +6,16 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use reqwest::StatusCode;
 use sl_core::{
+    breaker::Resting,
     delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
-    ids::{AccountId, ClickId, DeliveryId, FanId, PixelId, TeamId},
+    ids::{AccountId, ClickId, DeliveryId, FanId, PixelId, ReplayId, TeamId},
+    replay::Trail,
     step::Step,
     time::Timestamp,
 };
 use sl_store::{
     Outbox, Result,
-    outbox::{Counts, DeliveryFilter, Renewal},
+    outbox::{Counts, DeliveryFilter, Renewal, Waiting},
     suite::sample::{self, TEAM, after},
 };
 
@@ -49,6 +51,18 @@ impl Outbox for Meanwhile {
         self.outbox.due(destination, now, limit).await
     }
 
+    async fn rest(&self, destination: Destination, resting: Option<Resting>) -> Result<()> {
+        self.outbox.rest(destination, resting).await
+    }
+
+    async fn resting(&self) -> Result<Vec<(Destination, Resting)>> {
+        self.outbox.resting().await
+    }
+
+    async fn ahead(&self, after: Timestamp, behind: Option<Waiting>, limit: usize) -> Result<Vec<Delivery>> {
+        self.outbox.ahead(after, behind, limit).await
+    }
+
     async fn next_due(&self) -> Result<Option<Timestamp>> {
         self.outbox.next_due().await
     }
@@ -61,8 +75,21 @@ impl Outbox for Meanwhile {
         self.outbox.body(id).await
     }
 
-    async fn renew(&self, renewals: Vec<Renewal>) -> Result<usize> {
-        self.outbox.renew(renewals).await
+    async fn renew(&self, renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize> {
+        let answer = self.answer.lock().take();
+        if let (Some((attempt, progress)), Some(one)) = (answer, renewals.first()) {
+            let from = one.from.as_ref().unwrap();
+            assert!(self.outbox.advance(one.job.id, from, Some(attempt), progress).await?);
+        }
+        self.outbox.renew(renewals, trail).await
+    }
+
+    async fn trail(&self, team: TeamId, id: ReplayId) -> Result<Option<Trail>> {
+        self.outbox.trail(team, id).await
+    }
+
+    async fn trails(&self, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>> {
+        self.outbox.trails(team, limit, after).await
     }
 
     async fn first_of_fan(

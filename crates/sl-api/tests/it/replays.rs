@@ -6,8 +6,9 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sl_core::{
     catalog::{AnswerTexts, EventMap, PlatformKind, Postback, PostbackMethod, PostbackScope},
+    click::Class,
     conversion::{ConversionKind, Purchase},
-    delivery::{Delivery, DeliveryState, Destination, Progress},
+    delivery::{Delivery, DeliveryKind, DeliveryState, Destination, Progress},
     ids::{PixelId, PostbackId},
     step::Step,
 };
@@ -35,6 +36,7 @@ fn postback(number: u64, conversion_types: Vec<ConversionKind>) -> Postback {
         conversion_types,
         answers: AnswerTexts::default(),
         in_order: false,
+        pace: None,
         created_at: HOUR,
         updated_at: HOUR,
     }
@@ -185,11 +187,12 @@ async fn a_pixel_that_was_added_later_is_told_what_happened_before_once_and_unde
     let ids: HashSet<String> = rows.iter().map(|row| row.id.to_string()).collect();
     let world = with(Step { clicks: vec![click], conversions: rows, ..sample::step(1) }).await;
     world.clock.set(after(100));
-    let dry = json!({ "into": "pixel:1", "dry_run": true });
+    let kinds = json!(["new_subscriber", "first_transaction", "message_received"]);
+    let dry = json!({ "into": "pixel:1", "dry_run": true, "kinds": kinds });
     let (replayed, examined, _) = pages(&world, INTO, 4, &dry).await;
     assert_eq!((replayed, examined), (26, 28), "each looked at once, however many of one moment there are");
     assert_eq!(waiting(&world).await, 0);
-    let now = json!({ "into": "pixel:1" });
+    let now = json!({ "into": "pixel:1", "kinds": kinds });
     let (replayed, _, rest) = pages(&world, INTO, 4, &now).await;
     assert_eq!((replayed, waiting(&world).await), (26, 26));
     let sum = |name: &str| rest.iter().map(|page| page[name].as_u64().unwrap()).sum::<u64>();
@@ -205,8 +208,94 @@ async fn a_pixel_that_was_added_later_is_told_what_happened_before_once_and_unde
     }
     let (replayed, _, rest) = pages(&world, INTO, 100, &now).await;
     assert_eq!((replayed, &rest[0]["already_delivered"]), (1, &json!(1)));
-    let again = json!({ "into": "pixel:1", "again": true });
+    let again = json!({ "into": "pixel:1", "again": true, "kinds": kinds });
     assert_eq!(pages(&world, INTO, 100, &again).await.0, 1);
+}
+
+#[tokio::test]
+async fn a_pixel_that_was_added_later_is_told_the_clicks_of_before_under_the_ids_attribution_gives_them() {
+    let link = sample::link_id(1);
+    let mut clicks: Vec<_> = (0..25).map(|n| sample::click(n, link, after(n / 10))).collect();
+    clicks[3].is_duplicate = true;
+    let bot = std::sync::Arc::make_mut(&mut clicks[4].click);
+    bot.class = Class::Bot;
+    let told: HashSet<String> = clicks
+        .iter()
+        .filter(|row| !row.is_duplicate && row.click.class == Class::Person)
+        .map(|row| format!("clk_{}", row.click.id))
+        .collect();
+    let row = sample::conversion(1, link, Some(clicks[0].click.id), ConversionKind::NewSubscriber, after(30));
+    let world = with(Step { clicks, conversions: vec![row], ..sample::step(1) }).await;
+    world.clock.set(after(100));
+    let dry = json!({ "into": "pixel:1", "dry_run": true });
+    assert_eq!(pages(&world, INTO, 4, &dry).await.0, 24, "clicks of people, and the subscriber");
+    let now = json!({ "into": "pixel:1", "kinds": ["click"] });
+    assert_eq!(pages(&world, INTO, 4, &now).await.0, 23);
+    let deliveries = all(&world).await;
+    assert!(deliveries.iter().all(|delivery| delivery.job.kind == DeliveryKind::Click));
+    let ids: HashSet<String> = deliveries.into_iter().map(|delivery| delivery.job.event_id).collect();
+    assert_eq!(ids, told);
+    assert_eq!(pages(&world, INTO, 100, &now).await.0, 0, "each once");
+    // A postback hears of no click, a pixel without a name for it neither.
+    let (_, examined, _) = pages(&world, INTO, 100, &json!({ "into": "postback:1", "dry_run": true })).await;
+    assert_eq!(examined, 1);
+    let mut pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
+    pixel.events.event_click = None;
+    world.store.catalog.put_pixel(pixel).await.unwrap();
+    assert_eq!(pages(&world, INTO, 100, &now).await.1, 0);
+}
+
+#[tokio::test]
+async fn a_replay_leaves_a_row_that_says_who_asked_when_for_what_and_how_many_went() {
+    const LIST: &str = "/api/x/deliveries/replays";
+    let jobs = (0..10).map(|n| sample::job(n, OLD, after(n))).collect();
+    let world = with(Step { jobs, ..sample::step(1) }).await;
+    for n in 0..10 {
+        set(&world, n, n, OLD, DeliveryState::Parked).await;
+    }
+    world.clock.set(after(100));
+    let one = sample::job(9, OLD, after(9)).id;
+    world.send("POST", &format!("/api/x/deliveries/{one}/replay"), json!({})).await;
+    world.clock.set(after(200));
+    let filter = json!({ "destination": "pixel:1", "states": ["parked"] });
+    let mut dry = filter.clone();
+    dry["dry_run"] = json!(true);
+    pages(&world, REPLAY, 4, &dry).await;
+    let (replayed, examined, rest) = pages(&world, REPLAY, 4, &filter).await;
+    let rows = world.get(LIST).await["data"].take();
+    assert_eq!(
+        rows.as_array().unwrap().len(),
+        2,
+        "one for each that was asked for, none for the dry run: {rows}"
+    );
+    let whoami = world.get("/api/whoami").await;
+    let newest = &rows[0];
+    assert_eq!(newest["what"], "again");
+    assert_eq!(newest["filter"], filter);
+    assert_eq!(newest["asked_at"], after(200).iso());
+    let sums = (newest["replayed"].as_u64(), newest["examined"].as_u64(), newest["pages"].as_u64());
+    assert_eq!(sums, (Some(replayed), Some(examined), Some(rest.len() as u64)));
+    assert_eq!(replayed, 9);
+    assert!(newest["key"]["id"].is_u64() && newest["key"]["name"].is_string(), "{newest} {whoami}");
+    assert_eq!(
+        (&rows[1]["what"], &rows[1]["filter"]["delivery_id"], &rows[1]["replayed"]),
+        (&json!("one"), &json!(one.to_string()), &json!(1))
+    );
+    // Another filter, or another key, is another replay, whatever cursor comes with it.
+    let cursor = format!("?cursor=parked.~{}", newest["id"].as_str().unwrap());
+    world.send("POST", &format!("{REPLAY}{cursor}"), json!({ "destination": "pixel:1" })).await;
+    let key = world.key_with(&["postbacks.manage"]).await;
+    let asked =
+        world.request(reqwest::Method::POST, &format!("{REPLAY}{cursor}"), &key).body(filter.to_string());
+    assert_eq!(answer(asked).await.0, StatusCode::OK);
+    let after_all = world.get(LIST).await["data"].take();
+    assert_eq!(after_all.as_array().unwrap().len(), 4);
+    assert!(after_all.as_array().unwrap().contains(newest), "untouched");
+    let first = world.get(&format!("{LIST}?limit=3")).await;
+    let next = first["_pagination"]["next_cursor"].as_str().unwrap();
+    assert_eq!(world.get(&format!("{LIST}?limit=3&cursor={next}")).await["data"][0]["what"], "one");
+    let stranger = answer(world.request(reqwest::Method::GET, LIST, &world.stranger)).await;
+    assert_eq!(stranger.1["data"], json!([]));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{Decider, derive};
 use crate::{
     catalog::{EventMap, Pixel, PlatformKind, Postback, SmartLink},
+    click::{Class, ClickRow},
     conversion::{Conversion, ConversionKind, Purchase},
     delivery::{DeliveryKind, Destination, Job},
     ids::{ClickId, DeliveryId, PixelId, SmartLinkId, TeamId},
@@ -147,6 +148,49 @@ pub enum Hearer {
     Postback(Box<Postback>),
 }
 
+impl Hearer {
+    /// Whether it has a name for this kind of event.
+    #[must_use]
+    pub fn wants(&self, kind: DeliveryKind) -> bool {
+        match self {
+            Self::Pixel(pixel) => wants(pixel.platform, &pixel.events, kind),
+            Self::Postback(postback) => postback.conversion_types.iter().any(|of| postback_kind(*of) == kind),
+        }
+    }
+}
+
+/// The job of a click of before, as [`retell`]: of people's clicks only, as attribution tells them (contract I.26).
+#[must_use]
+pub fn retell_click(row: &ClickRow, to: &Hearer, now: Timestamp) -> Option<Job> {
+    let Hearer::Pixel(pixel) = to else { return None };
+    let click = &row.click;
+    let counts = click.class == Class::Person && !row.is_duplicate;
+    if !counts || !to.wants(DeliveryKind::Click) {
+        return None;
+    }
+    let (destination, event_id) = (Destination::Pixel(pixel.id), click_event(click.id));
+    Some(Job {
+        id: job_id(&event_id, destination, click.at),
+        team: click.team,
+        account: click.account.clone(),
+        link: click.link,
+        destination,
+        kind: DeliveryKind::Click,
+        event_id,
+        conversion: None,
+        click: Some(click.id),
+        fan: None,
+        occurred_at: click.at,
+        created_at: now,
+        skip: None,
+    })
+}
+
+/// Under which id a click is told.
+fn click_event(click: ClickId) -> String {
+    format!("clk_{click}")
+}
+
 /// The job of a conversion of before for somebody who may not have been told then, made at `now`: the very job that
 /// attribution would have made. `None` when it is nothing to them.
 #[must_use]
@@ -187,13 +231,8 @@ impl Decider<'_> {
         let destinations = self.destinations;
         for (pixel, platform, events) in destinations.pixels(link) {
             if wants(platform, events, DeliveryKind::Click) {
-                let job = self.job(
-                    link,
-                    Destination::Pixel(pixel),
-                    DeliveryKind::Click,
-                    format!("clk_{click}"),
-                    at,
-                );
+                let job =
+                    self.job(link, Destination::Pixel(pixel), DeliveryKind::Click, click_event(click), at);
                 self.effects.job(Job { click: Some(click), ..job });
             }
         }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     delivery::{DeliveryKind, EventName},
     ids::{PixelId, TeamId},
+    pace::Pace,
     time::Timestamp,
 };
 
@@ -71,6 +72,11 @@ pub struct Pixel {
     pub api_version: Option<String>,
     /// What names the person to the platform.
     pub external_id_source: ExternalIdSource,
+    /// A fan's events come one after the other, as they happened: a later one waits until the earlier one has come to
+    /// its end.
+    pub in_order: bool,
+    /// Our own limit of requests; the configured one when absent.
+    pub pace: Option<Pace>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Last change.

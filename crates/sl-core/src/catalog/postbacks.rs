@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     conversion::ConversionKind,
     ids::{PostbackId, SmartLinkId, TeamId},
+    pace::Pace,
     time::Timestamp,
 };
 
@@ -32,6 +33,8 @@ pub struct Postback {
     /// A fan's events come one after the other, as they happened: a later one waits until the earlier one has come to
     /// its end.
     pub in_order: bool,
+    /// Our own limit of requests; the configured one when absent.
+    pub pace: Option<Pace>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Last change.

@@ -134,6 +134,8 @@ pub(crate) fn catalog() -> (Vec<SmartLink>, Vec<Pixel>, Vec<Postback>) {
         limited_data_use: false,
         api_version: None,
         external_id_source: ExternalIdSource::Ecid,
+        in_order: false,
+        pace: None,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     });
@@ -157,6 +159,7 @@ pub(crate) fn catalog() -> (Vec<SmartLink>, Vec<Pixel>, Vec<Postback>) {
         conversion_types,
         answers: AnswerTexts::default(),
         in_order: false,
+        pace: None,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     });

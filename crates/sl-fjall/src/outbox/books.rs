@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use fjall::{OwnedWriteBatch, Readable as _};
 use sl_core::{
+    breaker::Resting,
     delivery::{DeliveryState, Destination},
     time::Timestamp,
 };
@@ -12,13 +13,15 @@ use sl_store::{Result, outbox::Counts};
 use crate::{
     codec::decode,
     db::{Db, damaged, failed, put},
-    layout::{DUE, DUE_SECOND, Key, Reader, STATE_COUNT, WAITING_AT, ordered, state_byte},
+    layout::{DUE, DUE_SECOND, Key, RESTING, Reader, STATE_COUNT, WAITING_AT, state_byte},
 };
 
 /// A destination with waiting jobs.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Queue {
     waiting: u64,
+    /// Waiting jobs by the second they are due in.
+    seconds: BTreeMap<i64, u64>,
     /// No waiting job is due before this: reading starts here, behind the tombstones of what was sent.
     floor: Timestamp,
     /// The floor is the due time of a job that is there.
@@ -30,11 +33,10 @@ struct Queue {
 #[derive(Debug, Default)]
 pub(crate) struct Books {
     states: [u64; 5],
-    /// Waiting jobs by the second they are due in.
-    seconds: BTreeMap<i64, u64>,
     queues: HashMap<Destination, Queue>,
+    resting: HashMap<Destination, Resting>,
     /// What the open batch has to write.
-    dirty_seconds: Vec<i64>,
+    dirty_seconds: Vec<(Destination, i64)>,
     dirty_queues: Vec<Destination>,
 }
 
@@ -50,22 +52,23 @@ impl Books {
             let slot = key.get(1).and_then(|&state| books.states.get_mut(usize::from(state)));
             *slot.ok_or_else(|| damaged("outbox counter"))? = decode(&value)?;
         }
-        for row in snapshot.prefix(&db.outbox, Key::table(DUE_SECOND)) {
-            let (key, value) = row.into_inner().map_err(failed)?;
-            let mut fields = Reader(&key);
-            let second =
-                fields.skip(1).and_then(|()| fields.at()).ok_or_else(|| damaged("outbox counter"))?;
-            books.seconds.insert(second.0, decode(&value)?);
-        }
         for row in snapshot.prefix(&db.outbox, Key::table(WAITING_AT)) {
             let (key, value) = row.into_inner().map_err(failed)?;
-            let mut fields = Reader(&key);
-            let destination = fields
-                .skip(1)
-                .and_then(|()| fields.destination())
-                .ok_or_else(|| damaged("outbox counter"))?;
-            let queue = Queue { waiting: decode(&value)?, floor: Timestamp(i64::MIN), exact: false };
+            let (destination, _) = destination_of(&key)?;
+            let floor = Timestamp(i64::MIN);
+            let queue = Queue { waiting: decode(&value)?, floor, ..Queue::default() };
             books.queues.insert(destination, queue);
+        }
+        for row in snapshot.prefix(&db.outbox, Key::table(DUE_SECOND)) {
+            let (key, value) = row.into_inner().map_err(failed)?;
+            let (destination, mut rest) = destination_of(&key)?;
+            let second = rest.at().ok_or_else(|| damaged("outbox counter"))?;
+            let queue = books.queues.get_mut(&destination).ok_or_else(|| damaged("outbox counter"))?;
+            queue.seconds.insert(second.0, decode(&value)?);
+        }
+        for row in snapshot.prefix(&db.outbox, Key::table(RESTING)) {
+            let (key, value) = row.into_inner().map_err(failed)?;
+            books.resting.insert(destination_of(&key)?.0, decode(&value)?);
         }
         Ok(books)
     }
@@ -79,9 +82,9 @@ impl Books {
             (queue.floor, queue.exact) = (due, true);
         }
         queue.waiting += 1;
+        *queue.seconds.entry(due.seconds()).or_default() += 1;
         self.dirty_queues.push(destination);
-        *self.seconds.entry(due.seconds()).or_default() += 1;
-        self.dirty_seconds.push(due.seconds());
+        self.dirty_seconds.push((destination, due.seconds()));
     }
 
     /// A job leaves `state`.
@@ -91,11 +94,11 @@ impl Books {
         if let Some(queue) = self.queues.get_mut(&destination) {
             queue.waiting = queue.waiting.saturating_sub(1);
             queue.exact &= queue.floor != due;
+            if let Some(count) = queue.seconds.get_mut(&due.seconds()) {
+                *count = count.saturating_sub(1);
+            }
             self.dirty_queues.push(destination);
-        }
-        if let Some(count) = self.seconds.get_mut(&due.seconds()) {
-            *count = count.saturating_sub(1);
-            self.dirty_seconds.push(due.seconds());
+            self.dirty_seconds.push((destination, due.seconds()));
         }
     }
 
@@ -115,12 +118,13 @@ impl Books {
         }
         self.dirty_seconds.sort_unstable();
         self.dirty_seconds.dedup();
-        for second in self.dirty_seconds.drain(..) {
-            let key = Key::table(DUE_SECOND).u64(ordered(Timestamp(second)));
-            match self.seconds.get(&second) {
+        for (destination, second) in self.dirty_seconds.drain(..) {
+            let key = Key::table(DUE_SECOND).destination(destination).at(Timestamp(second));
+            let seconds = self.queues.get_mut(&destination).map(|queue| &mut queue.seconds);
+            match seconds.as_ref().and_then(|seconds| seconds.get(&second)) {
                 Some(&count) if count > 0 => put(batch, &db.outbox, key, &count)?,
                 _ => {
-                    self.seconds.remove(&second);
+                    seconds.and_then(|seconds| seconds.remove(&second));
                     batch.remove(&db.outbox, key);
                 }
             }
@@ -140,9 +144,55 @@ impl Books {
         Ok(())
     }
 
+    /// The destination rests, or no longer does.
+    pub(crate) fn rest(
+        &mut self,
+        db: &Db,
+        batch: &mut OwnedWriteBatch,
+        destination: Destination,
+        resting: Option<Resting>,
+    ) -> Result<()> {
+        let key = Key::table(RESTING).destination(destination);
+        match resting {
+            Some(resting) => {
+                put(batch, &db.outbox, key, &resting)?;
+                self.resting.insert(destination, resting);
+            }
+            None => {
+                batch.remove(&db.outbox, key);
+                self.resting.remove(&destination);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every destination that was told to rest, by destination.
+    pub(crate) fn resting(&self) -> Vec<(Destination, Resting)> {
+        let mut all: Vec<_> = self.resting.iter().map(|(to, resting)| (*to, *resting)).collect();
+        all.sort_unstable_by_key(|(to, _)| *to);
+        all
+    }
+
+    /// Whether the destination rests at `now`.
+    pub(crate) fn rests(&self, destination: Destination, now: Timestamp) -> bool {
+        self.resting.get(&destination).is_some_and(|resting| resting.rest.lasts(now))
+    }
+
+    /// When its newest rest ends; the beginning of time when it had none.
+    pub(crate) fn rested_at(&self, destination: Destination) -> Timestamp {
+        self.resting.get(&destination).map_or(Timestamp(i64::MIN), |resting| resting.rest.until)
+    }
+
     /// Where to start reading due jobs of a destination.
     pub(crate) fn floor(&self, destination: Destination) -> Timestamp {
         self.queues.get(&destination).map_or(Timestamp(i64::MIN), |queue| queue.floor)
+    }
+
+    /// Every destination with waiting jobs, in order.
+    pub(crate) fn destinations(&self) -> Vec<Destination> {
+        let mut all: Vec<_> = self.queues.keys().copied().collect();
+        all.sort_unstable();
+        all
     }
 
     /// Every destination with waiting jobs and when its first one is due, by destination.
@@ -167,16 +217,18 @@ impl Books {
     /// Figures at `now`: whole seconds from the counters, the current one from the index.
     pub(crate) fn counts(&self, db: &Db, now: Timestamp) -> Result<Counts> {
         let state = |state| self.states.get(usize::from(state_byte(state))).copied().unwrap_or(0);
-        let mut due_now: u64 = self.seconds.range(..now.seconds()).map(|(_, count)| count).sum();
-        if self.seconds.contains_key(&now.seconds()) {
+        let mut due_now: u64 = 0;
+        for (destination, queue) in self.queues.iter().filter(|(to, _)| !self.rests(**to, now)) {
+            due_now += queue.seconds.range(..now.seconds()).map(|(_, count)| count).sum::<u64>();
+            if !queue.seconds.contains_key(&now.seconds()) {
+                continue;
+            }
+            let all = Key::table(DUE).destination(*destination);
             let second = Timestamp::from_seconds(now.seconds());
-            for destination in self.queues.keys() {
-                let all = Key::table(DUE).destination(*destination);
-                let range = all.clone().at(second)..all.at(Timestamp(now.0.saturating_add(1)));
-                for row in db.outbox.range::<Key, _>(range) {
-                    row.key().map_err(failed)?;
-                    due_now += 1;
-                }
+            let range = all.clone().at(second)..all.at(Timestamp(now.0.saturating_add(1)));
+            for row in db.outbox.range::<Key, _>(range) {
+                row.key().map_err(failed)?;
+                due_now += 1;
             }
         }
         Ok(Counts {
@@ -188,4 +240,11 @@ impl Books {
             skipped: state(DeliveryState::Skipped),
         })
     }
+}
+
+/// The destination in a counter's key, and what is behind it.
+fn destination_of(key: &[u8]) -> Result<(Destination, Reader<'_>)> {
+    let mut fields = Reader(key);
+    let destination = fields.skip(1).and_then(|()| fields.destination());
+    Ok((destination.ok_or_else(|| damaged("outbox counter"))?, fields))
 }

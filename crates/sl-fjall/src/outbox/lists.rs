@@ -3,15 +3,20 @@
 use fjall::{Readable as _, Snapshot};
 use sl_core::{
     delivery::{Delivery, DeliveryState, Destination, Job, Progress},
-    ids::{ClickId, DeliveryId, TeamId},
+    ids::{ClickId, DeliveryId, ReplayId, TeamId},
+    replay::Trail,
     time::Timestamp,
 };
-use sl_store::{Result, outbox::DeliveryFilter};
+use sl_store::{
+    Result,
+    outbox::{DeliveryFilter, Waiting},
+};
 
 use super::{by_creation, write::id_of, write::state_prefix};
 use crate::{
+    codec::decode,
     db::{Db, failed, read_at},
-    layout::{CLICK_DELIVERY, DUE, JOB, Key, PROGRESS},
+    layout::{CLICK_DELIVERY, DUE, JOB, Key, PROGRESS, TRAIL},
 };
 
 /// One delivery of any team.
@@ -41,6 +46,32 @@ pub(crate) fn due(
         .map(|row| row.key().map_err(failed).and_then(|key| id_of(&key)))
         .filter_map(|id| id.and_then(|id| delivery(&snapshot, db, id)).transpose())
         .collect()
+}
+
+/// Waiting jobs of these destinations that are due after `after`, in the order of [`Waiting`].
+pub(crate) fn ahead(
+    db: &Db,
+    destinations: &[Destination],
+    after: Timestamp,
+    behind: Option<Waiting>,
+    limit: usize,
+) -> Result<Vec<Delivery>> {
+    let snapshot = db.snapshot();
+    let mut found = Vec::new();
+    for &to in destinations.iter().filter(|to| behind.is_none_or(|behind| behind.destination <= **to)) {
+        let all = Key::table(DUE).destination(to);
+        let from = match behind.filter(|behind| behind.destination == to) {
+            // The next key there can be.
+            Some(behind) => all.clone().at(behind.due).id(behind.id.to_bytes()).byte(0),
+            None => all.clone().at(Timestamp(after.0.saturating_add(1))),
+        };
+        let end = all.raw(&[0xff; 25]);
+        for row in snapshot.range::<Key, _>(&db.outbox, from..end).take(limit - found.len()) {
+            let id = row.key().map_err(failed).and_then(|key| id_of(&key))?;
+            found.extend(delivery(&snapshot, db, id)?);
+        }
+    }
+    Ok(found)
 }
 
 /// Deliveries of a team, newest first: each state is a list of its own, and they are merged.
@@ -90,4 +121,19 @@ pub(crate) fn of_click(db: &Db, team: TeamId, click: ClickId) -> Result<Vec<Deli
         found.extend(delivery(&snapshot, db, id)?.filter(|found| found.job.team == team));
     }
     Ok(found)
+}
+
+/// Replays of a team, newest first.
+pub(crate) fn trails(db: &Db, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>> {
+    let all = Key::table(TRAIL).u64(team.0);
+    let end = match after {
+        Some(after) => trail_key(team, after),
+        None => all.clone().raw(&[0xff; 17]),
+    };
+    let rows = db.outbox.range::<Key, _>(all..end).rev().take(limit);
+    rows.map(|row| row.value().map_err(failed).and_then(|bytes| decode(&bytes))).collect()
+}
+
+pub(crate) fn trail_key(team: TeamId, id: ReplayId) -> Key {
+    Key::table(TRAIL).u64(team.0).id(id.to_bytes())
 }

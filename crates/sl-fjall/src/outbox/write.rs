@@ -64,7 +64,7 @@ pub(crate) fn advance(
         return Ok(false);
     }
     put(batch, &db.outbox, key, progress)?;
-    if (before.state, due_at(&before)) != (progress.state, due_at(progress)) {
+    if (before.state, before.due()) != (progress.state, progress.due()) {
         leave(db, books, batch, &job, &before);
         enter(db, books, batch, &job, progress);
         books.stage(db, batch)?;
@@ -133,7 +133,7 @@ fn append_attempt(db: &Db, batch: &mut OwnedWriteBatch, job: &Job, attempt: &Att
 }
 
 fn enter(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, job: &Job, progress: &Progress) {
-    let due = due_at(progress);
+    let due = progress.due();
     books.enter(job.destination, progress.state, due);
     if let Some(due) = due {
         batch.insert(&db.outbox, due_key(job, due), EMPTY);
@@ -146,7 +146,7 @@ fn enter(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, job: &Job, pro
 }
 
 pub(crate) fn leave(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, job: &Job, progress: &Progress) {
-    let due = due_at(progress);
+    let due = progress.due();
     books.leave(job.destination, progress.state, due);
     if let Some(due) = due {
         batch.remove(&db.outbox, due_key(job, due));
@@ -155,12 +155,6 @@ pub(crate) fn leave(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, job
         }
     }
     batch.remove(&db.outbox, state_key(job, progress.state));
-}
-
-/// When a waiting job is due; at once when nothing says otherwise.
-fn due_at(progress: &Progress) -> Option<Timestamp> {
-    (progress.state == DeliveryState::Waiting)
-        .then(|| progress.next_attempt_at.unwrap_or(progress.updated_at))
 }
 
 fn due_key(job: &Job, due: Timestamp) -> Key {

@@ -39,8 +39,11 @@ cases! {
     outbox:
         due_jobs_come_oldest_first_per_destination,
         counts_follow_every_change,
+        what_waits_for_later_is_read_in_pages,
+        a_destination_that_rests_has_nothing_due_and_what_waits_is_left_as_it_is,
         the_first_waiting_of_a_fan_is_the_earliest_to_have_happened,
         a_renewal_goes_on_from_what_was_read_only,
+        a_replay_leaves_a_trail,
         a_job_that_comes_again_keeps_its_progress,
         a_job_skipped_from_the_start_is_never_due,
         the_first_body_stays,

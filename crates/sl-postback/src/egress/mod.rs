@@ -7,11 +7,15 @@
 mod ranges;
 mod resolver;
 
-use std::{net::IpAddr, str::FromStr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 use ipnet::IpNet;
 use url::{Host, Url};
 
+use resolver::Names;
 pub(crate) use resolver::{Guarded, ResolveError};
 
 /// Exceptions from `egress.allow`.
@@ -19,6 +23,7 @@ pub(crate) use resolver::{Guarded, ResolveError};
 pub struct Egress {
     nets: Vec<IpNet>,
     hosts: Vec<(String, u16)>,
+    names: Names,
 }
 
 /// An entry of `egress.allow` that is neither a CIDR nor `host:port`.
@@ -63,6 +68,15 @@ impl Egress {
             }
         }
         Ok(egress)
+    }
+
+    /// Asks these DNS servers for names, and nobody else; the system when there are none (`egress.dns`).
+    ///
+    /// # Errors
+    /// What the resolver says when it can't be made of them.
+    pub fn asking(mut self, servers: &[SocketAddr]) -> Result<Self, String> {
+        self.names = Names::of(servers)?;
+        Ok(self)
     }
 
     /// Checks what the URL itself shows: scheme, userinfo, literal addresses in every spelling that URL parsers accept.

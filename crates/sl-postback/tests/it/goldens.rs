@@ -263,6 +263,7 @@ fn filled(golden: &Value) -> RenderedRequest {
         conversion_types: Vec::new(),
         answers: AnswerTexts::default(),
         in_order: false,
+        pace: None,
         created_at: HOUR,
         updated_at: HOUR,
     };

@@ -21,6 +21,12 @@ mod order;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod paces;
+#[cfg(test)]
+mod rebinding;
+#[cfg(test)]
+mod rests;
+#[cfg(test)]
 mod simulated;
 #[cfg(test)]
 mod snapchat;

@@ -1,11 +1,20 @@
 //! A fan's events in the order in which they happened, where the destination asks for it.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    time::Duration,
+};
 
 use axum::{http::StatusCode, response::IntoResponse};
-use sl_core::{conversion::ConversionKind, delivery::DeliveryState, ids::PostbackId};
+use sl_core::{
+    catalog::Pixel,
+    conversion::ConversionKind,
+    delivery::DeliveryState,
+    ids::{PixelId, PostbackId},
+};
 
-use crate::world::{Receiver, World, postback};
+use crate::world::{PIXEL, Received, Receiver, World, confirmed, postback};
 
 const FANS: u64 = 7;
 
@@ -62,6 +71,49 @@ async fn a_fans_later_events_wait_for_the_earlier_ones_and_other_fans_do_not() {
     let numbers: Vec<u64> = told.iter().map(|one| number(&one.uri)).collect();
     assert_eq!(numbers, [3, 10, 17, 24, 31, 38, 45, 52, 59, 66]);
     world.close().await;
+}
+
+#[tokio::test]
+async fn a_pixel_that_asks_for_it_is_told_a_fans_events_in_order_too() {
+    // The first event of fan 3 fails the first time.
+    let receiver = Receiver::start(|_, one| {
+        let again = String::from_utf8_lossy(&one.body).contains("\"order_id\":\"tx3\"");
+        static FAILED: AtomicBool = AtomicBool::new(false);
+        if again && !FAILED.swap(true, SeqCst) {
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
+        confirmed()
+    })
+    .await;
+    let mut world = World::new(receiver.address).await;
+    let pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
+    world.store.catalog.put_pixel(Pixel { in_order: true, ..pixel }).await.unwrap();
+    let ids = world.conversions(1..29, &[PIXEL]).await;
+    world.work(&[]).await;
+    let held = world.until(ids[2], |delivery| delivery.progress.attempts == 1).await.progress;
+    for (at, id) in ids.iter().enumerate() {
+        if (at as u64 + 1) % FANS != 3 {
+            world.until_state(*id, DeliveryState::Delivered).await;
+        } else if at > 2 {
+            let next = held.next_attempt_at;
+            world.until(*id, |behind| behind.progress.next_attempt_at > next).await;
+        }
+    }
+    world.clock.set(held.next_attempt_at.unwrap());
+    for at in [2, 9, 16, 23] {
+        world.until_state(ids[at], DeliveryState::Delivered).await;
+        world.clock.advance(Duration::from_millis(10));
+    }
+    let told: Vec<u64> = receiver.all().iter().map(transaction).filter(|n| n % FANS == 3).collect();
+    assert_eq!(told, [3, 3, 10, 17, 24]);
+    world.close().await;
+}
+
+/// Of a purchase's `order_id`, as the transactions of the sample are numbered.
+fn transaction(one: &Received) -> u64 {
+    let body: serde_json::Value = serde_json::from_slice(&one.body).unwrap();
+    let id = body["data"][0]["custom_data"]["order_id"].as_str().unwrap();
+    id.strip_prefix("tx").unwrap().parse().unwrap()
 }
 
 #[tokio::test]

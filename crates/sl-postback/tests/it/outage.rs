@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::world::{PIXEL, Received, Receiver, World, confirmed};
 
 /// Events of an hour, unless `SMARTLINKS_OUTAGE_EVENTS` asks for more: 360,000 are 100 a second.
-const EVENTS: u64 = 60;
+const EVENTS: u64 = 400;
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn event_id(one: &Received) -> String {

@@ -1,7 +1,7 @@
 //! A store with destinations and jobs, a receiver that does as it is told, a worker.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -19,6 +19,7 @@ use sl_core::{
     conversion::{Conversion, ConversionKind},
     delivery::{Delivery, DeliveryKind, DeliveryState, Destination, EventName, Job},
     ids::{DeliveryId, PixelId, PostbackId},
+    pace::Pace,
     seal::{PIXEL_TOKEN, SealKeys, Secret},
     step::Step,
     time::{Clock, ManualClock, Timestamp},
@@ -65,13 +66,22 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// `answer` gets how many came before.
     pub(crate) async fn start(answer: impl Fn(usize, &Received) -> Response + Send + Sync + 'static) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(IpAddr::V4(Ipv4Addr::LOCALHOST), 0, answer).await.unwrap()
+    }
+
+    /// The same at an address of this machine.
+    pub(crate) async fn start_at(
+        ip: IpAddr,
+        port: u16,
+        answer: impl Fn(usize, &Received) -> Response + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        let listener = tokio::net::TcpListener::bind((ip, port)).await?;
         let address = listener.local_addr().unwrap();
         let got = Arc::default();
         let answers: Answers = Arc::new(answer);
         let router = Router::new().fallback(receive).with_state((Arc::clone(&got), answers));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, got }
+        Ok(Self { address, got })
     }
 
     pub(crate) fn all(&self) -> Vec<Received> {
@@ -106,6 +116,10 @@ pub(crate) struct World {
     pub(crate) meta: SocketAddr,
     /// `ad_platforms.creatortraffic.base_url`.
     pub(crate) creatortraffic: String,
+    /// `egress.dns`.
+    pub(crate) dns: Vec<SocketAddr>,
+    /// `postback.max_per_minute`.
+    pub(crate) pace: Option<Pace>,
     /// An installation of the days when there was no other.
     pub(crate) meta_only: bool,
     handle: FjallHandle,
@@ -137,6 +151,8 @@ impl World {
             keys: SealKeys::new([7; 32]),
             meta,
             creatortraffic: String::new(),
+            dns: Vec::new(),
+            pace: None,
             meta_only: false,
             handle,
             stop: None,
@@ -174,6 +190,7 @@ impl World {
             conversion_types: ConversionKind::ALL.to_vec(),
             answers: AnswerTexts::default(),
             in_order: false,
+            pace: None,
             created_at: HOUR,
             updated_at: HOUR,
         };
@@ -245,8 +262,9 @@ impl World {
         let settings = WorkerSettings {
             concurrency: 64,
             per_destination: 8,
+            pace: self.pace,
             timeout: Duration::from_secs(2),
-            egress: Egress::new(&allow).unwrap(),
+            egress: Egress::new(&allow).unwrap().asking(&self.dns).unwrap(),
             public_url: "https://go.example".to_owned(),
         };
         let base = format!("http://{}", self.meta);

@@ -4,6 +4,7 @@
 //! ([`places`], [`queue`], [`quarters`]) and is checked against it by whoever reads. Nothing is counted up: what waits
 //! is counted in the queues, everything else per quarter of an hour, once that is quiet.
 
+mod ahead;
 mod change;
 mod deliveries;
 mod forget;
@@ -13,6 +14,8 @@ mod names;
 mod places;
 mod quarters;
 mod queue;
+mod rests;
+mod trails;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -23,13 +26,15 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use parking_lot::Mutex;
 use sl_core::{
+    breaker::Resting,
     delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
-    ids::{AccountId, ClickId, DeliveryId, FanId, TeamId},
+    ids::{AccountId, ClickId, DeliveryId, FanId, ReplayId, TeamId},
+    replay::Trail,
     time::Timestamp,
 };
 use sl_store::{
     Result,
-    outbox::{Counts, DeliveryFilter, Outbox, Renewal},
+    outbox::{Counts, DeliveryFilter, Outbox, Renewal, Waiting},
 };
 
 pub(crate) use self::jobs::Jobs;
@@ -39,6 +44,8 @@ use self::{
     places::Places,
     quarters::{Made, Place},
     queue::{Due, Queue},
+    rests::Rests,
+    trails::Trails,
 };
 use crate::{cql::Cql, figures::Figures};
 
@@ -52,6 +59,8 @@ pub(crate) struct Tables {
     places: Places,
     made: Made,
     queue: Queue,
+    rests: Rests,
+    trails: Trails,
 }
 
 /// The outbox on CQL.
@@ -73,6 +82,8 @@ impl Tables {
             places: Places::new(Arc::clone(cql)).await?,
             made: Made::new(Arc::clone(cql)).await?,
             queue: Queue::new(Arc::clone(cql)).await?,
+            rests: Rests::new(Arc::clone(cql)).await?,
+            trails: Trails::new(Arc::clone(cql)).await?,
         }))
     }
 }
@@ -153,7 +164,7 @@ impl CqlOutbox {
 #[async_trait]
 impl Outbox for CqlOutbox {
     async fn due_destinations(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
-        self.tables.queue.due_everywhere(now).await
+        self.tables.queue.due_everywhere(&self.tables.rests, now).await
     }
 
     async fn due(&self, destination: Destination, now: Timestamp, limit: usize) -> Result<Vec<Delivery>> {
@@ -165,11 +176,23 @@ impl Outbox for CqlOutbox {
     }
 
     async fn due_in(&self, shard: u32, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
-        self.tables.queue.due_in(shard, now).await
+        self.tables.queue.due_in(&self.tables.rests, shard, now).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>> {
-        self.tables.queue.next_due().await
+        self.tables.queue.next_due(&self.tables.rests.everywhere().await?).await
+    }
+
+    async fn rest(&self, destination: Destination, resting: Option<Resting>) -> Result<()> {
+        self.tables.rests.rest(destination, resting).await
+    }
+
+    async fn resting(&self) -> Result<Vec<(Destination, Resting)>> {
+        Ok(self.tables.rests.everywhere().await?.all())
+    }
+
+    async fn ahead(&self, after: Timestamp, behind: Option<Waiting>, limit: usize) -> Result<Vec<Delivery>> {
+        self.later(after, behind, limit).await
     }
 
     async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
@@ -190,12 +213,29 @@ impl Outbox for CqlOutbox {
         self.go_on(id, from, attempt.as_ref(), &to).await
     }
 
-    async fn renew(&self, mut renewals: Vec<Renewal>) -> Result<usize> {
+    /// The trail is written before the deliveries too, without their number: who asked is known whatever becomes of it.
+    async fn renew(&self, mut renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize> {
+        if let Some(trail) = trail.as_ref().filter(|_| !renewals.is_empty()) {
+            self.tables.trails.put(trail).await?;
+        }
         let mut seen = HashSet::new();
         renewals.retain(|renewal| seen.insert(renewal.job.id));
         let renewed = stream::iter(renewals).map(|renewal| async move { self.renew_one(&renewal).await });
         let renewed: Vec<bool> = renewed.buffer_unordered(AT_ONCE).try_collect().await?;
-        Ok(renewed.into_iter().filter(|renewed| *renewed).count())
+        let renewed = renewed.into_iter().filter(|renewed| *renewed).count();
+        if let Some(mut trail) = trail {
+            trail.replayed = trail.replayed.saturating_add(renewed as u64);
+            self.tables.trails.put(&trail).await?;
+        }
+        Ok(renewed)
+    }
+
+    async fn trail(&self, team: TeamId, id: ReplayId) -> Result<Option<Trail>> {
+        self.tables.trails.get(team, id).await
+    }
+
+    async fn trails(&self, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>> {
+        self.tables.trails.newest(team, limit, after).await
     }
 
     async fn first_of_fan(
@@ -243,7 +283,8 @@ impl Outbox for CqlOutbox {
             return Ok(counts);
         }
         let tables = &self.tables;
-        let ((tally, rows), due_now) = futures_util::try_join!(tables.made.count(), tables.queue.count(now))?;
+        let due = async { tables.queue.count(&tables.rests.everywhere().await?, now).await };
+        let ((tally, rows), due_now) = futures_util::try_join!(tables.made.count(), due)?;
         let of = |state| {
             let code = usize::try_from(state_code(state)).ok();
             code.and_then(|code| tally.get(code)).copied().unwrap_or(0)

@@ -45,6 +45,10 @@ pub(super) fn minute(at: Timestamp) -> i64 {
     at.0.div_euclid(MINUTE)
 }
 
+pub(super) fn begin_of_minute(minute: i64) -> Timestamp {
+    Timestamp(minute.saturating_mul(MINUTE))
+}
+
 pub(super) fn quarter(at: Timestamp) -> i64 {
     at.0.div_euclid(QUARTER)
 }

@@ -19,7 +19,10 @@ use sl_store::{
     outbox::{SHARDS, shard_of},
 };
 
-use super::names::{destination_bytes, destination_of, id_of, minute};
+use super::{
+    names::{begin_of_minute, destination_bytes, destination_of, id_of, minute},
+    rests::{Asleep, Rests},
+};
 use crate::{
     cql::Cql,
     statements::statements,
@@ -42,6 +45,8 @@ statements!(Statements {
     of_shard: Read "SELECT destination, minute, writer, at FROM outbox_minutes WHERE shard = ?";
     of_destination: Read "SELECT destination, minute, writer, at FROM outbox_minutes
         WHERE shard = ? AND destination = ?";
+    of_destination_from: Read "SELECT minute FROM outbox_minutes
+        WHERE shard = ? AND destination = ? AND minute >= ?";
     first: Read "SELECT due_at FROM outbox_due WHERE destination = ? AND minute = ? LIMIT 1";
     page: Read "SELECT due_at, id, change FROM outbox_due
         WHERE destination = ? AND minute = ? AND (due_at, id) > (?, ?) AND (due_at) <= (?) LIMIT ?";
@@ -106,10 +111,16 @@ impl Queue {
         self.cql.write_all(minutes.into_iter().map(note).collect()).await
     }
 
-    /// Destinations of a shard with something due by `now`, each with its oldest due time.
-    pub(super) async fn due_in(&self, shard: u32, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
-        let mut minutes = self.minutes_of_shard(shard).await?;
-        minutes.retain(|(_, at), _| *at <= minute(now));
+    /// Destinations of a shard with something due by `now` that do not rest then, each with its oldest due time.
+    pub(super) async fn due_in(
+        &self,
+        rests: &Rests,
+        shard: u32,
+        now: Timestamp,
+    ) -> Result<Vec<(Destination, Timestamp)>> {
+        let (mut minutes, asleep) =
+            futures_util::try_join!(self.minutes_of_shard(shard), rests.of_shard(shard))?;
+        minutes.retain(|(to, at), _| *at <= minute(now) && !asleep.rests(*to, now));
         let mut destinations: Vec<Destination> = minutes.keys().map(|(to, _)| *to).collect();
         destinations.dedup();
         let minutes = &minutes;
@@ -122,29 +133,49 @@ impl Queue {
     }
 
     /// The same of all shards, by destination.
-    pub(super) async fn due_everywhere(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
-        let shards = stream::iter(0..SHARDS).map(|shard| self.due_in(shard, now));
+    pub(super) async fn due_everywhere(
+        &self,
+        rests: &Rests,
+        now: Timestamp,
+    ) -> Result<Vec<(Destination, Timestamp)>> {
+        let shards = stream::iter(0..SHARDS).map(|shard| self.due_in(rests, shard, now));
         let mut due = shards.buffer_unordered(AT_ONCE).try_concat().await?;
         due.sort_unstable();
         Ok(due)
     }
 
-    /// When the first of all is due.
-    pub(super) async fn next_due(&self) -> Result<Option<Timestamp>> {
-        let shards = stream::iter(0..SHARDS).map(|shard| self.minutes_of_shard(shard));
-        let shards: Vec<Minutes> = shards.buffer_unordered(AT_ONCE).try_collect().await?;
-        let mut minutes: Vec<(i64, Destination)> =
-            shards.iter().flat_map(|minutes| minutes.keys().map(|(to, minute)| (*minute, *to))).collect();
+    /// When the first of all is due, of those that rest after their rest.
+    pub(super) async fn next_due(&self, asleep: &Asleep) -> Result<Option<Timestamp>> {
+        let mut minutes: Vec<(Timestamp, Destination, i64)> = self
+            .minutes_everywhere()
+            .await?
+            .into_iter()
+            .map(|(to, at)| (begin_of_minute(at).max(asleep.rested_at(to)), to, at))
+            .collect();
         minutes.sort_unstable();
         let mut found: Option<Timestamp> = None;
-        for (at, to) in minutes {
-            if found.is_some_and(|found| minute(found) < at) {
+        for (earliest, to, at) in minutes {
+            if found.is_some_and(|found| found <= earliest) {
                 break;
             }
-            let first = self.first(to, at).await?;
+            let first = self.first(to, at).await?.map(|first| first.max(asleep.rested_at(to)));
             found = found.into_iter().chain(first).min();
         }
         Ok(found)
+    }
+
+    /// Every minute of every destination that may have something, in order.
+    pub(super) async fn minutes_everywhere(&self) -> Result<BTreeSet<(Destination, i64)>> {
+        let shards = stream::iter(0..SHARDS).map(|shard| self.minutes_of_shard(shard));
+        let shards: Vec<Minutes> = shards.buffer_unordered(AT_ONCE).try_collect().await?;
+        Ok(shards.into_iter().flat_map(Minutes::into_keys).collect())
+    }
+
+    /// Minutes of a destination from one on, ascending.
+    pub(super) async fn minutes_from(&self, to: Destination, from: i64) -> Result<BTreeSet<i64>> {
+        let key = (shard(to), destination_bytes(to), from);
+        let rows: Vec<(i64,)> = self.cql.rows(&self.statements.of_destination_from, key).await?;
+        Ok(rows.into_iter().map(|(minute,)| minute).collect())
     }
 
     /// Minutes of a destination that may have something by `now`, ascending.
@@ -198,11 +229,10 @@ impl Queue {
         due.collect()
     }
 
-    /// How many are due by `now`, everywhere: as many rows are read.
-    pub(super) async fn count(&self, now: Timestamp) -> Result<u64> {
-        let shards = stream::iter(0..SHARDS).map(|shard| self.minutes_of_shard(shard));
-        let shards: Vec<Minutes> = shards.buffer_unordered(AT_ONCE).try_collect().await?;
-        let minutes = shards.into_iter().flat_map(Minutes::into_keys).filter(|(_, at)| *at <= minute(now));
+    /// How many are due by `now` at destinations that do not rest: as many rows are read.
+    pub(super) async fn count(&self, asleep: &Asleep, now: Timestamp) -> Result<u64> {
+        let minutes = self.minutes_everywhere().await?.into_iter();
+        let minutes = minutes.filter(|(to, at)| *at <= minute(now) && !asleep.rests(*to, now));
         let counts = stream::iter(minutes).map(|(to, minute)| async move {
             let key = (destination_bytes(to), minute, now.0);
             let rows: Vec<(i64,)> = self.cql.rows(&self.statements.times, key).await?;

@@ -145,11 +145,11 @@ async fn a_replay_that_dies_between_any_two_writes_enters_each_delivery_once_whe
             ..sample::job(writes.into(), to, after(1))
         };
         let renewal = Renewal { to: Progress::of(&job), job: job.clone(), from: None };
-        let was_whole = pair.within(writes - 1, pair.dying.outbox.renew(vec![renewal.clone()])).await;
+        let was_whole = pair.within(writes - 1, pair.dying.outbox.renew(vec![renewal.clone()], None)).await;
         if !was_whole {
-            pair.next.outbox.renew(vec![renewal.clone()]).await.unwrap();
+            pair.next.outbox.renew(vec![renewal.clone()], None).await.unwrap();
         }
-        assert_eq!(pair.next.outbox.renew(vec![renewal]).await.unwrap(), 0);
+        assert_eq!(pair.next.outbox.renew(vec![renewal], None).await.unwrap(), 0);
         pair.is_found_waiting(to, &Delivery { progress: Progress::of(&job), job }).await;
         let counts = pair.next.outbox.counts(after(9_999)).await.unwrap();
         assert_eq!((counts.waiting, counts.due_now), (writes.into(), writes.into()));

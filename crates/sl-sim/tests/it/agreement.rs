@@ -250,6 +250,8 @@ fn destinations(targets: &[Target]) -> Destinations {
         limited_data_use: false,
         api_version: None,
         external_id_source: ExternalIdSource::Ecid,
+        in_order: false,
+        pace: None,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     };
@@ -264,6 +266,7 @@ fn destinations(targets: &[Target]) -> Destinations {
         conversion_types: vec![ConversionKind::NewSubscriber, ConversionKind::NewTransaction],
         answers: AnswerTexts::default(),
         in_order: false,
+        pace: None,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     };

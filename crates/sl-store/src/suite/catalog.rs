@@ -151,6 +151,7 @@ pub async fn a_deleted_postback_is_gone(backend: &dyn Backend) {
         conversion_types: Vec::new(),
         answers: sl_core::catalog::AnswerTexts::default(),
         in_order: false,
+        pace: None,
         created_at: HOUR,
         updated_at: HOUR,
     };

@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use sl_core::{
+    breaker::{Rest, Resting},
     delivery::{Attempt, Delivery, DeliveryKind, DeliveryState, Destination, Progress, RenderedRequest},
-    ids::{ClickId, DeliveryId, PixelId, PostbackId},
+    ids::{ApiKeyId, ClickId, DeliveryId, PixelId, PostbackId, ReplayId},
     lease::Candidate,
+    replay::{Trail, What},
     step::Step,
     time::Timestamp,
 };
@@ -16,7 +18,7 @@ use super::{
 };
 use crate::{
     Store, StoreError,
-    outbox::{Counts, DeliveryFilter, Renewal, SHARDS, shard_lease, shard_of},
+    outbox::{Counts, DeliveryFilter, Renewal, SHARDS, Waiting, shard_lease, shard_of},
 };
 
 const PIXEL: Destination = Destination::Pixel(PixelId(1));
@@ -113,6 +115,60 @@ pub async fn counts_follow_every_change(backend: &dyn Backend) {
     assert_eq!(store.outbox.next_due().await.unwrap(), Some(after(5)));
 }
 
+/// What is due later is read without what is due already, every job once, also when the page ends amid one millisecond.
+pub async fn what_waits_for_later_is_read_in_pages(backend: &dyn Backend) {
+    let same = (20..25).map(|number| (number, PIXEL, 50));
+    let jobs: Vec<_> = [(1, PIXEL, 10), (2, POSTBACK, 60), (3, PIXEL, 70), (4, POSTBACK, 15)]
+        .into_iter()
+        .chain(same)
+        .collect();
+    let store = with_jobs(backend, &jobs).await;
+    sample::record(&store, id(3, 70), None, progress(DeliveryState::Parked, None)).await.unwrap();
+    sample::record(&store, id(1, 10), None, progress(DeliveryState::Waiting, Some(after(99)))).await.unwrap();
+    for limit in 1..9 {
+        let (mut all, mut behind) = (Vec::new(), None);
+        loop {
+            let page = store.outbox.ahead(after(15), behind, limit).await.unwrap();
+            assert!(page.len() <= limit);
+            let Some(last) = page.last() else { break };
+            behind = Waiting::of(last);
+            all.extend(ids(&page));
+        }
+        let same = (20..25).map(|number| id(number, 50));
+        assert_eq!(all, same.chain([id(1, 10), id(2, 60)]).collect::<Vec<_>>(), "{limit}");
+    }
+    assert_eq!(store.outbox.ahead(after(99), None, 9).await.unwrap(), []);
+}
+
+/// A destination that rests has nothing due until then, also after a restart; what waits there keeps its time and order.
+pub async fn a_destination_that_rests_has_nothing_due_and_what_waits_is_left_as_it_is(backend: &dyn Backend) {
+    let store = with_jobs(backend, &[(1, PIXEL, 10), (2, PIXEL, 20), (3, POSTBACK, 15)]).await;
+    let resting = Resting { rest: Rest { from: after(30), until: after(90) }, version: after(5) };
+    store.outbox.rest(PIXEL, Some(resting)).await.unwrap();
+    assert_eq!(store.outbox.resting().await.unwrap(), [(PIXEL, resting)]);
+    drop(store);
+    backend.restart().await;
+    let store = backend.open().await;
+    let outbox = &store.outbox;
+    assert_eq!(outbox.resting().await.unwrap(), [(PIXEL, resting)]);
+    assert_eq!(outbox.due_destinations(after(89)).await.unwrap(), [(POSTBACK, after(15))]);
+    assert_eq!(outbox.next_due().await.unwrap(), Some(after(15)));
+    let counts = Counts { due_now: 1, waiting: 3, ..Counts::default() };
+    assert_eq!(outbox.counts(after(89)).await.unwrap(), counts);
+    let waiting = outbox.due(PIXEL, after(89), 9).await.unwrap();
+    assert_eq!(ids(&waiting), [id(1, 10), id(2, 20)]);
+    assert_eq!(waiting[0].progress, Progress::fresh(after(10)), "nobody touched it");
+    sample::record(&store, id(3, 15), None, progress(DeliveryState::Delivered, None)).await.unwrap();
+    assert_eq!(outbox.next_due().await.unwrap(), Some(after(90)));
+    assert_eq!(outbox.due_destinations(after(90)).await.unwrap(), [(PIXEL, after(10))]);
+    assert_eq!(outbox.counts(after(90)).await.unwrap().due_now, 2);
+    outbox.rest(PIXEL, None).await.unwrap();
+    assert_eq!(outbox.due_destinations(after(30)).await.unwrap(), [(PIXEL, after(10))]);
+    drop(store);
+    backend.restart().await;
+    assert_eq!(backend.open().await.outbox.resting().await.unwrap(), []);
+}
+
 /// Of a fan's waiting events at a destination the one that happened first, whenever it is due.
 pub async fn the_first_waiting_of_a_fan_is_the_earliest_to_have_happened(backend: &dyn Backend) {
     // Each happened when it was made; another fan's came before all of them.
@@ -159,17 +215,55 @@ pub async fn a_renewal_goes_on_from_what_was_read_only(backend: &dyn Backend) {
     // Meanwhile somebody else delivered the second.
     sample::record(&store, id(2, 2), None, progress(DeliveryState::Delivered, None)).await.unwrap();
     let all: Vec<_> = read.iter().map(again).chain([new(3, POSTBACK), new(3, POSTBACK)]).collect();
-    assert_eq!(outbox.renew(all.clone()).await.unwrap(), 2);
-    assert_eq!(outbox.renew(all).await.unwrap(), 0, "the same again changes nothing");
+    assert_eq!(outbox.renew(all.clone(), None).await.unwrap(), 2);
+    assert_eq!(outbox.renew(all, None).await.unwrap(), 0, "the same again changes nothing");
     let counts = Counts { due_now: 2, waiting: 2, delivered: 1, ..Counts::default() };
     assert_eq!(outbox.counts(after(60)).await.unwrap(), counts);
     assert_eq!(ids(&outbox.due(PIXEL, after(60), 9).await.unwrap()), [id(1, 1)]);
     assert_eq!(ids(&outbox.due(POSTBACK, after(60), 9).await.unwrap()), [id(3, 9)]);
     let unknown = Renewal { from: Some(Progress::fresh(HOUR)), ..new(4, PIXEL) };
-    assert_eq!(outbox.renew(vec![unknown]).await.unwrap(), 0);
+    assert_eq!(outbox.renew(vec![unknown], None).await.unwrap(), 0);
     drop(store);
     backend.restart().await;
     assert_eq!(backend.open().await.outbox.counts(after(60)).await.unwrap(), counts);
+}
+
+/// A replay keeps its trail with what it changed, in one row, and a team reads its own only, newest first.
+pub async fn a_replay_leaves_a_trail(backend: &dyn Backend) {
+    let store = with_jobs(backend, &[(1, PIXEL, 1), (2, PIXEL, 2)]).await;
+    let trail = |number, team| Trail {
+        id: ReplayId::from_bytes(sample::ulid(after(number), number)),
+        team,
+        key: ApiKeyId(7),
+        what: What::Again,
+        filter: "{}".to_owned(),
+        asked_at: after(number),
+        last_at: after(number),
+        pages: 1,
+        examined: 5,
+        replayed: 0,
+    };
+    let new = |number| {
+        let job = sample::job(number, PIXEL, after(9));
+        Renewal { to: Progress::of(&job), job, from: None }
+    };
+    let outbox = &store.outbox;
+    assert_eq!(outbox.renew(vec![new(3), new(4)], Some(trail(1, TEAM))).await.unwrap(), 2);
+    outbox.renew(Vec::new(), Some(trail(2, TEAM))).await.unwrap();
+    outbox.renew(Vec::new(), Some(trail(3, STRANGER))).await.unwrap();
+    let known = outbox.trail(TEAM, trail(1, TEAM).id).await.unwrap().unwrap();
+    assert_eq!(known, Trail { replayed: 2, ..trail(1, TEAM) });
+    let next = Trail { pages: 2, ..known };
+    outbox.renew(vec![new(5), new(4)], Some(next.clone())).await.unwrap();
+    drop(store);
+    backend.restart().await;
+    let outbox = backend.open().await.outbox;
+    let all = [trail(2, TEAM), Trail { replayed: 3, ..next }];
+    assert_eq!(outbox.trails(TEAM, 9, None).await.unwrap(), all);
+    assert_eq!(outbox.trails(TEAM, 1, None).await.unwrap(), all[..1]);
+    assert_eq!(outbox.trails(TEAM, 9, Some(all[0].id)).await.unwrap(), all[1..]);
+    assert_eq!(outbox.trails(STRANGER, 9, None).await.unwrap(), [trail(3, STRANGER)]);
+    assert_eq!(outbox.trail(STRANGER, all[0].id).await.unwrap(), None);
 }
 
 /// The same cause makes the same job: it is not reset by a step that brings it again.

@@ -326,6 +326,8 @@ pub fn pixel(number: u64, team: TeamId) -> Pixel {
         limited_data_use: false,
         api_version: None,
         external_id_source: ExternalIdSource::Ecid,
+        in_order: false,
+        pace: None,
         created_at: HOUR,
         updated_at: HOUR,
     }

@@ -1,6 +1,7 @@
 //! What types can't say: ranges, contradictions, and settings that work but surprise.
 
 use serde::Serialize;
+use sl_core::pace::Pace;
 use std::{fmt, time::Duration};
 
 use super::{Backend, Config};
@@ -167,6 +168,11 @@ fn ranges(config: &Config, problems: &mut Vec<Problem>) {
         postback.concurrency == 0,
         "postback.concurrency",
         "0: nothing would be delivered; set at least 1".into(),
+    );
+    wrong(
+        postback.max_per_minute > Pace::MOST,
+        "postback.max_per_minute",
+        format!("{}: at most {}; 0 for no limit of ours", postback.max_per_minute, Pace::MOST),
     );
     wrong(
         postback.timeout < Duration::from_millis(100),

@@ -88,8 +88,12 @@ sections! {
         #[serde(deserialize_with = "duration")] quarantine: Duration,
     }
     Attribution { #[serde(deserialize_with = "duration")] window: Duration, }
-    Postback { concurrency: usize, #[serde(deserialize_with = "duration")] timeout: Duration, }
-    Egress { allow: Vec<String>, }
+    Postback {
+        concurrency: usize,
+        #[serde(deserialize_with = "duration")] timeout: Duration,
+        max_per_minute: u32,
+    }
+    Egress { allow: Vec<String>, dns: Vec<SocketAddr>, }
     AdPlatforms {
         meta: Meta,
         tiktok: Dated,

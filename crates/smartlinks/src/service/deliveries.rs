@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use sl_api::{Acceptance, EgressCheck, PixelTester, PlatformNotice, TestEvent, TestRefused};
 use sl_core::{
     catalog::{Pixel, PlatformKind},
+    pace::Pace,
     time::Clock,
 };
 use sl_postback::{
@@ -55,6 +56,7 @@ fn worker(config: &Config, base: &Base, store: Store, clock: Arc<dyn Clock>) -> 
     let settings = WorkerSettings {
         concurrency: config.postback.concurrency,
         per_destination: PER_DESTINATION,
+        pace: Pace::per_minute(config.postback.max_per_minute),
         timeout: config.postback.timeout,
         egress: egress(config)?,
         public_url: config.edge.public_url.as_str().to_owned(),
@@ -98,7 +100,9 @@ pub(crate) fn notice(config: &Config) -> PlatformNotice {
 }
 
 fn egress(config: &Config) -> Result<Egress, Failure> {
-    Egress::new(&config.egress.allow).map_err(|error| Failure::Usage(format!("error: egress.allow: {error}")))
+    let allowed = Egress::new(&config.egress.allow);
+    let allowed = allowed.map_err(|error| Failure::Usage(format!("error: egress.allow: {error}")))?;
+    allowed.asking(&config.egress.dns).map_err(|error| Failure::Usage(format!("error: egress.dns: {error}")))
 }
 
 /// Test events, as the API asks for them.

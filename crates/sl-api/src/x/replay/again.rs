@@ -5,13 +5,13 @@ use std::time::Duration;
 use axum::extract::State;
 use sl_core::{
     delivery::{Delivery, DeliveryState, Destination},
-    ids::{DeliveryId, TeamId},
-    replay::replay,
+    ids::{DeliveryId, ReplayId, TeamId},
+    replay::{What, replay},
     time::Timestamp,
 };
 use sl_store::outbox::{DeliveryFilter, Renewal};
 
-use super::{Asked, Known, Tally, destination, limit};
+use super::{Asked, Known, Tally, destination, limit, trail};
 use crate::{
     access::Caller,
     body::Body,
@@ -55,7 +55,8 @@ pub(crate) async fn again(
     let to = destination(&mut body, "destination");
     let states = states(&mut body, asked.again);
     let limit = limit(&mut query);
-    let cursor = cursor(&mut query, &states);
+    let (cursor, id) = cursor(&mut query, &states);
+    let filter = trail::filter(&body);
     query.finish()?;
     body.finish()?;
     let (mut tally, mut renewals, mut known) = (Tally::default(), Vec::new(), Known::default());
@@ -73,11 +74,14 @@ pub(crate) async fn again(
         let decided = replay(&progress, job.occurred_at, *limits, app.now(), asked.again);
         renewals.extend(tally.decided(decided).map(|to| Renewal { job, from: Some(progress), to }));
     }
+    let mut trail = None;
     if !asked.dry_run {
         let (team, key, replayed) = (team.0, caller.0.id.0, renewals.len());
         tracing::info!(team, key, replayed, "deliveries are sent again, as was asked for");
+        let what = (What::Again, filter);
+        trail = Some(trail::with_page(&app, &caller, what, id, tally.examined).await?);
     }
-    tally.carry_out(&app, asked.dry_run, renewals, page.next.map(Cursor::text)).await
+    tally.carry_out(&app, trail, renewals, page.next.map(Cursor::text)).await
 }
 
 /// Unless told otherwise what ended without being delivered for a reason outside.
@@ -108,13 +112,14 @@ fn states(body: &mut Body, again: bool) -> Vec<DeliveryState> {
     states
 }
 
-fn cursor(query: &mut Query, states: &[DeliveryState]) -> Option<Cursor> {
-    let text = query.raw("cursor")?.to_owned();
-    let cursor = Cursor::read(&text).filter(|cursor| states.contains(&cursor.state));
+fn cursor(query: &mut Query, states: &[DeliveryState]) -> (Option<Cursor>, Option<ReplayId>) {
+    let Some(text) = query.raw("cursor").map(str::to_owned) else { return (None, None) };
+    let (own, id) = trail::split(&text);
+    let cursor = Cursor::read(own).filter(|cursor| states.contains(&cursor.state));
     if cursor.is_none() {
         query.wrong("cursor", format!("must be a next_cursor of this replay, not {}.", shown(&text)));
     }
-    cursor
+    (cursor, id)
 }
 
 /// Deliveries of one state after the other, newest first.

@@ -3,6 +3,7 @@
 
 mod again;
 mod into;
+pub(crate) mod trail;
 
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -11,7 +12,7 @@ use sl_core::{
     attribution::Hearer,
     delivery::{DeliveryKind, Destination},
     ids::{SmartLinkId, TeamId},
-    replay::Replay,
+    replay::{Replay, Trail},
     retry::Limits,
     time::{DayEdge, Timestamp},
 };
@@ -168,21 +169,23 @@ impl Tally {
         None
     }
 
-    /// Writes what is to be done, unless it is a dry run, and answers.
+    /// Writes what is to be done and who asked for it, unless it is a dry run, which leaves no trail; and answers.
     async fn carry_out(
         mut self,
         app: &App,
-        dry_run: bool,
+        trail: Option<Trail>,
         renewals: Vec<Renewal>,
         next: Option<String>,
     ) -> Result<Reply> {
+        let (dry_run, id) = (trail.is_none(), trail.as_ref().map(|trail| trail.id));
         self.replayed = match dry_run {
             true => renewals.len(),
             // What changed meanwhile is left to whoever changed it.
-            false => app.store.outbox.renew(renewals).await?,
+            false => app.store.outbox.renew(renewals, trail).await?,
         };
-        let page = json!({ "next_page": null, "next_cursor": next });
-        Ok(Reply::data(self.object(dry_run)).with("_pagination", page))
+        let page = json!({ "next_page": null, "next_cursor": next.map(|next| trail::join(next, id)) });
+        let reply = Reply::data(self.object(dry_run)).with("_pagination", page);
+        Ok(reply.with_data("replay_id", id.map(|id| id.to_string()).into()))
     }
 
     fn object(self, dry_run: bool) -> Value {

@@ -129,6 +129,8 @@ pub(super) fn pixel(id: u64, platform: PlatformKind) -> Pixel {
         limited_data_use: false,
         api_version: None,
         external_id_source: ExternalIdSource::Ecid,
+        in_order: false,
+        pace: None,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     }
@@ -146,6 +148,7 @@ pub(super) fn postback(id: u64, scope: PostbackScope, conversion_types: &[Conver
         conversion_types: conversion_types.to_vec(),
         answers: AnswerTexts::default(),
         in_order: false,
+        pace: None,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     }

@@ -12,14 +12,16 @@ use std::{
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use sl_core::{
+    breaker::Resting,
     delivery::{Attempt, Delivery, Destination, Progress, RenderedRequest},
-    ids::{AccountId, ClickId, DeliveryId, FanId, TeamId},
+    ids::{AccountId, ClickId, DeliveryId, FanId, ReplayId, TeamId},
     lease::Candidate,
+    replay::Trail,
     time::Timestamp,
 };
 use sl_store::{
     Leases, Outbox, Result, StoreError,
-    outbox::{Counts, DeliveryFilter, Renewal, SHARDS, shard_lease, shard_of},
+    outbox::{Counts, DeliveryFilter, Renewal, SHARDS, Waiting, shard_lease, shard_of},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -182,6 +184,25 @@ impl Outbox for Shards {
         self.inner.due_in(shard, now).await
     }
 
+    /// Who goes on resting says the worker that has the shard, of whose version the others may not know yet. That somebody asked
+    /// for a rest is kept also when the shard was lost while it was being asked.
+    async fn rest(&self, destination: Destination, resting: Option<Resting>) -> Result<()> {
+        if resting.is_none() && !self.held().contains(&shard_of(destination)) {
+            return Ok(());
+        }
+        self.inner.rest(destination, resting).await
+    }
+
+    /// Of every shard: a worker asks once, when it starts and has none, for those that it will take.
+    async fn resting(&self) -> Result<Vec<(Destination, Resting)>> {
+        self.inner.resting().await
+    }
+
+    /// Of every shard, for the same reason. What several workers set right is set right once ([`Outbox::advance`]).
+    async fn ahead(&self, after: Timestamp, behind: Option<Waiting>, limit: usize) -> Result<Vec<Delivery>> {
+        self.inner.ahead(after, behind, limit).await
+    }
+
     async fn next_due(&self) -> Result<Option<Timestamp>> {
         self.inner.next_due().await
     }
@@ -208,8 +229,16 @@ impl Outbox for Shards {
         self.inner.advance(id, from, attempt, to).await
     }
 
-    async fn renew(&self, renewals: Vec<Renewal>) -> Result<usize> {
-        self.inner.renew(renewals).await
+    async fn renew(&self, renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize> {
+        self.inner.renew(renewals, trail).await
+    }
+
+    async fn trail(&self, team: TeamId, id: ReplayId) -> Result<Option<Trail>> {
+        self.inner.trail(team, id).await
+    }
+
+    async fn trails(&self, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>> {
+        self.inner.trails(team, limit, after).await
     }
 
     async fn first_of_fan(
