@@ -58,6 +58,14 @@ commitlog_directory: $1/data/commitlog
 saved_caches_directory: $1/data/saved_caches
 hints_directory: $1/data/hints
 cdc_raw_directory: $1/data/cdc_raw
+# A laptop that also compiles answers late: that is not what tests are about.
+read_request_timeout: 10000ms
+range_request_timeout: 15000ms
+write_request_timeout: 10000ms
+cas_contention_timeout: 10000ms
+# Steps travel in batches over partitions, by design.
+batch_size_warn_threshold: 64KiB
+unlogged_batch_across_partitions_warn_threshold: 1000
 # Tables of tests come and go; a dropped one is not worth a copy.
 auto_snapshot: false
 seed_provider:
