@@ -277,7 +277,25 @@ impl Outbox for Shards {
 
 #[cfg(test)]
 mod tests {
+    use sl_core::{breaker::Rest, ids::PixelId};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_rest_is_ended_by_the_worker_that_has_the_shard_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = sl_fjall::open(dir.path().join("store"), sl_fjall::FjallOptions::default()).unwrap();
+        let store = store.store();
+        let (shards, to) = (Shards::of(Arc::clone(&store.outbox), "me"), Destination::Pixel(PixelId(1)));
+        let rest = Rest { from: Timestamp(1), until: Timestamp(9) };
+        let resting = Resting { rest, version: Timestamp(1) };
+        shards.rest(to, Some(resting)).await.unwrap();
+        shards.rest(to, None).await.unwrap();
+        assert_eq!(shards.resting().await.unwrap(), [(to, resting)], "another worker's");
+        shards.look(&*store.leases, &mut Seats::of("me")).await.unwrap();
+        shards.rest(to, None).await.unwrap();
+        assert_eq!(shards.resting().await.unwrap(), []);
+    }
 
     #[test]
     fn shards_are_shared_out_and_none_is_left() {
