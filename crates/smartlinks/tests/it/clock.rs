@@ -125,6 +125,8 @@ fn set_back_by(step: Duration) -> Machine {
     // Who came before has the same link; others get their own, more of them than there were in stock.
     let first = machine.visit(1);
     for visitor in 10..60 {
+        // Links that were handed out count as leased until attribution has seen it.
+        machine.service.settle(&machine.key);
         let pool = |shown: &Value| shown["data"][0]["leased"].as_u64() > Some(0);
         machine.service.until(&machine.key, "/api/x/pool", pool);
         machine.visit(visitor);
