@@ -1,8 +1,7 @@
 //! The metrics of surface 4: one table with every name, its kind and its meaning.
 
-use std::sync::OnceLock;
-
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use parking_lot::Mutex;
 
 use crate::failure::Failure;
 
@@ -105,8 +104,10 @@ const SECONDS: &[f64] =
 /// # Errors
 /// [`Failure::Run`] when another recorder is installed.
 pub(crate) fn recorder() -> Result<PrometheusHandle, Failure> {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = RECORDER.get() {
+    // Held while it is installed: two services of one process may start at once.
+    static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+    let mut recorder = RECORDER.lock();
+    if let Some(handle) = &*recorder {
         return Ok(handle.clone());
     }
     let builder = PrometheusBuilder::new()
@@ -120,7 +121,7 @@ pub(crate) fn recorder() -> Result<PrometheusHandle, Failure> {
             Histogram => metrics::describe_histogram!(*name, *help),
         }
     }
-    Ok(RECORDER.get_or_init(|| handle).clone())
+    Ok(recorder.insert(handle).clone())
 }
 
 /// What the project's sources record, so that the table is complete.
