@@ -219,7 +219,8 @@ impl Cluster {
         if current.epoch > known.epoch {
             return Ok(current);
         }
-        let epoch = u64::try_from(now.0 / 1000).unwrap_or(0).max(current.epoch + 1).to_string();
+        let next = u64::try_from(now.0 / 1000).unwrap_or(0).max(current.epoch + 1);
+        let epoch = next.to_string();
         let retention = self.config().retention.as_millis().to_string();
         // This request replaces all settings of a topic, so it names all of them.
         let mut change = AlterConfig::new(ResourceSpecifier::Topic(&current.name));
@@ -232,7 +233,18 @@ impl Cluster {
         if let Some(Err((_, code))) = changed.into_iter().next() {
             return Err(ClusterError::unavailable(code));
         }
-        self.events().await
+        let begun = tokio::time::Instant::now();
+        loop {
+            // The broker that is asked may not have heard of it yet.
+            let raised = self.events().await?;
+            if raised.epoch >= next {
+                return Ok(raised);
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err(ClusterError::Unavailable("the new epoch does not show".to_owned()));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 
