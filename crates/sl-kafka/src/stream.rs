@@ -176,6 +176,8 @@ impl KafkaStream {
                 Err(StreamError::Undecodable { offset: *offset, reason: reason.clone() })
             }
             Some(Trouble::Doubt(until)) if looked.times >= *until => {
+                // What raised the doubt may have left the queue.
+                self.assign(self.position.offset).await?;
                 self.trouble = None;
                 Ok(())
             }
@@ -250,14 +252,15 @@ fn take(message: &BorrowedMessage<'_>, place: Place<'_>, records: &mut Vec<Recor
     let before = records.last().map(|record: &Recorded| &record.event);
     let sent = codec::decode_sent(message.payload().unwrap_or_default(), before)
         .map_err(|error| Trouble::Undecodable { offset, reason: error.to_string() })?;
+    if sent.epoch > place.epoch {
+        // Not passed over: it is read again once the topic has been looked at.
+        return Err(Trouble::Doubt(0));
+    }
     place.position.offset = offset + 1;
     if sent.epoch < place.epoch {
         // Its forwarder took this topic for the one before. It will notice, and begin again (module `forwarder`).
         metrics::counter!("smartlinks_stream_stale_total").increment(1);
         return Ok(());
-    }
-    if sent.epoch > place.epoch {
-        return Err(Trouble::Doubt(0));
     }
     records.push(sent.record);
     Ok(())
