@@ -20,6 +20,8 @@ pub(crate) struct Gauges {
     attribution: watch::Receiver<Progress>,
     clock: Arc<dyn Clock>,
     rules: PoolRules,
+    /// Whether to look at outbox and pool: in a cluster they are everybody's, and counting them is work.
+    stocks: bool,
 }
 
 impl Gauges {
@@ -29,8 +31,9 @@ impl Gauges {
         attribution: watch::Receiver<Progress>,
         clock: Arc<dyn Clock>,
         rules: PoolRules,
+        stocks: bool,
     ) -> Self {
-        Self { store, journal, attribution, clock, rules }
+        Self { store, journal, attribution, clock, rules, stocks }
     }
 
     /// Looks until `stop`.
@@ -51,6 +54,9 @@ impl Gauges {
         gauge!("smartlinks_journal_head").set(float(journal.head.offset));
         gauge!("smartlinks_journal_synced").set(float(journal.synced));
         gauge!("smartlinks_attribution_lag_seconds").set(self.attribution.borrow().lag_seconds);
+        if !self.stocks {
+            return Ok(());
+        }
         let now = self.clock.now();
         let outbox = self.store.outbox.counts(now).await?;
         for (state, count) in [
