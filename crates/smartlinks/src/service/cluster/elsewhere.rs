@@ -12,10 +12,12 @@ use sl_store::Ledger;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::Cluster;
+use super::{AGAIN, Cluster};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
+/// Longest time for one; past that nobody knows.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Ends remembered per partition: an hour of standing still, after which the lag is at least that.
 const REMEMBERED: usize = 7200;
 
@@ -24,6 +26,8 @@ pub(crate) struct Elsewhere {
     cluster: Cluster,
     progress: watch::Sender<Progress>,
     partitions: Vec<Ends>,
+    /// When it was last known where they stand.
+    looked_at: Instant,
 }
 
 /// Where a partition ended, and when that was seen.
@@ -50,7 +54,12 @@ impl Ends {
 impl Elsewhere {
     pub(crate) fn new(cluster: Cluster) -> Self {
         let behind = Progress { behind: 1, ..Progress::default() };
-        Self { cluster, progress: watch::Sender::new(behind), partitions: Vec::new() }
+        Self {
+            cluster,
+            progress: watch::Sender::new(behind),
+            partitions: Vec::new(),
+            looked_at: Instant::now(),
+        }
     }
 
     /// What the looks see. Until the first one something is behind.
@@ -61,17 +70,11 @@ impl Elsewhere {
     /// Looks until `stop`.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let work = async {
-            let mut told = false;
             loop {
-                match self.follow().await {
-                    Ok(never) => match never {},
-                    Err(error) if !told => {
-                        tracing::warn!(error, "attribution's progress can't be read; trying again")
-                    }
-                    Err(_) => {}
-                }
-                told = true;
-                tokio::time::sleep(2 * LOOK).await;
+                let Err(error) = self.follow().await;
+                tracing::warn!(error, "attribution's progress can't be read; trying again");
+                self.nobody_knows();
+                tokio::time::sleep(AGAIN).await;
             }
         };
         tokio::select! {
@@ -84,9 +87,20 @@ impl Elsewhere {
         let heads = Heads::open(&self.cluster.kafka).await.map_err(|error| error.to_string())?;
         let store = self.cluster.scylla.store().await.map_err(|error| error.to_string())?;
         loop {
-            self.look(&heads, &*store.ledger).await?;
+            let look = tokio::time::timeout(PATIENCE, self.look(&heads, &*store.ledger));
+            look.await.map_err(|_| format!("no answer within {PATIENCE:?}"))??;
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// What was caught up may no longer be: a look of the matcher must not count as if it were, and nothing is settled.
+    fn nobody_knows(&self) {
+        let since = self.looked_at.elapsed().as_secs_f64();
+        self.progress.send_modify(|progress| {
+            progress.behind = progress.behind.max(1);
+            progress.caught_up = false;
+            progress.lag_seconds = progress.lag_seconds.max(since);
+        });
     }
 
     async fn look(&mut self, heads: &Heads, ledger: &dyn Ledger) -> Result<(), String> {
@@ -103,6 +117,7 @@ impl Elsewhere {
             lag = lag.max(seen.age(position, end, now));
             total = Position { epoch: total.epoch.max(end.epoch), offset: total.offset + applied };
         }
+        self.looked_at = now;
         self.progress.send_if_modified(|progress| {
             let after = Progress {
                 position: total,
