@@ -11,7 +11,14 @@ use sl_core::{
 };
 use sl_store::Store;
 
-use crate::{cli::Keys, clock, config::Config, failure::Failure, lock, service::control};
+use crate::{
+    cli::Keys,
+    clock,
+    config::{Backend, Config},
+    failure::Failure,
+    lock,
+    service::{cluster::Cluster, control, first_key},
+};
 
 /// What is asked; also the line that goes through the control socket.
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,20 +63,16 @@ pub(crate) async fn run(config: &Config, command: Keys, json: bool) -> Result<()
     let dir = &config.data_dir;
     let answer = if lock::is_taken(dir) {
         control::ask(dir, &command).await?
+    } else if config.storage.backend == Backend::Cluster {
+        // Keys are everybody's: no process has to run, and no directory is needed.
+        let clock = clock::system();
+        let cluster = Cluster::connect(config, &*clock).await?;
+        on(&cluster.scylla.store().await.map_err(Failure::run)?, config, command, &*clock).await?
     } else {
         let _lock = lock::take(dir)?;
         let opened =
             sl_fjall::open(dir.join("store"), sl_fjall::FjallOptions::default()).map_err(Failure::run)?;
-        let store = opened.store();
-        let (team, clock) = (&config.team, clock::system());
-        let first =
-            sl_api::ensure_team_and_owner_key(&store, &team.name, &team.slug, &*clock, &rand::fill::<u8>)
-                .await;
-        if let Some(secret) = first.map_err(Failure::run)? {
-            eprintln!("owner API key (shown once): {}", secret.expose());
-        }
-        let answer = execute(&store, command, &*clock).await;
-        drop(store);
+        let answer = on(&opened.store(), config, command, &*clock::system()).await?;
         opened.close().await.map_err(Failure::run)?;
         answer
     };
@@ -80,6 +83,21 @@ pub(crate) async fn run(config: &Config, command: Keys, json: bool) -> Result<()
         }
         KeyAnswer::Refused(why) => Err(Failure::Run(why)),
     }
+}
+
+/// Does it on a store that may be new.
+async fn on(
+    store: &Store,
+    config: &Config,
+    command: KeyCommand,
+    clock: &dyn Clock,
+) -> Result<KeyAnswer, Failure> {
+    let team = &config.team;
+    let first = sl_api::ensure_team_and_owner_key(store, &team.name, &team.slug, clock, &rand::fill::<u8>);
+    if let Some(secret) = first.await.map_err(Failure::run)? {
+        first_key::show(&secret);
+    }
+    Ok(execute(store, command, clock).await)
 }
 
 /// Does it.

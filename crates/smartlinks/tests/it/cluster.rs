@@ -8,7 +8,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
-    process::{Reach, Service},
+    process::{Reach, Service, command, named},
     world::{Ads, Platform},
 };
 
@@ -91,10 +91,19 @@ fn one_process_with_all_roles_does_the_whole_job_on_the_cluster() {
     service.settle(&key);
     assert_eq!(service.terminate().code(), Some(0));
 
+    // A key that was made without any process is everybody's.
+    let mut keys = command();
+    keys.args(["--json", "keys", "create", "--name", "shell"]).envs(named(&settings));
+    let made = keys.env("SMARTLINKS_DATA_DIR", dir().path()).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let made: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
+    let shell = made[0]["secret"].as_str().unwrap();
+
     // After a restart it goes on from what is in the cluster, and knows its visitors.
     let mut service = Service::start_with(home.path(), &settings);
     assert_eq!(service.owner_key, None);
     assert_eq!(visit(&service, &link, 1), place);
+    assert_eq!(service.api(shell, "/api/smart-links")["data"].as_array().map(Vec::len), Some(1));
     service.settle(&key);
     assert_eq!(service.terminate().code(), Some(0));
 }
