@@ -3,7 +3,6 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use futures_util::future::{BoxFuture, FutureExt as _};
 use parking_lot::RwLock;
 
 use sl_api::{PoolStatus, StockStatus, Upstream};
@@ -108,31 +107,16 @@ pub(crate) fn start(
     if part.keeper {
         let (makers, stop) = (makers.clone(), stop.clone());
         let role = move |end| makers.keeper(end);
-        let run = once(base, "pool keeper", stop.clone(), role);
+        let run = leased::once(base, "pool keeper", stop.clone(), role);
         tasks.push(supervisor.start("the pool keeper", &stop, run));
     }
     if part.matcher {
         let stop = stop.clone();
         let role = move |end| makers.matcher(end);
-        let run = once(base, "matcher", stop.clone(), role);
+        let run = leased::once(base, "matcher", stop.clone(), role);
         tasks.push(supervisor.start("the matcher and reconciliation", &stop, run));
     }
     Ok((standing, tasks))
-}
-
-/// Runs a role here; in a cluster, while this process has its lease.
-fn once<F: Future<Output = ()> + Send + 'static>(
-    base: &Base,
-    name: &'static str,
-    stop: CancellationToken,
-    role: impl Fn(CancellationToken) -> F + Send + Sync + 'static,
-) -> BoxFuture<'static, ()> {
-    match base.cluster() {
-        None => role(stop).boxed(),
-        Some(cluster) => {
-            leased::run(name, Arc::clone(&base.store.leases), cluster.me.clone(), stop, role).boxed()
-        }
-    }
 }
 
 /// What the roles are made of, each time they begin.

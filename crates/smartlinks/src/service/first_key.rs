@@ -2,7 +2,7 @@
 
 use sl_core::{apikey::KeySecret, time::Clock};
 
-use super::base::Base;
+use super::{base::Base, leased};
 use crate::{config::Config, failure::Failure};
 
 /// The key until somebody takes it. A start that fails after it was made says it on the way out: the next start makes
@@ -18,7 +18,12 @@ impl FirstKey {
     pub(super) async fn make(config: &Config, base: &Base, clock: &dyn Clock) -> Result<Self, Failure> {
         let (team, random) = (&config.team, rand::fill::<u8>);
         let made = sl_api::ensure_team_and_owner_key(&base.store, &team.name, &team.slug, clock, &random);
-        made.await.map(Self).map_err(Failure::run)
+        let made = match base.cluster() {
+            None => made.await,
+            // Two that start at once would each make a team.
+            Some(cluster) => leased::in_turn("first start", &*base.store.leases, &cluster.me, made).await,
+        };
+        made.map(Self).map_err(Failure::run)
     }
 
     /// Whoever takes it shows it.

@@ -8,15 +8,31 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::{BoxFuture, FutureExt as _};
 use sl_core::lease::Candidate;
 use sl_store::{Leases, Result};
 use tokio_util::sync::CancellationToken;
 
+use super::base::Base;
+
 /// How long a holder may be silent.
 const SPAN: Duration = Duration::from_secs(5);
 
+/// Runs a role here; in a cluster, while this process has its lease.
+pub(crate) fn once<F: Future<Output = ()> + Send + 'static>(
+    base: &Base,
+    name: &'static str,
+    stop: CancellationToken,
+    role: impl Fn(CancellationToken) -> F + Send + Sync + 'static,
+) -> BoxFuture<'static, ()> {
+    match base.cluster() {
+        None => role(stop).boxed(),
+        Some(cluster) => run(name, Arc::clone(&base.store.leases), cluster.me.clone(), stop, role).boxed(),
+    }
+}
+
 /// Runs `role` whenever the lease is held, until `stop`; each run with a token that ends with the lease.
-pub(crate) async fn run<F: Future<Output = ()> + Send>(
+async fn run<F: Future<Output = ()> + Send>(
     name: &'static str,
     leases: Arc<dyn Leases>,
     me: String,
@@ -41,6 +57,30 @@ pub(crate) async fn run<F: Future<Output = ()> + Send>(
             }
         }
     }
+    give_back(name, &*leases, &candidate).await;
+}
+
+/// Does something that only one process may do at a time, once it is this one's turn.
+pub(crate) async fn in_turn<T>(
+    name: &'static str,
+    leases: &dyn Leases,
+    me: &str,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut candidate = Candidate::new(me, SPAN);
+    loop {
+        look(name, leases, &mut candidate).await;
+        if candidate.holds(Instant::now()) {
+            break;
+        }
+        tokio::time::sleep(candidate.pause()).await;
+    }
+    let done = work.await;
+    give_back(name, leases, &candidate).await;
+    done
+}
+
+async fn give_back(name: &str, leases: &dyn Leases, candidate: &Candidate) {
     if let Some(swap) = candidate.give_back()
         && let Err(error) = leases.swap_lease(name, &swap).await
     {

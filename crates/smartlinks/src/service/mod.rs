@@ -170,6 +170,7 @@ impl Service {
             progress.clone(),
             Arc::clone(&clock),
             pool_rules(config),
+            roles.has(Role::Api),
         );
         let upkeep = Upkeep::new(base.store.clone(), Arc::clone(&clock), config.retention.clone());
         let stop = &stops.helpers;
@@ -183,7 +184,8 @@ impl Service {
             supervisor.start("gauges", stop, gauges.run(stop.clone())),
         ]);
         if roles.has(Role::Attribution) {
-            tasks.helpers.push(supervisor.start("retention", stop, upkeep.run(stop.clone())));
+            let run = leased::once(&base, "retention", stop.clone(), move |end| upkeep.clone().run(end));
+            tasks.helpers.push(supervisor.start("retention", stop, run));
         }
         match &base.backing {
             Backing::Embedded(handle) => {

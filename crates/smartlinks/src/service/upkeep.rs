@@ -16,6 +16,7 @@ const ROWS: usize = 1000;
 const BREATH: Duration = Duration::from_millis(20);
 
 /// Forgets what may be forgotten.
+#[derive(Clone)]
 pub(crate) struct Upkeep {
     store: Store,
     clock: Arc<dyn Clock>,

@@ -234,7 +234,7 @@ impl Reach {
         path: &str,
         ready: impl Fn(&serde_json::Value) -> bool,
     ) -> serde_json::Value {
-        for _ in 0..600 {
+        for _ in 0..2400 {
             let shown = self.api(key, path);
             if ready(&shown) {
                 return shown;
@@ -246,7 +246,7 @@ impl Reach {
 
     /// Waits until every queue of the service is empty.
     pub(crate) fn settle(&self, key: &str) {
-        for _ in 0..600 {
+        for _ in 0..2400 {
             let progress = self.api(key, "/api/x/progress");
             if progress["data"]["settled"] == true {
                 return;

@@ -207,7 +207,7 @@ impl Outbox for Shards {
         self.inner.next_due().await
     }
 
-    /// The last look before something is sent: of a shard that was lost meanwhile nothing is.
+    /// The last look before something new is sent: a worker that stood still and has lost everything sends nothing.
     async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
         if self.held().is_empty() {
             return Err(StoreError::Unavailable("no shard of the outbox is leased now".to_owned()));
