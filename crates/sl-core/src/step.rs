@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    click::ClickRow,
-    conversion::{Conversion, FanProfile},
+    click::{Class, ClickRow},
+    conversion::{Conversion, ConversionKind, FanProfile},
     delivery::Job,
     event::{JournalId, Position},
     ids::{AccountId, ClickId, DeadLetterId, FanId, PoolLinkId, SmartLinkId, TeamId},
@@ -213,6 +213,30 @@ pub struct Rollup {
     pub gross: Cents,
     /// Likewise net.
     pub net: Cents,
+}
+
+impl Rollup {
+    /// Counts a raw click row.
+    pub fn add_click(&mut self, row: &ClickRow) {
+        match row.click.class {
+            Class::Bot => self.bots += 1,
+            _ if row.is_duplicate => self.duplicates += 1,
+            _ => self.clicks += 1,
+        }
+    }
+
+    /// Counts a conversion; only transactions are revenue (architecture 5).
+    pub fn add_conversion(&mut self, row: &Conversion) {
+        self.conversions += 1;
+        match row.kind {
+            ConversionKind::NewSubscriber => self.subscribers += 1,
+            ConversionKind::NewTransaction => {
+                self.gross += row.gross;
+                self.net += row.net;
+            }
+            _ => {}
+        }
+    }
 }
 
 /// By what the clicks of a link are told apart.

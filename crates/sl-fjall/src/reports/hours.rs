@@ -3,14 +3,7 @@
 use std::time::Duration;
 
 use fjall::{Readable as _, Snapshot};
-use sl_core::{
-    click::Class,
-    conversion::{Conversion, ConversionKind},
-    ids::SmartLinkId,
-    money::Cents,
-    step::Rollup,
-    time::Timestamp,
-};
+use sl_core::{ids::SmartLinkId, step::Rollup, time::Timestamp};
 use sl_store::{Result, reports::Range};
 
 use super::conversions;
@@ -66,37 +59,20 @@ fn cut(
     let mut sums = Rollup::default();
     for row in listing::of_link(snapshot, db, link, part) {
         let row = row?;
-        match row.click.class {
-            Class::Bot => sums.bots += 1,
-            _ if row.is_duplicate => sums.duplicates += 1,
-            _ => sums.clicks += 1,
-        }
+        sums.add_click(&row);
     }
     let all = Range { from: Some(hour), to: Some(hour.plus(HOUR)) };
-    let (mut gross, mut net) = (Cents::ZERO, Cents::ZERO);
+    let mut of_rows = Rollup::default();
     for row in conversions::of_link(snapshot, db, link, all) {
         let row = row?;
-        let (row_gross, row_net) = money(&row);
-        gross += row_gross;
-        net += row_net;
+        of_rows.add_conversion(&row);
         if part.contains(row.at) {
-            sums.conversions += 1;
-            sums.subscribers += u64::from(row.kind == ConversionKind::NewSubscriber);
-            sums.gross += row_gross;
-            sums.net += row_net;
+            sums.add_conversion(&row);
         }
     }
     if part.contains(hour) {
-        sums.gross += whole.gross - gross;
-        sums.net += whole.net - net;
+        sums.gross += whole.gross - of_rows.gross;
+        sums.net += whole.net - of_rows.net;
     }
     Ok(sums)
-}
-
-/// What a conversion added to the sums: only transactions are revenue (architecture 5).
-fn money(row: &Conversion) -> (Cents, Cents) {
-    match row.kind {
-        ConversionKind::NewTransaction => (row.gross, row.net),
-        _ => (Cents::ZERO, Cents::ZERO),
-    }
 }
