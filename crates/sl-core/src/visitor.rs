@@ -1,14 +1,13 @@
 //! Who is the same visitor (decisions 49): fingerprints under keys derived from one installation secret, and the
 //! cookie a visitor is given.
 //!
-//! A fingerprint is SHA-256 over IP prefix, `User-Agent`, `Accept-Language` and client hints, under a key. Two keys are
+//! A fingerprint is SHA-256 over IP prefix, `User-Agent`, `Accept-Language` and client hints, and again under a key. Two keys are
 //! in use: the day's salt, for the edge's window, and a lasting one, for attribution. All come from the installation
 //! secret by HKDF, so every edge computes the same.
 
 use std::{fmt, net::IpAddr};
 
 use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -22,8 +21,8 @@ use crate::{
 pub struct Features<'a> {
     /// The visitor's own address; cut to /32 (IPv4) or /64 (IPv6).
     pub ip: Option<IpAddr>,
-    /// `User-Agent`, whole.
-    pub user_agent: &'a [u8],
+    /// `User-Agent`, as far as it is recorded.
+    pub user_agent: AgentDigest,
     /// `Accept-Language`.
     pub accept_language: &'a [u8],
     /// `Sec-CH-UA`.
@@ -32,6 +31,25 @@ pub struct Features<'a> {
     pub mobile: &'a [u8],
     /// `Sec-CH-UA-Platform`.
     pub platform: &'a [u8],
+}
+
+/// What stands for a `User-Agent` in a fingerprint: half of its SHA-256. Millions of visitors share some thousand agents, so
+/// whoever meets them often keeps it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AgentDigest([u8; 16]);
+
+impl AgentDigest {
+    /// Of the header's value.
+    #[must_use]
+    pub fn of(user_agent: &[u8]) -> Self {
+        Self(half(Sha256::digest(user_agent).into()))
+    }
+}
+
+/// The first half of a digest.
+fn half(digest: [u8; 32]) -> [u8; 16] {
+    let [head @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = digest;
+    head
 }
 
 /// The digest of [`Features`]: hashed once, then put under each key. Never leaves the process.
@@ -56,14 +74,10 @@ impl Traits {
             }
             None => hash.update([0]),
         }
-        for part in [
-            features.user_agent,
-            features.accept_language,
-            features.brands,
-            features.mobile,
-            features.platform,
-        ] {
-            hash.update((part.len() as u64).to_le_bytes());
+        hash.update(features.user_agent.0);
+        for part in [features.accept_language, features.brands, features.mobile, features.platform] {
+            // A header is far shorter than 4 GiB.
+            hash.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
             hash.update(part);
         }
         Self(hash.finalize().into())
@@ -92,24 +106,23 @@ impl InstallationSecret {
     }
 
     fn key(&self, purpose: &[u8], number: i64) -> Key {
-        // HMAC takes a key as long as its block, which hashes nothing away.
         let mut out = [0; 64];
         // 64 bytes are far below HKDF's limit of 255 blocks, the only way to fail.
         let _ = self.0.expand_multi_info(&[purpose, b"\0", &number.to_be_bytes()], &mut out);
-        Key(Hmac::<Sha256>::new(&out.into()))
+        Key(Sha256::new_with_prefix(out))
     }
 }
 
+/// SHA-256 behind a secret block of 64 bytes, which is hashed once a day. HMAC's second pass keeps others from extending a
+/// message whose tag they have; here every message of a key has the same length and half of each tag is kept, so there is
+/// nothing to extend, and a tag costs one block instead of two.
 #[derive(Clone)]
-struct Key(Hmac<Sha256>);
+struct Key(Sha256);
 
 impl Key {
-    fn id(&self, message: &[u8]) -> VisitorId {
-        let mut mac = self.0.clone();
-        mac.update(message);
-        let tag: [u8; 32] = mac.finalize().into_bytes().into();
-        let (head, _) = tag.split_at(16);
-        VisitorId(head.iter().fold(0, |number, byte| (number << 8) | u128::from(*byte)))
+    fn id<const LENGTH: usize>(&self, message: [u8; LENGTH]) -> VisitorId {
+        let tag = self.0.clone().chain_update(message).finalize();
+        VisitorId(u128::from_be_bytes(half(tag.into())))
     }
 }
 
@@ -159,25 +172,25 @@ impl DayKeys {
     /// Fingerprint under the day's salt.
     #[must_use]
     pub fn daily(&self, traits: &Traits) -> VisitorId {
-        self.current.id(&traits.0)
+        self.current.id(traits.0)
     }
 
     /// Fingerprint under yesterday's salt: a repeat across the rotation is still a repeat (decisions 7).
     #[must_use]
     pub fn yesterday(&self, traits: &Traits) -> VisitorId {
-        self.previous.id(&traits.0)
+        self.previous.id(traits.0)
     }
 
     /// Fingerprint under the lasting key, for attribution.
     #[must_use]
     pub fn lasting(&self, traits: &Traits) -> VisitorId {
-        self.lasting.id(&traits.0)
+        self.lasting.id(traits.0)
     }
 
     /// The cookie of the visitor whose first click is `click`: two cookieless taps get the same one.
     #[must_use]
     pub fn cookie(&self, click: ClickId) -> VisitorId {
-        self.cookie.id(&click.to_bytes())
+        self.cookie.id(click.to_bytes())
     }
 }
 
@@ -266,7 +279,7 @@ mod tests {
     fn traits(ip: &str, agent: &str) -> Traits {
         Traits::of(&Features {
             ip: ip.parse().ok(),
-            user_agent: agent.as_bytes(),
+            user_agent: AgentDigest::of(agent.as_bytes()),
             accept_language: b"en-GB",
             ..Features::default()
         })
@@ -299,8 +312,8 @@ mod tests {
 
     #[test]
     fn headers_do_not_flow_into_each_other() {
-        let a = Traits::of(&Features { user_agent: b"ab", accept_language: b"c", ..Features::default() });
-        let b = Traits::of(&Features { user_agent: b"a", accept_language: b"bc", ..Features::default() });
+        let a = Traits::of(&Features { accept_language: b"ab", brands: b"c", ..Features::default() });
+        let b = Traits::of(&Features { accept_language: b"a", brands: b"bc", ..Features::default() });
         assert!(a != b);
     }
 

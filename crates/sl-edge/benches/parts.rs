@@ -12,7 +12,7 @@ use sl_core::{
     pool::{PoolLink, StockKey},
     time::Timestamp,
     verdict::{Shape, agent, judge},
-    visitor::{DayKeys, Features, InstallationSecret, Target, Traits},
+    visitor::{AgentDigest, DayKeys, Features, InstallationSecret, Target, Traits},
 };
 use sl_edge::{Agents, Geo, Stock, StockBlock, Window};
 
@@ -32,7 +32,7 @@ fn visitor(c: &mut Criterion) {
     let keys = DayKeys::at(&InstallationSecret::new(&[7; 32]), NOON);
     let features = Features {
         ip: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7))),
-        user_agent: AGENT,
+        user_agent: AgentDigest::of(AGENT),
         accept_language: b"en-GB,en;q=0.9",
         ..Features::default()
     };

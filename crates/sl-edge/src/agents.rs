@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use sl_core::{
     click::Device,
     verdict::agent::{self, Agent},
+    visitor::AgentDigest,
 };
 use woothee::parser::Parser;
 
@@ -14,6 +15,8 @@ use woothee::parser::Parser;
 pub(crate) struct Known {
     pub(crate) device: Device,
     pub(crate) agent: Agent,
+    /// Its part in fingerprints.
+    pub(crate) digest: AgentDigest,
     /// The agent as it is recorded.
     pub(crate) text: String,
 }
@@ -80,7 +83,7 @@ fn read(head: &[u8]) -> Known {
         family: family(&text).to_owned(),
         platform: platform(&parsed, &text).to_owned(),
     };
-    Known { device, agent, text }
+    Known { device, agent, digest: AgentDigest::of(head), text }
 }
 
 fn kind(parsed: &woothee::parser::WootheeResult<'_>, agent: Agent, text: &str) -> &'static str {

@@ -3,6 +3,7 @@
 mod answer;
 mod client;
 mod commits;
+mod company;
 mod facts;
 mod headers;
 mod redirect;

@@ -41,10 +41,10 @@ impl Prepared {
     }
 
     /// Where a rung without a link of the visitor's own leads. Overflow exists when the ladder chose it.
-    pub(crate) fn place(&self, rung: Rung) -> HeaderValue {
+    pub(crate) fn place(&self, rung: Rung) -> &HeaderValue {
         match (&self.overflow, rung) {
-            (Some(overflow), Rung::Overflow) => overflow.1.clone(),
-            _ => HeaderValue::clone(&self.page),
+            (Some(overflow), Rung::Overflow) => &overflow.1,
+            _ => &self.page,
         }
     }
 }

@@ -28,6 +28,7 @@ use sl_core::{
     visitor::Target,
 };
 
+mod index;
 mod rebuild;
 mod shard;
 #[cfg(test)]

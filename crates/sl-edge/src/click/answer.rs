@@ -1,11 +1,15 @@
 //! Every answer the edge gives. Header values are made once; nothing of a request reaches one.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE},
 };
-use sl_core::click::VisitorId;
+use sl_core::click::{Rung, VisitorId};
+
+use crate::{links::Prepared, window::Remembered};
 
 /// Body of every answer: empty, or a short constant text.
 pub(crate) type Body = Bytes;
@@ -35,7 +39,10 @@ pub(crate) enum Reply {
 
 /// 302 to a place of ours, never stored (contract I.21), with the visitor's cookie if it gets one.
 pub(crate) struct Found {
-    pub(super) place: HeaderValue,
+    pub(super) link: Arc<Prepared>,
+    pub(super) rung: Rung,
+    /// The click whose own link it is; `None` for a shared place.
+    pub(super) own: Option<Arc<Remembered>>,
     pub(super) cookie: Option<VisitorId>,
 }
 
@@ -71,11 +78,16 @@ impl Reply {
 }
 
 impl Found {
+    fn place(&self) -> &HeaderValue {
+        let own = self.own.as_ref().and_then(|click| click.own.as_ref());
+        own.unwrap_or_else(|| self.link.place(self.rung))
+    }
+
     fn into_answer(self) -> Answer {
         let mut answer = Response::new(Body::new());
         *answer.status_mut() = StatusCode::FOUND;
         let headers = answer.headers_mut();
-        headers.insert(LOCATION, self.place);
+        headers.insert(LOCATION, self.place().clone());
         headers.insert(CACHE_CONTROL, NO_STORE);
         headers.insert(REFERRER_POLICY, REFERRER);
         if let Some(cookie) = self.cookie.and_then(set_cookie) {
@@ -87,7 +99,7 @@ impl Found {
     /// All but the headers that every answer has.
     fn write(&self, into: &mut Vec<u8>) {
         into.extend_from_slice(b"HTTP/1.1 302 Found\r\nlocation: ");
-        into.extend_from_slice(self.place.as_bytes());
+        into.extend_from_slice(self.place().as_bytes());
         into.extend_from_slice(b"\r\ncache-control: no-store\r\nreferrer-policy: no-referrer-when-downgrade");
         if let Some(cookie) = self.cookie {
             into.extend_from_slice(b"\r\nset-cookie: ");

@@ -1,14 +1,14 @@
 //! The answers of one thread that wait for the disk, and the one task that watches over them.
 //!
-//! A click costs a place in a queue: no lock, no timer and no channel of its own. The task runs once everything that was
-//! ready has been read, and then sends the turn's records on their way together; a commit wakes it once, and it wakes the
-//! answers from inside their own runtime.
+//! A click costs a place in a queue: no lock, no timer and no channel of its own. The task runs whenever everything that was
+//! ready has been read, sends the records on their way together once they are enough or nobody else comes, and is woken
+//! once by a commit; it wakes the answers from inside their own runtime.
 
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
@@ -17,21 +17,19 @@ use std::{
 use sl_journal::{ClickLog, Fate, Ticket};
 use tokio::time::Sleep;
 
-use super::worker::Worker;
+use super::{
+    company::{Company, Next},
+    worker::Worker,
+};
 
 pub(super) type FateFuture = Pin<Box<dyn Future<Output = Fate> + Send>>;
-
-/// Fewer records are not worth a commit of their own while more are being read.
-const ENOUGH: usize = 128;
 
 /// Answers in the order of their tickets.
 #[derive(Default)]
 pub(crate) struct Commits {
     waiting: RefCell<VecDeque<Waiter>>,
-    /// Records held back now, those of this turn, and of the turn before.
-    held: Cell<usize>,
-    turn: Cell<usize>,
-    before: Cell<usize>,
+    /// Records held back, and how many are enough.
+    company: RefCell<Company>,
     /// Every ticket below has waited for as long as a visitor may.
     late: Cell<u64>,
     watch: RefCell<Option<Waker>>,
@@ -51,28 +49,23 @@ impl Commits {
         self.waiting.borrow_mut().push_back(Waiter { ticket, began, waker });
     }
 
-    /// A record was handed over that is held until the end of the turn; in a long turn until half of it, so that disk and
-    /// processor are busy at the same time.
+    /// A record was handed over, to be held until it has company.
     pub(super) fn hold(&self, log: &dyn ClickLog) {
-        self.turn.set(self.turn.get() + 1);
-        self.held.set(self.held.get() + 1);
-        if self.held.get() == 1
-            && let Some(watch) = &*self.watch.borrow()
-        {
-            watch.wake_by_ref();
-        }
-        if self.held.get() >= ENOUGH.max(self.before.get() / 2) {
-            self.held.set(0);
+        let (alone, go) = self.company.borrow_mut().join();
+        if go {
             log.release();
+        } else if alone && let Some(watch) = &*self.watch.borrow() {
+            watch.wake_by_ref();
         }
     }
 
-    /// The turn is over: nothing is held any more.
-    fn release(&self, log: &dyn ClickLog) {
-        self.before.set(self.turn.replace(0));
-        if self.held.replace(0) > 0 {
+    /// What was ready has been read: whether to look again before held records go.
+    fn look(&self, log: &dyn ClickLog, now: Instant) -> bool {
+        let next = self.company.borrow_mut().look(self.waiting.borrow().len(), now);
+        if next == Next::Go {
             log.release();
         }
+        next == Next::LookAgain
     }
 
     /// Whether the answer has waited for as long as a visitor may.
@@ -94,6 +87,11 @@ impl Commits {
             }
             self.wake_first();
         }
+    }
+
+    /// Whether no answer waits for the disk.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.borrow().is_empty()
     }
 
     fn wake_first(&self) {
@@ -153,8 +151,12 @@ impl Future for Watch {
         if !known {
             commits.watch.replace(Some(context.waker().clone()));
         }
-        commits.release(log);
-        commits.woken.set(Some(Instant::now()));
+        let now = Instant::now();
+        commits.woken.set(Some(now));
+        if commits.look(log, now) {
+            // Polled again once the sockets have been asked, and what they had has been read.
+            let _ = pin!(tokio::task::yield_now()).poll(context);
+        }
         while let Some((ticket, began)) = commits.wake_settled(log) {
             if self.fate_of(ticket, context).is_ready() {
                 self.first = None;
@@ -166,6 +168,7 @@ impl Future for Watch {
             }
         }
         self.first = None;
+        worker.meters.say();
         Poll::Pending
     }
 }

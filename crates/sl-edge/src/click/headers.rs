@@ -3,7 +3,10 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use http::Method;
-use sl_core::{verdict::Shape, visitor::Features};
+use sl_core::{
+    verdict::Shape,
+    visitor::{AgentDigest, Features},
+};
 
 /// Longest `Accept-Language` kept, in bytes.
 const LONGEST_LANGUAGE: usize = 256;
@@ -157,10 +160,10 @@ impl<'a> Headers<'a> {
     }
 
     /// What the fingerprint is made of.
-    pub(super) fn features(&self, ip: IpAddr) -> Features<'a> {
+    pub(super) fn features(&self, ip: IpAddr, user_agent: AgentDigest) -> Features<'a> {
         Features {
             ip: Some(ip),
-            user_agent: self.user_agent(),
+            user_agent,
             accept_language: self.accept_language.unwrap_or_default(),
             brands: self.brands.unwrap_or_default(),
             mobile: self.mobile.unwrap_or_default(),
@@ -172,7 +175,8 @@ impl<'a> Headers<'a> {
     pub(super) fn referrer(&self) -> Option<Cow<'a, str>> {
         let text = str::from_utf8(self.referer.filter(|text| text.is_ascii())?).ok()?;
         let (_, rest) = text.split_once("://")?;
-        let authority = rest.split(['/', '?', '#']).next()?;
+        let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+        let authority = rest.get(..end.unwrap_or(rest.len()))?;
         let host = authority.rsplit('@').next()?;
         let host = match host.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

@@ -55,16 +55,17 @@ pub(super) fn redirect(
         let rung = own.as_ref().map_or(shared, |own| ladder::rung(paused, Some(own.recycled), true));
         // 7. The click; 8. handed to the journal, so that its record precedes that of any repeat.
         let handed = visit.hand_over(class, rung, own.as_ref());
-        let entry = Arc::new(visit.remembered(target, rung, own.as_ref()));
-        let hit = Hit::of(&visit, class, rung, Some(Arc::clone(&entry)), began);
-        if handed.is_err()
-            && let Some(own) = own
-        {
+        let entry = match (handed, own) {
+            (Ok(_), own) => Some(Arc::new(visit.remembered(target, rung, own))),
             // Nobody was sent there: a refused click gets the shared link (decisions 4).
-            link.shelf.put_back(own);
-        }
-        let remember = handed.is_ok().then_some(entry);
-        ((hit, handed), remember)
+            (Err(_), own) => {
+                if let Some(own) = own {
+                    link.shelf.put_back(own);
+                }
+                None
+            }
+        };
+        ((Hit::of(&visit, class, rung, entry.clone(), began), handed), entry)
     });
     // 9. Wait for the disk, at most the cap, and 10. answer 302: the business of what is returned here.
     match meeting {
@@ -78,7 +79,7 @@ pub(super) fn redirect(
 }
 
 /// Counted per link, never a row, never a pool link (decisions 1).
-fn speculative(worker: &Worker, link: &Prepared, how: How) -> Answering {
+fn speculative(worker: &Worker, link: &Arc<Prepared>, how: How) -> Answering {
     worker.shared.links.count_speculative(link.id);
     let rung = ladder::rung(link.paused, None, link.overflow.is_some());
     Answering::ready(match how {
@@ -88,7 +89,7 @@ fn speculative(worker: &Worker, link: &Prepared, how: How) -> Answering {
         }
         How::Head => {
             worker.meters.hit(Class::Speculative, Some(rung));
-            Reply::Found(Found { place: link.place(rung), cookie: None })
+            Reply::Found(Found { link: Arc::clone(link), rung, own: None, cookie: None })
         }
     })
 }

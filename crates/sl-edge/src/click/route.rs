@@ -27,19 +27,25 @@ pub(crate) fn respond(worker: &Rc<Worker>, peer: IpAddr, asked: &Asked<'_>) -> A
     let reads = matches!(*asked.method, Method::GET | Method::HEAD);
     let answer = match path {
         _ if path.starts_with(GO) && !reads => answer::wrong_method(),
-        _ if path.starts_with(GO) => {
-            match path.get(GO.len()..).and_then(|id| id.parse().ok()).map(|id| worker.link(id)) {
-                Some(Known::Link(link)) if link.deleted => answer::gone(),
-                Some(Known::Link(link)) => return redirect(worker, &link, peer, asked),
-                Some(Known::NotLoaded) => answer::unavailable(),
-                Some(Known::Unknown) | None => answer::not_found(),
-            }
-        }
+        _ if path.starts_with(GO) => match path.get(GO.len()..).and_then(|id| id.parse().ok()) {
+            Some(id) => return worker.link(id, |known| go(worker, known, peer, asked)),
+            None => answer::not_found(),
+        },
         "/healthz" | "/.well-known/traffic-advice" if !reads => answer::wrong_method(),
         "/healthz" if worker.shared.draining.load(Ordering::Relaxed) => answer::unavailable(),
         "/healthz" => answer::healthy(),
         "/.well-known/traffic-advice" => answer::traffic_advice(),
         _ => answer::not_found(),
+    };
+    Answering::ready(answer.into())
+}
+
+fn go(worker: &Rc<Worker>, known: Known<'_>, peer: IpAddr, asked: &Asked<'_>) -> Answering {
+    let answer = match known {
+        Known::Link(link) if link.deleted => answer::gone(),
+        Known::Link(link) => return redirect(worker, link, peer, asked),
+        Known::NotLoaded => answer::unavailable(),
+        Known::Unknown => answer::not_found(),
     };
     Answering::ready(answer.into())
 }

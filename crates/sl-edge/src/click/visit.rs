@@ -1,6 +1,9 @@
 //! One visit: what the hot path knows of it, and the records it makes.
 
-use std::{net::IpAddr, sync::atomic::AtomicBool};
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use sl_core::{
     click::{AdCookies, Class, Params, Repeat, Rung, VisitorId, VisitorKeys},
@@ -22,7 +25,7 @@ use crate::{
 /// One visit of a person or bot.
 pub(super) struct Visit<'a> {
     pub(super) worker: &'a std::rc::Rc<Worker>,
-    pub(super) link: &'a Prepared,
+    pub(super) link: &'a Arc<Prepared>,
     pub(super) params: Params,
     /// By what the window finds this visitor.
     pub(super) seen: Seen,
@@ -39,7 +42,7 @@ pub(super) struct Visit<'a> {
 impl<'a> Visit<'a> {
     pub(super) fn new(
         worker: &'a std::rc::Rc<Worker>,
-        link: &'a Prepared,
+        link: &'a Arc<Prepared>,
         asked: &'a Asked<'a>,
         ip: IpAddr,
         agent: &'a Known,
@@ -47,7 +50,7 @@ impl<'a> Visit<'a> {
     ) -> Self {
         let (cookie, cookies) = facts::cookies(&asked.headers.cookies);
         let came_with = cookie.filter(|_| worker.shared.cookie);
-        let traits = Traits::of(&asked.headers.features(ip));
+        let traits = Traits::of(&asked.headers.features(ip, agent.digest));
         let id = worker.mint(now);
         let (keys, yesterday) = worker.keys(now, |keys| {
             // A visitor's own cookie goes on; a new one comes from its first click (decisions 49).
@@ -64,7 +67,7 @@ impl<'a> Visit<'a> {
     }
 
     /// What the window remembers, should this visit become a click of `rung`.
-    pub(super) fn remembered(&self, target: Target, rung: Rung, own: Option<&Taken>) -> Remembered {
+    pub(super) fn remembered(&self, target: Target, rung: Rung, own: Option<Taken>) -> Remembered {
         Remembered {
             click: self.id,
             at: self.now,
@@ -72,8 +75,8 @@ impl<'a> Visit<'a> {
             daily: self.keys.daily,
             given: self.keys.given,
             rung,
-            pool_link: self.pool_link(rung, own),
-            own: own.map(|own| own.location.clone()),
+            pool_link: self.pool_link(rung, own.as_ref()),
+            own: own.map(|own| own.location),
             stored: AtomicBool::new(false),
         }
     }

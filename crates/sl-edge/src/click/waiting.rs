@@ -12,7 +12,6 @@ use std::{
     time::Instant,
 };
 
-use http::HeaderValue;
 use sl_core::click::{Class, Rung, VisitorId};
 use sl_core::ladder;
 use sl_journal::{Fate, LostReason, Ticket};
@@ -22,17 +21,15 @@ use super::{
     visit::Visit,
     worker::Worker,
 };
-use crate::window::Remembered;
+use crate::{links::Prepared, window::Remembered};
 
 /// Everything an answer needs once the fate is known.
 pub(super) struct Hit {
     worker: Rc<Worker>,
     class: Class,
     rung: Rung,
-    place: HeaderValue,
+    link: Arc<Prepared>,
     cookie: Option<VisitorId>,
-    /// Where a click ends that the journal does not have (decisions 4).
-    fallback: (Rung, HeaderValue),
     /// The click in the window: a person's own, or the one that is repeated.
     entry: Option<Arc<Remembered>>,
     began: Instant,
@@ -64,16 +61,12 @@ impl Hit {
         entry: Option<Arc<Remembered>>,
         began: Instant,
     ) -> Self {
-        let link = visit.link;
-        let shared = ladder::rung(link.paused, None, link.overflow.is_some());
-        let own = entry.as_ref().and_then(|entry| entry.own.clone()).filter(|_| rung != Rung::Profile);
         Self {
             worker: Rc::clone(visit.worker),
             class,
             rung,
-            place: own.unwrap_or_else(|| link.place(rung)),
+            link: Arc::clone(visit.link),
             cookie: visit.cookie(class, entry.as_deref()),
-            fallback: (shared, link.place(shared)),
             entry,
             began,
         }
@@ -96,21 +89,25 @@ impl Hit {
     }
 
     fn answer(self) -> Reply {
-        self.worker.meters.hit(self.class, Some(self.rung));
-        let waited = self.worker.commits.waited(self.began);
-        self.worker.meters.redirect_seconds.record(waited.as_secs_f64());
-        Reply::Found(Found { place: self.place, cookie: self.cookie })
+        let (meters, commits) = (&self.worker.meters, &self.worker.commits);
+        meters.answered(self.class, self.rung, commits.waited(self.began));
+        if commits.is_idle() {
+            meters.say();
+        }
+        let own = self.entry.filter(|_| self.rung != Rung::Profile);
+        Reply::Found(Found { link: self.link, rung: self.rung, own, cookie: self.cookie })
     }
 
-    /// A click without a record gets the shared link. A lost repeat keeps the link of its click, which is on disk.
+    /// A click without a record gets the shared link (decisions 4). A lost repeat keeps the link of its click, which is on disk.
     fn lost(self, reason: LostReason) -> Reply {
         count_loss(&self.worker, self.class, self.entry.as_ref(), reason);
         let known = self.entry.as_ref().is_some_and(|entry| entry.stored.load(Ordering::Relaxed));
         if self.class == Class::Repeat && known {
             return self.answer();
         }
-        let (rung, place) = self.fallback.clone();
-        Self { rung, place, cookie: None, ..self }.answer()
+        let link = &self.link;
+        let rung = ladder::rung(link.paused, None, link.overflow.is_some());
+        Self { rung, entry: None, cookie: None, ..self }.answer()
     }
 }
 

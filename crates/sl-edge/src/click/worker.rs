@@ -57,9 +57,9 @@ pub(crate) struct Worker {
 }
 
 /// What the snapshot says of an id.
-pub(crate) enum Known {
+pub(crate) enum Known<'a> {
     /// This.
-    Link(Arc<Prepared>),
+    Link(&'a Arc<Prepared>),
     /// Nothing.
     Unknown,
     /// No catalog yet.
@@ -99,14 +99,15 @@ impl Worker {
         self.shared.proxies.header()
     }
 
-    pub(crate) fn link(&self, id: SmartLinkId) -> Known {
+    /// Looks an id up, once per request.
+    pub(crate) fn link<R>(&self, id: SmartLinkId, with: impl FnOnce(Known<'_>) -> R) -> R {
         let mut cache = self.links.borrow_mut();
         let snapshot = cache.load();
-        match snapshot.get(id) {
-            Some(link) => Known::Link(Arc::clone(link)),
+        with(match snapshot.get(id) {
+            Some(link) => Known::Link(link),
             None if snapshot.loaded => Known::Unknown,
             None => Known::NotLoaded,
-        }
+        })
     }
 
     /// The keys of the day of `now`, derived anew at midnight.

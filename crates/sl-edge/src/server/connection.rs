@@ -105,8 +105,7 @@ impl Connections {
             let reply = poll_fn(|cx| Pin::new(&mut answer).poll(cx)).await;
             seat.is_answered();
             let last = self.roster.is_stopped();
-            let rest = poll_fn(|cx| Poll::Ready(plain.poll_write(&reply, worker, last, stream, cx))).await;
-            let rest = rest.ok()?;
+            let rest = plain.write(&reply, worker, last, stream).ok()?;
             if !rest.is_empty() {
                 // Who does not read its answers has a full buffer; it gets as long as a header may take.
                 let mut writing = Box::pin(stream.write_all(&rest));

@@ -1,15 +1,14 @@
 //! A part of the window: keys in the order of their age, and an index into that order.
 //!
 //! A new visitor in a full window costs few accesses to memory that is far away: rows are written at their end and let go
-//! at their start, one after the other; only the index, four bytes per key, is hit at random. So what leaves is not looked
+//! at their start, one after the other; only the index, eight bytes per slot, is hit at random. So what leaves is not looked
 //! up there: numbers of rows that are gone stay for a while, and mean nothing.
 
 use std::{collections::VecDeque, sync::Arc, sync::atomic::Ordering, time::Duration};
 
-use hashbrown::{HashTable, hash_table::Entry};
 use sl_core::{click::VisitorId, time::Timestamp, visitor::Target};
 
-use super::{Inner, Remembered};
+use super::{Inner, Remembered, index::Index};
 
 /// Rows that leave together at most.
 const BATCH: usize = 16;
@@ -20,7 +19,7 @@ const ROWS_PER_EXTRA: usize = 512;
 #[derive(Default)]
 pub(super) struct Shard {
     /// Numbers of rows, by key: a keyed hash of visitor and target.
-    found: HashTable<u32>,
+    index: Index,
     rows: Rows,
     /// Keys held.
     held: usize,
@@ -28,7 +27,7 @@ pub(super) struct Shard {
 
 /// Rows by age.
 #[derive(Default)]
-struct Rows {
+pub(super) struct Rows {
     rows: VecDeque<Row>,
     /// Number of the oldest row. Numbers wrap around; there are never as many rows as numbers.
     oldest: u32,
@@ -75,31 +74,12 @@ impl Shard {
     ) {
         let row = Row { key, whose: half(visitor), at: entry.at, click: Some(Arc::clone(entry)) };
         let number = self.rows.push(row);
-        self.make_room();
-        let rows = &mut self.rows;
-        let same = |number: &u32| rows.key(*number) == Some(key);
-        // Whatever is here by now is of a row that is still there.
-        match self.found.entry(key, same, |number| rows.key(*number).unwrap_or_default()) {
-            Entry::Occupied(mut taken) => {
-                let before = std::mem::replace(taken.get_mut(), number);
-                if rows.take(before).is_none() {
-                    self.held += 1;
-                }
-            }
-            Entry::Vacant(free) => {
-                free.insert(number);
-                self.held += 1;
-            }
+        let before = self.index.put(key, number, &self.rows);
+        // Of two rows with one key only the younger counts.
+        if before.and_then(|before| self.rows.take(before)).is_none() {
+            self.held += 1;
         }
         self.let_go(window, now);
-    }
-
-    /// Before a third of the index means nothing, or before it would grow: numbers of rows that are gone leave it.
-    fn make_room(&mut self) {
-        let (known, rows) = (self.found.len(), self.rows.rows.len());
-        if known > rows + rows / 2 || known == self.found.capacity() {
-            self.found.retain(|number| self.rows.get(*number).is_some());
-        }
     }
 
     /// Lets go of what is over or too much: a few rows at once, so that the processor fetches their clicks from far away
@@ -145,7 +125,7 @@ impl Shard {
     }
 
     fn number(&self, key: u64) -> Option<u32> {
-        self.found.find(key, |number| self.rows.key(*number) == Some(key)).copied()
+        self.index.find(key, &self.rows)
     }
 }
 
@@ -168,12 +148,29 @@ impl Rows {
         self.rows.get(number.wrapping_sub(self.oldest) as usize)
     }
 
-    fn key(&self, number: u32) -> Option<u64> {
+    /// Whether the row with this number is still there.
+    pub(super) fn has(&self, number: u32) -> bool {
+        (number.wrapping_sub(self.oldest) as usize) < self.rows.len()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The key of a row that is still there.
+    pub(super) fn key(&self, number: u32) -> Option<u64> {
         self.get(number).map(|row| row.key)
     }
 
+    /// Numbers and keys of all rows that still count, the oldest first.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (u32, u64)> {
+        let numbers = (0..=u32::MAX).map(|ordinal| self.oldest.wrapping_add(ordinal));
+        let counting = numbers.zip(&self.rows).filter(|(_, row)| row.click.is_some());
+        counting.map(|(number, row)| (number, row.key))
+    }
+
     /// Takes the click out of a row.
-    fn take(&mut self, number: u32) -> Option<Arc<Remembered>> {
+    pub(super) fn take(&mut self, number: u32) -> Option<Arc<Remembered>> {
         self.rows.get_mut(number.wrapping_sub(self.oldest) as usize)?.click.take()
     }
 }
@@ -184,4 +181,23 @@ impl Rows {
 )]
 fn half(visitor: VisitorId) -> u64 {
     visitor.0 as u64
+}
+
+#[cfg(test)]
+impl Rows {
+    pub(super) fn starting_at(oldest: u32) -> Self {
+        Self { rows: VecDeque::new(), oldest }
+    }
+
+    /// A row of a click that nobody looks at.
+    pub(super) fn push_key(&mut self, key: u64) -> u32 {
+        let entry = super::tests::nobody();
+        self.push(Row { key, whose: 0, at: entry.at, click: Some(entry) })
+    }
+
+    pub(super) fn pop_number(&mut self) -> u32 {
+        let gone = self.oldest;
+        self.pop();
+        gone
+    }
 }

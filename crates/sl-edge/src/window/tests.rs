@@ -30,6 +30,10 @@ fn entry(click: u8, target: Target, seen: &Seen, given: Option<u128>, at: Timest
     })
 }
 
+pub(super) fn nobody() -> Arc<Remembered> {
+    entry(0, target(0, None), &seen(None, 0), None, NOON)
+}
+
 /// The click that answers a visit: an earlier one, or `click`.
 fn visit(window: &Window, click: u8, target: Target, seen: Seen, at: Timestamp) -> u8 {
     // The cookie is the one it came with, or stands for its first click.

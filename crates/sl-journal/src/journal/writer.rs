@@ -123,19 +123,27 @@ impl Writer {
             self.unsynced.first = sequence;
         }
         self.unsynced.end = sequence + count;
-        self.unsynced.bytes.extend_from_slice(bytes);
         let Some(current) = &mut self.current else { return };
-        if let Err(error) = current.write(bytes) {
+        let wrote = current.write(bytes);
+        if self.shared.config.durability == Durability::Synced {
+            // Nothing is copied that is durable in a moment.
+            return match wrote.and_then(|()| current.sync(self.unsynced.end)) {
+                Ok(took) => self.synced(took),
+                Err(error) => {
+                    self.unsynced.bytes.extend_from_slice(bytes);
+                    self.rescue(&error);
+                }
+            };
+        }
+        self.unsynced.bytes.extend_from_slice(bytes);
+        if let Err(error) = wrote {
             return self.rescue(&error);
         }
-        match self.shared.config.durability {
-            Durability::Synced => self.sync(),
-            Durability::Buffered if self.unsynced.bytes.len() >= BUFFERED_BYTES => self.sync(),
-            Durability::Buffered => {
-                self.due.get_or_insert_with(|| deadline(BUFFERED_SYNC));
-                self.shared.fates.settle(sequence + count);
-            }
+        if self.unsynced.bytes.len() >= BUFFERED_BYTES {
+            return self.sync();
         }
+        self.due.get_or_insert_with(|| deadline(BUFFERED_SYNC));
+        self.shared.fates.settle(sequence + count);
     }
 
     fn sync(&mut self) {
