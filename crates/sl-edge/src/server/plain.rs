@@ -10,7 +10,6 @@ use std::{
     io,
     mem::MaybeUninit,
     net::IpAddr,
-    pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
@@ -18,11 +17,8 @@ use std::{
 use bytes::Bytes;
 use http::Method;
 use httparse::{Header, Request, Status};
-use rustix::net::{SendFlags, send};
-use tokio::{
-    io::{AsyncRead, Interest, ReadBuf},
-    net::TcpStream,
-};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use tokio::{io::Interest, net::TcpStream};
 
 use super::date::Date;
 use crate::click::{Answering, Asked, Reply, Worker, respond};
@@ -65,13 +61,11 @@ impl Plain {
         &self,
         worker: &Rc<Worker>,
         peer: IpAddr,
-        stream: &mut TcpStream,
+        stream: &TcpStream,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<Read>> {
         let mut memory = self.read.borrow_mut();
-        let mut buffer = ReadBuf::new(&mut memory[..]);
-        ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
-        let got = buffer.filled();
+        let got = ready!(receive(stream, &mut memory[..], context))?;
         if got.is_empty() {
             return Poll::Ready(Ok(Read::Over));
         }
@@ -95,13 +89,37 @@ impl Plain {
         let mut bytes = self.written.borrow_mut();
         bytes.clear();
         reply.write(&mut bytes, self.date.borrow_mut().at(worker.now()), last);
-        // As the kernel takes it: through the C library a send is a point where threads may be cancelled, which costs.
         let sent = stream.try_io(Interest::WRITABLE, || Ok(send(&*stream, &bytes, SendFlags::NOSIGNAL)?));
         let taken = match sent {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             sent => sent?,
         };
         Ok(bytes.get(taken..).unwrap_or_default().to_vec())
+    }
+}
+
+/// Reads what there is. Past the C library, whose `recv` and `send` are points where threads may be cancelled, at a price.
+fn receive<'memory>(
+    stream: &TcpStream,
+    memory: &'memory mut [u8],
+    context: &mut Context<'_>,
+) -> Poll<io::Result<&'memory [u8]>> {
+    loop {
+        ready!(stream.poll_read_ready(context))?;
+        let mut got = None;
+        let tried = stream.try_io(Interest::READABLE, || {
+            let (read, _) = recv(stream, &mut *memory, RecvFlags::empty())?;
+            got = Some(read);
+            // Less than there is room for, so the socket is empty: no second call only to hear that.
+            if 0 < read && read < memory.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        match (got, tried) {
+            (Some(read), _) => return Poll::Ready(Ok(memory.get(..read).unwrap_or_default())),
+            (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
+                return Poll::Ready(Err(error));
+            }
+            (None, _) => {}
+        }
     }
 }
 

@@ -150,8 +150,10 @@ impl Opener {
 
 /// Makes the next segment's file ahead of need: zeros, synced (decisions 60).
 pub(super) fn make_spare(shared: &Shared) -> io::Result<()> {
-    /// Zeros per write and per sync: the commits of the hot path wait behind one of these at most.
-    const CHUNK: usize = 1 << 20;
+    /// Zeros per sync: the commits of the hot path wait behind one of these at most.
+    const CHUNK: u64 = 1 << 20;
+    /// Zeros per write: few enough to leave the processor's caches to the hot path.
+    const PIECE: usize = 1 << 16;
     // A name of its own: the writer may have taken the last spare off the shelf and not yet given it its place. Removing
     // that file as a leftover would leave the writer with a file that has no name.
     let name = {
@@ -168,13 +170,15 @@ pub(super) fn make_spare(shared: &Shared) -> io::Result<()> {
     }
     let made =
         remove_if_there(&*shared.disk, &name).and_then(|()| shared.disk.create(&name)).and_then(|file| {
-            let zeros = vec![0; CHUNK];
+            let zeros = vec![0; PIECE];
             let mut offset = 0;
             while offset < size && !shared.keeper.stopped() {
-                let length = usize::try_from(size - offset).unwrap_or(CHUNK).min(CHUNK);
+                let length = usize::try_from(size - offset).unwrap_or(PIECE).min(PIECE);
                 write_all(&*file, zeros.get(..length).unwrap_or_default(), offset)?;
-                file.sync()?;
                 offset += length as u64;
+                if offset.is_multiple_of(CHUNK) || offset == size {
+                    file.sync()?;
+                }
             }
             Ok(file)
         });
