@@ -2,44 +2,73 @@
 
 use std::{
     collections::HashSet,
-    io::Write,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    process::{Command, Stdio},
     sync::{Arc, Barrier},
     time::Duration,
 };
 
 use crate::rig::{Answer, IPHONE, Rig, block, go, read_answers};
 
-/// Both ends of a connection are ours, so each takes two descriptors; the rest is for the process itself.
+/// As many as were wanted, or what a process may hold beside what it needs for itself.
 fn connections_we_can_hold(wanted: usize) -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let most = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
-    most.map_or(wanted, |most| (most.saturating_sub(500) / 2).min(wanted))
+    most.map_or(wanted, |most| most.saturating_sub(500).min(wanted))
+}
+
+fn begin_a_request(edge: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(edge).unwrap();
+    stream.write_all(b"GET /go/").unwrap();
+    stream
+}
+
+/// Which edge the process of slow visitors goes to, and how many they are.
+const SLOW: &str = "SL_EDGE_SLOW_VISITORS";
+
+/// The slow visitors are a process of their own, so that both ends of 10,000 connections have descriptors.
+#[test]
+fn slow_visitors() {
+    let Ok(told) = std::env::var(SLOW) else { return };
+    let (edge, count) = told.split_once(' ').unwrap();
+    let count = connections_we_can_hold(count.parse().unwrap());
+    let _slow: Vec<_> = (0..count).map(|_| begin_a_request(edge.parse().unwrap())).collect();
+    println!("\nholding {count}");
+    // Until the one who asked is done, or gone.
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
 
 #[test]
 fn ten_thousand_slow_connections_do_not_keep_a_visitor_waiting() {
     let count = connections_we_can_hold(10_000);
-    assert!(count >= 100, "no file descriptors to test with");
     let rig = Rig::with(|config| config.header_timeout = Duration::from_secs(60));
-    let mut slow = Vec::with_capacity(count);
-    for _ in 0..count {
-        let mut stream = rig.connect();
-        stream.write_all(b"GET /go/").unwrap();
-        slow.push(stream);
-    }
+    let mut visitors = Command::new(std::env::current_exe().unwrap())
+        .args(["load::slow_visitors", "--exact", "--nocapture"])
+        .env(SLOW, format!("{} {count}", rig.address))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut words = BufReader::new(visitors.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let holding = words.find_map(|line| line.strip_prefix("holding ").map(str::to_owned)).unwrap();
+    assert!(holding.parse::<usize>().unwrap() >= count.min(10_000), "this machine allows no more: {holding}");
+    assert!(count >= 1000, "no file descriptors to test with: {count}");
     for number in 0..20 {
         assert_eq!(rig.visit(&go(&format!("?ecid={number}")), &[]).status, 302);
     }
-    let last = slow.last_mut().unwrap();
+    let mut last = begin_a_request(rig.address);
     let rest = go("").trim_start_matches("/go/").to_owned();
     last.write_all(format!("{rest} HTTP/1.1\r\nHost: x\r\nUser-Agent: {IPHONE}\r\n\r\n").as_bytes()).unwrap();
     assert_eq!(
-        Answer::read(&read_answers(last, 1)).status,
+        Answer::read(&read_answers(&mut last, 1)).status,
         302,
         "and a slow one is answered when it is done"
     );
+    drop(visitors.stdin.take());
+    assert!(visitors.wait().unwrap().success());
 }
 
 #[test]
