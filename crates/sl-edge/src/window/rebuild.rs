@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use hashbrown::HashMap;
 use sl_core::{
-    click::{Repeat, Rung},
+    click::{Repeat, Rung, VisitorId},
     ids::ClickId,
     time::Timestamp,
     visitor::Visit,
@@ -12,18 +11,20 @@ use sl_core::{
 
 use super::{Remembered, Window};
 
-/// A rebuild under way: give it the journal's clicks and repeats in order, then drop it.
+/// A rebuild under way: give it the journal's clicks and repeats in order, then drop it, and all of them are remembered.
 pub struct Rebuild<'a> {
     window: &'a Window,
     now: Timestamp,
-    clicks: HashMap<ClickId, Arc<Remembered>>,
+    /// In the order of the journal, which is about that of their ids.
+    clicks: Vec<Arc<Remembered>>,
+    repeats: Vec<(ClickId, VisitorId)>,
 }
 
 impl Window {
     /// Starts a rebuild. Records older than the window at `now` are passed over.
     #[must_use]
     pub fn rebuild(&self, now: Timestamp) -> Rebuild<'_> {
-        Rebuild { window: self, now, clicks: HashMap::new() }
+        Rebuild { window: self, now, clicks: Vec::new(), repeats: Vec::new() }
     }
 }
 
@@ -40,14 +41,28 @@ impl Rebuild<'_> {
             let key = self.window.key(visitor, entry.target);
             self.window.shard(key).lock().put(key, visitor, &entry, &self.window.0, self.now);
         }
-        self.clicks.insert(visit.click, entry);
+        self.clicks.push(entry);
         true
     }
 
     /// A repeat of the journal: the visitor may be known by more than its click said.
     pub fn repeat(&mut self, repeat: &Repeat) {
-        if let Some(entry) = self.clicks.get(&repeat.click) {
-            self.window.put_if_absent(repeat.visitor.daily, entry, self.now);
+        self.repeats.push((repeat.click, repeat.visitor.daily));
+    }
+}
+
+impl Drop for Rebuild<'_> {
+    /// Repeats come last, when every click can be found: what a visitor did under the same key meanwhile stays.
+    fn drop(&mut self) {
+        if !self.repeats.is_empty() {
+            self.clicks.sort_by_key(|entry| entry.click);
+        }
+        for (click, visitor) in &self.repeats {
+            if let Ok(found) = self.clicks.binary_search_by_key(click, |entry| entry.click)
+                && let Some(entry) = self.clicks.get(found)
+            {
+                self.window.put_if_absent(*visitor, entry, self.now);
+            }
         }
     }
 }
