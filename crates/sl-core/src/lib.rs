@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod event;
 pub mod ids;
 pub mod money;
+pub mod platforms;
 pub mod pool;
 pub mod step;
 pub mod time;

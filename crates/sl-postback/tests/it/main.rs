@@ -25,6 +25,8 @@ mod paces;
 #[cfg(test)]
 mod rebinding;
 #[cfg(test)]
+mod registration;
+#[cfg(test)]
 mod rests;
 #[cfg(test)]
 mod simulated;
