@@ -22,6 +22,7 @@ pub mod time;
 // The decisions.
 pub mod apikey;
 pub mod attribution;
+pub mod batch;
 pub mod breaker;
 pub mod forecast;
 pub mod identity;

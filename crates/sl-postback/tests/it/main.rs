@@ -1,6 +1,8 @@
 //! Deliveries against real receivers on loopback and the embedded store.
 
 #[cfg(test)]
+mod batches;
+#[cfg(test)]
 mod creatortraffic;
 #[cfg(test)]
 mod delivery;

@@ -53,6 +53,7 @@ fn worker(config: &Config, base: &Base, store: Store, clock: Arc<dyn Clock>) -> 
         concurrency: config.postback.concurrency,
         per_destination: PER_DESTINATION,
         pace: Pace::per_minute(config.postback.max_per_minute),
+        max_batch: config.postback.max_batch,
         timeout: config.postback.timeout,
         egress: egress(config)?,
         public_url: config.edge.public_url.as_str().to_owned(),
