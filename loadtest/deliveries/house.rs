@@ -47,6 +47,8 @@ impl Clock for SystemClock {
 pub(crate) struct House {
     handle: FjallHandle,
     pub(crate) store: Store,
+    /// Most events in a request.
+    pub(crate) max_batch: usize,
     next: u64,
 }
 
@@ -54,7 +56,7 @@ impl House {
     pub(crate) fn open(dir: &Path) -> Outcome<Self> {
         let handle = sl_fjall::open(dir, FjallOptions::default())?;
         let store = handle.store();
-        Ok(Self { handle, store, next: 1 })
+        Ok(Self { handle, store, max_batch: 200, next: 1 })
     }
 
     /// Enters team, link and destinations. Pixels are told at `ads`, postbacks too, except the last one: at `last`.
@@ -185,6 +187,7 @@ impl House {
             concurrency: CONCURRENCY,
             per_destination: PER_DESTINATION,
             pace: None,
+            max_batch: self.max_batch,
             timeout: TIMEOUT,
             egress: Egress::new(&["127.0.0.0/8".to_owned()])?,
             public_url: "https://go.example".to_owned(),

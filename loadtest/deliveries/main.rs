@@ -4,6 +4,7 @@
 //! * a receiver that is down for a day of simulated time (`--outage`)
 //! * memory, and time from the start to the first request, with few and with many waiting jobs
 
+mod backlog;
 mod house;
 mod lag;
 mod outage;
@@ -46,6 +47,16 @@ struct Options {
     /// Events a second of the outage.
     #[arg(long, default_value_t = 100)]
     outage_rate: u64,
+    /// Most events in one request, where a platform takes several and a queue waits for it; several for several runs of
+    /// `--backlog`.
+    #[arg(long, value_delimiter = ',', default_values_t = [200])]
+    max_batch: Vec<usize>,
+    /// Nothing but this: so many events wait for one pixel, and its queue is drained.
+    #[arg(long, value_name = "EVENTS", num_args = 0..=1, default_missing_value = "20000")]
+    backlog: Option<u64>,
+    /// How long the receiver of the backlog takes to answer, milliseconds.
+    #[arg(long, value_delimiter = ',', default_values_t = [0, 100])]
+    latency: Vec<u64>,
     /// Where data directories go: a real disk. The system's directory for temporary files by default.
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -88,9 +99,14 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Outcome<()> {
+    let max_batch = options.max_batch.first().copied().unwrap_or(1);
     if let Some(hours) = options.outage {
         let scratch = scratch(options)?;
-        return outage::measure(scratch.path(), outage::Outage { hours, per_second: options.outage_rate });
+        let outage = outage::Outage { hours, per_second: options.outage_rate, max_batch };
+        return outage::measure(scratch.path(), outage);
+    }
+    if let Some(events) = options.backlog {
+        return drain(options, events);
     }
     let mut sums = [lag::Lags::new()?, lag::Lags::new()?, lag::Lags::new()?];
     let span = Duration::from_secs(options.seconds);
@@ -117,6 +133,28 @@ fn run(options: &Options) -> Outcome<()> {
         let scratch = scratch(options)?;
         waiting::filled(scratch.path(), jobs, options.killed)?;
         waiting::report(scratch.path(), jobs)?;
+    }
+    Ok(())
+}
+
+/// The same backlog in every way asked for, in turns.
+fn drain(options: &Options, events: u64) -> Outcome<()> {
+    for &latency in &options.latency {
+        let mut rates = vec![0.0; options.max_batch.len()];
+        for _ in 0..options.rounds {
+            for (sum, &max_batch) in rates.iter_mut().zip(&options.max_batch) {
+                let scratch = scratch(options)?;
+                *sum += backlog::measure(scratch.path(), backlog::Backlog { events, max_batch, latency })?;
+            }
+        }
+        if let [single, others @ ..] = rates.as_slice() {
+            for (rate, max_batch) in others.iter().zip(options.max_batch.iter().skip(1)) {
+                println!(
+                    "answers after {latency} ms: {max_batch} in a request to the first: {:.1}",
+                    rate / single
+                );
+            }
+        }
     }
     Ok(())
 }

@@ -36,6 +36,8 @@ const WATCHED: Duration = Duration::from_secs(5);
 pub(crate) struct Outage {
     pub(crate) hours: u64,
     pub(crate) per_second: u64,
+    /// Most events in a request.
+    pub(crate) max_batch: usize,
 }
 
 /// A store with its worker, whose clock only moves when it is told to.
@@ -53,7 +55,8 @@ pub(crate) fn measure(dir: &Path, outage: Outage) -> Outcome<()> {
     runtime.block_on(async {
         // The simulator's clock is the system's: everything has happened a while ago, and nothing is too old.
         let begins = SystemClock.now().minus(HOUR * u32::try_from(outage.hours + AFTERWARDS + 4)?);
-        let mut day = Day::open(dir, Arc::new(ManualClock::at(begins)), Simulator::start()?).await?;
+        let clock = Arc::new(ManualClock::at(begins));
+        let mut day = Day::open(dir, clock, Simulator::start()?, outage.max_batch).await?;
         day.simulator.switch("fail", r#"{"status": 503}"#)?;
         let events = day.pass(outage).await?;
         day = day.restart(events).await?;
@@ -74,8 +77,14 @@ pub(crate) fn measure(dir: &Path, outage: Outage) -> Outcome<()> {
 // === impl Day ===
 
 impl<'a> Day<'a> {
-    async fn open(dir: &'a Path, clock: Arc<ManualClock>, simulator: Simulator) -> Outcome<Self> {
-        let house = House::open(dir)?;
+    async fn open(
+        dir: &'a Path,
+        clock: Arc<ManualClock>,
+        simulator: Simulator,
+        max_batch: usize,
+    ) -> Outcome<Self> {
+        let mut house = House::open(dir)?;
+        house.max_batch = max_batch;
         house.furnish(&simulator.url(), &simulator.url()).await?;
         let stop = CancellationToken::new();
         let worker = house.worker_at(&simulator.url(), Arc::clone(&clock) as Arc<dyn Clock>)?;
@@ -119,9 +128,10 @@ impl<'a> Day<'a> {
             process::resident_mib()
         );
         let Self { dir, simulator, clock, house, worker: (stop, worker) } = self;
+        let max_batch = house.max_batch;
         house.close(stop, worker).await?;
         let begun = Instant::now();
-        let day = Self::open(dir, clock, simulator).await?;
+        let day = Self::open(dir, clock, simulator, max_batch).await?;
         println!("open again after {:.2} s", begun.elapsed().as_secs_f64());
         Ok(day)
     }
@@ -150,8 +160,10 @@ impl<'a> Day<'a> {
         }
         let counts = self.house.store.outbox.counts(self.clock.now()).await?;
         println!(
-            "back: {} of {events} delivered, {counts:?}; all that was due in {accepted_at_once:.0} s of this machine; {} MiB",
+            "back: {} of {events} delivered, {counts:?}; all that was due in {accepted_at_once:.0} s of this machine, \
+             {:.0}/s; {} MiB",
             counts.delivered,
+            f64::from(u32::try_from(events)?) / accepted_at_once,
             process::resident_mib()
         );
         if counts.delivered != events {

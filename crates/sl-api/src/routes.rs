@@ -135,6 +135,8 @@ fn dashboard() -> Vec<Route> {
         post "/logout" Open => dashboard::session::logout;
         get  "/links/{smart_link_id}" Open => dashboard::link::link;
         get  "/deliveries" Open => dashboard::deliveries::list;
+        get  "/deliveries/replays" Open => dashboard::deliveries::replays;
+        get  "/deliveries/{delivery_id}" Open => dashboard::deliveries::show;
         post "/deliveries/{delivery_id}/replay" Open => dashboard::deliveries::replay;
         get  "/pool" Open => dashboard::pool::pool;
         get  "/dead-letters" Open => dashboard::dead_letters::list;

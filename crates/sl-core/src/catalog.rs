@@ -13,7 +13,8 @@ use crate::{
     time::Timestamp,
 };
 
-pub use pixels::{EventMap, ExternalIdSource, Pixel, PlatformKind, ValueBasis};
+pub use crate::platforms::PlatformKind;
+pub use pixels::{EventMap, ExternalIdSource, Pixel, ValueBasis};
 pub use postbacks::{AnswerTexts, HeaderTemplate, Postback, PostbackMethod, PostbackScope};
 
 /// Owner of everything else.

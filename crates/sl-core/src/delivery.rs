@@ -171,7 +171,8 @@ pub struct Attempt {
     pub millis: u32,
     /// HTTP status, when there was an answer.
     pub status: Option<u16>,
-    /// `timeout`, `connection`, `dns`, `tls`, `http` (contract I.29), or `egress` when our guard refused.
+    /// `timeout`, `connection`, `dns`, `tls`, `http` (contract I.29), `egress` when our guard refused, or `batch`
+    /// ([`crate::batch::REFUSED_TOGETHER`]).
     pub error_type: Option<String>,
     /// The receiver's words, secrets blanked, at most 2 KiB.
     pub message: Option<String>,

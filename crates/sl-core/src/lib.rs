@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod event;
 pub mod ids;
 pub mod money;
+pub mod platforms;
 pub mod pool;
 pub mod step;
 pub mod time;
@@ -21,6 +22,7 @@ pub mod time;
 // The decisions.
 pub mod apikey;
 pub mod attribution;
+pub mod batch;
 pub mod breaker;
 pub mod forecast;
 pub mod identity;

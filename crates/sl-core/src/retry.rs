@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    batch::REFUSED_TOGETHER,
     delivery::{Attempt, DeliveryState, Progress},
     time::Timestamp,
 };
@@ -187,6 +188,22 @@ pub fn after(
     next
 }
 
+/// The progress of one event of several in a request whose answer says nothing about single ones
+/// ([`crate::batch::of_each`]): due as it was, and alone.
+#[must_use]
+pub fn apart(progress: &Progress, attempt: Attempt, outcome: Outcome) -> Progress {
+    // Nobody says that a refused one was taken; of the others it may have been.
+    let ambiguous = (outcome != Outcome::Payload).then_some(attempt.at);
+    Progress {
+        attempts: progress.attempts.saturating_add(1),
+        next_attempt_at: progress.due(),
+        ambiguous_since: progress.ambiguous_since.or(ambiguous),
+        updated_at: attempt.at.plus(Duration::from_millis(u64::from(attempt.millis))),
+        last: Some(Attempt { error_type: Some(REFUSED_TOGETHER.to_owned()), ..attempt }),
+        ..progress.clone()
+    }
+}
+
 /// The wait after `failed` earlier failures, jittered; `None` when the schedule is over.
 #[must_use]
 pub fn wait(failed: u32, chance: f64) -> Option<Duration> {
@@ -208,6 +225,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::batch::goes_alone;
 
     const LIMITS: Limits =
         Limits { age: Duration::from_secs(167 * HOUR), ambiguous: Some(Duration::from_secs(47 * HOUR)) };
@@ -290,6 +308,25 @@ mod tests {
         let next = after(&failed, attempt(Timestamp(0)), Outcome::Unclear, Timestamp(0), LIMITS, 0.5);
         assert_eq!((next.state, next.unclear), (DeliveryState::Waiting, 1));
         assert_eq!(progress.replayed(Timestamp(0)).unclear, 0);
+    }
+
+    #[test]
+    fn one_of_a_refused_request_is_due_as_it_was_and_alone() {
+        let fresh = Progress::fresh(Timestamp(0));
+        let refused = apart(&fresh, attempt(Timestamp(9)), Outcome::Payload);
+        assert_eq!(
+            (refused.state, refused.attempts, refused.due()),
+            (DeliveryState::Waiting, 1, fresh.due())
+        );
+        assert!(goes_alone(&refused) && !goes_alone(&fresh));
+        assert_eq!(refused.ambiguous_since, None);
+        let unclear = apart(&fresh, attempt(Timestamp(9)), Outcome::Unclear);
+        assert_eq!((unclear.ambiguous_since, unclear.unclear), (Some(Timestamp(9)), 0), "not its own answer");
+        // Its own answer decides, and after that it is one like any other.
+        let failed = after(&refused, attempt(Timestamp(9)), Outcome::Retry, Timestamp(0), LIMITS, 0.5);
+        assert!(!goes_alone(&failed));
+        let unclear = after(&refused, attempt(Timestamp(9)), Outcome::Unclear, Timestamp(0), LIMITS, 0.5);
+        assert!(goes_alone(&unclear));
     }
 
     #[test]

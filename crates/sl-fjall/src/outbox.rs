@@ -5,7 +5,7 @@ mod forget;
 mod lists;
 pub(crate) mod write;
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use fjall::Readable as _;
@@ -19,7 +19,7 @@ use sl_core::{
 };
 use sl_store::{
     Result, StoreError,
-    outbox::{Counts, DeliveryFilter, Outbox, Renewal, Waiting},
+    outbox::{Change, Counts, DeliveryFilter, Outbox, Renewal, Waiting},
 };
 
 pub(crate) use self::books::Books;
@@ -117,9 +117,13 @@ impl Outbox for FjallOutbox {
     }
 
     async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
+        self.store_bodies(vec![(id, request)]).await?.pop().ok_or_else(missing)
+    }
+
+    async fn store_bodies(&self, bodies: Vec<(DeliveryId, RenderedRequest)>) -> Result<Vec<RenderedRequest>> {
         // Under the lock, so that of two callers one is first.
-        let stored = self.locked(move |db, _| first_body(db, id, request)).await?;
-        // Also when it was there already: whoever wrote it may still be waiting for the disk.
+        let stored = self.locked(move |db, _| first_bodies(db, bodies)).await?;
+        // Also when they were there already: whoever wrote them may still be waiting for the disk.
         self.db.synced().await?;
         Ok(stored)
     }
@@ -135,15 +139,19 @@ impl Outbox for FjallOutbox {
         attempt: Option<Attempt>,
         to: Progress,
     ) -> Result<bool> {
-        let from = from.clone();
-        let goes_on = self
+        let change = Change { id, from: from.clone(), attempt, to };
+        Ok(self.advance_all(vec![change]).await?.contains(&true))
+    }
+
+    async fn advance_all(&self, changes: Vec<Change>) -> Result<Vec<bool>> {
+        let went = self
             .locked(move |db, books| {
                 let mut batch = db.batch();
-                let goes_on = write::advance(db, books, &mut batch, id, &from, attempt.as_ref(), &to)?;
-                if goes_on {
+                let went = write::advance(db, books, &mut batch, &changes)?;
+                if went.contains(&true) {
                     commit(batch)?;
                 }
-                Ok(goes_on)
+                Ok(went)
             })
             .await?;
         if self.db.may_trim() {
@@ -151,7 +159,7 @@ impl Outbox for FjallOutbox {
             let db = Arc::clone(&self.db);
             blocking(move || db.trim_log()).await?;
         }
-        Ok(goes_on)
+        Ok(went)
     }
 
     async fn renew(&self, renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize> {
@@ -222,15 +230,22 @@ impl Outbox for FjallOutbox {
     }
 }
 
-fn first_body(db: &Db, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
-    let key = Key::bare().id(id.to_bytes());
-    if let Some(stored) = read(&db.bodies, &key)? {
-        return Ok(stored);
+fn first_bodies(db: &Db, mut bodies: Vec<(DeliveryId, RenderedRequest)>) -> Result<Vec<RenderedRequest>> {
+    let (mut batch, mut new) = (db.batch(), HashMap::new());
+    for (nth, (id, request)) in bodies.iter().enumerate() {
+        let key = Key::bare().id(id.to_bytes());
+        if !new.contains_key(id) && !db.bodies.contains_key(&key).map_err(failed)? {
+            put(&mut batch, &db.bodies, key, request)?;
+            new.insert(*id, nth);
+        }
     }
-    let mut batch = db.batch();
-    put(&mut batch, &db.bodies, key, &request)?;
     commit(batch)?;
-    Ok(request)
+    for (nth, (id, request)) in bodies.iter_mut().enumerate() {
+        if new.get(id) != Some(&nth) {
+            *request = read(&db.bodies, &Key::bare().id(id.to_bytes()))?.ok_or_else(missing)?;
+        }
+    }
+    Ok(bodies.into_iter().map(|(_, request)| request).collect())
 }
 
 /// Sorts newest first.

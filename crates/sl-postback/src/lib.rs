@@ -4,6 +4,7 @@
 //! * [`platform`], [`platforms`]: an ad platform is one file · [`generic`]: postback templates · `render`: from a job to the
 //!   request that is stored
 //! * [`worker`]: lanes over the outbox · `lane`: one destination · `mending`: changed destinations go on
+//! * `written`: stored before it is sent · `attempt`: one request · [`batch`]: several events in one
 //! * `order`: one fan's events · `meters`: our own limits · `breakers`: who rests · `room`: what is left to the others
 //! * `set_back`: a clock that was set back holds nothing up
 //! * `tester`: test events
@@ -11,6 +12,8 @@
 //!
 //! This crate never decides what is told to whom: that is chosen in attribution's step.
 
+mod attempt;
+pub mod batch;
 mod breakers;
 pub mod egress;
 pub mod generic;
@@ -27,6 +30,7 @@ mod set_back;
 mod target;
 mod tester;
 pub mod worker;
+mod written;
 
 pub use egress::{BadException, Egress, Forbidden};
 pub use platform::AdPlatform;

@@ -4,6 +4,7 @@
 //! [`crate::platforms::Platforms`], and golden files under `schemas/ad-platforms`.
 
 use sl_core::{
+    batch::Batching,
     catalog::{Pixel, PlatformKind, ValueBasis},
     click::Click,
     delivery::{DeliveryKind, RenderedRequest},
@@ -117,11 +118,17 @@ pub trait AdPlatform: Send + Sync + 'static {
         click_url: &str,
     ) -> Result<RenderedRequest, Skip>;
 
+    /// How it takes several events in one request; `None`: it takes one.
+    fn batching(&self) -> Option<Batching> {
+        None
+    }
+
     /// Adds the token, just before the request leaves.
     fn authorise(&self, request: RenderedRequest, token: &Secret) -> RenderedRequest;
 
-    /// Reads the answer.
-    fn verdict(&self, answer: &Answer) -> Verdict;
+    /// Reads the answer to a request with so many events. [`Outcome::Delivered`] confirms all of them; an answer that confirms
+    /// some is [`Outcome::Unclear`] for all.
+    fn verdict(&self, answer: &Answer, events: usize) -> Verdict;
 }
 
 /// The amount in the pixel's basis.

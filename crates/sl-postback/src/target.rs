@@ -3,6 +3,7 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use sl_core::{
+    batch::Batching,
     catalog::{Pixel, Postback},
     delivery::{Destination, Job, RenderedRequest},
     pace::Pace,
@@ -145,10 +146,18 @@ impl Target {
         }
     }
 
-    /// Reads an answer to an event of this `age`; its words are cut and without the token.
-    pub(crate) fn verdict(&self, answer: &Answer, age: Duration) -> Verdict {
+    /// How it takes several events in one request, if it does.
+    pub(crate) fn batching(&self) -> Option<Batching> {
+        match self {
+            Self::Pixel { platform, .. } => platform.batching(),
+            Self::Postback(_) => None,
+        }
+    }
+
+    /// Reads an answer to so many events, the first of this `age`; its words are cut and without the token.
+    pub(crate) fn verdict(&self, answer: &Answer, events: usize, age: Duration) -> Verdict {
         let Verdict { outcome, words } = match self {
-            Self::Pixel { platform, .. } => platform.verdict(answer),
+            Self::Pixel { platform, .. } => platform.verdict(answer, events),
             Self::Postback(postback) => Verdict {
                 outcome: generic::outcome(&postback.answers, answer, age),
                 words: Some(answer.words(WORDS_MAX)),

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use sl_core::{
-    catalog::{Pixel, PlatformKind},
+    catalog::Pixel,
     click::{AdCookies, Class, Click, Device, Params, Place, RequestFacts, Rung, VisitorId, VisitorKeys},
     delivery::DeliveryKind,
     ids::{AccountId, ClickId, SmartLinkId},
     money::Cents,
+    platforms::Tests,
     retry::Outcome,
     seal::PIXEL_TOKEN,
 };
@@ -35,21 +36,18 @@ impl Tester {
         let shared = &*self.0;
         let (kind, amount) =
             kind(event_type).ok_or_else(|| format!("event_type {event_type:?} is unknown"))?;
+        let facts = pixel.platform.facts();
         let platform = shared
             .platforms
             .get(pixel.platform)
-            .filter(|_| pixel.platform != PlatformKind::Creatortraffic)
+            .filter(|_| facts.tests != Tests::None)
             .ok_or_else(|| format!("{} can't be tested", pixel.platform.as_str()))?;
         let token = shared
             .keys
             .open(PIXEL_TOKEN, &pixel.sealed_token)
             .map_err(|_| "the pixel has no usable token; save it again".to_owned())?;
-        // An event that is off has no name; Snapchat takes numbered ones only (ad-platforms 4.4).
-        let fallback = match pixel.platform {
-            PlatformKind::Snapchat => "CUSTOM_EVENT_1",
-            _ => "TestEvent",
-        };
-        let name = pixel.events.name(kind).unwrap_or(fallback);
+        // An event that is off has no name.
+        let name = pixel.events.name(kind).unwrap_or(facts.any_name);
         let now = shared.clock.now();
         let event_id = format!("test_{}", now.0);
         let event = Event {
@@ -69,7 +67,7 @@ impl Tester {
             .map_err(|skip| format!("this event would be skipped: {}", skip.0))?;
         let answer = shared.sender.send(&platform.authorise(request, &token), Origin::Operator).await;
         let answer = answer.map_err(|error| error.to_string())?;
-        let Verdict { outcome, words } = platform.verdict(&answer);
+        let Verdict { outcome, words } = platform.verdict(&answer, 1);
         if outcome == Outcome::Delivered {
             return Ok(());
         }

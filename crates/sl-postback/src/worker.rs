@@ -24,6 +24,9 @@ pub struct WorkerSettings {
     pub per_destination: usize,
     /// Requests a minute to a destination that has no limit of its own (`postback.max_per_minute`); `None` for any number.
     pub pace: Option<Pace>,
+    /// Most events in one request, where a platform takes several and a queue waits for it; 1 for each alone
+    /// (`postback.max_batch`).
+    pub max_batch: usize,
     /// A whole request (`postback.timeout`).
     pub timeout: Duration,
     /// Exceptions for destinations that users enter (`egress.allow`).

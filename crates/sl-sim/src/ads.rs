@@ -189,12 +189,12 @@ async fn answer(shared: Arc<Shared>, request: Whole) -> Response {
     let (fails, is_lost) = fate(&shared, name, &sighted);
     let answer = match trouble.or(fails.then_some(Trouble::Failed(503))) {
         Some(trouble) => {
-            shared.ledger.lock().turned_away(name, &sighted, &request);
+            shared.ledger.lock().turned_away(name, &sighted);
             receiver.trouble(trouble)
         }
         None => {
             let judged = receiver.judge(&request, now);
-            shared.ledger.lock().judged(receiver.as_ref(), &sighted, &judged, &request, now);
+            shared.ledger.lock().judged(receiver.as_ref(), &sighted, &judged, now);
             if judged.accepted && is_lost { receiver.trouble(Trouble::Failed(502)) } else { judged.answer }
         }
     };

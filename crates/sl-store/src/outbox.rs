@@ -69,8 +69,27 @@ pub trait Outbox: Send + Sync + 'static {
     /// stays: returns what is stored.
     async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest>;
 
+    /// [`Outbox::store_body`] of several deliveries, in their order. All are on disk when the call returns; after an error some may be. A
+    /// backend for which several together cost less than one by one says so here, and in the two below.
+    async fn store_bodies(&self, bodies: Vec<(DeliveryId, RenderedRequest)>) -> Result<Vec<RenderedRequest>> {
+        let mut stored = Vec::with_capacity(bodies.len());
+        for (id, request) in bodies {
+            stored.push(self.store_body(id, request).await?);
+        }
+        Ok(stored)
+    }
+
     /// The stored request.
     async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>>;
+
+    /// [`Outbox::body`] of several, in their order.
+    async fn bodies(&self, ids: Vec<DeliveryId>) -> Result<Vec<Option<RenderedRequest>>> {
+        let mut bodies = Vec::with_capacity(ids.len());
+        for id in ids {
+            bodies.push(self.body(id).await?);
+        }
+        Ok(bodies)
+    }
 
     /// Goes on from the progress `from` to `to`, with the attempt that was made, if one was, in one step. `false`, and
     /// nothing is written, when the stored progress is no longer `from`: whoever changed it knows more. So of a worker, a
@@ -82,6 +101,15 @@ pub trait Outbox: Send + Sync + 'static {
         attempt: Option<Attempt>,
         to: Progress,
     ) -> Result<bool>;
+
+    /// [`Outbox::advance`] of several deliveries, each for itself, in their order. After an error some may have gone on.
+    async fn advance_all(&self, changes: Vec<Change>) -> Result<Vec<bool>> {
+        let mut done = Vec::with_capacity(changes.len());
+        for Change { id, from, attempt, to } in changes {
+            done.push(self.advance(id, &from, attempt, to).await?);
+        }
+        Ok(done)
+    }
 
     /// Takes deliveries up again, and enters those that are not there yet, each in one step (an embedded backend: all in
     /// one). Each only if it stands as it was read: otherwise whoever changed it knows more, and it is left alone. Returns
@@ -144,6 +172,19 @@ impl Waiting {
         let due = progress.due()?;
         Some(Self { destination: job.destination, due, id: job.id })
     }
+}
+
+/// One delivery that goes on ([`Outbox::advance`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which one.
+    pub id: DeliveryId,
+    /// As it was read.
+    pub from: Progress,
+    /// The attempt that was made, if one was.
+    pub attempt: Option<Attempt>,
+    /// As it is to be.
+    pub to: Progress,
 }
 
 /// One delivery of a replay.

@@ -80,6 +80,11 @@ const TABLE: &[(&str, Kind, &str)] = &[
     ("smartlinks_conversions_total", Counter, "Conversions by type"),
     ("smartlinks_deliveries_total", Counter, "Attempts by destination and outcome"),
     (
+        "smartlinks_delivery_batches_total",
+        Counter,
+        "Requests with several events by destination and outcome; apart: each goes again alone",
+    ),
+    (
         "smartlinks_delivery_warnings_total",
         Counter,
         "Requests written with something odd about them, by destination and warning",

@@ -15,8 +15,15 @@ use crate::{
     error::Result,
     parts::App,
     query::Query,
-    x::deliveries::{self, objects, replayed},
+    x::{
+        deliveries::{self, objects, replayed},
+        paging,
+        replay::trail,
+    },
 };
+
+/// Replays of the team, the newest, among which those of one delivery are looked for.
+const LOOKED_AT: usize = 500;
 
 pub(crate) async fn list(State(app): State<App>, session: Session, query: Query) -> Response {
     match content(&app, &session, query).await {
@@ -46,6 +53,47 @@ async fn content(app: &App, session: &Session, mut query: Query) -> Result<Value
         "next": next.map(|id| id.to_string()),
         "may_replay": session.caller.may("postbacks.manage"),
     }))
+}
+
+/// One delivery: what was answered each time, and who had it sent again.
+pub(crate) async fn show(State(app): State<App>, session: Session, Path(id): Path<String>) -> Response {
+    match one(&app, &session, &id).await {
+        Ok(content) => page(&app, "delivery.html", &session, content),
+        Err(error) => failed(&app, Some(&session), &error),
+    }
+}
+
+async fn one(app: &App, session: &Session, id: &str) -> Result<Value> {
+    session.must("postbacks.view")?;
+    let team = session.caller.team();
+    let delivery = deliveries::own(app, team, id).await?;
+    let (rows, more) = trail::page(app, team, LOOKED_AT, None).await?;
+    let id = delivery.job.id.to_string();
+    let of_it = |row: &Value| row.pointer("/filter/delivery_id").and_then(Value::as_str) == Some(&*id);
+    let asked: Vec<Value> = rows.into_iter().filter(of_it).collect();
+    Ok(json!({
+        "title": "Delivery",
+        "row": deliveries::detail(app, &delivery).await?,
+        "replays": asked,
+        "looked_at": more.map(|_| LOOKED_AT),
+        "may_replay": session.caller.may("postbacks.manage"),
+    }))
+}
+
+/// Who had what sent again.
+pub(crate) async fn replays(State(app): State<App>, session: Session, query: Query) -> Response {
+    match asked(&app, &session, query).await {
+        Ok(content) => page(&app, "replays.html", &session, content),
+        Err(error) => failed(&app, Some(&session), &error),
+    }
+}
+
+async fn asked(app: &App, session: &Session, mut query: Query) -> Result<Value> {
+    session.must("postbacks.view")?;
+    let (limit, after) = paging(&mut query);
+    query.finish()?;
+    let (rows, next) = trail::page(app, session.caller.team(), limit, after).await?;
+    Ok(json!({ "title": "Replays", "rows": rows, "next": next.map(|id| id.to_string()) }))
 }
 
 pub(crate) async fn replay(

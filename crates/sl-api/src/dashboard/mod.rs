@@ -18,13 +18,15 @@ use crate::{error::ApiError, parts::App};
 
 use session::Session;
 
-const TEMPLATES: [(&str, &str); 8] = [
+const TEMPLATES: [(&str, &str); 10] = [
     ("base.html", include_str!("../../templates/base.html")),
     ("login.html", include_str!("../../templates/login.html")),
     ("error.html", include_str!("../../templates/error.html")),
     ("overview.html", include_str!("../../templates/overview.html")),
     ("link.html", include_str!("../../templates/link.html")),
     ("deliveries.html", include_str!("../../templates/deliveries.html")),
+    ("delivery.html", include_str!("../../templates/delivery.html")),
+    ("replays.html", include_str!("../../templates/replays.html")),
     ("pool.html", include_str!("../../templates/pool.html")),
     ("dead_letters.html", include_str!("../../templates/dead_letters.html")),
 ];

@@ -10,9 +10,9 @@ use crate::body::{Body, Given};
 /// Access tokens of today have up to some 500 characters.
 pub(crate) const TOKEN_LIMIT: usize = 4000;
 
-/// Required, but for CreatorTraffic, which has none (contract G.1).
+/// Required, where the platform has one (contract G.1).
 pub(crate) fn pixel_id(body: &mut Body, platform: Option<PlatformKind>) -> Option<String> {
-    if platform == Some(PlatformKind::Creatortraffic) {
+    if platform.is_some_and(|platform| !platform.facts().has_pixel_id) {
         return Some(body.text("pixel_id", 255).value().unwrap_or_default());
     }
     body.required("pixel_id", 255)

@@ -35,8 +35,7 @@ pub(crate) async fn create(
     OwnLink(mut link): OwnLink,
     mut body: Body,
 ) -> Result<Reply> {
-    let words = "meta, tiktok, snapchat, creatortraffic";
-    let platform = body.choice("platform", words, PlatformKind::from_word);
+    let platform = body.choice("platform", &PlatformKind::words(), PlatformKind::from_word);
     let pixel_id = fields::pixel_id(&mut body, platform);
     let token = body.required(TOKEN_FIELD, fields::TOKEN_LIMIT);
     let now = app.now();

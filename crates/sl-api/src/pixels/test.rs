@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use serde_json::json;
-use sl_core::catalog::PlatformKind;
+use sl_core::platforms::Tests;
 
 use crate::{
     access::OwnLink,
@@ -34,11 +34,12 @@ pub(crate) async fn test_event(
     let pixel = attached(&app, &link, &path).await?;
     let known = TYPES.join(", ");
     let event_type = body.choice("event_type", &known, |word| TYPES.contains(&word).then(|| word.to_owned()));
-    let test_event_code = match pixel.platform {
-        PlatformKind::Meta | PlatformKind::Tiktok => body.required("test_event_code", 100),
-        PlatformKind::Snapchat => None,
-        PlatformKind::Creatortraffic => {
-            body.wrong("event_type", "cannot be sent: CreatorTraffic knows no test events.");
+    let test_event_code = match pixel.platform.facts().tests {
+        Tests::WithCode => body.required("test_event_code", 100),
+        Tests::Apart => None,
+        Tests::None => {
+            let platform = pixel.platform.facts().name;
+            body.wrong("event_type", format!("cannot be sent: {platform} knows no test events."));
             None
         }
     };

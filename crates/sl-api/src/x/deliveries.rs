@@ -115,16 +115,21 @@ pub(crate) async fn replayed(app: &App, caller: &Caller, id: &str) -> Result<Del
 }
 
 async fn with_attempts(app: &App, delivery: &Delivery) -> Result<Reply> {
+    Ok(Reply::data(detail(app, delivery).await?))
+}
+
+/// One delivery with all its attempts.
+pub(crate) async fn detail(app: &App, delivery: &Delivery) -> Result<Value> {
     let attempts = app.store.outbox.attempts(delivery.job.id).await?;
     let mut row =
         objects(app, delivery.job.team, std::slice::from_ref(delivery)).await?.pop().unwrap_or_default();
     if let Some(row) = row.as_object_mut() {
         row.insert("attempt_log".to_owned(), attempts.iter().map(attempt).collect());
     }
-    Ok(Reply::data(row))
+    Ok(row)
 }
 
-async fn own(app: &App, team: TeamId, id: &str) -> Result<Delivery> {
+pub(crate) async fn own(app: &App, team: TeamId, id: &str) -> Result<Delivery> {
     let missing = || ApiError::NotFound("delivery");
     let id = id.parse().map_err(|_| missing())?;
     app.store.outbox.delivery(team, id).await?.ok_or_else(missing)

@@ -1,8 +1,9 @@
 //! The dashboard: signing in, pages, buttons.
 
 use reqwest::{Method, Response, StatusCode, header};
+use serde_json::json;
 use sl_core::{
-    delivery::{DeliveryState, Destination, Progress},
+    delivery::{Attempt, DeliveryState, Destination, Progress},
     ids::PixelId,
     step::Step,
 };
@@ -97,6 +98,46 @@ async fn a_button_works_only_with_the_forms_own_token() {
     assert_eq!(state().await, DeliveryState::Parked);
     assert_eq!(post(&world, &path, &cookie, format!("csrf={}", csrf(&html))).await, StatusCode::SEE_OTHER);
     assert_eq!(state().await, DeliveryState::Waiting);
+}
+
+#[tokio::test]
+async fn a_delivery_shows_its_attempts_and_who_had_it_sent_again() {
+    let world = World::start().await;
+    let jobs: Vec<_> = (1..=2).map(|n| sample::job(n, Destination::Pixel(PixelId(1)), HOUR)).collect();
+    let (id, other) = (jobs[0].id, jobs[1].id);
+    world.store.ledger.open(0).await.unwrap();
+    world.store.ledger.apply(Step { jobs, ..sample::step(1) }).await.unwrap();
+    let attempt = Attempt {
+        at: HOUR,
+        millis: 81,
+        status: Some(400),
+        error_type: Some("http".to_owned()),
+        message: Some("Purchase <b>without</b> value".to_owned()),
+    };
+    let parked = Progress { state: DeliveryState::Parked, next_attempt_at: None, ..Progress::fresh(HOUR) };
+    sample::record(&world.store, id, Some(attempt), parked).await.unwrap();
+    let cookie = cookie(&sign_in(&world, &world.key).await);
+    let shown = async |id| page(&world, &format!("/deliveries/{id}"), &cookie).await;
+    let (status, html) = shown(id.to_string()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(html.contains("Purchase &lt;b&gt;without") && html.contains("400 http"), "{html}");
+    assert!(html.contains("Nobody asked for this one alone"), "{html}");
+    assert!(page(&world, "/deliveries/replays", &cookie).await.1.contains("Nobody had anything"));
+    let form = format!("csrf={}", csrf(&html));
+    assert_eq!(post(&world, &format!("/deliveries/{id}/replay"), &cookie, form).await, StatusCode::SEE_OTHER);
+    let again = json!({ "destination": "pixel:1", "states": ["parked"] });
+    world.send("POST", "/api/x/deliveries/replay", again).await;
+    let (_, html) = shown(id.to_string()).await;
+    assert!(html.contains("<td>yes</td>") && html.contains("waiting"), "{html}");
+    let (_, html) = shown(other.to_string()).await;
+    assert!(html.contains("Nobody asked for this one alone"), "it was another one's: {html}");
+    let (_, html) = page(&world, "/deliveries/replays", &cookie).await;
+    assert!(html.contains(&format!("href=\"/deliveries/{id}\"")) && html.contains("pixel:1"), "{html}");
+    let (_, html) = page(&world, "/deliveries", &cookie).await;
+    assert!(html.contains(&format!("href=\"/deliveries/{id}\"")) && html.contains("/deliveries/replays"));
+    for wrong in ["nothing", "01KZ4M8Q2T7V9W3X5Y6B1C0DEF"] {
+        assert_eq!(shown(wrong.to_owned()).await.0, StatusCode::NOT_FOUND);
+    }
 }
 
 #[tokio::test]

@@ -116,21 +116,12 @@ fn postback_kind(kind: ConversionKind) -> DeliveryKind {
     }
 }
 
-/// CreatorTraffic has no mapping: new subscribers only (contract G.2). Elsewhere the pixel's map decides.
+/// The pixel's map decides, where the platform has one (contract G.2).
 fn wants(platform: PlatformKind, events: &EventMap, kind: DeliveryKind) -> bool {
-    if platform == PlatformKind::Creatortraffic {
+    if platform.facts().subscribers_only {
         return kind == DeliveryKind::NewSubscriber;
     }
     events.name(kind).is_some()
-}
-
-/// Why a pixel is not told of somebody who came without a click (decisions 55): there is nothing to know the person by
-/// (ad-platforms 1.7).
-fn without_click(platform: PlatformKind) -> &'static str {
-    match platform {
-        PlatformKind::Creatortraffic => "missing_click_id",
-        PlatformKind::Meta | PlatformKind::Tiktok | PlatformKind::Snapchat => "insufficient_user_data",
-    }
 }
 
 /// The same cause makes the same job, whoever asks for it.
@@ -198,7 +189,7 @@ pub fn retell(conversion: &Conversion, to: &Hearer, now: Timestamp) -> Option<Jo
     let (destination, kind, skip) = match to {
         Hearer::Pixel(pixel) => {
             let kind = pixel_kind(conversion).filter(|kind| wants(pixel.platform, &pixel.events, *kind))?;
-            let skip = conversion.click.is_none().then(|| without_click(pixel.platform).to_owned());
+            let skip = conversion.click.is_none().then(|| pixel.platform.facts().without_click.to_owned());
             (Destination::Pixel(pixel.id), kind, skip)
         }
         Hearer::Postback(postback) => {
@@ -246,7 +237,7 @@ impl Decider<'_> {
             let pixels = destinations.pixels(conversion.link);
             let wanting = pixels.filter(|(_, platform, events)| wants(*platform, events, kind));
             told.extend(wanting.map(|(pixel, platform, _)| {
-                let skip = conversion.click.is_none().then(|| without_click(platform).to_owned());
+                let skip = conversion.click.is_none().then(|| platform.facts().without_click.to_owned());
                 (Destination::Pixel(pixel), kind, skip)
             }));
         }

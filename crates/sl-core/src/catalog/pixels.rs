@@ -6,44 +6,9 @@ use crate::{
     delivery::{DeliveryKind, EventName},
     ids::{PixelId, TeamId},
     pace::Pace,
+    platforms::PlatformKind,
     time::Timestamp,
 };
-
-/// The ad platforms of contract G.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PlatformKind {
-    /// Meta Conversions API.
-    Meta,
-    /// TikTok Events API.
-    Tiktok,
-    /// Snapchat Conversions API.
-    Snapchat,
-    /// CreatorTraffic.
-    Creatortraffic,
-}
-
-impl PlatformKind {
-    /// In the order of contract G.1.
-    pub const ALL: [Self; 4] = [Self::Meta, Self::Tiktok, Self::Snapchat, Self::Creatortraffic];
-
-    /// The wire word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Meta => "meta",
-            Self::Tiktok => "tiktok",
-            Self::Snapchat => "snapchat",
-            Self::Creatortraffic => "creatortraffic",
-        }
-    }
-
-    /// Reads the wire word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-}
 
 /// A connected pixel (contract A.8): a team object attached to one or more links.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,20 +110,14 @@ impl EventMap {
     /// What a new pixel sends unless told otherwise (contract G.2).
     #[must_use]
     pub fn usual(platform: PlatformKind) -> Self {
-        let name = |name: &str| Some(EventName(name.to_owned()));
-        // CreatorTraffic has no mapping: new subscribers only, and this says so in the same words.
-        let [click, subscriber, purchase, third] = match platform {
-            PlatformKind::Meta => ["ViewContent", "Subscribe", "Purchase", "Lead"].map(name),
-            PlatformKind::Tiktok => [name("ViewContent"), name("Subscribe"), name("CompletePayment"), None],
-            PlatformKind::Snapchat => ["VIEW_CONTENT", "SIGN_UP", "PURCHASE", "LEVEL_COMPLETE"].map(name),
-            PlatformKind::Creatortraffic => [None, name("new_subscriber"), None, None],
-        };
+        let name = |name: Option<&str>| name.map(|name| EventName(name.to_owned()));
+        let usual = &platform.facts().usual;
         Self {
-            event_click: click,
-            event_new_subscriber: subscriber,
-            event_first_transaction: purchase.clone(),
-            event_new_transaction: purchase,
-            event_fan_sent_3_messages: third,
+            event_click: name(usual.click),
+            event_new_subscriber: name(usual.subscriber),
+            event_first_transaction: name(usual.purchase),
+            event_new_transaction: name(usual.purchase),
+            event_fan_sent_3_messages: name(usual.third_message),
             ..Self::default()
         }
     }

@@ -27,15 +27,10 @@ impl Known {
     /// Of a person, as the platform sees it.
     #[must_use]
     pub fn of(platform: PlatformKind, person: &Identity) -> Self {
-        let (click, browser) = match platform {
-            PlatformKind::Meta => (&person.fbc, &person.fbp),
-            PlatformKind::Tiktok => (&person.ttclid, &person.ttp),
-            PlatformKind::Snapchat => (&person.sc_click_id, &person.sc_cookie1),
-            PlatformKind::Creatortraffic => return Self::default(),
-        };
+        let Some(own) = &platform.facts().person else { return Self::default() };
         let has = [
-            click.is_some(),
-            browser.is_some(),
+            (own.click_id)(person),
+            (own.browser_id)(person),
             person.ip.is_some(),
             person.ip.as_deref().is_some_and(|ip| ip.contains(':')),
             person.user_agent.is_some(),
@@ -66,15 +61,12 @@ impl Known {
 /// name there is no more than 70 of 100; `None` where the person is not what is matched.
 #[must_use]
 pub fn match_quality(platform: PlatformKind, known: Known) -> Option<u8> {
-    // Address and agent count together only.
-    let [click, browser, device, six, external, place] = match platform {
-        PlatformKind::Meta => [26, 12, 15, 3, 10, 1],
-        PlatformKind::Tiktok => [30, 10, 12, 0, 14, 1],
-        PlatformKind::Snapchat => [30, 15, 14, 0, 7, 1],
-        PlatformKind::Creatortraffic => return None,
-    };
+    let worth = &platform.facts().person.as_ref()?.worth;
     let of = |name: &str, tenths: u8| if known.has(name) { tenths } else { 0 };
-    let pair = if known.has("user_agent") { of("ip", device) + of("ipv6", six) } else { 0 };
-    let places: u8 = ["country", "region", "city", "postal_code"].iter().map(|name| of(name, place)).sum();
-    Some(of("click_id", click) + of("browser_id", browser) + pair + of("external_id", external) + places)
+    let pair =
+        if known.has("user_agent") { of("ip", worth.ip_and_user_agent) + of("ipv6", worth.ipv6) } else { 0 };
+    let places: u8 =
+        ["country", "region", "city", "postal_code"].iter().map(|name| of(name, worth.place)).sum();
+    let own = of("click_id", worth.click_id) + of("browser_id", worth.browser_id);
+    Some(own + pair + of("external_id", worth.external_id) + places)
 }

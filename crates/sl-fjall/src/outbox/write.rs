@@ -1,6 +1,6 @@
 //! New jobs (in a step of the ledger) and their progress.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use fjall::OwnedWriteBatch;
 use sl_core::{
@@ -8,7 +8,10 @@ use sl_core::{
     ids::{AccountId, DeliveryId, FanId},
     time::Timestamp,
 };
-use sl_store::{Result, outbox::Renewal};
+use sl_store::{
+    Result,
+    outbox::{Change, Renewal},
+};
 
 use super::{Books, KEPT_ATTEMPTS, missing};
 use crate::{
@@ -47,32 +50,56 @@ fn add(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, job: &Job) -> Re
     Ok(())
 }
 
-/// Writes an attempt and the progress, unless the stored progress is no longer `from`.
+/// Writes attempts and progress of several, each once and unless its stored progress is no longer `from`.
 pub(crate) fn advance(
     db: &Db,
     books: &mut Books,
     batch: &mut OwnedWriteBatch,
-    id: DeliveryId,
-    from: &Progress,
-    attempt: Option<&Attempt>,
-    progress: &Progress,
+    changes: &[Change],
+) -> Result<Vec<bool>> {
+    // All are there, before the first counter is touched.
+    let read_job = |change: &Change| {
+        read::<Job>(&db.outbox, &Key::table(JOB).id(change.id.to_bytes()))?.ok_or_else(missing)
+    };
+    let jobs: Vec<Job> = changes.iter().map(read_job).collect::<Result<_>>()?;
+    let (mut seen, mut latest) = (HashSet::new(), HashMap::new());
+    let mut went = Vec::with_capacity(changes.len());
+    for (change, job) in changes.iter().zip(&jobs) {
+        let goes_on = seen.insert(job.id) && go_on(db, books, batch, job, change)?;
+        if goes_on && change.attempt.is_some() {
+            latest.insert(job.destination, job.id);
+        }
+        went.push(goes_on);
+    }
+    for (destination, id) in latest {
+        batch.insert(&db.outbox, Key::table(LATEST).destination(destination), id.to_bytes());
+    }
+    books.stage(db, batch)?;
+    Ok(went)
+}
+
+fn go_on(
+    db: &Db,
+    books: &mut Books,
+    batch: &mut OwnedWriteBatch,
+    job: &Job,
+    change: &Change,
 ) -> Result<bool> {
-    let job: Job = read(&db.outbox, &Key::table(JOB).id(id.to_bytes()))?.ok_or_else(missing)?;
+    let Change { id, from, attempt, to } = change;
     let key = Key::table(PROGRESS).id(id.to_bytes());
-    let before = read(&db.outbox, &key)?.unwrap_or_else(|| Progress::of(&job));
+    let before = read(&db.outbox, &key)?.unwrap_or_else(|| Progress::of(job));
     if before != *from {
         return Ok(false);
     }
-    put(batch, &db.outbox, key, progress)?;
-    if (before.state, before.due()) != (progress.state, progress.due()) {
-        leave(db, books, batch, &job, &before);
-        enter(db, books, batch, &job, progress);
-        books.stage(db, batch)?;
-    }
+    put(batch, &db.outbox, key, to)?;
     if let Some(attempt) = attempt {
-        append_attempt(db, batch, &job, attempt)?;
+        append_attempt(db, batch, job, attempt)?;
     }
-    if job.kind == DeliveryKind::Click && is_final(progress.state) {
+    if (before.state, before.due()) != (to.state, to.due()) {
+        leave(db, books, batch, job, &before);
+        enter(db, books, batch, job, to);
+    }
+    if job.kind == DeliveryKind::Click && is_final(to.state) {
         // A click event keeps its body only until it is final (decisions 56).
         batch.remove(&db.bodies, Key::bare().id(id.to_bytes()));
     }
@@ -126,10 +153,7 @@ fn append_attempt(db: &Db, batch: &mut OwnedWriteBatch, job: &Job, attempt: &Att
     if let Some(oldest) = number.checked_sub(KEPT_ATTEMPTS) {
         batch.remove(&db.outbox, all.clone().u32(oldest));
     }
-    put(batch, &db.outbox, all.u32(number), attempt)?;
-    let latest = Key::table(LATEST).destination(job.destination);
-    batch.insert(&db.outbox, latest, job.id.to_bytes());
-    Ok(())
+    put(batch, &db.outbox, all.u32(number), attempt)
 }
 
 fn enter(db: &Db, books: &mut Books, batch: &mut OwnedWriteBatch, job: &Job, progress: &Progress) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use sl_core::{
+    batch::Batching,
     catalog::{Pixel, PlatformKind},
     click::Click,
     delivery::RenderedRequest,
@@ -90,6 +91,10 @@ impl AdPlatform for Meta {
         Ok(post(format!("{}/{version}/{}/events", self.base_url, encoded(&pixel.pixel_id)), &body))
     }
 
+    fn batching(&self) -> Option<Batching> {
+        Some(Batching { most: 1_000, list: "data" })
+    }
+
     /// The token is the first member of the body, which keeps it out of every URL (ad-platforms 2.1).
     fn authorise(&self, mut request: RenderedRequest, token: &Secret) -> RenderedRequest {
         let member = format!("{{\"access_token\":{},", Value::from(token.expose()));
@@ -97,13 +102,20 @@ impl AdPlatform for Meta {
         request
     }
 
-    fn verdict(&self, answer: &Answer) -> Verdict {
+    fn verdict(&self, answer: &Answer, events: usize) -> Verdict {
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let success = (200..300).contains(&answer.status);
-        if success && body.get("events_received").and_then(Value::as_u64).is_some_and(|count| count >= 1) {
+        let received =
+            body.get("events_received").and_then(Value::as_u64).filter(|count| success && *count >= 1);
+        if let Some(received) = received {
             let trace = body.get("fbtrace_id").and_then(Value::as_str).map(|id| format!("fbtrace_id {id}"));
-            let words: Vec<String> = trace.into_iter().chain(self.other_version(answer)).collect();
-            return Verdict { outcome: Outcome::Delivered, words: Some(words.join("; ")) };
+            let short = received < events as u64;
+            // It does not say which.
+            let outcome = if short { Outcome::Unclear } else { Outcome::Delivered };
+            let short = short.then(|| format!("events_received {received} of {events}"));
+            let words: Vec<String> =
+                short.into_iter().chain(trace).chain(self.other_version(answer)).collect();
+            return Verdict { outcome, words: Some(words.join("; ")) };
         }
         let Some(error) = body.get("error") else {
             // Of something in between (HTML, as a rule), or a success that confirms nothing.

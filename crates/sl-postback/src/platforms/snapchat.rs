@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sl_core::{
+    batch::Batching,
     catalog::{Pixel, PlatformKind},
     click::Click,
     delivery::RenderedRequest,
@@ -82,6 +83,10 @@ impl AdPlatform for Snapchat {
         Ok(post(url, &json!({ "data": [data] })))
     }
 
+    fn batching(&self) -> Option<Batching> {
+        Some(Batching { most: 2_000, list: "data" })
+    }
+
     /// The token stands in the query, so no line and no error may hold this address (ad-platforms 4.1).
     fn authorise(&self, mut request: RenderedRequest, token: &Secret) -> RenderedRequest {
         let token = encoded(token.expose());
@@ -89,7 +94,7 @@ impl AdPlatform for Snapchat {
         request
     }
 
-    fn verdict(&self, answer: &Answer) -> Verdict {
+    fn verdict(&self, answer: &Answer, _: usize) -> Verdict {
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let status = body.get("status").and_then(Value::as_str);
         let words = if body.is_object() { words(&body) } else { answer.words(500) };

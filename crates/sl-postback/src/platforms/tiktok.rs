@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sl_core::{
+    batch::Batching,
     catalog::{Pixel, PlatformKind},
     click::Click,
     delivery::RenderedRequest,
@@ -25,6 +26,8 @@ use crate::{
 const PURCHASES: [&str; 3] = ["Purchase", "CompletePayment", "PlaceAnOrder"];
 /// Another version is another address; an expired one fails (ad-platforms 3.1).
 const VERSION: &str = "v1.3";
+/// Taken in part: of a single event that is delivered (ad-platforms 3.5).
+const PARTIAL: u64 = 20_001;
 
 /// The platform at its address.
 #[derive(Debug, Clone)]
@@ -85,12 +88,16 @@ impl AdPlatform for TikTok {
         Ok(post(format!("{}/open_api/{version}/event/track/", self.base_url), &body))
     }
 
+    fn batching(&self) -> Option<Batching> {
+        Some(Batching { most: 1_000, list: "data" })
+    }
+
     fn authorise(&self, mut request: RenderedRequest, token: &Secret) -> RenderedRequest {
         request.headers.push(("Access-Token".to_owned(), token.expose().to_owned()));
         request
     }
 
-    fn verdict(&self, answer: &Answer) -> Verdict {
+    fn verdict(&self, answer: &Answer, events: usize) -> Verdict {
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let Some(code) = body.get("code").and_then(Value::as_u64) else {
             // A gateway's page: TikTok itself always says a code.
@@ -100,7 +107,12 @@ impl AdPlatform for TikTok {
             };
             return Verdict { outcome, words: Some(answer.words(500)) };
         };
-        Verdict { outcome: outcome(code, answer), words: Some(words(code, &body)) }
+        let outcome = match outcome(code, answer) {
+            // It does not say which.
+            Outcome::Delivered if code == PARTIAL && events > 1 => Outcome::Unclear,
+            outcome => outcome,
+        };
+        Verdict { outcome, words: Some(words(code, &body)) }
     }
 }
 
@@ -123,8 +135,8 @@ fn user(pixel: &Pixel, click: &Click) -> Option<Value> {
 /// What a code means (ad-platforms 3.5, 14). Throttling comes with HTTP 401, so the status is looked at last.
 fn outcome(code: u64, answer: &Answer) -> Outcome {
     match code {
-        0 | 20_001 if answer.status < 500 => Outcome::Delivered,
-        0 | 20_001 => Outcome::Retry,
+        0 | PARTIAL if answer.status < 500 => Outcome::Delivered,
+        0 | PARTIAL => Outcome::Retry,
         40_000 | 40_002 | 40_061..=40_063 => Outcome::Payload,
         40_006 | 40_051 | 40_400 | 41_001 | 41_002 => Outcome::Config,
         40_001 | 40_003 | 40_101..=40_110 | 40_113..=40_119 | 40_124 | 40_125 | 40_130 => Outcome::Auth,

@@ -74,12 +74,12 @@ fn every_status_has_its_class() {
         (500, Outcome::Retry),
         (503, Outcome::Retry),
     ] {
-        assert_eq!(platform.verdict(&answer(status, "")).outcome, want, "{status}");
+        assert_eq!(platform.verdict(&answer(status, ""), 1).outcome, want, "{status}");
     }
     let mut limited = answer(429, "");
     limited.headers.insert("retry-after", "9".parse().unwrap());
     let nine = std::time::Duration::from_secs(9);
-    assert_eq!(platform.verdict(&limited).outcome, Outcome::Slow(Some(nine)));
+    assert_eq!(platform.verdict(&limited, 1).outcome, Outcome::Slow(Some(nine)));
 }
 
 #[tokio::test]

@@ -4,22 +4,25 @@ use std::{borrow::Cow, fs, path::PathBuf};
 
 use serde_json::Value;
 use sl_core::{
+    batch,
     catalog::{AnswerTexts, HeaderTemplate, Pixel, Postback, PostbackMethod, PostbackScope},
     click::{AdCookies, Click, Params, Place, RequestFacts},
     delivery::{DeliveryKind, RenderedRequest},
     ids::PostbackId,
     money::Cents,
-    retry::too_old,
+    retry::{Outcome, too_old},
     seal::Secret,
     time::{DayEdge, Timestamp},
 };
 use sl_postback::{
-    AdPlatform, CreatorTraffic, Meta, Snapchat, TikTok, generic,
+    AdPlatform, CreatorTraffic, Meta, Snapchat, TikTok,
+    batch::join,
+    generic,
     platform::{Channel, Event, Skip},
 };
 use sl_store::suite::sample::{self, HOUR, TEAM};
 
-use crate::world::WEEK;
+use crate::world::{WEEK, answer};
 
 pub(crate) fn files(platform: &str) -> Vec<(String, Value)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../schemas/ad-platforms").join(platform);
@@ -148,19 +151,63 @@ fn compare(platform: &dyn AdPlatform, count: usize) {
             Ok(request) => request,
         };
         let token = text(&golden["input"]["config"]["access_token"]).unwrap();
-        let rests = format!("{request:?}{}", String::from_utf8_lossy(&request.body));
-        assert!(!rests.contains(&token), "{name}: the token rests nowhere");
-        let sent = platform.authorise(request, &Secret::new(token));
-        assert_eq!(sent.method, expected["method"], "{name}");
-        assert_eq!(sent.url, expected["url"], "{name}");
-        let want = expected["headers"].as_object().unwrap().iter();
-        let mut want: Vec<_> =
-            want.map(|(name, value)| (name.to_ascii_lowercase(), text(value).unwrap())).collect();
-        want.sort();
-        assert_eq!(headers(&sent), want, "{name}");
-        let mut body: Value = serde_json::from_slice(&sent.body).unwrap();
-        body.as_object_mut().unwrap().retain(|key, _| !IGNORED.contains(&key.as_str()));
-        assert!(same(&body, &expected["body"]), "{name}: {body:#} is not {:#}", expected["body"]);
+        leaves_as(platform, request, token, expected, &name);
+    }
+}
+
+fn leaves_as(
+    platform: &dyn AdPlatform,
+    request: RenderedRequest,
+    token: String,
+    expected: &Value,
+    name: &str,
+) {
+    let rests = format!("{request:?}{}", String::from_utf8_lossy(&request.body));
+    assert!(!rests.contains(&token), "{name}: the token rests nowhere");
+    let sent = platform.authorise(request, &Secret::new(token));
+    assert_eq!(sent.method, expected["method"], "{name}");
+    assert_eq!(sent.url, expected["url"], "{name}");
+    let want = expected["headers"].as_object().unwrap().iter();
+    let mut want: Vec<_> =
+        want.map(|(name, value)| (name.to_ascii_lowercase(), text(value).unwrap())).collect();
+    want.sort();
+    assert_eq!(headers(&sent), want, "{name}");
+    let mut body: Value = serde_json::from_slice(&sent.body).unwrap();
+    body.as_object_mut().unwrap().retain(|key, _| !IGNORED.contains(&key.as_str()));
+    assert!(same(&body, &expected["body"]), "{name}: {body:#} is not {:#}", expected["body"]);
+}
+
+/// Several events in one request, and what each answer to it means for each of them.
+#[test]
+fn several_events_in_one_request_are_written_and_answered_as_the_golden_files_say() {
+    let platforms: [Box<dyn AdPlatform>; 3] = [
+        Box::new(Meta::new("https://graph.facebook.com", "v26.0")),
+        Box::new(TikTok::new("https://business-api.tiktok.com/", WEEK)),
+        Box::new(Snapchat::new("https://tr.snapchat.com", WEEK)),
+    ];
+    let files = files("batches");
+    assert_eq!(files.len(), platforms.len());
+    for platform in platforms {
+        let name = platform.kind().as_str();
+        let golden = &files.iter().find(|(file, _)| file == name).unwrap().1;
+        let inputs = golden["events"].as_array().unwrap();
+        let alone: Vec<_> = inputs.iter().map(|input| build(&*platform, input).unwrap()).collect();
+        let joined = join(&alone, platform.batching().unwrap()).unwrap();
+        let bytes = String::from_utf8(joined.body.clone()).unwrap();
+        for request in &alone {
+            let one = String::from_utf8(request.body.clone()).unwrap();
+            let event = one.split_once("[").unwrap().1.rsplit_once("]").unwrap().0;
+            assert!(bytes.contains(event), "{name}: each as it is stored, to the byte");
+        }
+        let token = text(&inputs[0]["config"]["access_token"]).unwrap();
+        leaves_as(&*platform, joined, token, &golden["expected"], name);
+        for told in golden["answers"].as_array().unwrap() {
+            let body = told["body"].as_str().map_or_else(|| told["body"].to_string(), str::to_owned);
+            let status = told["status"].as_u64().unwrap() as u16;
+            let verdict = platform.verdict(&answer(status, &body), inputs.len());
+            let means = batch::of_each(verdict.outcome).map_or("each alone", Outcome::as_str);
+            assert_eq!(means, told["means"], "{name}: {status} {body}");
+        }
     }
 }
 

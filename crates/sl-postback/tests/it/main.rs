@@ -1,6 +1,8 @@
 //! Deliveries against real receivers on loopback and the embedded store.
 
 #[cfg(test)]
+mod batches;
+#[cfg(test)]
 mod creatortraffic;
 #[cfg(test)]
 mod delivery;
@@ -24,6 +26,8 @@ mod outage;
 mod paces;
 #[cfg(test)]
 mod rebinding;
+#[cfg(test)]
+mod registration;
 #[cfg(test)]
 mod rests;
 #[cfg(test)]

@@ -71,7 +71,7 @@ fn every_code_has_its_class() {
         (200, error(190, None), Outcome::Auth),
         (200, r#"{"error":null}"#.to_owned(), Outcome::Unclear),
     ] {
-        assert_eq!(meta().verdict(&answer(status, &body)).outcome, want, "{status} {body}");
+        assert_eq!(meta().verdict(&answer(status, &body), 1).outcome, want, "{status} {body}");
     }
 }
 
@@ -81,7 +81,7 @@ fn a_throttled_app_waits_as_long_as_meta_says() {
     let usage = r#"{"1":[{"type":"ads_management","estimated_time_to_regain_access":7}]}"#;
     throttled.headers.insert("x-business-use-case-usage", usage.parse().unwrap());
     let want = Outcome::Slow(Some(Duration::from_secs(420)));
-    assert_eq!(meta().verdict(&throttled).outcome, want);
+    assert_eq!(meta().verdict(&throttled, 1).outcome, want);
 }
 
 #[test]

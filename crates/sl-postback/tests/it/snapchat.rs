@@ -44,13 +44,13 @@ fn every_answer_has_its_class() {
         (502, "<html>", Outcome::Retry),
         (503, r#"{"status":"VALID"}"#, Outcome::Retry),
     ] {
-        assert_eq!(snapchat().verdict(&answer(status, body)).outcome, want, "{status} {body}");
+        assert_eq!(snapchat().verdict(&answer(status, body), 1).outcome, want, "{status} {body}");
     }
 }
 
 #[test]
 fn its_own_words_are_kept_codes_included() {
-    let words = |body: &str| snapchat().verdict(&answer(400, body)).words.unwrap();
+    let words = |body: &str| snapchat().verdict(&answer(400, body), 1).words.unwrap();
     let event = r#"{"status":"INVALID","event":1,"errors":{"codes":["1004"],"error_msgs":["no value"]}}"#;
     assert_eq!(words(event), "status INVALID; codes 1004; error_msgs no value");
     let validate = r#"{"status":"INVALID","reason":"bad","test_event":true,"event_logs":[{"event":1,

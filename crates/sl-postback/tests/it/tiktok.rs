@@ -23,7 +23,7 @@ fn tiktok() -> TikTok {
 
 fn coded(status: u16, code: u64) -> Outcome {
     let body = json!({ "code": code, "message": "m", "request_id": "r", "data": {} });
-    tiktok().verdict(&answer(status, &body.to_string())).outcome
+    tiktok().verdict(&answer(status, &body.to_string()), 1).outcome
 }
 
 #[test]
@@ -64,17 +64,17 @@ fn what_is_no_answer_of_tiktok_is_tried_again() {
         (502, "<html>bad gateway</html>"),
         (504, ""),
     ] {
-        assert_eq!(tiktok().verdict(&answer(status, body)).outcome, Outcome::Retry, "{status} {body}");
+        assert_eq!(tiktok().verdict(&answer(status, body), 1).outcome, Outcome::Retry, "{status} {body}");
     }
     let mut limited = answer(429, "");
     limited.headers.insert("retry-after", "30".parse().unwrap());
-    assert_eq!(tiktok().verdict(&limited).outcome, Outcome::Slow(Some(Duration::from_secs(30))));
+    assert_eq!(tiktok().verdict(&limited, 1).outcome, Outcome::Slow(Some(Duration::from_secs(30))));
 }
 
 #[test]
 fn its_own_words_are_kept() {
     let body = r#"{"code":40002,"message":"event_id must be a string","request_id":"2026","data":{}}"#;
-    let words = tiktok().verdict(&answer(200, body)).words.unwrap();
+    let words = tiktok().verdict(&answer(200, body), 1).words.unwrap();
     assert_eq!(words, "code 40002; message event_id must be a string; request_id 2026");
 }
 

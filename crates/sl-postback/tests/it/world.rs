@@ -1,6 +1,7 @@
 //! A store with destinations and jobs, a receiver that does as it is told, a worker.
 
 use std::{
+    collections::HashMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
     time::Duration,
@@ -13,6 +14,7 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
+use serde_json::value::RawValue;
 use sl_core::{
     catalog::{AnswerTexts, EventMap, HeaderTemplate, Pixel, Postback, PostbackMethod, PostbackScope, Team},
     click::Click,
@@ -104,9 +106,40 @@ async fn receive(
     answers(before, &one)
 }
 
-/// As Meta confirms.
+/// As Meta confirms one event.
 pub(crate) fn confirmed() -> Response {
-    (StatusCode::OK, r#"{"events_received":1,"messages":[],"fbtrace_id":"T"}"#).into_response()
+    received(1)
+}
+
+/// As Meta confirms all events of a request.
+pub(crate) fn all_confirmed(one: &Received) -> Response {
+    received(one.events().len())
+}
+
+/// As Meta confirms so many events.
+pub(crate) fn received(events: usize) -> Response {
+    let body = format!("{{\"events_received\":{events},\"messages\":[],\"fbtrace_id\":\"T\"}}");
+    (StatusCode::OK, body).into_response()
+}
+
+/// As Meta refuses a request.
+pub(crate) fn refused(code: u32, subcode: u32) -> Response {
+    let error = serde_json::json!({ "message": "Invalid parameter", "code": code, "error_subcode": subcode });
+    (StatusCode::BAD_REQUEST, serde_json::json!({ "error": error }).to_string()).into_response()
+}
+
+impl Received {
+    /// The events of a platform's request, as they came.
+    pub(crate) fn events(&self) -> Vec<Box<RawValue>> {
+        let mut body: HashMap<String, Box<RawValue>> = serde_json::from_slice(&self.body).unwrap();
+        serde_json::from_str(body.remove("data").unwrap().get()).unwrap()
+    }
+}
+
+/// The id of an event.
+pub(crate) fn event_id(event: &RawValue) -> String {
+    let event: serde_json::Value = serde_json::from_str(event.get()).unwrap();
+    event["event_id"].as_str().unwrap().to_owned()
 }
 
 pub(crate) struct World {
@@ -120,6 +153,8 @@ pub(crate) struct World {
     pub(crate) dns: Vec<SocketAddr>,
     /// `postback.max_per_minute`.
     pub(crate) pace: Option<Pace>,
+    /// `postback.max_batch`.
+    pub(crate) max_batch: usize,
     /// An installation of the days when there was no other.
     pub(crate) meta_only: bool,
     handle: FjallHandle,
@@ -153,6 +188,7 @@ impl World {
             creatortraffic: String::new(),
             dns: Vec::new(),
             pace: None,
+            max_batch: 200,
             meta_only: false,
             handle,
             stop: None,
@@ -234,6 +270,7 @@ impl World {
                     conversion: Some(row.id),
                     click: Some(click.click.id),
                     fan: Some(row.fan.clone()),
+                    occurred_at: row.at,
                     ..sample::job(number, *destination, after(30))
                 });
             }
@@ -263,6 +300,7 @@ impl World {
             concurrency: 64,
             per_destination: 8,
             pace: self.pace,
+            max_batch: self.max_batch,
             timeout: Duration::from_secs(2),
             egress: Egress::new(&allow).unwrap().asking(&self.dns).unwrap(),
             public_url: "https://go.example".to_owned(),
@@ -302,7 +340,7 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        match tokio::time::timeout(Duration::from_secs(20), looking).await {
+        match tokio::time::timeout(Duration::from_secs(120), looking).await {
             Ok(delivery) => delivery,
             Err(_) => panic!("still {:?}", self.delivery(id).await.progress),
         }

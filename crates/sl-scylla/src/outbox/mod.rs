@@ -34,7 +34,7 @@ use sl_core::{
 };
 use sl_store::{
     Result,
-    outbox::{Counts, DeliveryFilter, Outbox, Renewal, Waiting},
+    outbox::{Change, Counts, DeliveryFilter, Outbox, Renewal, Waiting},
 };
 
 pub(crate) use self::jobs::Jobs;
@@ -49,7 +49,7 @@ use self::{
 };
 use crate::{cql::Cql, figures::Figures};
 
-/// Renewals under way at once.
+/// Deliveries of one call under way at once.
 const AT_ONCE: usize = 16;
 
 /// The tables that are written together.
@@ -199,8 +199,17 @@ impl Outbox for CqlOutbox {
         self.tables.deliveries.first_body(id, request).await
     }
 
+    async fn store_bodies(&self, bodies: Vec<(DeliveryId, RenderedRequest)>) -> Result<Vec<RenderedRequest>> {
+        let stored = stream::iter(bodies).map(|(id, request)| self.store_body(id, request));
+        stored.buffered(AT_ONCE).try_collect().await
+    }
+
     async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {
         self.tables.deliveries.body(id).await
+    }
+
+    async fn bodies(&self, ids: Vec<DeliveryId>) -> Result<Vec<Option<RenderedRequest>>> {
+        stream::iter(ids).map(|id| self.body(id)).buffered(AT_ONCE).try_collect().await
     }
 
     async fn advance(
@@ -211,6 +220,13 @@ impl Outbox for CqlOutbox {
         to: Progress,
     ) -> Result<bool> {
         self.go_on(id, from, attempt.as_ref(), &to).await
+    }
+
+    async fn advance_all(&self, changes: Vec<Change>) -> Result<Vec<bool>> {
+        let went = stream::iter(changes).map(|change| async move {
+            self.go_on(change.id, &change.from, change.attempt.as_ref(), &change.to).await
+        });
+        went.buffered(AT_ONCE).try_collect().await
     }
 
     /// The trail is written before the deliveries too, without their number: who asked is known whatever becomes of it.

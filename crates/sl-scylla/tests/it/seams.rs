@@ -38,6 +38,8 @@ cases! {
         the_first_body_stays,
         a_click_events_body_goes_when_it_is_final,
         a_progress_goes_on_from_what_is_stored,
+        several_bodies_are_kept_like_each_of_them,
+        several_go_on_each_for_itself,
         a_shard_is_one_workers_at_a_time,
         the_last_fifty_attempts_are_kept,
         pages_cover_every_delivery_once,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use sl_core::time::{DayEdge, Timestamp};
 
+use super::fields::whole;
 use super::receiver::{Answer, Judged, Receiver, Sighted, Trouble};
 use crate::server::Whole;
 
@@ -76,7 +77,7 @@ impl Receiver for CreatorTraffic {
 
     fn sight(&self, request: &Whole) -> Vec<Sighted> {
         let (name, id) = (param(request, "event"), param(request, "event_id"));
-        vec![Sighted { name, id, key: param(request, "click_id") }]
+        vec![Sighted { name, id, key: param(request, "click_id"), wire: whole(request) }]
     }
 
     fn judge(&self, request: &Whole, now: Timestamp) -> Judged {

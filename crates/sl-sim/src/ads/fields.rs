@@ -1,8 +1,12 @@
 //! Members of JSON bodies, as ad platforms look at them.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde_json::{Value, value::RawValue};
 
 use super::receiver::Sighted;
+use crate::server::Whole;
 
 /// A text that is not empty; `Some(None)`: absent; `None`: of another shape.
 pub(super) fn text<'a>(object: &'a Value, name: &str) -> Option<Option<&'a str>> {
@@ -46,12 +50,24 @@ pub(super) fn strangers(at: &str, object: &Value, known: &[&str]) -> Vec<String>
 }
 
 /// The events of `data`, under the destination they were sent to. `name` is the member with an event's name.
-pub(super) fn events(body: &Value, destination: &str, name: &str) -> Vec<Sighted> {
-    let events = body.get("data").and_then(Value::as_array).into_iter().flatten();
-    let sighted = events.map(|event| {
+pub(super) fn events(request: &Whole, destination: &str, name: &str) -> Vec<Sighted> {
+    let mut around: BTreeMap<String, &RawValue> = serde_json::from_slice(&request.body).unwrap_or_default();
+    let data = around.remove("data").map_or("[]", RawValue::get);
+    let events: Vec<&RawValue> = serde_json::from_str(data).unwrap_or_default();
+    let around = around.iter().map(|(name, value)| format!("{name}:{value}")).collect::<Vec<_>>().join(",");
+    let sighted = events.into_iter().map(|raw| {
+        let event: Value = serde_json::from_str(raw.get()).unwrap_or_default();
         let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (name, id) = (text(name), text("event_id"));
-        Sighted { key: format!("{destination}\n{name}\n{id}"), name, id }
+        let wire = format!("{} {}\n{around}\n{raw}", request.method, request.uri).into();
+        Sighted { key: format!("{destination}\n{name}\n{id}"), name, id, wire }
     });
     sighted.collect()
+}
+
+/// All of a request that holds one event: method, target and body.
+pub(super) fn whole(request: &Whole) -> Bytes {
+    let mut bytes = format!("{} {}\n", request.method, request.uri).into_bytes();
+    bytes.extend_from_slice(&request.body);
+    bytes.into()
 }

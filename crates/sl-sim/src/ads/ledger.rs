@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 use sl_core::time::Timestamp;
 
 use super::receiver::{Judged, Receiver, Sighted};
-use crate::server::Whole;
 
 /// Most events per receiver whose bytes are kept; later ones are counted without them. About 2 KiB each: 200 MB.
 const MOST_BODIES: usize = 100_000;
@@ -31,6 +30,8 @@ pub struct ReceiverState {
     pub answers: BTreeMap<u16, u64>,
     /// Events it took, repeats included.
     pub accepted: u64,
+    /// Most events that one request held.
+    pub together: u64,
     /// Events it took, each once (within the platform's own time of remembering).
     pub distinct: u64,
     /// ... of them, by name.
@@ -56,7 +57,8 @@ pub struct Event {
     pub attempts: u32,
     /// ... and were taken.
     pub taken: u32,
-    /// The different requests, at most 4: method, target and body as they came. One when every attempt was the same.
+    /// The different ones it came in, at most 4: method, target, and the body without other events. One when every attempt
+    /// was the same, whatever it came together with.
     #[serde(skip)]
     pub versions: Vec<Bytes>,
     /// How many different ones there were.
@@ -85,10 +87,10 @@ struct Book {
 
 impl Ledger {
     /// A request that was refused on demand: its bytes count as an attempt.
-    pub(super) fn turned_away(&mut self, receiver: &'static str, events: &[Sighted], request: &Whole) {
+    pub(super) fn turned_away(&mut self, receiver: &'static str, events: &[Sighted]) {
         let book = self.receivers.entry(receiver).or_default();
         book.state.turned_away += 1;
-        book.see(events, request, false);
+        book.see(events, false);
     }
 
     /// A request that the platform looked at.
@@ -97,11 +99,10 @@ impl Ledger {
         receiver: &dyn Receiver,
         events: &[Sighted],
         judged: &Judged,
-        request: &Whole,
         now: Timestamp,
     ) {
         let book = self.receivers.entry(receiver.name()).or_default();
-        book.see(events, request, judged.accepted);
+        book.see(events, judged.accepted);
         if let Some(reason) = &judged.reason {
             *book.state.refused.entry(reason.clone()).or_default() += 1;
         }
@@ -152,11 +153,11 @@ impl Ledger {
 }
 
 impl Book {
-    fn see(&mut self, events: &[Sighted], request: &Whole, taken: bool) {
-        let bytes = wire(request);
-        let digest: [u8; 32] = Sha256::digest(&bytes).into();
-        let keeps = self.events.len() < MOST_BODIES;
+    fn see(&mut self, events: &[Sighted], taken: bool) {
+        self.state.together = self.state.together.max(events.len() as u64);
         for sighted in events {
+            let digest: [u8; 32] = Sha256::digest(&sighted.wire).into();
+            let keeps = self.events.len() < MOST_BODIES;
             let digests = self.digests.entry(sighted.key.clone()).or_default();
             let is_new = !digests.contains(&digest);
             if is_new {
@@ -177,15 +178,8 @@ impl Book {
             event.taken += u32::from(taken);
             event.different = different;
             if is_new && event.versions.len() < MOST_VERSIONS {
-                event.versions.push(bytes.clone());
+                event.versions.push(sighted.wire.clone());
             }
         }
     }
-}
-
-/// Method, target and body: what must be the same at every attempt.
-fn wire(request: &Whole) -> Bytes {
-    let mut bytes = format!("{} {}\n", request.method, request.uri).into_bytes();
-    bytes.extend_from_slice(&request.body);
-    bytes.into()
 }

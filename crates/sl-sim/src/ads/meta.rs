@@ -104,9 +104,8 @@ impl Receiver for Meta {
     }
 
     fn sight(&self, request: &Whole) -> Vec<Sighted> {
-        let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
         let pixel = address(request).map(|(_, pixel)| pixel).unwrap_or_default();
-        fields::events(&body, pixel, "event_name")
+        fields::events(request, pixel, "event_name")
     }
 
     fn judge(&self, request: &Whole, now: Timestamp) -> Judged {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sl_core::time::Timestamp;
 
+use super::fields::whole;
 use super::receiver::{Answer, Judged, Receiver, Sighted, Trouble};
 use crate::server::Whole;
 
@@ -42,7 +43,7 @@ impl Receiver for Postbacks {
         let id = find(&IDS).or_else(|| by_header().map(str::to_owned)).unwrap_or_else(|| digest(request));
         // One URL may be told of the same conversion by two postbacks: they differ in their path.
         let key = format!("{}\n{name}\n{id}", request.uri.path());
-        vec![Sighted { name, id, key }]
+        vec![Sighted { name, id, key, wire: whole(request) }]
     }
 
     fn judge(&self, request: &Whole, _: Timestamp) -> Judged {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::{body::Body, response::Response};
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::Value;
 use sl_core::time::Timestamp;
@@ -39,6 +40,9 @@ pub(crate) struct Sighted {
     pub(crate) id: String,
     /// Under what it counts once: name, id and destination, or less.
     pub(crate) key: String,
+    /// What must be the same at every attempt: method, target, whatever of the body is not another event, and the event as
+    /// it came.
+    pub(crate) wire: Bytes,
 }
 
 /// What became of a request.

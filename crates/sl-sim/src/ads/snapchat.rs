@@ -93,7 +93,7 @@ impl Receiver for Snapchat {
 
     fn sight(&self, request: &Whole) -> Vec<Sighted> {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
-        let mut events = fields::events(&body, pixel(request), "event_name");
+        let mut events = fields::events(request, pixel(request), "event_name");
         let rows = body.get("data").and_then(Value::as_array).into_iter().flatten();
         for (event, row) in events.iter_mut().zip(rows) {
             let order = row.pointer("/custom_data/order_id").and_then(Value::as_str);

@@ -112,7 +112,7 @@ impl Receiver for TikTok {
     fn sight(&self, request: &Whole) -> Vec<Sighted> {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
         let pixel = body.get("event_source_id").and_then(Value::as_str).unwrap_or_default();
-        fields::events(&body, pixel, "event")
+        fields::events(request, pixel, "event")
     }
 
     fn judge(&self, request: &Whole, now: Timestamp) -> Judged {

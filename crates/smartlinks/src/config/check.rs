@@ -1,7 +1,7 @@
 //! What types can't say: ranges, contradictions, and settings that work but surprise.
 
 use serde::Serialize;
-use sl_core::pace::Pace;
+use sl_core::{batch, pace::Pace};
 use std::{fmt, time::Duration};
 
 use super::{Backend, Config};
@@ -168,6 +168,11 @@ fn ranges(config: &Config, problems: &mut Vec<Problem>) {
         postback.concurrency == 0,
         "postback.concurrency",
         "0: nothing would be delivered; set at least 1".into(),
+    );
+    wrong(
+        !(1..=batch::MOST).contains(&postback.max_batch),
+        "postback.max_batch",
+        format!("{}: 1 to {}; 1 sends every event alone", postback.max_batch, batch::MOST),
     );
     wrong(
         postback.max_per_minute > Pace::MOST,

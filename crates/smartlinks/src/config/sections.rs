@@ -91,6 +91,7 @@ sections! {
     Postback {
         concurrency: usize,
         #[serde(deserialize_with = "duration")] timeout: Duration,
+        max_batch: usize,
         max_per_minute: u32,
     }
     Egress { allow: Vec<String>, dns: Vec<SocketAddr>, }

@@ -155,6 +155,8 @@ fn what_would_stop_the_service_or_be_ignored_is_said_before_it_starts() {
         ("edge.threads", "edge.threads = 100000"),
         ("log.level", "log.level = \"sl_core=loud\""),
         ("otel.endpoint", "otel.endpoint = \"ftp://collector\""),
+        ("postback.max_batch", "postback.max_batch = 0"),
+        ("postback.max_batch", "postback.max_batch = 1001"),
         ("ad_platforms.meta.base_url", "ad_platforms.meta.base_url = \"ftp://graph.example\""),
         ("ad_platforms.tiktok.base_url", "ad_platforms.tiktok.base_url = \"mailto:x@example\""),
         ("ad_platforms.snapchat.base_url", "ad_platforms.snapchat.base_url = \"file:///x\""),

@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sl_api::{Acceptance, EgressCheck, PixelTester, PlatformNotice, TestEvent, TestRefused};
-use sl_core::{
-    catalog::{Pixel, PlatformKind},
-    pace::Pace,
-    time::Clock,
-};
+use sl_core::{catalog::Pixel, pace::Pace, retry::reason, time::Clock};
 use sl_postback::{
     CreatorTraffic, Egress, Meta, Platforms, Snapchat, Tester, TikTok, Worker, WorkerSettings,
 };
@@ -57,6 +53,7 @@ fn worker(config: &Config, base: &Base, store: Store, clock: Arc<dyn Clock>) -> 
         concurrency: config.postback.concurrency,
         per_destination: PER_DESTINATION,
         pace: Pace::per_minute(config.postback.max_per_minute),
+        max_batch: config.postback.max_batch,
         timeout: config.postback.timeout,
         egress: egress(config)?,
         public_url: config.edge.public_url.as_str().to_owned(),
@@ -93,9 +90,10 @@ pub(crate) fn check(config: &Config) -> Result<EgressCheck, Failure> {
 
 /// A platform whose address the operator has still to ask for (decisions 38).
 pub(crate) fn notice(config: &Config) -> PlatformNotice {
-    let has_address = !config.ad_platforms.creatortraffic.base_url.is_empty();
+    let platforms = platforms(config);
     Arc::new(move |platform| {
-        (platform == PlatformKind::Creatortraffic && !has_address).then_some(CreatorTraffic::NO_ADDRESS)
+        let unready = platforms.get(platform).and_then(|platform| platform.unready());
+        (unready == Some(reason::ADDRESS_MISSING)).then_some(CreatorTraffic::NO_ADDRESS)
     })
 }
 

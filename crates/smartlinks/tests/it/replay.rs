@@ -53,6 +53,36 @@ fn kill_9_between_sending_and_recording_sends_the_same_bytes_again_and_never_oth
     );
 }
 
+/// The same of a request with many events: whatever each of them comes together with afterwards.
+#[test]
+fn kill_9_between_sending_and_recording_many_events_sends_the_same_bytes_of_each_again() {
+    let dir = tempfile::tempdir().unwrap();
+    prepare(dir.path(), 200);
+    let ads = Ads::start();
+    let service = ads.service(dir.path());
+    let key = service.owner_key.clone().unwrap();
+    visits(&service, 1..=100);
+    service.settle(&key);
+    ads.pixel(&service, &key);
+    visits(&service, 101..=101);
+    until_taken(&ads, 1);
+    service.settle(&key);
+    // It takes a hundred at once, and the service never hears of it.
+    ads.stall(&json!({ "ms": 600_000 }));
+    let told = service.post(&key, "/api/x/deliveries/replay-into?limit=500", &json!({ "into": "pixel:1" }));
+    assert_eq!(told["data"]["replayed"], 100, "{told}");
+    until_taken(&ads, 101);
+    assert_eq!(ads.meta().together, 100);
+    service.kill();
+    ads.stall(&json!({}));
+    let service = ads.service(dir.path());
+    service.until(&key, "/api/x/deliveries?state=delivered&limit=500", |shown| {
+        shown["data"].as_array().is_some_and(|rows| rows.len() == 101)
+    });
+    let meta = ads.meta();
+    assert_eq!((meta.accepted, meta.distinct, meta.changed), (201, 101, 0));
+}
+
 #[test]
 fn what_was_refused_goes_out_when_somebody_asks_for_all_of_it() {
     let dir = tempfile::tempdir().unwrap();

@@ -21,7 +21,7 @@ use sl_core::{
 };
 use sl_store::{
     Leases, Outbox, Result, StoreError,
-    outbox::{Counts, DeliveryFilter, Renewal, SHARDS, Waiting, shard_lease, shard_of},
+    outbox::{Change, Counts, DeliveryFilter, Renewal, SHARDS, Waiting, shard_lease, shard_of},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -109,6 +109,14 @@ impl Shards {
 
     fn with<T>(&self, shard: u32, with: impl FnOnce(&mut Candidate) -> T) -> Option<T> {
         self.shards.lock().get_mut(shard as usize).map(with)
+    }
+
+    /// An error when none may be sent from now.
+    fn has_any(&self) -> Result<()> {
+        match self.held().is_empty() {
+            true => Err(StoreError::Unavailable("no shard of the outbox is leased now".to_owned())),
+            false => Ok(()),
+        }
     }
 
     /// Shards that may be sent from now.
@@ -209,10 +217,21 @@ impl Outbox for Shards {
 
     /// The last look before something new is sent: a worker that stood still and has lost everything sends nothing.
     async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
-        if self.held().is_empty() {
-            return Err(StoreError::Unavailable("no shard of the outbox is leased now".to_owned()));
-        }
+        self.has_any()?;
         self.inner.store_body(id, request).await
+    }
+
+    async fn store_bodies(&self, bodies: Vec<(DeliveryId, RenderedRequest)>) -> Result<Vec<RenderedRequest>> {
+        self.has_any()?;
+        self.inner.store_bodies(bodies).await
+    }
+
+    async fn bodies(&self, ids: Vec<DeliveryId>) -> Result<Vec<Option<RenderedRequest>>> {
+        self.inner.bodies(ids).await
+    }
+
+    async fn advance_all(&self, changes: Vec<Change>) -> Result<Vec<bool>> {
+        self.inner.advance_all(changes).await
     }
 
     async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {

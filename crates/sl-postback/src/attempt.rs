@@ -1,0 +1,211 @@
+//! One request to a destination: written, sent, its answer read and recorded with each of its events.
+
+use std::time::Instant;
+
+use sl_core::{
+    batch,
+    breaker::Gate,
+    delivery::{Attempt, Delivery, Destination, Progress, RenderedRequest},
+    ids::DeliveryId,
+    retry::{self, Outcome},
+    time::Timestamp,
+};
+use sl_store::outbox::Change;
+use tracing::Instrument;
+
+use crate::{
+    batch::{alike, join},
+    lane::pace,
+    platform::Verdict,
+    target::Target,
+    worker::Shared,
+    written::{Written, write},
+};
+
+/// One attempt of each of these deliveries of one destination, in one request if they can be in one.
+pub(crate) async fn deliver(
+    shared: &Shared,
+    target: &Target,
+    deliveries: Vec<Delivery>,
+) -> sl_store::Result<()> {
+    let Some(destination) = deliveries.first().map(|delivery| delivery.job.destination) else {
+        return Ok(());
+    };
+    let _place = shared.room.enter(destination).await;
+    // It is never closed; were it, sending without a permit would only be less fair. It bounds the requests in memory, too.
+    let _permit = shared.permits.acquire().await.ok();
+    if !matches!(shared.breakers.gate(destination, target.version(), shared.clock.now(), 1), Gate::Open(_)) {
+        // Answers to earlier ones closed the way; the next look decides what becomes of the rest.
+        return Ok(());
+    }
+    let written = write(shared, target, deliveries).await?;
+    for together in alike(written, target.batching(), |written| &written.request) {
+        send(shared, target, destination, together).await?;
+    }
+    Ok(())
+}
+
+/// Sends one request, if our own limit lets it, and records what came of it.
+async fn send(
+    shared: &Shared,
+    target: &Target,
+    destination: Destination,
+    events: Vec<Written>,
+) -> sl_store::Result<()> {
+    let Some(first) = events.first() else { return Ok(()) };
+    if !shared.meters.take(destination, pace(shared, target), shared.clock.now()) {
+        // Others were as many as may go now.
+        return Ok(());
+    }
+    let request = match target.batching().filter(|_| events.len() > 1) {
+        None => first.request.clone(),
+        Some(batching) => {
+            let requests: Vec<_> = events.iter().map(|event| event.request.clone()).collect();
+            // They were found alike.
+            let Some(request) = join(&requests, batching) else { return Ok(()) };
+            request
+        }
+    };
+    let (attempt, outcome) = attempt(shared, target, request, events.len(), first.job.occurred_at).await;
+    shared.room.note(destination, attempt.status.is_some());
+    let now = shared.clock.now();
+    if let Some(resting) = shared.breakers.record(destination, target.version(), outcome, now) {
+        // The breaker rests all the same; what the answer means for this delivery must not be lost over it.
+        if let Err(error) = shared.store.outbox.rest(destination, Some(resting)).await {
+            tracing::error!(%destination, %error, "outbox: a rest could not be written down");
+        }
+    }
+    record(shared, target, destination, events, (attempt, outcome)).await
+}
+
+/// Records the attempt with each of its events.
+async fn record(
+    shared: &Shared,
+    target: &Target,
+    destination: Destination,
+    mut events: Vec<Written>,
+    (attempt, outcome): (Attempt, Outcome),
+) -> sl_store::Result<()> {
+    let of_each = if events.len() == 1 { Some(outcome) } else { batch::of_each(outcome) };
+    let label = target.label();
+    if events.len() > 1 {
+        let outcome = of_each.map_or("apart", Outcome::as_str);
+        metrics::counter!("smartlinks_delivery_batches_total", "destination" => label, "outcome" => outcome)
+            .increment(1);
+    }
+    if let Some(outcome) = of_each {
+        metrics::counter!("smartlinks_deliveries_total", "destination" => label, "outcome" => outcome.as_str())
+            .increment(events.len() as u64);
+    }
+    let mut held = Vec::new();
+    while !events.is_empty() {
+        let changes: Vec<Change> = events
+            .iter()
+            .map(|event| {
+                let to = next(shared, target, event, &attempt, (outcome, of_each));
+                let (id, from) = (event.job.id, event.progress.clone());
+                Change { id, from, attempt: to.last.clone(), to }
+            })
+            .collect();
+        let parked: Vec<bool> = changes.iter().map(|change| change.to.held_for.is_some()).collect();
+        let went = shared.store.outbox.advance_all(changes).await?;
+        let mut changed = Vec::new();
+        for ((mut event, went), parked) in events.into_iter().zip(went).zip(parked) {
+            if went {
+                held.extend(parked.then_some(event.job.id));
+                continue;
+            }
+            // Somebody asked for it while it was under way: this was the attempt.
+            let now = shared.store.outbox.delivery(event.job.team, event.job.id).await?;
+            if let Some(Delivery { progress, .. }) = now {
+                event.progress = progress;
+                changed.push(event);
+            }
+        }
+        events = changed;
+    }
+    for id in held {
+        release_if_changed(shared, target.version(), destination, id).await?;
+    }
+    Ok(())
+}
+
+/// The progress of one event after the attempt.
+fn next(
+    shared: &Shared,
+    target: &Target,
+    event: &Written,
+    attempt: &Attempt,
+    (outcome, of_each): (Outcome, Option<Outcome>),
+) -> Progress {
+    let Written { job, progress, request } = event;
+    let attempt = attempt.clone();
+    let mut next = match of_each {
+        None => retry::apart(progress, attempt, outcome),
+        Some(outcome) => {
+            let chance = (shared.chance)();
+            retry::after(progress, attempt, outcome, job.occurred_at, target.limits(), chance)
+        }
+    };
+    next.notice(&request.lint);
+    let held = next.reason.as_deref().is_some_and(retry::waits_for_mending);
+    next.held_for = held.then_some(target.version());
+    next
+}
+
+/// A delivery was parked for want of a good token or target, as the destination was at `version`. If it was changed
+/// meanwhile, that was the old one's: the delivery is due again.
+pub(crate) async fn release_if_changed(
+    shared: &Shared,
+    version: Timestamp,
+    destination: Destination,
+    id: DeliveryId,
+) -> sl_store::Result<()> {
+    let catalog = &shared.store.catalog;
+    let (team, newest) = match destination {
+        Destination::Pixel(id) => catalog.pixel(id).await?.map(|pixel| (pixel.team, pixel.updated_at)),
+        Destination::Postback(id) => catalog.postback(id).await?.map(|row| (row.team, row.updated_at)),
+    }
+    .unzip();
+    let (Some(team), true) = (team, newest.is_some_and(|newest| newest > version)) else {
+        return Ok(());
+    };
+    if let Some(delivery) = shared.store.outbox.delivery(team, id).await? {
+        let again = delivery.progress.replayed(shared.clock.now());
+        // When somebody else changed it in this moment, they had read of the change.
+        shared.store.outbox.advance(id, &delivery.progress, None, again).await?;
+    }
+    Ok(())
+}
+
+/// Sends the request once.
+async fn attempt(
+    shared: &Shared,
+    target: &Target,
+    request: RenderedRequest,
+    events: usize,
+    occurred_at: Timestamp,
+) -> (Attempt, Outcome) {
+    let request = target.authorise(request);
+    let (at, began) = (shared.clock.now(), Instant::now());
+    let span = tracing::trace_span!(target: "otel", "delivery.attempt", destination = target.label(), events);
+    let answer = shared.sender.send(&request, target.origin()).instrument(span).await;
+    let millis = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
+    let attempt = Attempt { at, millis, status: None, error_type: None, message: None };
+    let (mut attempt, outcome) = match answer {
+        Ok(answer) => {
+            let Verdict { outcome, words } = target.verdict(&answer, events, at.since(occurred_at));
+            let error_type = (outcome != Outcome::Delivered).then(|| "http".to_owned());
+            (Attempt { status: Some(answer.status), error_type, message: words, ..attempt }, outcome)
+        }
+        Err(none) => {
+            let error_type = Some(none.kind.to_owned());
+            (Attempt { error_type, message: Some(none.words), ..attempt }, none.outcome)
+        }
+    };
+    if events > 1 {
+        let words = attempt.message.unwrap_or_default();
+        attempt.message = Some(format!("one of {events} events of a request: {words}"));
+    }
+    (attempt, outcome)
+}

@@ -1,0 +1,93 @@
+//! Requests, written once and stored before they are first sent.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use sl_core::{
+    delivery::{Delivery, DeliveryState, Job, Progress, RenderedRequest},
+    retry,
+    time::Timestamp,
+};
+
+use crate::{lane::finish, platform::Skip, render::Rendered, target::Target, worker::Shared};
+
+/// Requests written at once: each reads a few rows.
+const WRITTEN_AT_ONCE: usize = 16;
+
+/// A delivery with its request.
+pub(crate) struct Written {
+    pub(crate) job: Job,
+    pub(crate) progress: Progress,
+    pub(crate) request: RenderedRequest,
+}
+
+/// The requests of those that are to be sent, as they were or will be stored; the others come to their end here.
+pub(crate) async fn write(
+    shared: &Shared,
+    target: &Target,
+    deliveries: Vec<Delivery>,
+) -> sl_store::Result<Vec<Written>> {
+    let outbox = &shared.store.outbox;
+    let stored = outbox.bodies(deliveries.iter().map(|delivery| delivery.job.id).collect()).await?;
+    let now = shared.clock.now();
+    let read = stream::iter(deliveries.into_iter().zip(stored));
+    let each = read.map(|(delivery, stored)| async move {
+        let is_new = stored.is_none();
+        sl_store::Result::Ok((is_new, write_one(shared, target, delivery, stored, now).await?))
+    });
+    let each: Vec<(bool, Option<Written>)> = each.buffered(WRITTEN_AT_ONCE).try_collect().await?;
+    let (mut written, mut new) = (Vec::with_capacity(each.len()), Vec::new());
+    for (is_new, one) in each {
+        let Some(one) = one else { continue };
+        if is_new {
+            new.push((written.len(), one.job.id, one.request.clone()));
+        }
+        written.push(one);
+    }
+    if !new.is_empty() {
+        let bodies = new.iter().map(|(_, id, request)| (*id, request.clone())).collect();
+        for ((nth, ..), first) in new.iter().zip(outbox.store_bodies(bodies).await?) {
+            // Somebody else may have been first.
+            if let Some(one) = written.get_mut(*nth) {
+                one.request = first;
+            }
+        }
+    }
+    Ok(written)
+}
+
+async fn write_one(
+    shared: &Shared,
+    target: &Target,
+    delivery: Delivery,
+    stored: Option<RenderedRequest>,
+    now: Timestamp,
+) -> sl_store::Result<Option<Written>> {
+    let Delivery { job, progress } = delivery;
+    let (state, why) = if retry::too_old(job.occurred_at, now, target.limits()) {
+        // Never sent: our own rule; sent before: the receiver's.
+        let state = if progress.attempts == 0 { DeliveryState::Skipped } else { DeliveryState::Expired };
+        (state, Skip::TOO_OLD.0)
+    } else if let Some(request) = stored {
+        return Ok(Some(Written { job, progress, request }));
+    } else {
+        match target.render(&shared.store, &job, &shared.settings.public_url, now).await? {
+            Rendered::Request(request) => {
+                count_warnings(target.label(), &request);
+                return Ok(Some(Written { job, progress, request }));
+            }
+            Rendered::Skip(Skip(why)) => (DeliveryState::Skipped, why),
+            Rendered::Gone(what) => {
+                tracing::warn!(delivery = %job.id, what, "outbox: a row that this delivery tells of is gone");
+                (DeliveryState::Expired, "row_gone")
+            }
+        }
+    };
+    finish(shared, target.label(), &job.id, (progress, None), state, why).await?;
+    Ok(None)
+}
+
+fn count_warnings(label: &'static str, request: &RenderedRequest) {
+    for warning in &request.lint.warnings {
+        metrics::counter!("smartlinks_delivery_warnings_total", "destination" => label, "warning" => warning.word.clone())
+            .increment(1);
+    }
+}
