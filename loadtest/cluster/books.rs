@@ -29,7 +29,11 @@ pub(crate) fn of_topic(answered: u64, places: &[Place]) -> bool {
 }
 
 /// Whether the store has what the topic has, each click once: as a row, and in the sums of its link.
-pub(crate) async fn of_store(reports: &dyn Reports, links: &[SmartLinkId], places: &[Place]) -> Outcome<bool> {
+pub(crate) async fn of_store(
+    reports: &dyn Reports,
+    links: &[SmartLinkId],
+    places: &[Place],
+) -> Outcome<bool> {
     let mut sent: HashMap<SmartLinkId, HashSet<ClickId>> = HashMap::new();
     for place in places {
         sent.entry(place.link).or_default().insert(place.id);

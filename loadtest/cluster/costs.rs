@@ -50,7 +50,10 @@ impl<'run> Meter<'run> {
         whole("Kafka", self.servers.process("kafka"))?;
         whole("CQL server", self.servers.process("cql"))?;
         whole("visitors (this program)", Some(std::process::id()))?;
-        figures.insert("bytes to Kafka before compression".into(), self.edge.metric("smartlinks_forward_bytes_total")?);
+        figures.insert(
+            "bytes to Kafka before compression".into(),
+            self.edge.metric("smartlinks_forward_bytes_total")?,
+        );
         let config = self.shared.kafka.config();
         for (name, topic) in [("events", config.events_topic()), ("visitors", config.visitors_topic())] {
             figures.insert(format!("{ON_DISK}{name}"), self.servers.on_disk(&topic) as f64);

@@ -68,7 +68,12 @@ pub(crate) fn run(options: &Options, servers: &Servers, dir: &Path) -> Outcome<b
     Ok(balanced)
 }
 
-fn compare(options: &Options, shared: &Shared, runtime: &tokio::runtime::Runtime, dir: &Path) -> Outcome<bool> {
+fn compare(
+    options: &Options,
+    shared: &Shared,
+    runtime: &tokio::runtime::Runtime,
+    dir: &Path,
+) -> Outcome<bool> {
     let beginning = runtime.block_on(places::heads(shared))?;
     pin(options.edge_core)?;
     let home = embedded_home(options, runtime, dir)?;
@@ -79,9 +84,16 @@ fn compare(options: &Options, shared: &Shared, runtime: &tokio::runtime::Runtime
     let (service, _) = Service::start(&options.program, "edge", &cluster_dir, &shared.settings())?;
     let mut cluster = Side::of("cluster", service, None, options);
     pin(options.other_core)?;
-    println!("edges: {} creators, {} connections; embedded {}, cluster {}", options.creators, options.connections,
-        embedded.service.id(), cluster.service.id());
-    println!("  pace      storage    redirects/s   p50 µs   p99 µs core busy  CPU µs a click: answering  journal    Kafka     rest");
+    println!(
+        "edges: {} creators, {} connections; embedded {}, cluster {}",
+        options.creators,
+        options.connections,
+        embedded.service.id(),
+        cluster.service.id()
+    );
+    println!(
+        "  pace      storage    redirects/s   p50 µs   p99 µs core busy  CPU µs a click: answering  journal    Kafka     rest"
+    );
     for (pace, rate) in [("closed", None), ("open", Some(options.round_rate))] {
         let mut totals = [Total::new()?, Total::new()?];
         for round in 0..options.rounds {
@@ -104,7 +116,11 @@ fn compare(options: &Options, shared: &Shared, runtime: &tokio::runtime::Runtime
     }
     for side in [&embedded, &cluster] {
         let unjournaled = side.service.metric("smartlinks_clicks_unjournaled_total")?;
-        println!("  {}: {} MiB, {unjournaled} answered before or without the disk", side.name, side.service.resident_mib());
+        println!(
+            "  {}: {} MiB, {unjournaled} answered before or without the disk",
+            side.name,
+            side.service.resident_mib()
+        );
     }
     let balanced_embedded = finish_embedded(options, runtime, embedded, &home.0)?;
     cluster.service.stop()?;
@@ -113,7 +129,11 @@ fn compare(options: &Options, shared: &Shared, runtime: &tokio::runtime::Runtime
 }
 
 /// A directory with the creators in it, and the owner's key.
-fn embedded_home(options: &Options, runtime: &tokio::runtime::Runtime, dir: &Path) -> Outcome<(PathBuf, String)> {
+fn embedded_home(
+    options: &Options,
+    runtime: &tokio::runtime::Runtime,
+    dir: &Path,
+) -> Outcome<(PathBuf, String)> {
     let home = dir.join("edges-embedded");
     std::fs::create_dir_all(&home)?;
     let (mut first, _) = Service::start(&options.program, "all", &home, &edge_settings())?;

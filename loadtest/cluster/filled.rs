@@ -15,7 +15,7 @@ use sl_core::{
 };
 use sl_kafka::{KafkaConfig, partition};
 use sl_loadtest::service::Service;
-use sl_scylla::{ScyllaConfig, ScyllaHandle};
+use sl_scylla::ScyllaConfig;
 use sl_store::{Store, suite::sample};
 
 use crate::{Options, Outcome, servers::Servers};
@@ -23,7 +23,6 @@ use crate::{Options, Outcome, servers::Servers};
 /// Topics and a keyspace of this run alone.
 pub(crate) struct Shared {
     pub(crate) kafka: sl_kafka::Cluster,
-    pub(crate) scylla: ScyllaHandle,
     pub(crate) store: Store,
     settings: Vec<(&'static str, String)>,
     scylla_config: ScyllaConfig,
@@ -73,10 +72,9 @@ impl Shared {
         };
         let kafka = sl_kafka::Cluster::new(config)?;
         let scylla_config = ScyllaConfig::new(servers.cql.split(',').map(str::to_owned).collect(), name);
-        let scylla = sl_scylla::connect(&scylla_config).await?;
-        let store = scylla.store().await?;
+        let store = sl_scylla::open(&scylla_config).await?;
         fill(&store, options.creators, options.stock).await?;
-        Ok(Self { kafka, scylla, store, settings, scylla_config })
+        Ok(Self { kafka, store, settings, scylla_config })
     }
 
     /// Settings of a process of it.
@@ -116,7 +114,8 @@ pub(crate) fn links(creators: u64) -> Vec<SmartLinkId> {
 
 /// Makes the creators, each with a Smart Link, a shared link and so many links of their own.
 pub(crate) async fn fill(store: &Store, creators: u64, stock: u64) -> Outcome<()> {
-    let portions = |number| (0..stock).step_by(256).map(move |first| (number, first..(first + 256).min(stock)));
+    let portions =
+        |number| (0..stock).step_by(256).map(move |first| (number, first..(first + 256).min(stock)));
     for number in 0..creators {
         let account = account(number);
         store.catalog.put_account(sample::account_row(account.as_str(), sample::TEAM)).await?;
@@ -132,7 +131,7 @@ pub(crate) async fn fill(store: &Store, creators: u64, stock: u64) -> Outcome<()
     // Every creator's first block, then every creator's second.
     let mut all: Vec<_> = (0..creators).flat_map(portions).collect();
     all.sort_by_key(|(number, numbers)| (numbers.start, *number));
-    stream::iter(all).map(add).buffer_unordered(8).try_collect::<()>().await?;
+    stream::iter(all).map(add).buffer_unordered(8).try_for_each(|_| async { Ok(()) }).await?;
     Ok(())
 }
 

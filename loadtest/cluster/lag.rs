@@ -42,7 +42,9 @@ pub(crate) fn run(options: &Options, servers: &Servers, dir: &Path) -> Outcome<b
     let start = |roles: &str| {
         let dir = dir.join(format!("lag-{roles}"));
         std::fs::create_dir_all(&dir)?;
-        Ok::<_, Box<dyn std::error::Error>>(Service::start(&options.program, roles, &dir, &shared.settings())?.0)
+        Ok::<_, Box<dyn std::error::Error>>(
+            Service::start(&options.program, roles, &dir, &shared.settings())?.0,
+        )
     };
     let (edge, attribution) = (start("edge")?, start("attribution")?);
     println!(
@@ -65,7 +67,9 @@ pub(crate) fn run(options: &Options, servers: &Servers, dir: &Path) -> Outcome<b
         let seen = at_rate(&runtime, &shared, &meter, &mut load, rate, span, &partitions)?;
         println!("  warmed up with {} clicks", seen.run.count);
     }
-    println!("  clicks/s offered, answered: p50 µs, p99 µs | lag p50 ms, p99 ms, of the last quarter, not attributed | took s");
+    println!(
+        "  clicks/s offered, answered: p50 µs, p99 µs | lag p50 ms, p99 ms, of the last quarter, not attributed | took s"
+    );
     for rate in rates.by_ref() {
         let span = Duration::from_secs_f64(options.seconds);
         let from = runtime.block_on(places::heads(&shared))?;
@@ -81,7 +85,10 @@ pub(crate) fn run(options: &Options, servers: &Servers, dir: &Path) -> Outcome<b
     for (labels, count) in edge.metrics("smartlinks_clicks_total")? {
         println!("  edge: {count} clicks {labels}");
     }
-    println!("  edge: {} answered before or without the disk", edge.metric("smartlinks_clicks_unjournaled_total")?);
+    println!(
+        "  edge: {} answered before or without the disk",
+        edge.metric("smartlinks_clicks_unjournaled_total")?
+    );
     let all = runtime.block_on(places::read(&shared, &beginning, &partitions))?;
     drop(meter);
     // In order, so that both say when something is left.

@@ -72,9 +72,6 @@ struct Options {
     /// Where data directories go: a real disk. The system's directory for temporary files by default.
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// Prints when something begins and ends, for whoever looks with a profiler.
-    #[arg(long)]
-    verbose: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -51,7 +51,12 @@ impl Watch {
     }
 
     /// Until `stop`, and then until every partition has reached its end, or for so long.
-    pub(crate) async fn run(mut self, shared: &Shared, stop: CancellationToken, patience: Duration) -> Outcome<Self> {
+    pub(crate) async fn run(
+        mut self,
+        shared: &Shared,
+        stop: CancellationToken,
+        patience: Duration,
+    ) -> Outcome<Self> {
         let mut ends = None;
         let mut deadline = None;
         loop {
@@ -93,12 +98,18 @@ impl Watch {
     /// When attribution was seen to have passed a click.
     fn passed(&self, place: &Place) -> Option<Timestamp> {
         let column = self.partitions.binary_search(&place.partition).ok()?;
-        let before = |look: &Look| look.positions.get(column).is_none_or(|position| *position <= place.offset);
+        let before =
+            |look: &Look| look.positions.get(column).is_none_or(|position| *position <= place.offset);
         self.looks.get(self.looks.partition_point(before)).map(|look| look.at)
     }
 
     /// Lag of clicks of a span of time, in milliseconds; and how many were not passed while it was looked.
-    pub(crate) fn lag(&self, places: &[Place], from: Timestamp, to: Timestamp) -> Outcome<(Histogram<u64>, u64)> {
+    pub(crate) fn lag(
+        &self,
+        places: &[Place],
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Outcome<(Histogram<u64>, u64)> {
         let (mut lag, mut missing) = (Histogram::new(3)?, 0);
         for place in places.iter().filter(|place| (from.0..to.0).contains(&place.at.0)) {
             match self.passed(place) {

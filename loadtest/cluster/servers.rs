@@ -22,7 +22,12 @@ impl Servers {
     pub(crate) fn find(scratch: &Path) -> Outcome<Self> {
         let given = |name: &str| std::env::var(name).ok();
         if let (Some(kafka), Some(cql)) = (given("SMARTLINKS_TEST_KAFKA"), given("SMARTLINKS_TEST_CQL")) {
-            return Ok(Self { kafka, cql, dir: given("SMARTLINKS_TEST_CLUSTER").map(PathBuf::from), own: false });
+            return Ok(Self {
+                kafka,
+                cql,
+                dir: given("SMARTLINKS_TEST_CLUSTER").map(PathBuf::from),
+                own: false,
+            });
         }
         let dir = scratch.join("servers");
         let up = Command::new(script("up"))
@@ -55,9 +60,11 @@ impl Servers {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             name.starts_with(&format!("{topic}-"))
         };
-        let inside = |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+        let inside =
+            |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
         let partitions = inside(dir.join("kafka-1/data")).filter(|path| named(path));
-        let segments = partitions.flat_map(inside).filter(|path| path.extension().is_some_and(|kind| kind == "log"));
+        let segments =
+            partitions.flat_map(inside).filter(|path| path.extension().is_some_and(|kind| kind == "log"));
         segments.filter_map(|path| path.metadata().ok()).map(|data| data.len()).sum()
     }
 }

@@ -52,12 +52,7 @@ impl Load {
     ///
     /// # Errors
     /// The system's.
-    pub fn connect(
-        server: SocketAddr,
-        count: usize,
-        visitors: Visitors,
-        sleepy: bool,
-    ) -> io::Result<Self> {
+    pub fn connect(server: SocketAddr, count: usize, visitors: Visitors, sleepy: bool) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut connections = Vec::with_capacity(count);
         for number in 0..count {

@@ -7,7 +7,12 @@
 mod filled;
 mod service;
 
-use std::{error::Error, path::{Path, PathBuf}, process::ExitCode, time::Duration};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Parser;
 use sl_loadtest::service::Service;
