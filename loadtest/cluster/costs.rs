@@ -1,4 +1,4 @@
-//! What clicks cost on their way: CPU by process and role, bytes in Kafka, rows and requests in the database.
+//! What clicks cost on their way: CPU by process and role, bytes in Kafka, partitions and requests in the database.
 
 use std::collections::BTreeMap;
 
@@ -62,9 +62,10 @@ impl<'run> Meter<'run> {
         Ok(figures)
     }
 
-    /// What the server itself has counted; ScyllaDB has no such tables.
+    /// What the server itself has counted: rows of one partition that come together are one. ScyllaDB has no such tables.
     async fn database(&self, figures: &mut Figures) {
-        let of_tables = [("rows written", "local_write_latency"), ("rows read", "local_read_latency")];
+        let of_tables =
+            [("partitions written", "local_write_latency"), ("partitions read", "local_read_latency")];
         for (what, view) in of_tables {
             let text = format!("SELECT keyspace_name, table_name, count FROM system_views.{view}");
             for (keyspace, table, count) in self.rows::<(String, String, i64)>(&text).await {
@@ -118,7 +119,9 @@ pub(crate) fn print(before: &Figures, after: &Figures, clicks: u64, own: u64) {
         let each = grown / clicks as f64;
         if name.starts_with("CPU s") {
             println!("    {name:<48} {:>8.2} per million clicks", each * 1e6);
-        } else if let Some((what, _)) = name.split_once(": ").filter(|(what, _)| what.starts_with("rows")) {
+        } else if let Some((what, _)) =
+            name.split_once(": ").filter(|(what, _)| what.starts_with("partitions"))
+        {
             *sums.entry(what.to_owned()).or_default() += each;
             if each >= 0.05 {
                 println!("    {name:<48} {each:>8.2} per click");

@@ -1,7 +1,7 @@
 //! From a click to its attribution, at steady rates: an edge and an attributor in processes of their own, and both servers, all on
 //! the cores of this machine.
 
-use std::{path::Path, thread, time::Duration};
+use std::{net::SocketAddr, path::Path, thread, time::Duration};
 
 use hdrhistogram::Histogram;
 use sl_core::time::{Clock as _, Timestamp};
@@ -35,6 +35,26 @@ struct Seen {
     looked: u64,
 }
 
+/// Everybody who comes, run after run.
+struct Crowd {
+    edge: SocketAddr,
+    connections: usize,
+    visitors: Option<Visitors>,
+    answered: u64,
+}
+
+impl Crowd {
+    /// Connects anew: an edge closes connections that are idle between two runs.
+    fn come(&mut self, rate: f64, span: Duration) -> Outcome<Run> {
+        let visitors = self.visitors.take().ok_or("no visitors")?;
+        let mut load = Load::connect(self.edge, self.connections, visitors, true)?;
+        let run = load.run(span, Some(rate))?;
+        self.answered += load.answered;
+        self.visitors = Some(load.into_visitors());
+        Ok(run)
+    }
+}
+
 /// `false` when the books do not balance.
 pub(crate) fn run(options: &Options, servers: &Servers, dir: &Path) -> Outcome<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -57,14 +77,19 @@ pub(crate) fn run(options: &Options, servers: &Servers, dir: &Path) -> Outcome<b
         attribution.id()
     );
     let targets: Vec<_> = links(options.creators).iter().map(ToString::to_string).collect();
-    let mut load = Load::connect(edge.edge(), options.connections, Visitors::of("GET", &targets), true)?;
+    let mut crowd = Crowd {
+        edge: edge.edge(),
+        connections: options.connections,
+        visitors: Some(Visitors::of("GET", &targets)),
+        answered: 0,
+    };
     let partitions = shared.partitions(options.creators);
     let meter = runtime.block_on(Meter::new(servers, &shared, &edge, &attribution))?;
     let beginning = runtime.block_on(places::heads(&shared))?;
     let mut rates = options.rates.iter().copied();
     if let Some(rate) = rates.clone().next().filter(|_| options.warm_up > 0.0) {
         let span = Duration::from_secs_f64(options.warm_up);
-        let seen = at_rate(&runtime, &shared, &meter, &mut load, rate, span, &partitions)?;
+        let seen = at_rate(&runtime, &shared, &meter, &mut crowd, rate, span, &partitions)?;
         println!("  warmed up with {} clicks", seen.run.count);
     }
     println!(
@@ -73,7 +98,7 @@ pub(crate) fn run(options: &Options, servers: &Servers, dir: &Path) -> Outcome<b
     for rate in rates.by_ref() {
         let span = Duration::from_secs_f64(options.seconds);
         let from = runtime.block_on(places::heads(&shared))?;
-        let seen = at_rate(&runtime, &shared, &meter, &mut load, rate, span, &partitions)?;
+        let seen = at_rate(&runtime, &shared, &meter, &mut crowd, rate, span, &partitions)?;
         let places = runtime.block_on(places::read(&shared, &from, &partitions))?;
         let holds = tell(rate, &seen, &places)?;
         costs::print(&seen.costs.0, &seen.costs.1, seen.run.count, seen.looked);
@@ -81,8 +106,9 @@ pub(crate) fn run(options: &Options, servers: &Servers, dir: &Path) -> Outcome<b
             break;
         }
     }
-    let answered = load.answered;
-    for (labels, count) in edge.metrics("smartlinks_clicks_total")? {
+    let answered = crowd.answered;
+    let clicks = edge.metrics("smartlinks_clicks_total")?;
+    for (labels, count) in clicks.into_iter().filter(|(_, count)| *count > 0.0) {
         println!("  edge: {count} clicks {labels}");
     }
     println!(
@@ -106,7 +132,7 @@ fn at_rate(
     runtime: &tokio::runtime::Runtime,
     shared: &Shared,
     meter: &Meter<'_>,
-    load: &mut Load,
+    crowd: &mut Crowd,
     rate: f64,
     span: Duration,
     partitions: &[u32],
@@ -120,7 +146,7 @@ fn at_rate(
             let watch = Watch::of(partitions).run(shared, told, PATIENCE);
             runtime.block_on(watch).map_err(|error| error.to_string())
         });
-        let run = load.run(span, Some(rate));
+        let run = crowd.come(rate, span).map_err(|error| error.to_string());
         // What was answered last goes to Kafka with the forwarder's next turn.
         thread::sleep(Duration::from_millis(500));
         stop.cancel();
