@@ -104,6 +104,9 @@ impl Watch {
     }
 
     /// Lag of clicks of a span of time, in milliseconds; and how many were not passed while it was looked.
+    ///
+    /// # Errors
+    /// When attribution has passed a click before there was one: then a clock or a place is wrong, and no lag is right.
     pub(crate) fn lag(
         &self,
         places: &[Place],
@@ -112,10 +115,19 @@ impl Watch {
     ) -> Outcome<(Histogram<u64>, u64)> {
         let (mut lag, mut missing) = (Histogram::new(3)?, 0);
         for place in places.iter().filter(|place| (from.0..to.0).contains(&place.at.0)) {
-            match self.passed(place) {
-                Some(passed) => lag.saturating_record(u64::try_from(passed.0 - place.at.0).unwrap_or(0)),
-                None => missing += 1,
-            }
+            let Some(passed) = self.passed(place) else {
+                missing += 1;
+                continue;
+            };
+            let Ok(millis) = u64::try_from(passed.0 - place.at.0) else {
+                let (partition, offset) = (place.partition, place.offset);
+                let early = place.at.0 - passed.0;
+                return Err(format!(
+                    "record {offset} of partition {partition} was passed {early} ms before it was made"
+                )
+                .into());
+            };
+            lag.saturating_record(millis);
         }
         Ok((lag, missing))
     }
