@@ -113,7 +113,8 @@ impl Watch {
         from: Timestamp,
         to: Timestamp,
     ) -> Outcome<(Histogram<u64>, u64)> {
-        let (mut lag, mut missing) = (Histogram::new(3)?, 0);
+        // Up to an hour.
+        let (mut lag, mut missing) = (Histogram::new_with_bounds(1, 3_600_000, 3)?, 0);
         for place in places.iter().filter(|place| (from.0..to.0).contains(&place.at.0)) {
             let Some(passed) = self.passed(place) else {
                 missing += 1;
