@@ -42,7 +42,8 @@ pub(super) fn start(
         return progress;
     };
     // The matcher must know what attribution has seen, and people look at what the API shows.
-    let close = [Role::Api, Role::Dashboard, Role::Matcher, Role::Pool].into_iter().any(|role| roles.has(role));
+    let close =
+        [Role::Api, Role::Dashboard, Role::Matcher, Role::Pool].into_iter().any(|role| roles.has(role));
     let elsewhere = Elsewhere::new(cluster.clone(), if close { elsewhere::OFTEN } else { elsewhere::SELDOM });
     let progress = elsewhere.progress();
     let run = elsewhere.run(stops.helpers.clone());

@@ -153,7 +153,11 @@ mod tests {
         assert_eq!(ends.age(at(0), at(0), start, OFTEN), Duration::ZERO);
         assert_eq!(ends.age(at(0), at(10), start, OFTEN), OFTEN);
         assert_eq!(ends.age(at(5), at(20), later(3), OFTEN), Duration::from_secs(3) + OFTEN);
-        assert_eq!(ends.age(at(10), at(20), later(5), OFTEN), Duration::from_secs(2) + OFTEN, "the first is reached");
+        assert_eq!(
+            ends.age(at(10), at(20), later(5), OFTEN),
+            Duration::from_secs(2) + OFTEN,
+            "the first is reached"
+        );
         assert_eq!(ends.age(at(20), at(20), later(9), OFTEN), Duration::ZERO);
     }
 }
