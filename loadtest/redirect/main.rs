@@ -1,21 +1,20 @@
 //! How the edge compares with nginx's `return 302`: same machine, same requests, one core each, in turns. The edge has every
 //! click on disk before it answers; nginx has nothing to remember, or (`nginx+log`) keeps its access log.
 
-mod client;
 mod served;
 mod servers;
-mod visitors;
 
 use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use hdrhistogram::Histogram;
-
-use crate::{
-    client::Load,
-    servers::{EdgeChild, Nginx, cpu_seconds, pin, resident_mib},
+use sl_loadtest::{
+    client::{self, Load},
+    process::{cpu_seconds, pin, resident_mib},
     visitors::Visitors,
 };
+
+use crate::servers::{EdgeChild, Nginx};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -113,7 +112,7 @@ fn compare(options: &Options) -> Result<bool, Box<dyn Error>> {
     pin(options.client_core)?;
     println!("edge: idle at {} MiB", resident_mib(edge.id()).unwrap_or(0));
     let mut visitors =
-        Visitors::of(if options.head { "HEAD" } else { "GET" }, &served::link_id().to_string());
+        Visitors::of(if options.head { "HEAD" } else { "GET" }, &[served::link_id().to_string()]);
     let mut answered = 0;
     println!("connections server       requests/s     p50 µs     p99 µs  CPU s/M  core busy  ratio");
     for &connections in &options.connections {

@@ -11,33 +11,8 @@ use std::{
 };
 
 use clap::ValueEnum as _;
-use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::{Log, served::Books};
-
-/// Puts this thread, and what it starts from now on, on one core.
-pub(crate) fn pin(core: usize) -> Result<(), Box<dyn Error>> {
-    let mut set = CpuSet::new();
-    set.set(core);
-    Ok(sched_setaffinity(None, &set)?)
-}
-
-/// Seconds of CPU of all threads of a process so far.
-pub(crate) fn cpu_seconds(process: u32) -> Result<f64, Box<dyn Error>> {
-    let mut nanos = 0.0;
-    for task in fs::read_dir(format!("/proc/{process}/task"))? {
-        let text = fs::read_to_string(task?.path().join("schedstat"))?;
-        nanos += text.split(' ').next().unwrap_or_default().parse::<f64>()?;
-    }
-    Ok(nanos / 1e9)
-}
-
-/// Resident memory of a process in MiB.
-pub(crate) fn resident_mib(process: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib / 1024)
-}
 
 /// The edge in a child of its own.
 pub(crate) struct EdgeChild {

@@ -7,9 +7,15 @@
 mod filled;
 mod service;
 
-use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Parser;
+use sl_loadtest::service::Service;
 
 /// Times the start with full memory.
 #[derive(Parser)]
@@ -48,19 +54,19 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     };
     let dir = scratch.path();
     // The first start makes directory, secrets and team.
-    let (mut first, _) = service::Running::start(&options.program, dir)?;
+    let (mut first, _) = start(options, dir)?;
     let key = first.owner_key.take().ok_or("the first start named no owner key")?;
     first.stop()?;
     eprintln!("filling: {} links, {} visitors", options.links, options.visitors);
     filled::fill(dir, options.links, options.visitors)?;
-    let (running, _) = service::Running::start(&options.program, dir)?;
+    let (running, _) = start(options, dir)?;
     eprintln!("attributing");
-    running.until_attributed(options.visitors, &key)?;
+    service::until_attributed(&running, options.visitors, &key)?;
     running.stop()?;
     for _ in 0..options.rounds {
-        let (running, took) = service::Running::start(&options.program, dir)?;
+        let (running, took) = start(options, dir)?;
         let known = filled::known(options.visitors);
-        let place = running.visit(&known)?;
+        let place = service::visit(&running, &known)?;
         if place != known.place {
             return Err(
                 format!("visitor {} was sent to {place}, before to {}", known.number, known.place).into()
@@ -72,4 +78,8 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         std::thread::sleep(Duration::from_millis(500));
     }
     Ok(())
+}
+
+fn start(options: &Options, dir: &Path) -> Result<(Service, Duration), Box<dyn Error>> {
+    Service::start(&options.program, "all", dir, &[])
 }

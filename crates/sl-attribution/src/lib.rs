@@ -34,6 +34,9 @@ pub struct AttributionSettings {
     pub slice: usize,
     /// How long to wait for the first of them; also how soon a stop or a due hold is noticed.
     pub wait: Duration,
+    /// Shortest time from one read to the next as long as less than a slice comes: a step has costs that do not depend on its
+    /// size, so what comes meanwhile shares them. Zero where they are small.
+    pub gather: Duration,
     /// How often applied steps are made safe against a power cut.
     pub sync_every: Duration,
     /// Pixels and postbacks are read again at least this often; links whenever the catalog's revision moves.
@@ -50,6 +53,7 @@ impl Default for AttributionSettings {
             batch: 4096,
             slice: 1024,
             wait: Duration::from_millis(200),
+            gather: Duration::ZERO,
             sync_every: Duration::from_secs(1),
             refresh_every: Duration::from_secs(1),
             cache: 200_000,
@@ -59,10 +63,12 @@ impl Default for AttributionSettings {
 
 impl AttributionSettings {
     /// For one of many partitions in a store with a redo record: steps of 256 KiB at most (decisions 45), which is what
-    /// [`Rules`] says by default, and a smaller cache, since a process has many loops.
+    /// [`Rules`] says by default, and a smaller cache, since a process has many loops. A step there is a conditional write, some
+    /// reads and about twenty rows for each of its links, whether it has one click or a hundred.
     #[must_use]
     pub fn shared() -> Self {
-        Self { rules: Rules::default(), batch: 2048, slice: 256, cache: 20_000, ..Self::default() }
+        let gather = Duration::from_millis(200);
+        Self { rules: Rules::default(), batch: 2048, slice: 256, gather, cache: 20_000, ..Self::default() }
     }
 }
 

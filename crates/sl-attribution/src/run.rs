@@ -9,6 +9,7 @@ use sl_core::{
 };
 use sl_journal::{Batch, StreamError};
 use sl_store::StoreError;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Attribution, AttributionError, catalog::Snapshot, steps::Steps, ticks::Ticks};
@@ -26,8 +27,16 @@ impl Attribution {
         let mut snapshot = Snapshot::default();
         let mut ticks = self.waiting(&steps).await?;
         let mut synced_at = self.clock.now();
+        let mut next_at = Instant::now();
         while !token.is_cancelled() {
+            tokio::select! {
+                () = tokio::time::sleep_until(next_at) => {}
+                () = token.cancelled() => break,
+            }
+            let began = Instant::now();
             let Some(batch) = self.read(&mut steps, &token).await? else { continue };
+            let few = batch.records.len() < self.settings.slice;
+            next_at = if few { began + self.settings.gather } else { began };
             let now = self.clock.now();
             let newest = batch.records.last().map(|record| record.event.at);
             let mut lagging = Vec::new();

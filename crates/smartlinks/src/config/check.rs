@@ -165,6 +165,11 @@ fn ranges(config: &Config, problems: &mut Vec<Problem>) {
         format!("{:?}: it must be above 0 and at most 30d", attribution.window),
     );
     wrong(
+        attribution.gather > Duration::from_secs(1),
+        "attribution.gather",
+        format!("{:?}: nothing is won above 1s; every click waits for so long", attribution.gather),
+    );
+    wrong(
         postback.concurrency == 0,
         "postback.concurrency",
         "0: nothing would be delivered; set at least 1".into(),

@@ -87,7 +87,10 @@ sections! {
         max: u32,
         #[serde(deserialize_with = "duration")] quarantine: Duration,
     }
-    Attribution { #[serde(deserialize_with = "duration")] window: Duration, }
+    Attribution {
+        #[serde(deserialize_with = "duration")] window: Duration,
+        #[serde(deserialize_with = "duration")] gather: Duration,
+    }
     Postback {
         concurrency: usize,
         #[serde(deserialize_with = "duration")] timeout: Duration,

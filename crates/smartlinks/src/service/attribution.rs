@@ -10,7 +10,10 @@ use tokio::sync::watch;
 use super::{
     Stops, Tasks,
     base::Base,
-    cluster::{elsewhere::Elsewhere, sharing::Sharing},
+    cluster::{
+        elsewhere::{self, Elsewhere},
+        sharing::Sharing,
+    },
     supervisor::Supervisor,
 };
 use crate::{
@@ -38,7 +41,10 @@ pub(super) fn start(
         tasks.attribution.push(supervisor.start_fallible("attribution", stop, attribution.run(stop.clone())));
         return progress;
     };
-    let elsewhere = Elsewhere::new(cluster.clone());
+    // The matcher must know what attribution has seen, and people look at what the API shows.
+    let close =
+        [Role::Api, Role::Dashboard, Role::Matcher, Role::Pool].into_iter().any(|role| roles.has(role));
+    let elsewhere = Elsewhere::new(cluster.clone(), if close { elsewhere::OFTEN } else { elsewhere::SELDOM });
     let progress = elsewhere.progress();
     let run = elsewhere.run(stops.helpers.clone());
     tasks.helpers.push(supervisor.start("attribution's progress", &stops.helpers, run));
@@ -46,7 +52,10 @@ pub(super) fn start(
         let sharing = Sharing {
             cluster: cluster.clone(),
             journal: Arc::clone(&base.journal),
-            settings: settings(config, AttributionSettings::shared()),
+            settings: AttributionSettings {
+                gather: config.attribution.gather,
+                ..settings(config, AttributionSettings::shared())
+            },
             clock: Arc::clone(clock),
         };
         tasks.attribution.push(supervisor.start_fallible("attribution", stop, sharing.run(stop.clone())));

@@ -14,16 +14,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::{AGAIN, Cluster};
 
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(500);
+/// Between two looks of a process that acts by them or shows them.
+pub(crate) const OFTEN: Duration = Duration::from_millis(500);
+/// Between two looks of one that only has a metric of it. A look asks both servers about every partition, and there may
+/// be many edges.
+pub(crate) const SELDOM: Duration = Duration::from_secs(5);
 /// Longest time for one; past that nobody knows.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Ends remembered per partition: an hour of standing still, after which the lag is at least that.
+/// Ends remembered per partition: an hour of standing still or more, after which the lag is at least that.
 const REMEMBERED: usize = 7200;
 
 /// Follows all partitions.
 pub(crate) struct Elsewhere {
     cluster: Cluster,
+    every: Duration,
     progress: watch::Sender<Progress>,
     partitions: Vec<Ends>,
     /// When it was last known where they stand.
@@ -36,7 +40,7 @@ struct Ends(VecDeque<(Position, Instant)>);
 
 impl Ends {
     /// Age of the oldest look at which the partition was longer than `position` is now.
-    fn age(&mut self, position: Position, head: Position, now: Instant) -> Duration {
+    fn age(&mut self, position: Position, head: Position, now: Instant, every: Duration) -> Duration {
         while self.0.front().is_some_and(|(end, _)| *end <= position) {
             self.0.pop_front();
         }
@@ -47,15 +51,17 @@ impl Ends {
                 self.0.remove(1);
             }
         }
-        self.0.front().map_or(Duration::ZERO, |(_, seen)| now - *seen + LOOK)
+        self.0.front().map_or(Duration::ZERO, |(_, seen)| now - *seen + every)
     }
 }
 
 impl Elsewhere {
-    pub(crate) fn new(cluster: Cluster) -> Self {
+    /// Looks so often.
+    pub(crate) fn new(cluster: Cluster, every: Duration) -> Self {
         let behind = Progress { behind: 1, ..Progress::default() };
         Self {
             cluster,
+            every,
             progress: watch::Sender::new(behind),
             partitions: Vec::new(),
             looked_at: Instant::now(),
@@ -89,7 +95,7 @@ impl Elsewhere {
         loop {
             let look = tokio::time::timeout(PATIENCE, self.look(&heads, &*store.ledger));
             look.await.map_err(|_| format!("no answer within {PATIENCE:?}"))??;
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(self.every).await;
         }
     }
 
@@ -114,7 +120,7 @@ impl Elsewhere {
             let position = ledger.sync(partition).await.map_err(|error| error.to_string())?;
             let applied = if position.epoch == end.epoch { position.offset } else { 0 };
             behind += end.offset.saturating_sub(applied);
-            lag = lag.max(seen.age(position, end, now));
+            lag = lag.max(seen.age(position, end, now, self.every));
             total = Position { epoch: total.epoch.max(end.epoch), offset: total.offset + applied };
         }
         self.looked_at = now;
@@ -144,10 +150,14 @@ mod tests {
         let (mut ends, start) = (Ends::default(), Instant::now());
         let at = |offset| Position { epoch: 1, offset };
         let later = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(ends.age(at(0), at(0), start), Duration::ZERO);
-        assert_eq!(ends.age(at(0), at(10), start), LOOK);
-        assert_eq!(ends.age(at(5), at(20), later(3)), Duration::from_secs(3) + LOOK);
-        assert_eq!(ends.age(at(10), at(20), later(5)), Duration::from_secs(2) + LOOK, "the first is reached");
-        assert_eq!(ends.age(at(20), at(20), later(9)), Duration::ZERO);
+        assert_eq!(ends.age(at(0), at(0), start, OFTEN), Duration::ZERO);
+        assert_eq!(ends.age(at(0), at(10), start, OFTEN), OFTEN);
+        assert_eq!(ends.age(at(5), at(20), later(3), OFTEN), Duration::from_secs(3) + OFTEN);
+        assert_eq!(
+            ends.age(at(10), at(20), later(5), OFTEN),
+            Duration::from_secs(2) + OFTEN,
+            "the first is reached"
+        );
+        assert_eq!(ends.age(at(20), at(20), later(9), OFTEN), Duration::ZERO);
     }
 }

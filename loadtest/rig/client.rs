@@ -18,24 +18,24 @@ use rustix::{
 use crate::visitors::Visitors;
 
 /// Connections of one round, kept alive.
-pub(crate) struct Load {
+pub struct Load {
     epoll: rustix::fd::OwnedFd,
     connections: Vec<Connection>,
     visitors: Visitors,
     /// Sleeps until an answer comes, instead of looking again and again.
     sleepy: bool,
     /// 302s since the connections were made, warm-up included.
-    pub(crate) answered: u64,
+    pub answered: u64,
 }
 
 /// What one run saw.
-pub(crate) struct Run {
+pub struct Run {
     /// Answers.
-    pub(crate) count: u64,
+    pub count: u64,
     /// From the first request to the last answer.
-    pub(crate) took: Duration,
+    pub took: Duration,
     /// Times to the answer, in nanoseconds.
-    pub(crate) times: Histogram<u64>,
+    pub times: Histogram<u64>,
 }
 
 struct Connection {
@@ -48,12 +48,11 @@ struct Connection {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Load {
-    pub(crate) fn connect(
-        server: SocketAddr,
-        count: usize,
-        visitors: Visitors,
-        sleepy: bool,
-    ) -> io::Result<Self> {
+    /// Opens so many connections. `sleepy`: the thread sleeps between answers instead of looking again at once.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn connect(server: SocketAddr, count: usize, visitors: Visitors, sleepy: bool) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut connections = Vec::with_capacity(count);
         for number in 0..count {
@@ -67,12 +66,15 @@ impl Load {
     }
 
     /// Gives the visitors back: the next round goes on with new ones.
-    pub(crate) fn into_visitors(self) -> Visitors {
+    pub fn into_visitors(self) -> Visitors {
         self.visitors
     }
 
     /// Asks for `span`, then waits for what is still under way. `rate` is per second, for an open loop.
-    pub(crate) fn run(&mut self, span: Duration, rate: Option<f64>) -> io::Result<Run> {
+    ///
+    /// # Errors
+    /// When a connection ends, an answer is no 302, or none comes for ten seconds.
+    pub fn run(&mut self, span: Duration, rate: Option<f64>) -> io::Result<Run> {
         let began = Instant::now();
         let mut run = Run { count: 0, took: span, times: histogram()? };
         let mut pace = rate.map(|rate| Pace { due: began, gap: Duration::from_secs_f64(1.0 / rate) });
@@ -162,7 +164,11 @@ impl Pace {
     }
 }
 
-pub(crate) fn histogram() -> io::Result<Histogram<u64>> {
+/// Of times in nanoseconds, up to a minute.
+///
+/// # Errors
+/// Never: its bounds are in order.
+pub fn histogram() -> io::Result<Histogram<u64>> {
     Histogram::new_with_bounds(1_000, 60_000_000_000, 3).map_err(io::Error::other)
 }
 

@@ -1,7 +1,7 @@
 //! Requests as browsers send them after an ad, each from another address: a visitor of its own.
 
 /// An endless row of different people.
-pub(crate) struct Visitors {
+pub struct Visitors {
     templates: Vec<Template>,
     number: u64,
     body: bool,
@@ -19,19 +19,23 @@ const CLICK: &str = "CCCCCCCCCCCCCCCC";
 const AGENTS: usize = 64;
 
 impl Visitors {
-    /// Everybody follows the same Smart Link.
-    pub(crate) fn of(method: &str, link: &str) -> Self {
-        let templates = (0..AGENTS).map(|agent| Template::new(method, link, agent)).collect();
+    /// They follow these Smart Links, one after the other.
+    #[must_use]
+    pub fn of(method: &str, links: &[String]) -> Self {
+        let of_agent = |agent| links.iter().map(move |link| Template::new(method, link, agent));
+        let templates = (0..AGENTS).flat_map(of_agent).collect();
         Self { templates, number: 0, body: method != "HEAD" }
     }
 
     /// Whether answers have a body.
-    pub(crate) fn get_body(&self) -> bool {
+    #[must_use]
+    pub fn get_body(&self) -> bool {
         self.body
     }
 
     /// The next visitor's request.
-    pub(crate) fn next(&mut self) -> &[u8] {
+    #[expect(clippy::should_implement_trait, reason = "it lends")]
+    pub fn next(&mut self) -> &[u8] {
         let number = self.number;
         self.number += 1;
         let count = self.templates.len() as u64;
