@@ -41,6 +41,11 @@ pub(crate) fn count(counts: &Counts) {
     }
 }
 
+/// Something that should have counted was left out; the log says what.
+pub(crate) fn left_out(kind: &'static str) {
+    metrics::counter!("smartlinks_attribution_oddities_total", "kind" => kind).increment(1);
+}
+
 /// Only names we know become labels: the sender must not choose how many series there are.
 fn label(event: &str) -> &'static str {
     const KNOWN: [&str; 16] = [

@@ -12,7 +12,7 @@ use sl_store::StoreError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Attribution, AttributionError, catalog::Snapshot, steps::Steps, ticks::Ticks};
+use crate::{Attribution, AttributionError, catalog::Snapshot, progress, steps::Steps, ticks::Ticks};
 
 /// Wait before a stream that can't be read is asked again.
 const STREAM_BACKOFF: Duration = Duration::from_millis(500);
@@ -100,13 +100,16 @@ impl Attribution {
         match self.stream.next(self.settings.batch, self.settings.wait).await {
             Ok(batch) => return Ok(Some(batch)),
             Err(StreamError::Undecodable { offset, reason }) => {
-                tracing::error!(offset, reason, "a record can't be decoded and is left out");
+                let partition = steps.partition;
+                tracing::error!(partition, offset, reason, "a record can't be decoded and is left out");
+                progress::left_out("record_undecodable");
                 let behind = Position { epoch: steps.position.epoch, offset: offset.saturating_add(1) };
                 self.stream.seek(behind).await?;
                 steps.poisoned += 1;
             }
             Err(StreamError::Gap(first)) => {
                 tracing::error!(?first, "records are gone before they were applied");
+                progress::left_out("records_gone");
                 self.stream.seek(first).await?;
                 steps.poisoned += 1;
             }

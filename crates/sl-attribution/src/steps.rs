@@ -157,6 +157,7 @@ impl Steps {
             if let Err(error) = self.memory.insert(key.clone(), value.as_ref()) {
                 // Standing still would stop every account; this one piece starts anew, loudly.
                 tracing::error!(%error, "a piece of memory can't be read and starts anew");
+                progress::left_out("memory_unreadable");
                 self.poisoned += 1;
                 self.memory.forget(key);
             }

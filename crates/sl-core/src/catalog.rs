@@ -144,7 +144,7 @@ pub struct OverflowLink {
 }
 
 /// What the edge must know of a Smart Link to answer from memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EdgeLink {
     /// The link.
     pub id: SmartLinkId,

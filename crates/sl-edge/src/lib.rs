@@ -24,7 +24,7 @@ pub use config::{EdgeConfig, EdgeError};
 pub use geo::{Geo, GeoFiles, GeoWarning};
 pub use links::{BadLink, LinkTable};
 pub use server::{Edge, EdgeParts};
-pub use stock::{BLOCK, Returned, Shelf, Stock, StockBlock, Taken, Want};
+pub use stock::{Aside, BLOCK, Returned, Shelf, Stock, StockBlock, Taken, Want};
 pub use window::{Rebuild, Window};
 
 // The secret a deployment derives all visitor keys from; part of this crate's interface.

@@ -6,7 +6,7 @@ use arc_swap::{ArcSwap, Cache};
 use http::HeaderValue;
 use parking_lot::Mutex;
 use sl_core::{
-    catalog::EdgeLink,
+    catalog::{EdgeLink, OverflowLink},
     click::Rung,
     ids::{AccountId, PoolLinkId, SmartLinkId, TeamId},
     pool::StockKey,
@@ -40,6 +40,23 @@ impl Prepared {
         &self.shelf.stock().account
     }
 
+    /// As it was given.
+    fn plain(&self, pages: &mut Texts) -> EdgeLink {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let page = pages.entry(Arc::as_ptr(&self.page)).or_insert_with(|| text(&self.page).into());
+        let overflow = self.overflow.as_ref().map(|over| OverflowLink { id: over.0, url: text(&over.1) });
+        EdgeLink {
+            id: self.id,
+            team: self.team,
+            stock: self.shelf.stock().clone(),
+            window: self.window,
+            deleted: self.deleted,
+            paused: self.paused,
+            overflow,
+            profile_url: Arc::clone(page),
+        }
+    }
+
     /// Where a rung without a link of the visitor's own leads. Overflow exists when the ladder chose it.
     pub(crate) fn place(&self, rung: Rung) -> &HeaderValue {
         match (&self.overflow, rung) {
@@ -48,6 +65,9 @@ impl Prepared {
         }
     }
 }
+
+/// Texts of pages met in one reading.
+type Texts = HashMap<*const HeaderValue, Arc<str>>;
 
 /// One state of the catalog: in parts, so that a change copies a small part of many links.
 #[derive(Default)]
@@ -151,6 +171,20 @@ impl LinkTable {
         self.write(changed, false)
     }
 
+    /// Whether there ever was a catalog.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.0.now.load().loaded
+    }
+
+    /// Everything it answers for, as it was given.
+    #[must_use]
+    pub fn links(&self) -> Vec<EdgeLink> {
+        let mut pages = Texts::default();
+        let parts = &self.0.now.load().parts;
+        parts.iter().flat_map(|part| part.values()).map(|link| link.plain(&mut pages)).collect()
+    }
+
     /// The stock that a link draws from.
     #[must_use]
     pub fn stock_of(&self, id: SmartLinkId) -> Option<StockKey> {
@@ -234,7 +268,7 @@ pub(crate) fn location(url: &str) -> Option<HeaderValue> {
 
 #[cfg(test)]
 mod tests {
-    use sl_core::{catalog::OverflowLink, ids::LinkKind, pool::StockKey};
+    use sl_core::{ids::LinkKind, pool::StockKey};
 
     use super::*;
 
@@ -288,6 +322,20 @@ mod tests {
         let kept = snapshot.get(SmartLinkId::from_bytes([1; 16])).unwrap();
         assert_eq!(kept.place(Rung::Profile), "https://onlyfans.com/a");
         assert!(snapshot.get(SmartLinkId::from_bytes([2; 16])).is_none());
+    }
+
+    #[test]
+    fn what_it_answers_for_can_be_taken_to_another_table() {
+        let table = LinkTable::new(Stock::default());
+        let over = OverflowLink { id: "c9".parse().unwrap(), url: "https://onlyfans.com/a/c9".to_owned() };
+        let given = vec![
+            EdgeLink { overflow: Some(over), ..link(1, "https://onlyfans.com/a") },
+            EdgeLink { paused: true, deleted: true, ..link(2, "https://onlyfans.com/b") },
+        ];
+        table.replace(given.clone());
+        let mut links = table.links();
+        links.sort_by_key(|link| link.id);
+        assert_eq!(links, given);
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //!
 //! The lessee keeps the leases; the edge only knows when to stop using one: a minute before it ends, by a monotonic
 //! clock (decisions 50). What was certainly never handed out is given back.
+//!
+//! Where leases are kept far away, a part of every stock may be set aside ([`reserve`]): nobody is sent there before it is
+//! opened, so whoever wrote it down knows after any stop that those links are still nobody's.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,6 +20,9 @@ use sl_core::{
     pool::{PoolLink, StockKey},
 };
 use tokio::sync::Notify;
+
+mod reserve;
+pub use reserve::Aside;
 
 /// A lease is not used in its last minute: a click in flight, a stalled thread and a clock that runs slow all fit in.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -80,6 +86,10 @@ pub struct Stock(Arc<Inner>);
 struct Inner {
     shelves: RwLock<HashMap<StockKey, Arc<Shelf>>>,
     low: Arc<Notify>,
+    /// A stock has links set aside and hardly any others.
+    short: Arc<Notify>,
+    /// Links of each stock to set aside, as far as there are twice as many.
+    reserve: usize,
 }
 
 impl fmt::Debug for Stock {
@@ -92,15 +102,26 @@ impl fmt::Debug for Stock {
 pub struct Shelf {
     key: StockKey,
     low: Arc<Notify>,
+    short: Arc<Notify>,
     state: Mutex<State>,
     filled: Condvar,
 }
 
 #[derive(Default)]
 struct State {
+    /// What may be handed out. A block has at most one part here and one in each of the next two.
     blocks: VecDeque<OnHand>,
+    /// Set aside.
+    kept: VecDeque<OnHand>,
+    /// About to be opened.
+    opening: VecDeque<OnHand>,
     over: Vec<Returned>,
+    /// Links of all three.
     on_hand: usize,
+    /// Links of `kept` and `opening`.
+    aside: usize,
+    /// How often `kept` has changed.
+    changes: u64,
     asked: u64,
     missed: u64,
     /// The last lease was whole: there are more where it came from.
@@ -156,8 +177,13 @@ impl Stock {
         let shelf = shelves.entry(key.clone()).or_insert_with(|| {
             // A new one is empty.
             self.0.low.notify_one();
-            let low = Arc::clone(&self.0.low);
-            Arc::new(Shelf { key: key.clone(), low, state: Mutex::default(), filled: Condvar::new() })
+            Arc::new(Shelf {
+                key: key.clone(),
+                low: Arc::clone(&self.0.low),
+                short: Arc::clone(&self.0.short),
+                state: Mutex::default(),
+                filled: Condvar::new(),
+            })
         });
         Arc::clone(shelf)
     }
@@ -176,8 +202,7 @@ impl Stock {
         let use_until = asked_at + block.good_for.saturating_sub(MARGIN);
         let shelf = self.shelf(&block.stock);
         let mut state = shelf.state.lock();
-        state.on_hand += links.len();
-        state.blocks.push_back(OnHand { fence: block.fence, use_until, links });
+        state.put(OnHand { fence: block.fence, use_until, links }, self.0.reserve);
         state.in_vain = false;
         shelf.filled.notify_all();
         refused
@@ -192,11 +217,13 @@ impl Stock {
     pub fn renewed(&self, stock: &StockKey, fence: u64, good_for: Duration, asked_at: Instant) -> bool {
         let shelf = self.shelf(stock);
         let mut state = shelf.state.lock();
-        let block = state.blocks.iter_mut().find(|block| block.fence == fence);
-        block.is_some_and(|block| {
-            block.use_until = asked_at + good_for.saturating_sub(MARGIN);
-            true
-        })
+        state.changes += 1;
+        let mut is_here = false;
+        for part in state.parts(fence) {
+            part.use_until = asked_at + good_for.saturating_sub(MARGIN);
+            is_here = true;
+        }
+        is_here
     }
 
     /// What is at hand and what should be leased, for every stock that a Smart Link draws from.
@@ -235,9 +262,8 @@ impl Stock {
     }
 
     fn collect(&self, end: impl Fn(&mut State, &StockKey)) -> Vec<Returned> {
-        let shelves: Vec<_> = self.0.shelves.read().values().cloned().collect();
         let mut all = Vec::new();
-        for shelf in shelves {
+        for shelf in self.shelves() {
             let mut state = shelf.state.lock();
             end(&mut state, &shelf.key);
             all.append(&mut state.over);
@@ -262,8 +288,9 @@ impl Shelf {
         let mut state = self.state.lock();
         state.count(now);
         let mut taken = state.take(&self.key, now);
-        if taken.is_none() && state.has_more && !state.in_vain {
+        if taken.is_none() && (state.has_more || state.aside > 0) && !state.in_vain {
             self.low.notify_one();
+            self.short.notify_one();
             self.filled.wait_while_for(&mut state, |state| state.blocks.is_empty(), REFILL);
             taken = state.take(&self.key, now);
             state.in_vain = taken.is_none();
@@ -274,6 +301,9 @@ impl Shelf {
         if state.on_hand < state.target(now) / 2 {
             self.low.notify_one();
         }
+        if state.is_short() {
+            self.short.notify_one();
+        }
         taken
     }
 
@@ -281,8 +311,8 @@ impl Shelf {
     pub fn put_back(&self, taken: Taken) {
         let mut state = self.state.lock();
         let Taken { id, recycled, location, fence } = taken;
-        if let Some(block) = state.blocks.iter_mut().find(|block| block.fence == fence) {
-            block.links.push_front(Ready { id, recycled, location });
+        let link = VecDeque::from([Ready { id, recycled, location }]);
+        if state.join(fence, link).is_none() {
             state.on_hand += 1;
         } else if let Some(over) = state.over.iter_mut().find(|over| over.fence == fence) {
             over.unused.insert(0, id);
@@ -322,28 +352,43 @@ impl State {
 
     fn end_front(&mut self, key: &StockKey) {
         if let Some(block) = self.blocks.pop_front() {
-            self.on_hand -= block.links.len();
-            let unused = block.links.iter().map(|link| link.id).collect();
-            self.over.push(Returned { fence: block.fence, stock: key.clone(), unused });
+            self.ended(key, block);
+        }
+    }
+
+    /// A part of a block is over: the last one reports what is left of it.
+    fn ended(&mut self, key: &StockKey, OnHand { fence, links, .. }: OnHand) {
+        let left = links.len();
+        let Some(links) = self.join(fence, links) else { return };
+        self.on_hand -= left;
+        let unused = links.iter().map(|link| link.id);
+        match self.over.iter_mut().find(|over| over.fence == fence) {
+            Some(over) => over.unused.extend(unused),
+            None => self.over.push(Returned { fence, stock: key.clone(), unused: unused.collect() }),
         }
     }
 
     fn expire(&mut self, key: &StockKey, now: Instant) {
-        let blocks = std::mem::take(&mut self.blocks);
-        for block in blocks {
-            if now < block.use_until && !block.links.is_empty() {
-                self.blocks.push_back(block);
-            } else {
-                self.on_hand -= block.links.len();
-                let unused = block.links.iter().map(|link| link.id).collect();
-                self.over.push(Returned { fence: block.fence, stock: key.clone(), unused });
-            }
+        let holds = |part: &OnHand| now < part.use_until && !part.links.is_empty();
+        let (blocks, over) = std::mem::take(&mut self.blocks).into_iter().partition(holds);
+        let (kept, kept_over): (_, VecDeque<OnHand>) =
+            std::mem::take(&mut self.kept).into_iter().partition(holds);
+        let aside: usize = kept_over.iter().map(|part| part.links.len()).sum();
+        (self.blocks, self.kept) = (blocks, kept);
+        self.aside -= aside;
+        self.changes += u64::from(aside > 0);
+        for part in VecDeque::into_iter(over).chain(kept_over) {
+            self.ended(key, part);
         }
     }
 
     fn drain(&mut self, key: &StockKey) {
-        while !self.blocks.is_empty() {
-            self.end_front(key);
+        let aside = std::mem::take(&mut self.kept).into_iter().chain(std::mem::take(&mut self.opening));
+        let all: Vec<_> = std::mem::take(&mut self.blocks).into_iter().chain(aside).collect();
+        self.changes += 1;
+        self.aside = 0;
+        for part in all {
+            self.ended(key, part);
         }
     }
 

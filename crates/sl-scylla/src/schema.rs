@@ -2,8 +2,10 @@
 //!
 //! A migration is a file that is never changed once it was released; the next one alters what it made. Everything in it
 //! is additive (new tables, new columns), so that a process of the version before goes on working while a cluster is
-//! being updated machine by machine. One process migrates at a time, held by a lock that expires; a migration that was
-//! broken off is done again from its beginning, which its statements allow.
+//! being updated machine by machine, and may be started anew meanwhile. A migration after which older programs would do harm
+//! says so (`-- oldest: 12` on a line of its own: they must know version 12); those refuse the keyspace from then on. One
+//! process migrates at a time, held by a lock that expires; a migration that was broken off is done again from its beginning,
+//! which its statements allow.
 
 use std::{sync::Arc, time::Duration};
 
@@ -52,6 +54,9 @@ const UNLOCK: &str = "DELETE FROM schema_versions WHERE part = 'lock' AND versio
 const APPLIED: &str = "SELECT version FROM schema_versions WHERE part = 'applied'";
 const APPLY: &str =
     "INSERT INTO schema_versions (part, version, name) VALUES ('applied', ?, ?) IF NOT EXISTS";
+/// How much a program must know.
+const OLDEST: &str = "SELECT version FROM schema_versions WHERE part = 'oldest'";
+const RAISE: &str = "INSERT INTO schema_versions (part, version, name) VALUES ('oldest', ?, ?) IF NOT EXISTS";
 const COLUMN: &str = "SELECT column_name FROM system_schema.columns
     WHERE keyspace_name = ? AND table_name = ? AND column_name = ?";
 /// How often a process that waits for another's migration looks.
@@ -65,15 +70,17 @@ pub fn newest() -> i32 {
     MIGRATIONS.last().map_or(0, |migration| migration.version)
 }
 
-/// Brings the keyspace to version `to`, or leaves it where it is when it is newer: a newer one has only more.
+/// Brings the keyspace to version `to`, or leaves it where it is when it is newer: a newer one has only more, unless it says
+/// otherwise.
 pub(crate) async fn migrate(cql: &Arc<Cql>, to: i32) -> Result<()> {
     if !exists(cql).await? {
         cql.define(VERSIONS).await?;
     }
     let applied = cql.prepare(Kind::SerialRead, APPLIED).await?;
     if missing(cql, &applied, to).await?.is_empty() {
-        return Ok(());
+        return understood(cql, to).await;
     }
+    understood(cql, to).await?;
     let owner = format!("{}", cql.micros());
     locked(cql, &owner).await?;
     let done = apply_missing(cql, &applied, to).await;
@@ -134,6 +141,63 @@ async fn missing(cql: &Cql, applied: &PreparedStatement, to: i32) -> Result<Vec<
     Ok(wanted.filter(|migration| !applied.contains(&(migration.version,))).collect())
 }
 
+/// Whether a program that knows so much may use the keyspace.
+async fn understood(cql: &Cql, to: i32) -> Result<()> {
+    let oldest = cql.prepare(Kind::SerialRead, OLDEST).await?;
+    let needed: Vec<(i32,)> = cql.rows(&oldest, ()).await?;
+    let Some(needed) = needed.into_iter().map(|(version,)| version).filter(|version| *version > to).max()
+    else {
+        return Ok(());
+    };
+    Err(damaged(format!(
+        "keyspace {} was brought up to date by a newer smartlinks and needs one that knows version {needed} of the \
+         schema; this one knows {to}: install the newer one here too",
+        cql.keyspace()
+    )))
+}
+
+/// What a file says of older programs.
+fn oldest(text: &str) -> Option<i32> {
+    text.lines().find_map(|line| line.strip_prefix("-- oldest: ")?.trim().parse().ok())
+}
+
+/// Makes the keyspace what it was at an earlier version, with the data that was there then: for tests.
+///
+/// # Errors
+/// `Unavailable` when no node answers.
+pub async fn take_back(config: &ScyllaConfig, version: i32) -> Result<()> {
+    let cql = Cql::connect(config).await?;
+    for migration in MIGRATIONS.iter().rev().filter(|migration| migration.version > version) {
+        for statement in statements(migration.text) {
+            let words: Vec<_> = statement.split_whitespace().collect();
+            match words.as_slice() {
+                ["CREATE", "TABLE", "IF", "NOT", "EXISTS", table, ..] => {
+                    cql.define(&format!("DROP TABLE IF EXISTS {}", table.trim_end_matches('('))).await?;
+                }
+                ["ALTER", "TABLE", table, "ADD", column, _] => {
+                    cql.define(&format!("ALTER TABLE {table} DROP {column}")).await?;
+                }
+                _ => return Err(damaged(format!("a migration that can't be taken back: {statement}"))),
+            }
+        }
+        let forget = "DELETE FROM schema_versions WHERE part = 'applied' AND version = ? IF EXISTS";
+        let forget = cql.prepare(Kind::Compare, forget).await?;
+        cql.compare(&forget, (migration.version,)).await?;
+    }
+    Ok(())
+}
+
+/// Says what a newer program would: for tests.
+///
+/// # Errors
+/// `Unavailable` when no node answers.
+pub async fn mark(config: &ScyllaConfig, part: &str, version: i32) -> Result<()> {
+    let cql = Cql::connect(config).await?;
+    let mark = "INSERT INTO schema_versions (part, version, name) VALUES (?, ?, 'a newer one') IF NOT EXISTS";
+    let mark = cql.prepare(Kind::Compare, mark).await?;
+    cql.compare(&mark, (part, version)).await.map(drop)
+}
+
 async fn locked(cql: &Cql, owner: &str) -> Result<()> {
     let lock = cql.prepare(Kind::Compare, LOCK).await?;
     let waited = tokio::time::timeout(PATIENCE, async {
@@ -154,6 +218,10 @@ async fn apply_missing(cql: &Cql, applied: &PreparedStatement, to: i32) -> Resul
             if !added(cql, &statement).await? {
                 cql.define(&statement).await?;
             }
+        }
+        if let Some(oldest) = oldest(migration.text) {
+            let raise = cql.prepare(Kind::Compare, RAISE).await?;
+            cql.compare(&raise, (oldest, migration.name)).await?;
         }
         cql.compare(&apply, (migration.version, migration.name)).await?;
     }
@@ -196,6 +264,19 @@ mod tests {
                     || statement.starts_with("ALTER TABLE ");
                 assert!(again, "{}: {statement}", migration.name);
             }
+        }
+    }
+
+    #[test]
+    fn a_file_may_say_what_older_programs_must_know() {
+        assert_eq!(oldest("-- oldest: 12\nALTER TABLE x ADD b int;"), Some(12));
+        assert_eq!(oldest("-- the oldest: 12\n-- oldest rows first\n"), None);
+        for migration in MIGRATIONS {
+            assert!(
+                oldest(migration.text).is_none_or(|oldest| oldest <= migration.version),
+                "{}",
+                migration.name
+            );
         }
     }
 

@@ -74,8 +74,14 @@ impl Clock for SteadyClock {
     }
 }
 
+/// Which start of the machine this is; nothing where the system does not say it.
+pub(crate) fn boot() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(text.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
 /// Since the machine was started, sleep included.
-fn running() -> Duration {
+pub(crate) fn running() -> Duration {
     #[cfg(target_os = "linux")]
     let clock = ClockId::Boottime;
     #[cfg(not(target_os = "linux"))]

@@ -19,19 +19,21 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Starts it as `serve` does, by variables `SMARTLINKS_…`; when it returns, both listeners answer. `wall` takes the
-    /// place of the system's clock, and what it says is doubted as that is.
+    /// Starts it as `serve --roles …` does, by variables `SMARTLINKS_…`; when it returns, both listeners answer. `wall` takes
+    /// the place of the system's clock, and what it says is doubted as that is. There must be an edge among the roles.
     ///
     /// # Errors
     /// What `serve` would say.
     pub async fn start(
         settings: impl IntoIterator<Item = (String, String)>,
+        roles: &str,
         wall: Arc<dyn Clock>,
     ) -> Result<Self, Failure> {
         let (config, _) = config::load(None, settings.into_iter())
             .map_err(|LoadError(problems)| Failure::Usage(crate::lines(&problems)))?;
         let clock: Arc<dyn Clock> = Arc::new(SteadyClock::over(wall));
-        let service = Service::start(&config, &RoleSet::all(), &Pace::default(), clock).await?;
+        let roles = RoleSet::parse(roles, config.storage.backend)?;
+        let service = Service::start(&config, &roles, &Pace::default(), clock).await?;
         let edge = service.edge.ok_or_else(|| Failure::Run("there is no edge among the roles".to_owned()))?;
         Ok(Self { service, edge })
     }

@@ -10,6 +10,7 @@ use sl_core::{
     time::Clock,
 };
 use sl_store::Store;
+use tokio::sync::watch;
 
 use crate::{
     cli::Keys,
@@ -17,7 +18,7 @@ use crate::{
     config::{Backend, Config},
     failure::Failure,
     lock,
-    service::{cluster::Cluster, control, first_key},
+    service::{cluster::Addresses, control, first_key},
 };
 
 /// What is asked; also the line that goes through the control socket.
@@ -66,8 +67,8 @@ pub(crate) async fn run(config: &Config, command: Keys, json: bool) -> Result<()
     } else if config.storage.backend == Backend::Cluster {
         // Keys are everybody's: no process has to run, and no directory is needed.
         let clock = clock::system();
-        let cluster = Cluster::connect(config, &*clock).await?;
-        on(&cluster.scylla.store().await.map_err(Failure::run)?, config, command, &*clock).await?
+        let (_cluster, store) = Addresses::of(config)?.reach(&watch::Sender::default()).await?;
+        on(&store, config, command, &*clock).await?
     } else {
         let _lock = lock::take(dir)?;
         let opened =

@@ -75,7 +75,7 @@ const TABLE: &[(&str, Kind, &str)] = &[
     (
         "smartlinks_attribution_oddities_total",
         Counter,
-        "Clock jumps, future dates, differing money and dropped holds, by kind",
+        "Clock jumps, future dates, differing money, dropped holds, and what could not be read and was left out, by kind",
     ),
     ("smartlinks_conversions_total", Counter, "Conversions by type"),
     ("smartlinks_deliveries_total", Counter, "Attempts by destination and outcome"),

@@ -75,6 +75,11 @@ impl RoleSet {
         Ok(roles)
     }
 
+    /// Whether it is the only one.
+    pub(crate) fn is_only(&self, role: Role) -> bool {
+        self.0.len() == 1 && self.has(role)
+    }
+
     /// Whether it is one of them.
     pub(crate) fn has(&self, role: Role) -> bool {
         self.0.contains(&role)

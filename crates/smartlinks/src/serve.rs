@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     failure::Failure,
     roles::RoleSet,
-    service::{Service, creators::Pace, first_key},
+    service::{Service, creators::Pace, first_key, starting::Starting},
 };
 
 /// Signals this close together are one.
@@ -27,10 +27,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(crate) async fn run(config: &Config, roles: &RoleSet) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let (pace, clock) = (Pace::default(), clock::system());
-    let mut service = tokio::select! {
-        started = Service::start(config, roles, &pace, Arc::clone(&clock)) => started?,
-        () = signals.next() => return Ok(()),
-    };
+    let Some(mut service) = start(config, roles, &pace, &clock, &mut signals).await? else { return Ok(()) };
     // A port of the system's choice stays the same over a start anew.
     let mut pinned = config.clone();
     pinned.edge.listen = service.edge.unwrap_or(pinned.edge.listen);
@@ -68,6 +65,33 @@ pub(crate) async fn run(config: &Config, roles: &RoleSet) -> Result<(), Failure>
     }
 }
 
+/// Starts it; `None` when a signal comes first. What runs already is then ended in order.
+async fn start(
+    config: &Config,
+    roles: &RoleSet,
+    pace: &Pace,
+    clock: &Arc<dyn Clock>,
+    signals: &mut Signals,
+) -> Result<Option<Service>, Failure> {
+    let mut starting = tokio::select! {
+        begun = Starting::begin(config, roles, clock) => begun?,
+        () = signals.next() => return Ok(None),
+    };
+    let reached = tokio::select! {
+        reached = starting.reach() => Some(reached),
+        () = signals.next() => None,
+    };
+    match reached {
+        Some(Ok(())) => {}
+        Some(Err(failure)) => return starting.stop().await.and(Err(failure)),
+        None => return starting.stop().await.map(|()| None),
+    }
+    tokio::select! {
+        started = Service::finish(starting, pace) => started.map(Some),
+        () = signals.next() => Ok(None),
+    }
+}
+
 /// Tries to start until it succeeds; `None` when a signal comes first.
 async fn anew(
     config: &Config,
@@ -77,12 +101,8 @@ async fn anew(
     signals: &mut Signals,
 ) -> Option<Service> {
     loop {
-        let started = tokio::select! {
-            started = Service::start(config, roles, pace, Arc::clone(clock)) => started,
-            () = signals.next() => return None,
-        };
-        match started {
-            Ok(service) => return Some(service),
+        match start(config, roles, pace, clock, signals).await {
+            Ok(service) => return service,
             Err(error) => tracing::error!("{error}; trying again in {AGAIN:?}"),
         }
         tokio::select! {

@@ -121,6 +121,7 @@ impl Decider<'_> {
             }
             return;
         }
+        let dated = at;
         let Some((holder, hit, at)) = self.find(seen.pool_link, at) else {
             self.wait_for_click(seen, at);
             return;
@@ -130,7 +131,9 @@ impl Decider<'_> {
             return;
         }
         let bound = Touch {
-            at: hit.at,
+            // The platform dates money as it dates subscriptions: where the edge's clock is ahead of it, the binding begins with
+            // the subscription, or its payment would lie before it (decisions 25).
+            at: hit.at.min(dated),
             click: Some(hit.credited()),
             link: hit.link,
             ecid: hit.ecid,

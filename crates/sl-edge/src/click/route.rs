@@ -33,6 +33,8 @@ pub(crate) fn respond(worker: &Rc<Worker>, peer: IpAddr, asked: &Asked<'_>) -> A
         },
         "/healthz" | "/.well-known/traffic-advice" if !reads => answer::wrong_method(),
         "/healthz" if worker.shared.draining.load(Ordering::Relaxed) => answer::unavailable(),
+        // Whoever spreads visitors over edges sends them to one that can answer.
+        "/healthz" if !worker.shared.links.is_loaded() => answer::unavailable(),
         "/healthz" => answer::healthy(),
         "/.well-known/traffic-advice" => answer::traffic_advice(),
         _ => answer::not_found(),

@@ -184,3 +184,106 @@ fn two_threads_never_get_the_same_link() {
     all.sort_unstable();
     assert_eq!(all, (0..8 * 256).collect::<Vec<_>>());
 }
+
+fn aside(stock: &Stock) -> Vec<u64> {
+    stock.aside().into_iter().flat_map(|aside| aside.links).map(|(id, ..)| id.number).collect()
+}
+
+#[test]
+fn what_is_set_aside_is_handed_out_once_it_was_opened() {
+    let (stock, now) = (Stock::with_reserve(4), Instant::now());
+    stock.put_block(block(1, 0..6), now);
+    assert_eq!(aside(&stock), [3, 4, 5], "half of a small block");
+    stock.put_block(block(2, 6..16), now);
+    assert_eq!(aside(&stock), [3, 4, 5, 15], "and of others what is missing");
+    assert_eq!(std::iter::from_fn(|| taken(&stock, now)).count(), 12);
+    assert!(stock.begin_opening());
+    assert_eq!((aside(&stock), taken(&stock, now)), (vec![5, 15], None), "it has still to be written down");
+    stock.opened();
+    assert_eq!([Some(3), Some(4), None], [(); 3].map(|()| taken(&stock, now)));
+    // The blocks are still out: a part of each is here.
+    assert_eq!(stock.expire(now), vec![]);
+    let left: Vec<_> = stock.expire(now + HOUR).into_iter().map(|over| (over.fence, over.unused)).collect();
+    assert_eq!(left, vec![(1, vec![id(5)]), (2, vec![id(15)])]);
+    assert_eq!((aside(&stock), stock.wanted(now)[0].on_hand), (vec![], 0));
+}
+
+#[test]
+fn what_was_set_aside_before_a_stop_is_there_after_it() {
+    let (before, after, now) = (Stock::with_reserve(4), Stock::with_reserve(4), Instant::now());
+    before.put_block(block(1, 0..8), now);
+    taken(&before, now);
+    before.set_all_aside();
+    assert_eq!(taken(&before, now), None, "nothing is handed out any more");
+    before.aside().into_iter().for_each(|aside| after.put_aside(aside));
+    assert_eq!(aside(&after), (1..8).collect::<Vec<_>>());
+    assert!(after.begin_opening());
+    after.opened();
+    assert_eq!(taken(&after, now), Some(1));
+    // The lease is prolonged, or it turns out to be somebody else's.
+    assert!(after.renewed(&key(), 1, HOUR, now + HOUR));
+    assert_eq!(after.at_hand(), vec![(1, key(), now + 2 * HOUR - MARGIN)]);
+    assert_eq!(taken(&after, now + HOUR), Some(2));
+    after.forget(&key(), 1);
+    assert_eq!((taken(&after, now), after.drain_unused(), after.at_hand()), (None, vec![], vec![]));
+}
+
+#[test]
+fn whatever_happens_nobody_is_sent_to_what_is_written_down() {
+    for seed in 0..64_u64 {
+        let mut chance = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut dice = |sides: u64| {
+            chance ^= chance << 13;
+            chance ^= chance >> 7;
+            chance ^= chance << 17;
+            chance % sides
+        };
+        let (stock, start) = (Stock::with_reserve(8), Instant::now());
+        let (mut now, mut next, mut written, mut given, mut back) =
+            (start, 0, vec![], std::collections::HashSet::new(), vec![]);
+        for fence in 0..400 {
+            match dice(8) {
+                0 => {
+                    let count = dice(20);
+                    stock.put_block(block(fence, next..next + count), now);
+                    next += count;
+                }
+                1 => now += Duration::from_secs(dice(1500)),
+                2 => {
+                    let over = stock.expire(now);
+                    // Written down no more before it is given back.
+                    written = aside(&stock);
+                    back.extend(over.into_iter().flat_map(|over| over.unused).map(|id| id.number));
+                }
+                3 => {
+                    let opening = stock.begin_opening();
+                    written = aside(&stock);
+                    if opening {
+                        stock.opened();
+                    }
+                }
+                4 => {
+                    if let Some(link) = stock.shelf(&key()).take(now) {
+                        stock.shelf(&key()).put_back(link);
+                    }
+                }
+                _ => {
+                    if let Some(number) = taken(&stock, now) {
+                        assert!(!written.contains(&number), "seed {seed}: {number} is written down");
+                        assert!(given.insert(number), "seed {seed}: {number} twice");
+                    }
+                }
+            }
+        }
+        written = vec![];
+        back.extend(stock.drain_unused().into_iter().flat_map(|over| over.unused).map(|id| id.number));
+        let unique: std::collections::HashSet<_> = back.iter().copied().collect();
+        assert!(written.is_empty() && unique.len() == back.len(), "seed {seed}: given back twice");
+        assert!(unique.is_disjoint(&given), "seed {seed}: given back and handed out");
+        assert_eq!(
+            unique.len() + given.len(),
+            usize::try_from(next).unwrap(),
+            "seed {seed}: all are accounted for"
+        );
+    }
+}

@@ -9,7 +9,10 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
@@ -45,8 +48,14 @@ impl Admin {
         self.address
     }
 
-    /// Serves until `stop`; then what is under way is finished, for at most `budget`.
-    pub(crate) async fn run(self, router: Router, stop: CancellationToken, budget: Duration) {
+    /// Serves until `stop`, every connection by the router of the moment it comes; then what is under way is finished, for at
+    /// most `budget`.
+    pub(crate) async fn run(
+        self,
+        router: watch::Receiver<Router>,
+        stop: CancellationToken,
+        budget: Duration,
+    ) {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let graceful = GracefulShutdown::new();
         let mut http = http1::Builder::new();
@@ -68,7 +77,7 @@ impl Admin {
                     continue;
                 }
             };
-            let service = TowerToHyperService::new(router.clone());
+            let service = TowerToHyperService::new(router.borrow().clone());
             let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
             tokio::spawn(async move {
                 let _place = place;

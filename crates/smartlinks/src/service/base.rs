@@ -1,6 +1,10 @@
 //! What is opened before any role runs: the directory's lock, its secrets, the journal, the store.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use sl_core::time::Clock;
 use sl_fjall::{FjallHandle, FjallOptions};
@@ -9,11 +13,14 @@ use sl_store::{Store, StoreError};
 
 use super::{cluster::Cluster, pool_rules};
 use crate::{
-    config::{Backend, Config, DurabilityWord},
+    config::{Config, DurabilityWord},
     failure::Failure,
     lock::{self, DirLock},
     secrets::{self, Secrets},
 };
+
+/// Between two tries at a server that does not answer.
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
 /// Open for as long as the service runs.
 pub(crate) struct Base {
@@ -28,7 +35,8 @@ pub(crate) struct Base {
 /// The part that opens at once, however much there is.
 pub(crate) struct Ground {
     pub(crate) journal: Arc<Journal>,
-    secrets: Secrets,
+    pub(crate) secrets: Secrets,
+    dir: PathBuf,
     lock: DirLock,
 }
 
@@ -47,8 +55,25 @@ impl Ground {
         if !journal.was_clean() {
             tracing::info!("the last stop was not orderly; what was synced is here");
         }
-        Ok(Self { journal, secrets, lock })
+        Ok(Self { journal, secrets, dir: dir.clone(), lock })
     }
+
+    /// Makes the journal safe and lets go of the directory.
+    ///
+    /// # Errors
+    /// [`Failure::Run`] when the last sync fails.
+    pub(crate) async fn close(self) -> Result<(), Failure> {
+        close(self.journal).await
+    }
+}
+
+/// The journal's last sync.
+///
+/// # Errors
+/// [`Failure::Run`] when it fails.
+pub(crate) async fn close(journal: Arc<Journal>) -> Result<(), Failure> {
+    let closed = tokio::task::spawn_blocking(move || journal.close()).await.map_err(Failure::run)?;
+    closed.map_err(|error| Failure::Run(format!("the journal's last sync failed: {error}")))
 }
 
 /// What the store lies on.
@@ -60,26 +85,22 @@ pub(crate) enum Backing {
 }
 
 impl Base {
-    /// Opens the store on the ground; in a cluster it waits for the servers.
+    /// Opens the embedded store on the ground.
     ///
     /// # Errors
     /// [`Failure::Run`], naming the reason.
-    pub(crate) async fn open(config: &Config, ground: Ground, clock: &dyn Clock) -> Result<Self, Failure> {
-        let (store, backing) = match config.storage.backend {
-            Backend::Embedded => {
-                let dir = config.data_dir.join("store");
-                let options = FjallOptions { rules: pool_rules(config), ..FjallOptions::default() };
-                let handle = tokio::task::spawn_blocking(move || sl_fjall::open(dir, options));
-                let handle = handle.await.map_err(Failure::run)?.map_err(Failure::run)?;
-                (handle.store(), Backing::Embedded(handle))
-            }
-            Backend::Cluster => {
-                let cluster = Cluster::connect(config, clock).await?;
-                (cluster.scylla.store().await.map_err(Failure::run)?, Backing::Cluster(cluster))
-            }
-        };
-        let Ground { journal, secrets, lock } = ground;
-        Ok(Self { journal, store, backing, secrets, lock })
+    pub(crate) async fn embedded(config: &Config, ground: &Ground) -> Result<(Store, Backing), Failure> {
+        let dir = ground.dir.join("store");
+        let options = FjallOptions { rules: pool_rules(config), ..FjallOptions::default() };
+        let handle = tokio::task::spawn_blocking(move || sl_fjall::open(dir, options));
+        let handle = handle.await.map_err(Failure::run)?.map_err(Failure::run)?;
+        Ok((handle.store(), Backing::Embedded(handle)))
+    }
+
+    /// The ground with a store on it.
+    pub(crate) fn on(ground: Ground, store: Store, backing: Backing) -> Self {
+        let Ground { journal, secrets, lock, .. } = ground;
+        Self { journal, store, backing, secrets, lock }
     }
 
     /// The cluster, if there is one.

@@ -1,4 +1,5 @@
-//! Keeps what the edge answers from: the links of the catalog, and before the start the visitors of the last hours.
+//! Keeps what the edge answers from: the links of the catalog, with a copy on disk for a start without the store, and before
+//! the start the visitors of the last hours.
 
 use std::{
     collections::HashMap,
@@ -11,12 +12,14 @@ use sl_core::{
     click::Rung,
     ids::{AccountId, SmartLinkId},
     pool::StockKey,
-    time::Timestamp,
+    time::{Clock, Timestamp},
 };
 use sl_edge::{LinkTable, Rebuild, Stock, Window};
 use sl_journal::{Journal, JournalError, Past};
 use sl_store::{Catalog, StoreError, catalog::Changes};
 use tokio_util::sync::CancellationToken;
+
+use super::snapshots::Snapshots;
 
 /// Where people are sent when the creator's handle is not known yet.
 const PLATFORM_PAGE: &str = "https://onlyfans.com/";
@@ -30,46 +33,60 @@ pub(crate) struct Feed {
     /// Attribution window of links without their own.
     window: Duration,
     revision: u64,
+    /// Whether the table has all of the catalog, and not what was there at an earlier start.
+    is_filled: bool,
+    copy: CatalogCopy,
 }
 
 impl Feed {
-    /// Fills the table for the first time.
-    pub(crate) async fn start(
+    /// Nothing is read yet.
+    pub(crate) fn new(
         catalog: Arc<dyn Catalog>,
         table: LinkTable,
         window: Duration,
-    ) -> Result<Self, StoreError> {
-        let mut feed = Self { catalog, table, window, revision: 0 };
-        let Changes { links, revision, .. } = feed.catalog.changes_since(0).await?;
-        let links = feed.prepare(links, Vec::new()).await?;
-        complain(feed.table.replace(links));
-        feed.revision = revision;
-        Ok(feed)
+        copy: CatalogCopy,
+    ) -> Self {
+        Self { catalog, table, window, revision: 0, is_filled: false, copy }
+    }
+
+    /// Fills the table for the first time.
+    pub(crate) async fn fill(&mut self) -> Result<(), StoreError> {
+        let Changes { links, revision, .. } = self.catalog.changes_since(0).await?;
+        let links = self.prepare(links, Vec::new()).await?;
+        complain(self.table.replace(links));
+        (self.revision, self.is_filled) = (revision, true);
+        self.copy.is_old();
+        Ok(())
     }
 
     /// Follows until `stop`.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut revisions = self.catalog.revisions();
-        loop {
-            if *revisions.borrow_and_update() > self.revision
-                && let Err(error) = self.follow().await
-            {
+        while !stop.is_cancelled() {
+            let is_behind = *revisions.borrow_and_update() > self.revision || !self.is_filled;
+            if is_behind && let Err(error) = self.follow().await {
                 tracing::warn!(%error, "changed links can't be read; trying again");
                 tokio::time::sleep(AGAIN).await;
                 revisions.mark_changed();
             }
             tokio::select! {
-                changed = revisions.changed() => if changed.is_err() { return },
-                () = stop.cancelled() => return,
+                changed = revisions.changed() => if changed.is_err() { break },
+                () = self.copy.is_due() => self.copy.write(&self.table).await,
+                () = stop.cancelled() => {}
             }
         }
+        self.copy.write(&self.table).await;
     }
 
     async fn follow(&mut self) -> Result<(), StoreError> {
+        if !self.is_filled {
+            return self.fill().await;
+        }
         let Changes { links, accounts, revision } = self.catalog.changes_since(self.revision).await?;
         let links = self.prepare(links, accounts).await?;
         complain(self.table.apply(links));
         self.revision = revision;
+        self.copy.is_old();
         Ok(())
     }
 
@@ -108,6 +125,54 @@ impl Feed {
         }
         Ok(prepared)
     }
+}
+
+/// Keeps `data_dir/edge/catalog` like the table. Writing a million links takes a second, so it is done as often as it costs
+/// two parts of a hundred.
+pub(crate) struct CatalogCopy {
+    /// Where; nowhere on embedded storage, which is on this machine itself.
+    file: Option<Snapshots>,
+    clock: Arc<dyn Clock>,
+    is_old: bool,
+    not_before: tokio::time::Instant,
+}
+
+impl CatalogCopy {
+    pub(crate) fn new(file: Option<Snapshots>, clock: Arc<dyn Clock>) -> Self {
+        Self { file, clock, is_old: false, not_before: tokio::time::Instant::now() }
+    }
+
+    /// The table has changed.
+    fn is_old(&mut self) {
+        self.is_old = true;
+    }
+
+    async fn is_due(&self) {
+        if self.is_old && self.file.is_some() {
+            tokio::time::sleep_until(self.not_before).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn write(&mut self, table: &LinkTable) {
+        let Some(file) = self.file.clone().filter(|_| self.is_old) else { return };
+        let (table, at, began) = (table.clone(), self.clock.now(), tokio::time::Instant::now());
+        let written = tokio::task::spawn_blocking(move || file.write_catalog(table.links(), at)).await;
+        match written.map_err(std::io::Error::other).flatten() {
+            Ok(()) => self.is_old = false,
+            Err(error) => tracing::warn!(%error, "the copy of the catalog can't be written; trying again"),
+        }
+        self.not_before = began + AGAIN.max(began.elapsed() * 50);
+    }
+}
+
+/// Fills the table with what was there at an earlier start, if that was written down.
+pub(crate) async fn remember(file: Snapshots, table: &LinkTable, now: Timestamp) {
+    let Ok(Some(catalog)) = tokio::task::spawn_blocking(move || file.read_catalog()).await else { return };
+    let age = now.since(catalog.at);
+    tracing::info!(links = catalog.links.len(), ?age, "links of an earlier start are answered for");
+    complain(table.replace(catalog.links));
 }
 
 /// The creator's page.

@@ -1,9 +1,11 @@
 //! The owner's API key of the first start.
 
+use sl_api::KeyError;
 use sl_core::{apikey::KeySecret, time::Clock};
+use sl_store::Store;
 
-use super::{base::Base, leased};
-use crate::{config::Config, failure::Failure};
+use super::leased;
+use crate::config::Config;
 
 /// The key until somebody takes it. A start that fails after it was made says it on the way out: the next start makes
 /// none, and nobody would ever have seen it.
@@ -11,19 +13,24 @@ use crate::{config::Config, failure::Failure};
 pub(super) struct FirstKey(Option<KeySecret>);
 
 impl FirstKey {
-    /// Makes team and owner key at the first start.
+    /// Makes team and owner key at the first start. `me` is one of several processes.
     ///
     /// # Errors
     /// The store's.
-    pub(super) async fn make(config: &Config, base: &Base, clock: &dyn Clock) -> Result<Self, Failure> {
+    pub(super) async fn make(
+        config: &Config,
+        store: &Store,
+        me: Option<&str>,
+        clock: &dyn Clock,
+    ) -> Result<Self, KeyError> {
         let (team, random) = (&config.team, rand::fill::<u8>);
-        let made = sl_api::ensure_team_and_owner_key(&base.store, &team.name, &team.slug, clock, &random);
-        let made = match base.cluster() {
+        let made = sl_api::ensure_team_and_owner_key(store, &team.name, &team.slug, clock, &random);
+        let made = match me {
             None => made.await,
             // Two that start at once would each make a team.
-            Some(cluster) => leased::in_turn("first start", &*base.store.leases, &cluster.me, made).await,
+            Some(me) => leased::in_turn("first start", &*store.leases, me, made).await,
         };
-        made.map(Self).map_err(Failure::run)
+        made.map(Self)
     }
 
     /// Whoever takes it shows it.

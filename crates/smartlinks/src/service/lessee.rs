@@ -1,20 +1,23 @@
-//! Leases blocks of pool links for the edge ahead of need, prolongs them, and gives back what is left (decisions 5, 50).
+//! Leases blocks of pool links for the edge ahead of need, prolongs them, and gives back what is left (decisions 5, 50). In a
+//! cluster it takes over what an earlier process had set aside, as far as that is still this edge's.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt, stream};
-use sl_core::{pool::StockKey, time::Clock};
+use sl_core::{ids::PoolLinkId, pool::StockKey, time::Clock};
 use sl_edge::{BLOCK, Returned, Stock, StockBlock, Want};
 use sl_store::{
-    Pool, Result,
+    Pool, Result, StoreError,
     pool::{Block, LeaseRequest, PoolLinkRef, PoolRules},
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use super::reserve::Reserve;
 
 /// How long a lease lasts (decisions 50).
 const LEASE: Duration = Duration::from_secs(3600);
@@ -24,6 +27,8 @@ const RENEW: Duration = Duration::from_secs(1800);
 const LOOK: Duration = Duration::from_millis(500);
 /// Pause after a failed look.
 const PAUSE: Duration = Duration::from_millis(50);
+/// At a stop, longest wait for a store that may be away.
+const LAST: Duration = Duration::from_secs(1);
 /// Blocks of one stock leased at once: 2,048 links, more than come while the disk is waited for.
 const AT_ONCE: usize = 8;
 /// A stock that had less than was wanted is asked again when links have come, and at the latest after this time: an empty
@@ -42,6 +47,12 @@ pub(crate) struct Lessee {
     stocked: watch::Receiver<u64>,
     /// Stocks that had less than was wanted: when, and what `stocked` said then.
     short: HashMap<StockKey, (Instant, u64)>,
+    /// Blocks that are over and not given back yet.
+    ending: VecDeque<Returned>,
+    /// What is written down of the stock; nothing on embedded storage.
+    reserve: Option<Arc<Reserve>>,
+    /// Whether earlier leases are settled.
+    is_settled: bool,
 }
 
 impl Lessee {
@@ -52,25 +63,54 @@ impl Lessee {
         pool: Arc<dyn Pool>,
         clock: Arc<dyn Clock>,
         rules: PoolRules,
+        reserve: Option<Arc<Reserve>>,
     ) -> Self {
-        let (stocked, out, short) = (pool.stocked(), HashMap::new(), HashMap::new());
-        Self { stock, pool, clock, rules, owner, out, stocked, short }
+        Self {
+            stocked: pool.stocked(),
+            stock,
+            pool,
+            clock,
+            rules,
+            owner,
+            out: HashMap::new(),
+            short: HashMap::new(),
+            ending: VecDeque::new(),
+            reserve,
+            is_settled: false,
+        }
     }
 
-    /// Ends leases that an earlier process left: what nobody has passes quarantine, never back to fresh.
-    pub(crate) async fn settle_earlier(&self) -> Result<()> {
+    /// Takes over leases whose links an earlier process had set aside, and ends its others: what nobody has passes
+    /// quarantine, never back to fresh.
+    pub(crate) async fn settle_earlier(&mut self) -> Result<()> {
+        for (fence, stock, _) in self.stock.at_hand() {
+            let asked_at = Instant::now();
+            let kept = self.pool.renew(fence, self.clock.now().plus(LEASE)).await?;
+            if kept && self.stock.renewed(&stock, fence, LEASE, asked_at) {
+                self.out.insert(fence, (stock, asked_at));
+            } else {
+                self.stock.forget(&stock, fence);
+            }
+        }
         let blocks = self.pool.blocks().await?;
-        for block in blocks.into_iter().filter(|block| block.owner == self.owner) {
+        let is_gone = |block: &Block| block.owner == self.owner && !self.out.contains_key(&block.fence);
+        for block in blocks.into_iter().filter(is_gone) {
             self.pool.orphan(block.fence, self.clock.now()).await?;
         }
+        self.is_settled = true;
         Ok(())
     }
 
     /// Works until `stop`; then gives back everything that is left.
     pub(crate) async fn run(mut self, stop: CancellationToken, edge_ended: CancellationToken) {
         while !stop.is_cancelled() {
-            if let Err(error) = self.look().await {
-                tracing::warn!(%error, "pool links can't be leased; visitors get shared links until they can");
+            let look = tokio::select! {
+                look = self.look() => look,
+                // The store may be away for long.
+                () = last(&stop) => break,
+            };
+            if let Err(error) = look {
+                tracing::warn!(%error, "pool links can't be leased; visitors get shared links when there are no others");
                 tokio::time::sleep(PAUSE).await;
             }
             tokio::select! {
@@ -82,18 +122,38 @@ impl Lessee {
             }
         }
         edge_ended.cancelled().await;
-        let left = self.stock.drain_unused();
-        if let Err(error) = self.end(left).await {
-            tracing::warn!(%error, "leases could not be ended; their links pass quarantine");
+        if let Err(error) = self.leave().await {
+            tracing::warn!(%error, "leases could not be ended; what was not written down passes quarantine");
         }
+    }
+
+    /// Gives back everything, or leaves it to the next start while the store is away.
+    async fn leave(&mut self) -> Result<()> {
+        if let Some(reserve) = &self.reserve {
+            reserve.close().await.map_err(unwritten)?;
+            let Some((fence, ..)) = self.stock.at_hand().into_iter().next() else { return Ok(()) };
+            let answer = self.pool.renew(fence, self.clock.now().plus(LEASE));
+            if !matches!(tokio::time::timeout(LAST, answer).await, Ok(Ok(_))) {
+                tracing::warn!("the store does not answer: leased pool links are left to the next start");
+                return Ok(());
+            }
+        }
+        self.ending.extend(self.stock.drain_unused());
+        self.end().await
     }
 
     /// One look: end what is over, prolong what ages, lease what is wanted and there.
     async fn look(&mut self) -> Result<()> {
-        let over = self.stock.expire(Instant::now());
-        self.end(over).await?;
+        if !self.is_settled {
+            self.settle_earlier().await?;
+        }
+        self.ending.extend(self.stock.expire(Instant::now()));
+        self.end().await?;
         self.renew().await?;
         while self.lease_wanted(AT_ONCE).await? {}
+        if let Some(reserve) = &self.reserve {
+            reserve.keep_up().await.map_err(unwritten)?;
+        }
         Ok(())
     }
 
@@ -178,13 +238,32 @@ impl Lessee {
         Ok(())
     }
 
-    async fn end(&mut self, over: Vec<Returned>) -> Result<()> {
-        for Returned { fence, stock, unused } in over {
-            let unused = unused.into_iter().map(|id| PoolLinkRef { account: stock.account.clone(), id });
-            self.pool.give_back(fence, unused.collect()).await?;
-            self.pool.orphan(fence, self.clock.now()).await?;
-            self.out.remove(&fence);
+    /// Gives back what is left of blocks that are over. Nothing of it may be written down any more.
+    async fn end(&mut self) -> Result<()> {
+        if let Some(reserve) = &self.reserve {
+            reserve.strike(self.ending.iter().map(|over| over.fence)).await.map_err(unwritten)?;
+        }
+        while let Some(Returned { fence, stock, unused }) = self.ending.front() {
+            let link = |id: &PoolLinkId| PoolLinkRef { account: stock.account.clone(), id: *id };
+            match self.pool.give_back(*fence, unused.iter().map(link).collect()).await {
+                // Another has ended the lease meanwhile: it was over.
+                Ok(()) | Err(StoreError::Fenced(_)) => {}
+                Err(error) => return Err(error),
+            }
+            self.pool.orphan(*fence, self.clock.now()).await?;
+            self.out.remove(fence);
+            self.ending.pop_front();
         }
         Ok(())
     }
+}
+
+/// The end of what may still be waited for once the service stops.
+async fn last(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(LAST).await;
+}
+
+fn unwritten(error: std::io::Error) -> StoreError {
+    StoreError::Unavailable(format!("pool links that are set aside can't be written down: {error}"))
 }

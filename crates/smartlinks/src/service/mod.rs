@@ -4,6 +4,7 @@
 //! * [`base`]: what is opened before anything runs · [`feed`]: what the edge answers from · [`lessee`]: pool links in blocks
 //! * [`creators`]: pool keeper, matcher, reconciliation · [`deliveries`]: the outbox worker
 //! * [`attribution`]: clicks, fans and money · [`cluster`]: what the same roles need when there are many of them
+//! * [`starting`]: what runs before there is a store, [`waiting`]: what is said meanwhile · [`snapshots`], [`reserve`]: what an edge starts from then
 //! * [`redirects`]: the edge · [`shown`]: what the API is made of · [`supervisor`]: an end that nobody asked for is the service's
 //! * [`admin`]: the private listener · [`control`]: commands of this machine · [`progress`], [`gauges`]: where the queues stand
 //! * [`upkeep`]: retention · [`doctor`]: what follows a full disk · [`stop`]: the way down
@@ -23,10 +24,14 @@ mod leased;
 pub(crate) mod lessee;
 pub(crate) mod progress;
 mod redirects;
+mod reserve;
 mod shown;
+mod snapshots;
+pub(crate) mod starting;
 mod stop;
 mod supervisor;
 pub(crate) mod upkeep;
+mod waiting;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -45,22 +50,19 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    admin::Admin,
-    base::{Backing, Base, Ground},
+    base::{Backing, Base},
     control::Control,
     creators::{Pace, Standing},
     doctor::Doctor,
-    first_key::FirstKey,
     gauges::Gauges,
     progress::{Backlog, Queues},
-    shown::Shown,
-    supervisor::Supervisor,
+    shown::{Ready, Shown},
+    starting::Starting,
     upkeep::Upkeep,
 };
 use crate::{
     config::Config,
     failure::Failure,
-    metrics,
     roles::{Role, RoleSet},
 };
 
@@ -118,27 +120,25 @@ impl Service {
         pace: &Pace,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Failure> {
-        let metrics = metrics::recorder()?;
-        let ground = Ground::open(config, Arc::clone(&clock)).await?;
-        let past = roles.has(Role::Edge).then(|| redirects::remember(config, &ground, &*clock));
-        let base = Base::open(config, ground, &*clock).await?;
-        let first_key = match roles.has(Role::Api) {
-            true => FirstKey::make(config, &base, &*clock).await?,
-            false => FirstKey::default(),
+        let mut starting = Starting::begin(config, roles, &clock).await?;
+        starting.reach().await?;
+        Self::finish(starting, pace).await
+    }
+
+    /// Starts what waited for the store.
+    ///
+    /// # Errors
+    /// [`Failure`], naming what can't start and the remedy.
+    pub(crate) async fn finish(mut starting: Starting, pace: &Pace) -> Result<Self, Failure> {
+        let Some((store, backing, first_key)) = starting.reached.take() else {
+            return Err(Failure::Run("there is no store".to_owned()));
         };
-        let stops = Stops::default();
-        let (report, failures) = mpsc::channel(4);
-        let supervisor = Supervisor(report.clone());
-        let mut tasks = Tasks::default();
+        let edge = starting.edge(&store).await?;
+        let Starting { config, roles, clock, metrics, ground, stops, mut tasks, supervisor, .. } = starting;
+        let (config, roles) = (&config, &roles);
+        let base = Base::on(ground, store, backing);
 
         let progress = attribution::start(config, roles, &base, &clock, &supervisor, &stops, &mut tasks);
-
-        let edge = match past {
-            Some(past) => {
-                Some(redirects::start(config, &base, past, &clock, &supervisor, &stops, &mut tasks).await?)
-            }
-            None => None,
-        };
         let part = creators::Part { keeper: roles.has(Role::Pool), matcher: roles.has(Role::Matcher) };
         let (standing, creators) = creators::start(
             config,
@@ -152,8 +152,6 @@ impl Service {
         tasks.creators = creators;
         let tester = deliveries::start(config, roles, &base, &clock, &supervisor, &stops, &mut tasks)?;
 
-        let admin = Admin::bind(config.admin.listen).await?;
-        let admin_address = admin.local_addr();
         let control = Control::bind(&config.data_dir)?;
         let queues = Queues {
             journal: Arc::clone(&base.journal),
@@ -161,8 +159,9 @@ impl Service {
             embedded: base.cluster().is_none(),
             matcher: Some(backlog(&standing)),
         };
+        let ready = Ready { unready: stops.unready.clone(), has_topics: starting.has_topics };
         let shown = Shown { queues, standing, tester, metrics };
-        let parts = shown::api(config, &base, &clock, shown, stops.unready.clone())?;
+        let parts = shown::api(config, &base, &clock, shown, ready)?;
         let router = sl_api::router(parts, served(roles));
         let gauges = Gauges::new(
             base.store.clone(),
@@ -174,8 +173,19 @@ impl Service {
         );
         let upkeep = Upkeep::new(base.store.clone(), Arc::clone(&clock), config.retention.clone());
         let stop = &stops.helpers;
+        let admin = match starting.admin {
+            Some(desk) => {
+                drop(desk.router.send_replace(router));
+                desk.address
+            }
+            None => {
+                let routers = watch::Sender::new(router).subscribe();
+                let (address, task) = starting::admin(config, routers, &supervisor, stop).await?;
+                tasks.helpers.push(task);
+                address
+            }
+        };
         tasks.helpers.extend([
-            supervisor.start("the API", stop, admin.run(router, stop.clone(), DRAIN)),
             supervisor.start(
                 "commands",
                 stop,
@@ -187,28 +197,21 @@ impl Service {
             let run = leased::once(&base, "retention", stop.clone(), move |end| upkeep.clone().run(end));
             tasks.helpers.push(supervisor.start("retention", stop, run));
         }
-        match &base.backing {
-            Backing::Embedded(handle) => {
-                let doctor = Doctor::new(handle.health(), config.data_dir.clone(), report);
-                // It ends by itself when it has something to say.
-                tasks.helpers.push(tokio::spawn(doctor.run(stop.clone())));
-            }
-            Backing::Cluster(cluster) => {
-                let forwarder = cluster.forwarder(&base.journal, &config.data_dir);
-                let run = forwarder.run(stops.forwarding.clone());
-                tasks.forwarding.push(supervisor.start("forwarding to Kafka", &stops.forwarding, run));
-            }
+        if let Backing::Embedded(handle) = &base.backing {
+            let doctor = Doctor::new(handle.health(), config.data_dir.clone(), supervisor.0.clone());
+            // It ends by itself when it has something to say.
+            tasks.helpers.push(tokio::spawn(doctor.run(stop.clone())));
         }
         Ok(Self {
             edge,
-            admin: admin_address,
+            admin,
             owner_key: first_key.take(),
             clock,
             base,
             stops,
             tasks,
             attribution: progress,
-            failures,
+            failures: starting.failures,
         })
     }
 

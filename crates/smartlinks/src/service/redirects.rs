@@ -1,19 +1,23 @@
-//! The edge with everything it answers from: links, visitors of the last hours, places.
+//! The edge with everything it answers from: links, visitors of the last hours, places. In a cluster it starts without the
+//! store too, from what an earlier start wrote down (decisions 53), and goes over to the store once there is one.
 
 use std::{net::SocketAddr, sync::Arc};
 
 use sl_core::time::Clock;
 use sl_edge::{Edge, EdgeConfig, EdgeParts, Geo, GeoFiles, LinkTable, Stock, Window};
 use sl_journal::{Journal, JournalError};
+use sl_store::{Result as Stored, Store};
 use tokio::task::JoinHandle;
 
 use super::{
     DRAIN, Stops, Tasks,
-    base::{Base, Ground},
+    base::Ground,
     cluster::visitors,
-    feed::{Feed, Lately},
+    feed::{self, CatalogCopy, Feed, Lately},
     lessee::Lessee,
     pool_rules,
+    reserve::{self, Reserve},
+    snapshots::Snapshots,
     supervisor::Supervisor,
 };
 use crate::{config::Config, failure::Failure};
@@ -32,22 +36,47 @@ pub(super) fn remember(config: &Config, ground: &Ground, clock: &dyn Clock) -> R
     Remembering { window, lately }
 }
 
-/// Starts it, and what feeds it; says where it listens.
+/// What the edge stands on, whether there is a store or not.
+pub(super) struct Footing<'a> {
+    pub(super) config: &'a Config,
+    pub(super) ground: &'a Ground,
+    /// Where other edges tell of their visitors.
+    pub(super) kafka: Option<&'a sl_kafka::Cluster>,
+    pub(super) clock: &'a Arc<dyn Clock>,
+}
+
+/// A running edge, and what it answers from.
+pub(super) struct Running {
+    pub(super) address: SocketAddr,
+    pub(super) links: LinkTable,
+    stock: Stock,
+    reserve: Option<Arc<Reserve>>,
+    maker: Maker,
+    /// What was begun with a store.
+    begun: Option<(Feed, Lessee)>,
+}
+
+/// Starts it with what the store says. Without a store, or when it goes away meanwhile, with what an earlier start wrote down;
+/// without that either it answers 503 until there is one.
 ///
 /// # Errors
-/// [`Failure::Run`] when it can't be filled, or its address is taken.
+/// [`Failure::Run`] when its address is taken, or an embedded store can't be read.
 pub(super) async fn start(
-    config: &Config,
-    base: &Base,
+    footing: &Footing<'_>,
     past: Remembering,
-    clock: &Arc<dyn Clock>,
+    store: Option<&Store>,
     supervisor: &Supervisor,
     stops: &Stops,
     tasks: &mut Tasks,
-) -> Result<SocketAddr, Failure> {
-    let window = past.window.clone();
-    let (edge, feed, lessee) = open(config, base, past, clock).await?;
-    let address = edge.local_addr();
+) -> Result<Running, Failure> {
+    let Remembering { window, lately } = past;
+    let mut running = Running::of(footing).await;
+    let lately = lately.await.map_err(Failure::run)?.map_err(Failure::run)?;
+    tracing::info!(remembered = lately.remembered, "visitors of the last hours are known again");
+    running.fill(footing, store, &lately, &window).await?;
+    let parts = parts(footing, running.links.clone(), window.clone());
+    let edge = Edge::bind(edge_config(footing.config), parts).map_err(Failure::run)?;
+    running.address = edge.local_addr();
     let run = edge.run(stops.edge.clone(), DRAIN);
     let ended = stops.edge_ended.clone().drop_guard();
     let run = async move {
@@ -55,40 +84,146 @@ pub(super) async fn start(
         drop(ended);
         outcome
     };
-    let lessee = lessee.run(stops.edge.clone(), stops.edge_ended.clone());
-    tasks.edge.extend([
-        supervisor.start_fallible("the edge", &stops.edge, run),
-        supervisor.start("leasing of pool links", &stops.edge, lessee),
-    ]);
-    if let Some(cluster) = base.cluster() {
-        let stop = stops.helpers.clone();
-        let follow = visitors::follow(cluster.clone(), base.journal.id(), window, Arc::clone(clock), stop);
+    tasks.edge.push(supervisor.start_fallible("the edge", &stops.edge, run));
+    if let Some(reserve) = &running.reserve {
+        let run = Arc::clone(reserve).run(stops.edge_ended.clone());
+        tasks.edge.push(supervisor.start("opening of pool links", &stops.edge_ended, run));
+    }
+    if let Some(kafka) = footing.kafka {
+        let (own, clock) = (footing.ground.journal.id(), Arc::clone(footing.clock));
+        let follow = visitors::follow(kafka.clone(), own, window, clock, stops.helpers.clone());
         tasks.helpers.push(supervisor.start("visitors of other edges", &stops.helpers, follow));
     }
-    let feed = feed.run(stops.helpers.clone());
-    tasks.helpers.push(supervisor.start("catalog changes for the edge", &stops.helpers, feed));
-    Ok(address)
+    Ok(running)
 }
 
-async fn open(
-    config: &Config,
-    base: &Base,
-    past: Remembering,
-    clock: &Arc<dyn Clock>,
-) -> Result<(Edge, Feed, Lessee), Failure> {
-    let stock = Stock::default();
-    let pool = Arc::clone(&base.store.pool);
-    let mut lessee = Lessee::new(owner(base), stock.clone(), pool, Arc::clone(clock), pool_rules(config));
-    lessee.settle_earlier().await.map_err(Failure::run)?;
-    let links = LinkTable::new(stock.clone());
-    let feed = Feed::start(Arc::clone(&base.store.catalog), links.clone(), config.attribution.window);
-    let feed = feed.await.map_err(Failure::run)?;
-    let Remembering { window, lately } = past;
-    let lately = lately.await.map_err(Failure::run)?.map_err(Failure::run)?;
-    tracing::info!(remembered = lately.remembered, "visitors of the last hours are known again");
-    lately.expect(&links, &stock, window.span());
-    // The first visitors find links in stock.
-    lessee.lease_wanted(1).await.map_err(Failure::run)?;
+// === impl Running ===
+
+impl Running {
+    /// Nothing but pool links that an earlier process had set aside.
+    async fn of(footing: &Footing<'_>) -> Self {
+        let Footing { config, ground, kafka, clock } = footing;
+        let journal = ground.journal.id();
+        let copy = kafka.map(|_| Snapshots::new(&config.data_dir, &config.scylla.keyspace, journal));
+        let stock = if copy.is_some() { Stock::with_reserve(reserve::LINKS) } else { Stock::default() };
+        let links = LinkTable::new(stock.clone());
+        let reserve = match &copy {
+            Some(file) => Some(Reserve::load(stock.clone(), file.clone()).await),
+            None => None,
+        };
+        // On embedded storage there is one edge, in a cluster one per journal.
+        let owner = kafka.map_or_else(|| "edge".to_owned(), |_| format!("edge-{:016x}", journal.0));
+        let maker = Maker {
+            config: (*config).clone(),
+            owner,
+            clock: Arc::clone(clock),
+            stock: stock.clone(),
+            links: links.clone(),
+            reserve: reserve.clone(),
+            copy,
+        };
+        let address = SocketAddr::from(([0, 0, 0, 0], 0));
+        Self { address, links, stock, reserve, maker, begun: None }
+    }
+
+    async fn fill(
+        &mut self,
+        footing: &Footing<'_>,
+        store: Option<&Store>,
+        lately: &Lately,
+        window: &Window,
+    ) -> Result<(), Failure> {
+        let mut missing = None;
+        if let Some(store) = store {
+            let (mut feed, mut lessee) = self.maker.make(store);
+            match self.fill_from(&mut feed, &mut lessee, lately, window).await {
+                Ok(()) => {}
+                Err(error) if error.is_temporary() && footing.kafka.is_some() => missing = Some(error),
+                Err(error) => return Err(Failure::run(error)),
+            }
+            self.begun = Some((feed, lessee));
+        }
+        if let Some(file) = self.maker.copy.clone().filter(|_| store.is_none() || missing.is_some()) {
+            if let Some(error) = missing {
+                tracing::warn!(%error, "the store has gone away; the edge starts without it");
+            }
+            feed::remember(file, &self.links, footing.clock.now()).await;
+            lately.expect(&self.links, &self.stock, window.span());
+        }
+        Ok(())
+    }
+
+    async fn fill_from(
+        &self,
+        feed: &mut Feed,
+        lessee: &mut Lessee,
+        lately: &Lately,
+        window: &Window,
+    ) -> Stored<()> {
+        lessee.settle_earlier().await?;
+        feed.fill().await?;
+        lately.expect(&self.links, &self.stock, window.span());
+        // The first visitors find links in stock.
+        lessee.lease_wanted(1).await.map(drop)
+    }
+
+    /// From here on it has what the store says.
+    pub(super) fn supply(
+        self,
+        store: &Store,
+        supervisor: &Supervisor,
+        stops: &Stops,
+        tasks: &mut Tasks,
+    ) -> SocketAddr {
+        let (feed, lessee) = self.begun.unwrap_or_else(|| self.maker.make(store));
+        let lessee = lessee.run(stops.edge.clone(), stops.edge_ended.clone());
+        tasks.edge.push(supervisor.start("leasing of pool links", &stops.edge, lessee));
+        let feed = feed.run(stops.helpers.clone());
+        tasks.helpers.push(supervisor.start("catalog changes for the edge", &stops.helpers, feed));
+        self.address
+    }
+
+    /// Nothing was supplied and the edge has ended: what is left is written down for the next start.
+    pub(super) async fn close(&self) {
+        if let Some(reserve) = &self.reserve
+            && let Err(error) = reserve.close().await
+        {
+            tracing::warn!(%error, "leased pool links can't be written down; they pass quarantine");
+        }
+    }
+}
+
+/// Makes what feeds the edge, once there is a store.
+struct Maker {
+    config: Config,
+    /// Whose blocks of pool links are.
+    owner: String,
+    clock: Arc<dyn Clock>,
+    stock: Stock,
+    links: LinkTable,
+    reserve: Option<Arc<Reserve>>,
+    copy: Option<Snapshots>,
+}
+
+impl Maker {
+    fn make(&self, store: &Store) -> (Feed, Lessee) {
+        let copy = CatalogCopy::new(self.copy.clone(), Arc::clone(&self.clock));
+        let window = self.config.attribution.window;
+        let feed = Feed::new(Arc::clone(&store.catalog), self.links.clone(), window, copy);
+        let lessee = Lessee::new(
+            self.owner.clone(),
+            self.stock.clone(),
+            Arc::clone(&store.pool),
+            Arc::clone(&self.clock),
+            pool_rules(&self.config),
+            self.reserve.clone(),
+        );
+        (feed, lessee)
+    }
+}
+
+fn parts(footing: &Footing<'_>, links: LinkTable, window: Window) -> EdgeParts {
+    let Footing { config, ground, clock, .. } = footing;
     let (geo, warnings) = Geo::open(GeoFiles {
         country: config.geo.country_db.clone(),
         city: config.geo.city_db.clone(),
@@ -99,22 +234,15 @@ async fn open(
     }
     let mut seed = [0; 32];
     rand::fill(&mut seed);
-    let parts = EdgeParts {
-        log: Arc::<Journal>::clone(&base.journal),
+    EdgeParts {
+        log: Arc::<Journal>::clone(&ground.journal),
         links,
         geo,
         window,
         clock: Arc::clone(clock),
-        secret: base.secrets.visitors.clone(),
+        secret: ground.secrets.visitors.clone(),
         seed,
-    };
-    let edge = Edge::bind(edge_config(config), parts).map_err(Failure::run)?;
-    Ok((edge, feed, lessee))
-}
-
-/// Whose blocks of pool links are: on embedded storage there is one edge, in a cluster one per journal.
-fn owner(base: &Base) -> String {
-    base.cluster().map_or_else(|| "edge".to_owned(), |_| format!("edge-{:016x}", base.journal.id().0))
+    }
 }
 
 fn edge_config(config: &Config) -> EdgeConfig {

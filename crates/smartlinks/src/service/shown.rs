@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sl_api::{ApiParts, ApiSettings};
 use sl_core::time::Clock;
 use sl_journal::Journal;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{base::Base, creators::Standing, deliveries, pool_rules, progress::Queues};
@@ -21,6 +22,25 @@ pub(super) struct Shown {
     pub(super) metrics: metrics_exporter_prometheus::PrometheusHandle,
 }
 
+/// What `/readyz` goes by.
+pub(super) struct Ready {
+    pub(super) unready: CancellationToken,
+    /// Kafka has been reached since the start; later it may be away, and everything is written down meanwhile.
+    pub(super) has_topics: watch::Receiver<bool>,
+}
+
+impl Ready {
+    fn check(&self) -> Result<(), String> {
+        if self.unready.is_cancelled() {
+            return Err("the service is stopping".to_owned());
+        }
+        if !*self.has_topics.borrow() {
+            return Err("kafka.brokers: not reached since the start, and tried again".to_owned());
+        }
+        Ok(())
+    }
+}
+
 /// The parts of the router.
 ///
 /// # Errors
@@ -30,12 +50,10 @@ pub(super) fn api(
     base: &Base,
     clock: &Arc<dyn Clock>,
     shown: Shown,
-    unready: CancellationToken,
+    ready: Ready,
 ) -> Result<ApiParts, Failure> {
     let Shown { queues, standing, tester, metrics } = shown;
     let standing = Arc::new(standing);
-    let ready =
-        move || if unready.is_cancelled() { Err("the service is stopping".to_owned()) } else { Ok(()) };
     Ok(ApiParts {
         store: base.store.clone(),
         log: Arc::<Journal>::clone(&base.journal),
@@ -59,6 +77,6 @@ pub(super) fn api(
             egress_check: deliveries::check(config)?,
         },
         metrics_text: Arc::new(move || metrics.render()),
-        ready: Arc::new(ready),
+        ready: Arc::new(move || ready.check()),
     })
 }

@@ -39,26 +39,21 @@ impl Service {
         drop(base_store);
         // The journal is closed whatever the store says: it has what the store has not.
         let stored = base.backing.close().await;
-        let journal = base.journal;
-        let closed = tokio::task::spawn_blocking(move || journal.close());
-        closed
-            .await
-            .map_err(Failure::run)?
-            .map_err(|error| Failure::Run(format!("the journal's last sync failed: {error}")))?;
+        super::base::close(base.journal).await?;
         drop(base.lock);
         stored.map_err(|error| Failure::Run(format!("the store's last sync failed: {error}")))
     }
 }
 
 /// Waits for every task; how one ended was told already.
-async fn all(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
+pub(super) async fn all(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
     for task in tasks {
         let _ = task.await;
     }
 }
 
 /// Waits for a stage, but not for ever.
-async fn within<T>(what: &str, stage: impl Future<Output = T>) {
+pub(super) async fn within<T>(what: &str, stage: impl Future<Output = T>) {
     if tokio::time::timeout(STAGE, stage).await.is_err() {
         tracing::warn!("{what}: not done within {STAGE:?}; the next start goes on from what is on disk");
     }

@@ -17,7 +17,7 @@ pub(crate) struct Servers(Vec<(&'static str, String)>);
 
 impl Servers {
     /// The servers that all tests share.
-    fn of(test: &str) -> Self {
+    pub(crate) fn of(test: &str) -> Self {
         let address = |name: &str| {
             std::env::var(name)
                 .unwrap_or_else(|_| panic!("{name} is not set: eval \"$(deploy/dev-cluster/up)\""))
@@ -203,19 +203,24 @@ fn the_same_history_gives_the_same_conversions_bindings_and_cents_on_both() {
 }
 
 /// One process of a test with roles of its own.
-struct Machine {
+pub(crate) struct Machine {
     dir: TempDir,
     roles: &'static str,
 }
 
 impl Machine {
-    fn of(roles: &'static str) -> Self {
+    pub(crate) fn of(roles: &'static str) -> Self {
         Self { dir: dir(), roles }
     }
 
-    fn start(&self, settings: &[(&str, &str)]) -> Service {
+    pub(crate) fn start(&self, settings: &[(&str, &str)]) -> Service {
         let dir: &Path = self.dir.path();
         Service::start_roles(self.roles, dir, settings)
+    }
+
+    /// While the store is away.
+    pub(crate) fn start_alone(&self, settings: &[(&str, &str)]) -> Service {
+        Service::start_alone(self.roles, self.dir.path(), settings)
     }
 }
 

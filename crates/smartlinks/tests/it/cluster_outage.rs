@@ -18,14 +18,14 @@ use crate::{
 };
 
 /// Servers of this test's own: nobody else misses them.
-struct Own {
+pub(crate) struct Own {
     home: TempDir,
-    kafka: String,
-    cql: String,
+    pub(crate) kafka: String,
+    pub(crate) cql: String,
 }
 
 impl Own {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
         let while_here = ["--while", &std::process::id().to_string()].map(str::to_owned);
         let said = script("up", home.path(), &while_here);
@@ -40,12 +40,23 @@ impl Own {
     /// Kills a server, and starts it again on its data after `span`.
     fn without(&self, servers: &[&str], span: Duration) {
         for server in servers {
-            script("down", self.home.path(), &[(*server).to_owned()]);
+            self.down(server, &[]);
         }
         thread::sleep(span);
         for server in servers {
-            script("up", self.home.path(), &[(*server).to_owned()]);
+            self.up(server);
         }
+    }
+
+    /// Stops a server, in order or as `how` says.
+    pub(crate) fn down(&self, server: &str, how: &[&str]) {
+        let words: Vec<_> = [&[server], how].concat().into_iter().map(str::to_owned).collect();
+        script("down", self.home.path(), &words);
+    }
+
+    /// Starts one again on its data, or lets it go on.
+    pub(crate) fn up(&self, server: &str) {
+        script("up", self.home.path(), &[server.to_owned()]);
     }
 }
 
@@ -157,7 +168,7 @@ fn servers_that_stop_cost_no_redirect_and_no_cent() {
 }
 
 /// Clients that lost a server try it again with pauses.
-fn patiently(
+pub(crate) fn patiently(
     service: &Reach,
     key: &str,
     path: &str,

@@ -24,6 +24,11 @@ use crate::{
 pub(crate) struct Wrong(AtomicI64);
 
 impl Wrong {
+    /// From now on so much earlier than the truth.
+    pub(crate) fn behind_by(&self, span: Duration) {
+        self.0.store(-i64::try_from(span.as_millis()).unwrap(), SeqCst);
+    }
+
     /// From now on so much later than the truth.
     pub(crate) fn ahead_by(&self, span: Duration) {
         self.0.store(i64::try_from(span.as_millis()).unwrap(), SeqCst);
@@ -55,9 +60,14 @@ impl Deref for Inside {
 
 impl Inside {
     pub(crate) fn start(dir: &Path, own: &[(&str, &str)], clock: Arc<dyn Clock>) -> Self {
+        Self::start_roles("all", dir, own, clock)
+    }
+
+    /// One of several processes, with some of the roles.
+    pub(crate) fn start_roles(roles: &str, dir: &Path, own: &[(&str, &str)], clock: Arc<dyn Clock>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let settings = settings(dir).into_iter().chain(named(own));
-        let service = runtime.block_on(Embedded::start(settings, clock)).unwrap();
+        let service = runtime.block_on(Embedded::start(settings, roles, clock)).unwrap();
         Self {
             reach: Reach { edge: service.edge(), admin: service.admin() },
             owner_key: service.owner_key().map(str::to_owned),

@@ -7,7 +7,15 @@ mod clock;
 #[cfg(test)]
 mod cluster;
 #[cfg(test)]
+mod cluster_clock;
+#[cfg(test)]
 mod cluster_outage;
+#[cfg(test)]
+mod cluster_poison;
+#[cfg(test)]
+mod cluster_rolling;
+#[cfg(test)]
+mod cluster_start;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]

@@ -90,8 +90,20 @@ impl Service {
         Self::start_by(command, dir, settings)
     }
 
+    /// The same while the store of a cluster is away: it serves without.
+    pub(crate) fn start_alone(roles: &str, dir: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut command = command();
+        command.args(["serve", "--roles", roles]);
+        Self::start_until("serving without it", command, dir, settings)
+    }
+
     /// The same by a command that ends in `smartlinks serve`.
-    pub(crate) fn start_by(mut command: Command, dir: &Path, settings: &[(&str, &str)]) -> Self {
+    pub(crate) fn start_by(command: Command, dir: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::start_until("ready ", command, dir, settings)
+    }
+
+    /// Returns once it says so, with its addresses.
+    fn start_until(what: &str, mut command: Command, dir: &Path, settings: &[(&str, &str)]) -> Self {
         let mut child = command
             .envs(self::settings(dir))
             .envs(named(settings))
@@ -115,7 +127,7 @@ impl Service {
             if let Some((_, secret)) = line.split_once("shown once): ") {
                 service.owner_key = Some(secret.to_owned());
             }
-            if line.contains("ready ") && line.contains("admin=") {
+            if line.contains(what) && line.contains("admin=") {
                 let address = |name: &str| {
                     let text = line.split(name).nth(1)?;
                     Some(text.split_whitespace().next()?.parse().unwrap())
@@ -188,6 +200,12 @@ impl Reach {
         visit_with(self.edge, link, visitor, query)
     }
 
+    /// The link that visitors share who get none of their own: what a HEAD is answered with.
+    pub(crate) fn shared(&self, link: &str) -> String {
+        let head = format!("HEAD /go/{link} HTTP/1.1\r\nHost: go.example\r\nConnection: close\r\n\r\n");
+        exchange(self.edge, &head).unwrap().location.unwrap()
+    }
+
     /// GET with the bearer key, whatever the answer.
     pub(crate) fn try_api(&self, key: &str, path: &str) -> Answer {
         let head = format!(
@@ -218,9 +236,19 @@ impl Reach {
 
     /// POST with the bearer key, whatever the answer.
     pub(crate) fn try_post(&self, key: &str, path: &str, body: &serde_json::Value) -> Answer {
+        self.send("POST", key, path, body)
+    }
+
+    /// PATCH with the bearer key; it is taken.
+    pub(crate) fn patch(&self, key: &str, path: &str, body: &serde_json::Value) {
+        let answer = self.send("PATCH", key, path, body);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+    }
+
+    fn send(&self, method: &str, key: &str, path: &str, body: &serde_json::Value) -> Answer {
         let body = body.to_string();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         );

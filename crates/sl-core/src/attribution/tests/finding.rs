@@ -179,3 +179,16 @@ fn overflow_subscribers_belong_to_the_link_without_a_click() {
     assert!(world.shown.conversions.values().all(|row| row.click.is_none()));
     assert_eq!(world.shown.totals[&A].conversions, 2);
 }
+
+#[test]
+fn what_a_fan_pays_before_a_click_whose_clock_was_ahead_belongs_to_it() {
+    let mut world = World::new();
+    let click = world.click(A, 1, 10, at("03-04T12:10:00Z"));
+    world.pay("t0", "f", "tip", 50, at("03-04T11:59:59Z"));
+    world.pay("t1", "f", "new_subscription", 1000, at("03-04T12:01:00Z"));
+    world.seen(10, "f", at("03-04T12:01:00Z"), 0);
+    world.pay("t2", "f", "tip", 300, at("03-04T12:02:00Z"));
+    world.pay("t3", "f", "tip", 20, at("03-04T12:20:00Z"));
+    assert_eq!((world.subscribers(A), world.gross(A)), (1, 1320));
+    assert!(world.shown.conversions.values().all(|row| row.click == Some(click.id)));
+}

@@ -141,10 +141,15 @@ impl Account {
     }
 
     pub(super) fn touch(&mut self, fan: &FanId, hit: Hit, subscription: bool) {
+        self.touch_from(fan, hit, hit.at, subscription);
+    }
+
+    /// The same, in force from another time.
+    pub(super) fn touch_from(&mut self, fan: &FanId, hit: Hit, at: i64, subscription: bool) {
         let click = self.credited(hit);
         let touch = Touch {
             fan: fan.clone(),
-            at: hit.at,
+            at,
             click: Some(click.id),
             link: click.link,
             ecid: ecid(click),

@@ -90,6 +90,7 @@ impl Account {
             }
             return;
         }
+        let dated = at;
         let Some((holder, hit, at)) = self.find(seen.pool_link, at) else {
             self.pending.push((self.moment() + 48 * HOUR, seen.clone(), at));
             return;
@@ -100,7 +101,8 @@ impl Account {
         if let Some(cookie) = cookie(&self.rows[holder].click.visitor) {
             self.known.push((cookie, seen.fan.clone()));
         }
-        self.touch(&seen.fan, hit, true);
+        // Its payment is dated as the subscription is, so it belongs to the binding even where the click's clock was ahead.
+        self.touch_from(&seen.fan, hit, hit.at.min(dated), true);
         self.follow(&seen.fan, holder, at);
         let link = self.credited(hit).link;
         self.subscribe(seen, at, Some((holder, hit)), link);

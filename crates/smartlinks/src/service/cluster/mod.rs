@@ -14,6 +14,8 @@ use sl_core::time::Clock;
 use sl_journal::Journal;
 use sl_kafka::{Forwarder, Forwarding};
 use sl_scylla::{ScyllaConfig, ScyllaHandle};
+use sl_store::{Store, StoreError};
+use tokio::sync::watch;
 
 use crate::{config::Config, failure::Failure};
 
@@ -29,32 +31,62 @@ pub(crate) struct Cluster {
     pub(crate) me: String,
 }
 
-impl Cluster {
-    /// Connects to both and makes what is missing there. Waits for as long as one of them does not answer.
+/// Both clusters by their addresses: nobody was asked anything yet.
+#[derive(Clone)]
+pub(crate) struct Addresses {
+    pub(crate) kafka: sl_kafka::Cluster,
+    scylla: ScyllaConfig,
+    me: String,
+}
+
+impl Addresses {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] when one can't work.
+    pub(crate) fn of(config: &Config) -> Result<Self, Failure> {
+        let kafka = sl_kafka::Cluster::new(config.kafka.settings()).map_err(usage)?;
+        Ok(Self { kafka, scylla: scylla_config(config), me: hex::encode(rand::random::<[u8; 16]>()) })
+    }
+
+    /// Makes the topics that are not there. Waits for as long as Kafka does not answer.
     ///
     /// # Errors
     /// [`Failure::Usage`] when a setting can't work.
-    pub(crate) async fn connect(config: &Config, clock: &dyn Clock) -> Result<Self, Failure> {
-        let usage = |problem| Failure::Usage(format!("error: {problem}"));
-        let kafka = sl_kafka::Cluster::new(config.kafka.settings()).map_err(usage)?;
-        let me = hex::encode(rand::random::<[u8; 16]>());
+    pub(crate) async fn make_topics(&self, clock: &dyn Clock) -> Result<(), Failure> {
         loop {
-            match kafka.make_topics(clock.now()).await {
-                Ok(()) => break,
+            match self.kafka.make_topics(clock.now()).await {
+                Ok(()) => return Ok(()),
                 Err(sl_kafka::ClusterError::Config(problem)) => return Err(usage(problem)),
                 Err(error) => tracing::warn!("kafka.brokers: {error}; trying again"),
             }
             tokio::time::sleep(AGAIN).await;
         }
-        let settings = scylla_config(config);
+    }
+
+    /// Connects to the store and brings its schema up to date. Waits for as long as it does not answer, and says why.
+    ///
+    /// # Errors
+    /// [`Failure::Run`] when it answers, and can't be used.
+    pub(crate) async fn reach(&self, why: &watch::Sender<String>) -> Result<(Cluster, Store), Failure> {
         loop {
-            match sl_scylla::connect(&settings).await {
-                Ok(scylla) => return Ok(Self { kafka, scylla, me }),
-                Err(error) if error.is_temporary() => tracing::warn!("scylla.nodes: {error}; trying again"),
+            match self.try_reach().await {
+                Ok(reached) => return Ok(reached),
+                Err(error) if error.is_temporary() => {
+                    let error = format!("scylla.nodes: {error}");
+                    tracing::warn!("{error}; trying again");
+                    why.send_replace(error);
+                }
                 Err(error) => return Err(Failure::run(error)),
             }
             tokio::time::sleep(AGAIN).await;
         }
+    }
+
+    async fn try_reach(&self) -> Result<(Cluster, Store), StoreError> {
+        let scylla = sl_scylla::connect(&self.scylla).await?;
+        let store = scylla.store().await?;
+        Ok((Cluster { kafka: self.kafka.clone(), scylla, me: self.me.clone() }, store))
     }
 
     /// Takes the process's journal to Kafka.
@@ -62,6 +94,10 @@ impl Cluster {
         let settings = Forwarding::new(data_dir.join("forwarder"));
         Forwarder::new(Box::new(journal.stream("forwarder")), journal.id(), self.kafka.clone(), settings)
     }
+}
+
+fn usage(problem: impl std::fmt::Display) -> Failure {
+    Failure::Usage(format!("error: {problem}"))
 }
 
 /// A day more than upkeep needs, so that its sums are corrected before the server forgets.

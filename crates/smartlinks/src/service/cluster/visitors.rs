@@ -7,7 +7,7 @@ use sl_edge::Window;
 use sl_kafka::Visitors;
 use tokio_util::sync::CancellationToken;
 
-use super::{AGAIN, Cluster, SharedClock};
+use super::{AGAIN, SharedClock};
 
 /// Visits taken at once.
 const BATCH: usize = 1024;
@@ -16,7 +16,7 @@ const WAIT: Duration = Duration::from_millis(500);
 
 /// Brings visits into the window until `stop`. Without Kafka the window knows what this edge saw itself.
 pub(crate) async fn follow(
-    cluster: Cluster,
+    kafka: sl_kafka::Cluster,
     own: JournalId,
     window: Window,
     clock: SharedClock,
@@ -26,7 +26,7 @@ pub(crate) async fn follow(
         let mut told = false;
         loop {
             let since = clock.now().minus(window.span());
-            let Err(error) = learn(&cluster, own, &window, &clock, since).await;
+            let Err(error) = learn(&kafka, own, &window, &clock, since).await;
             if !told {
                 tracing::warn!(%error, "visits at other edges can't be read; trying again");
                 told = true;
@@ -41,13 +41,13 @@ pub(crate) async fn follow(
 }
 
 async fn learn(
-    cluster: &Cluster,
+    kafka: &sl_kafka::Cluster,
     own: JournalId,
     window: &Window,
     clock: &SharedClock,
     since: sl_core::time::Timestamp,
 ) -> Result<std::convert::Infallible, sl_kafka::ClusterError> {
-    let mut visitors = Visitors::since(&cluster.kafka, own, since).await?;
+    let mut visitors = Visitors::since(kafka, own, since).await?;
     let learned = metrics::counter!("smartlinks_visitors_learned_total");
     loop {
         let seen = visitors.next(BATCH, WAIT).await?;
