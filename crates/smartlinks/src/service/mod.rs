@@ -61,6 +61,7 @@ use crate::{
     config::Config,
     failure::Failure,
     metrics,
+    migrate::marker,
     roles::{Role, RoleSet},
 };
 
@@ -195,6 +196,10 @@ impl Service {
             }
             Backing::Cluster(cluster) => {
                 let forwarder = cluster.forwarder(&base.journal, &config.data_dir);
+                if marker::read(&config.data_dir)?.is_some() {
+                    // Nobody reads under that name any more, and the journal would keep everything for it until it is full.
+                    base.journal.forget_consumer("attribution");
+                }
                 let run = forwarder.run(stops.forwarding.clone());
                 tasks.forwarding.push(supervisor.start("forwarding to Kafka", &stops.forwarding, run));
             }
@@ -247,6 +252,6 @@ fn backlog(standing: &Standing) -> Backlog {
     Arc::new(move || standing.backlog())
 }
 
-fn pool_rules(config: &Config) -> PoolRules {
+pub(crate) fn pool_rules(config: &Config) -> PoolRules {
     PoolRules { window: config.attribution.window, quarantine: config.pool.quarantine }
 }

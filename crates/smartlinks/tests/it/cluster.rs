@@ -17,7 +17,7 @@ pub(crate) struct Servers(Vec<(&'static str, String)>);
 
 impl Servers {
     /// The servers that all tests share.
-    fn of(test: &str) -> Self {
+    pub(crate) fn of(test: &str) -> Self {
         let address = |name: &str| {
             std::env::var(name)
                 .unwrap_or_else(|_| panic!("{name} is not set: eval \"$(deploy/dev-cluster/up)\""))

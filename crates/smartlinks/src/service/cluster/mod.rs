@@ -49,7 +49,18 @@ impl Cluster {
         let settings = scylla_config(config);
         loop {
             match sl_scylla::connect(&settings).await {
-                Ok(scylla) => return Ok(Self { kafka, scylla, me }),
+                Ok(scylla) => match scylla.moved().await {
+                    Ok(Some(this)) if this.finished.is_none() => {
+                        return Err(Failure::Run(format!(
+                            "scylla.keyspace = {:?}: an embedded store is being moved here, begun at {}; end that with \
+                             `smartlinks migrate` first",
+                            config.scylla.keyspace,
+                            this.begun.iso()
+                        )));
+                    }
+                    Ok(_) => return Ok(Self { kafka, scylla, me }),
+                    Err(error) => tracing::warn!("scylla.nodes: {error}; trying again"),
+                },
                 Err(error) if error.is_temporary() => tracing::warn!("scylla.nodes: {error}; trying again"),
                 Err(error) => return Err(Failure::run(error)),
             }
@@ -67,7 +78,8 @@ impl Cluster {
 /// A day more than upkeep needs, so that its sums are corrected before the server forgets.
 const SPARE: Duration = Duration::from_secs(24 * 3600);
 
-fn scylla_config(config: &Config) -> ScyllaConfig {
+/// How the configuration's keyspace is reached and made.
+pub(crate) fn scylla_config(config: &Config) -> ScyllaConfig {
     let scylla = &config.scylla;
     let strategy = match &scylla.local_dc {
         Some(dc) => format!("'NetworkTopologyStrategy', '{dc}': {}", scylla.replication),
