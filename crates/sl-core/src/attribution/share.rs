@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     key::{Key, LONG, PRINT, TRACKING, TRIAL, UNKNOWN, VISITOR},
-    record::{BadRecord, DueRecord, Kept, Record},
+    record::{BadRecord, DueRecord, Kept},
 };
 use crate::{
     ids::{AccountId, SmartLinkId},

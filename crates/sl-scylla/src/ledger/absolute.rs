@@ -6,8 +6,7 @@ use std::sync::Arc;
 use scylla::statement::prepared::PreparedStatement;
 use sl_core::{
     conversion::FanProfile,
-    event::JournalId,
-    event::Position,
+    event::{JournalId, Position},
     ids::{AccountId, FanId},
     step::Step,
 };
@@ -75,7 +74,7 @@ impl Absolute {
 
     /// What is known of fans: newer than what their rows under single links say.
     pub(crate) async fn profiles(&self, rows: &[(AccountId, FanId, FanProfile)], number: i64) -> Result<()> {
-        let write = |(account, fan, profile): &_| self.sums.profile(account, fan, profile, number + 1);
+        let write = |(account, fan, profile): &(AccountId, FanId, FanProfile)| self.sums.profile(account, fan, profile, number + 1);
         self.cql.write_all(rows.iter().map(write).collect::<Result<_>>()?).await
     }
 

@@ -70,7 +70,7 @@ impl Begin {
     ) -> Result<(Redo, Vec<Placed>)> {
         owned.parts.ask(cql, &self.parts, spans(&step)).await?;
         let clicks = placed(&mut owned.parts, std::mem::take(&mut step.clicks));
-        let marks = self.marks(cql, &owned.parts, &clicks, step.click_marks).await?;
+        let marks = self.marks(cql, &owned.parts, &clicks, std::mem::take(&mut step.click_marks)).await?;
         let reports = reports(&mut owned.parts, &mut step);
         let (dead_letters, revived) = self.letters(cql, step.dead_letters, step.revived).await?;
         let change = count(dead_letters.len()) - count(revived.len());

@@ -84,7 +84,7 @@ async fn one(
                 None => Ok(None),
             }
         };
-        let (_, ahead) = tokio::try_join!(put(mover, rows), ahead)?;
+        let ((), ahead) = tokio::try_join!(put(mover, rows), ahead)?;
         come.rows += count;
         come.is_done = next.is_none();
         come.cursor = next.or(come.cursor.take());

@@ -139,8 +139,8 @@ fn shown(api: &Reach, key: &str, link: &str) -> BTreeMap<String, Value> {
             }
         }
         if path.starts_with("/api/x/deliveries?") {
-            // What waits is tried again and again.
-            let row = |row: &Value| json!([row["id"], row["event_id"], row["state"], row["created_at"]]);
+            // What waits is tried again.
+            let row = |row: &Value| json!([row["id"], row["event_id"], row["created_at"]]);
             body = body["data"].as_array().unwrap().iter().map(row).collect();
         }
         seen.insert(path, body);
@@ -148,7 +148,7 @@ fn shown(api: &Reach, key: &str, link: &str) -> BTreeMap<String, Value> {
     seen
 }
 
-/// Forty visitors, twelve fans, money that comes and goes; a webhook that can't be used; a receiver that fails in the end.
+/// Forty visitors, ten fans, money that comes and goes; a webhook that can't be used; a receiver that fails in the end.
 fn history(service: &Service, platform: &Platform, ads: &Ads, key: &str) -> (String, Vec<String>) {
     platform.webhooks_to(service.admin);
     let link = crate::cluster::set_up(service, key, &ads.url());
@@ -175,11 +175,12 @@ fn history(service: &Service, platform: &Platform, ads: &Ads, key: &str) -> (Str
     service.until(key, &stats, |shown| shown["data"]["subscribers_count"] == 8);
     service.settle(key);
     ads.fail(&json!({ "status": 503 }));
-    (8..12).for_each(fan);
-    service.until(key, &stats, |shown| shown["data"]["subscribers_count"] == 12);
+    // Too few for the receiver to be left alone.
+    (8..10).for_each(fan);
+    service.until(key, &stats, |shown| shown["data"]["subscribers_count"] == 10);
     service.until(key, "/api/x/progress", |shown| {
         let data = &shown["data"];
-        data["outbox"]["waiting"].as_u64() >= Some(8) && data["attribution"]["lag_seconds"] == 0.0
+        data["outbox"]["waiting"].as_u64() >= Some(6) && data["attribution"]["lag_seconds"] == 0.0
     });
     quiet(service, key, &link);
     (link, places)
@@ -247,12 +248,13 @@ fn a_service_that_was_moved_goes_on_where_it_was_however_often_the_move_was_kill
     let moved: Value = serde_json::from_slice(&moved.stdout).unwrap();
     assert_eq!((&moved["resumed"], &moved["differences"]), (&json!(true), &json!([])), "{moved}");
     assert_eq!(moved["verified"]["clicks"], 40, "{moved}");
-    assert!(moved["verified"]["deliveries_waiting"].as_u64() >= Some(8), "{moved}");
+    assert!(moved["verified"]["deliveries_waiting"].as_u64() >= Some(6), "{moved}");
     let again = migrate(home.path(), &together).output().unwrap();
     assert!(again.status.success(), "{}", said(&again));
     assert!(String::from_utf8_lossy(&again.stdout).contains("moved_before"));
 
     // On the old directory, whose journal goes to Kafka whole; and on a machine that has nothing of before.
+    ads.fail(&json!({}));
     let elsewhere = dir();
     let mut first = Service::start_with(home.path(), &together);
     let mut second = Service::start_with(elsewhere.path(), &together);
@@ -272,7 +274,7 @@ fn a_service_that_was_moved_goes_on_where_it_was_however_often_the_move_was_kill
     platform.act("subscribe", &json!({ "link": places[20], "fan": { "id": 700 } }));
     platform.act("spend", &json!({ "account": "acct_1", "fan": 700, "type": "tip", "amount_cents": 2000 }));
     let stats = format!("/api/smart-links/{link}");
-    first.until(&key, &stats, |shown| shown["data"]["subscribers_count"] == 13);
+    first.until(&key, &stats, |shown| shown["data"]["subscribers_count"] == 11);
     let rows =
         first.api(&key, &format!("/api/smart-links/{link}/conversions?limit=500"))["data"]["rows"].clone();
     let bound =
@@ -285,7 +287,6 @@ fn a_service_that_was_moved_goes_on_where_it_was_however_often_the_move_was_kill
     assert!(!places.contains(&new), "{new} twice");
 
     // What waited goes out, each event once and with the bytes of its first attempt.
-    ads.fail(&json!({}));
     first.until(&key, "/api/x/progress", |shown| {
         shown["data"]["settled"] == true && shown["data"]["outbox"]["waiting"] == 0
     });

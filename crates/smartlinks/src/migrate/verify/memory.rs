@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use sl_core::{event::Position, step::StateBytes};
 use sl_store::{
     Result, Store,
     moving::{Kind, Page, Piece, Rows},
@@ -33,7 +34,7 @@ pub(super) async fn compare(
             let names = pieces.iter().map(|piece| piece.key.clone()).collect();
             let values = new.ledger.load(partition, names).await?;
             found.pieces += pieces.len() as u64;
-            let differ = |(piece, value): (&Piece, &Option<_>)| value.as_ref() != Some(&piece.value);
+            let differ = |(piece, value): (&Piece, &Option<StateBytes>)| value.as_ref() != Some(&piece.value);
             unlike += pieces.iter().zip(&values).filter(|pair| differ(*pair)).count() as u64;
         }
         view.total(found.pieces);
@@ -48,7 +49,7 @@ pub(super) async fn compare(
     }
     for partition in 0..router.partitions() {
         let position = new.ledger.sync(partition).await?;
-        if position != Default::default() {
+        if position != Position::default() {
             found.differences.push(format!("stream partition {partition} does not begin at its start"));
         }
     }
