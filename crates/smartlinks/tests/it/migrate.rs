@@ -191,7 +191,8 @@ fn quiet(service: &Service, key: &str, link: &str) {
     let (mut before, mut same) = (Value::Null, 0);
     while same < 4 {
         thread::sleep(Duration::from_millis(500));
-        let now = service.api(key, &format!("/api/smart-links/{link}/conversions?limit=500"))["data"].clone();
+        let shown = service.api(key, &format!("/api/smart-links/{link}/conversions?limit=500"));
+        let now = shown["data"]["rows"].clone();
         same = if now == before { same + 1 } else { 0 };
         before = now;
     }
