@@ -74,7 +74,9 @@ impl Absolute {
 
     /// What is known of fans: newer than what their rows under single links say.
     pub(crate) async fn profiles(&self, rows: &[(AccountId, FanId, FanProfile)], number: i64) -> Result<()> {
-        let write = |(account, fan, profile): &(AccountId, FanId, FanProfile)| self.sums.profile(account, fan, profile, number + 1);
+        let write = |(account, fan, profile): &(AccountId, FanId, FanProfile)| {
+            self.sums.profile(account, fan, profile, number + 1)
+        };
         self.cql.write_all(rows.iter().map(write).collect::<Result<_>>()?).await
     }
 

@@ -12,7 +12,7 @@ pub(super) struct View {
     shown: Instant,
     /// Kind under way: its name, its rows when this run began with it, and when that was.
     kind: (&'static str, u64, Instant),
-    /// Rows of this run.
+    /// Rows of this run, those that were only compared not among them.
     total: u64,
 }
 

@@ -127,15 +127,26 @@ fn shown(api: &Reach, key: &str, link: &str) -> BTreeMap<String, Value> {
         if let Some(fields) = body.as_object_mut() {
             // When and by whom it was asked is another matter each time.
             fields.remove("_meta");
+            fields.remove("filters");
+            if let Some(data) = fields.get_mut("data").and_then(Value::as_object_mut) {
+                data.remove("filters");
+            }
+        }
+        if path.contains("/fans") || path.contains("/spenders") {
+            // Of equals neither is first.
+            body["data"].as_array_mut().unwrap().sort_by_key(Value::to_string);
+        }
+        if path == "/api/smart-link-postbacks" {
+            // What waited is told as soon as it is looked at.
+            for postback in body["data"].as_array_mut().unwrap() {
+                postback.as_object_mut().unwrap().remove("latest_response");
+            }
         }
         if path == "/api/x/pool" {
-            // What is leased goes back and forth, and forecasts are the running keeper's.
+            // What is free goes back and forth and becomes more, and forecasts are the running keeper's.
             for stock in body["data"].as_array_mut().unwrap() {
-                let count = |name: &str| stock[name].as_u64().unwrap();
-                let free = count("fresh") + count("leased");
-                let counts = json!({ "free": free, "given": stock["given"], "used": stock["used"],
+                *stock = json!({ "given": stock["given"], "used": stock["used"],
                     "quarantined": stock["quarantined"], "recycled": stock["recycled"] });
-                *stock = counts;
             }
         }
         if path.starts_with("/api/x/deliveries?") {
