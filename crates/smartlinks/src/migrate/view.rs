@@ -14,6 +14,8 @@ pub(super) struct View {
     kind: (&'static str, u64, Instant),
     /// Rows of this run, those that were only compared not among them.
     total: u64,
+    /// Rows are read back now.
+    compares: bool,
 }
 
 /// Between two lines on a terminal, where each takes the place of the one before, and elsewhere.
@@ -24,7 +26,7 @@ impl View {
     pub(super) fn new() -> Self {
         let now = Instant::now();
         let live = std::io::stderr().is_terminal();
-        Self { live, begun: now, shown: now, kind: ("", 0, now), total: 0 }
+        Self { live, begun: now, shown: now, kind: ("", 0, now), total: 0, compares: false }
     }
 
     /// Since the start.
@@ -39,6 +41,12 @@ impl View {
 
     pub(super) fn begin(&mut self, kind: &'static str, rows: u64) {
         self.kind = (kind, rows, Instant::now());
+    }
+
+    /// From now on nothing is moved any more.
+    pub(super) fn begin_comparing(&mut self, what: &'static str) {
+        self.compares = true;
+        self.begin(what, 0);
     }
 
     /// So many rows of the kind by now.
@@ -59,7 +67,9 @@ impl View {
     pub(super) fn end(&mut self, rows: u64) {
         let line = self.line(rows);
         self.note(&line);
-        self.total += rows.saturating_sub(self.kind.1);
+        if !self.compares {
+            self.total += rows.saturating_sub(self.kind.1);
+        }
     }
 
     fn line(&self, rows: u64) -> String {
@@ -67,7 +77,7 @@ impl View {
         let new = rows.saturating_sub(before);
         #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
         let rate = new as f64 / begun.elapsed().as_secs_f64().max(0.001);
-        let all = self.total + new;
+        let all = if self.compares { self.total } else { self.total + new };
         format!("{rows:>12}  {kind:<24} {rate:>8.0}/s  {all:>12} rows in {:.0} s", self.seconds())
     }
 

@@ -34,7 +34,7 @@ const DIMENSIONS: [Dimension; 9] = [
 
 pub(super) async fn compare(sides: &Sides<'_>, found: &mut Found, view: &mut View) -> Result<()> {
     let links = sides.old.catalog.changes_since(0).await?.links;
-    view.begin("clicks compared", 0);
+    view.begin_comparing("clicks compared");
     for link in &links {
         of_link(sides, link.id, found).await?;
         found.links += 1;

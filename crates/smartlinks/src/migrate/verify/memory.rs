@@ -20,7 +20,7 @@ pub(super) async fn compare(
     found: &mut Found,
     view: &mut View,
 ) -> Result<()> {
-    view.begin("pieces compared", 0);
+    view.begin_comparing("pieces compared");
     let (mut after, mut unlike) = (None, 0_u64);
     loop {
         let Page { rows, next } = source.rows.page(Kind::Memory, after, PAGE).await?;

@@ -39,7 +39,7 @@ pub(super) async fn compare(
         format!("{:?}", at.map(Timestamp::iso))
     });
     found.same_rows("destinations that rest", &old.resting().await?, &new.resting().await?);
-    view.begin("deliveries compared", 0);
+    view.begin_comparing("deliveries compared");
     for team in sides.old.catalog.teams().await? {
         of_team(old, new, team.id, found, view).await?;
         let trails = (old.trails(team.id, 1_000, None).await?, new.trails(team.id, 1_000, None).await?);
