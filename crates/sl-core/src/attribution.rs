@@ -61,6 +61,7 @@ mod messages;
 mod money;
 mod needs;
 mod record;
+mod share;
 mod subscribers;
 mod sums;
 
@@ -75,6 +76,7 @@ pub use key::{Key, Names, Who};
 pub use memory::{Changes, Memory};
 pub use needs::{needs, needs_behind};
 pub use record::BadRecord;
+pub use share::{Owner, owner, share_out};
 
 use crate::{
     event::{Event, EventBody, Recorded},

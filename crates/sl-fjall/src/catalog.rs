@@ -17,8 +17,10 @@ use sl_core::{
 use sl_store::{Result, StoreError, catalog::Catalog, catalog::Changes};
 use tokio::sync::watch;
 
-pub(crate) use self::rows::Rows;
-use self::{rows::Versioned, table::Table};
+pub(crate) use self::{
+    rows::{Rows, Versioned},
+    table::Table,
+};
 use crate::db::{Db, commit, put};
 
 /// The catalog on fjall.

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use sl_store::{Result, Store, StoreError, pool::PoolRules};
+use sl_store::{Result, Store, StoreError, moving::Source, pool::PoolRules};
 
 use crate::{
     catalog::FjallCatalog,
@@ -10,6 +10,7 @@ use crate::{
     leases::FjallLeases,
     ledger::FjallLedger,
     ledger::LedgerCore,
+    moving::FjallSource,
     outbox::FjallOutbox,
     pool::FjallPool,
     reports::FjallReports,
@@ -105,6 +106,18 @@ impl FjallHandle {
             outbox: Arc::clone(&self.outbox) as _,
             upkeep: Arc::clone(&self.upkeep) as _,
             leases: Arc::clone(&self.leases) as _,
+        }
+    }
+
+    /// Everything there is, for another store. Take it right after the opening: what is written through a [`Store`] later
+    /// may be missing in it.
+    #[must_use]
+    pub fn source(&self) -> impl Source + Clone + use<> {
+        FjallSource {
+            db: Arc::clone(&self.db),
+            catalog: Arc::clone(&self.catalog),
+            pool: Arc::clone(&self.pool),
+            ledger: Arc::clone(&self.ledger),
         }
     }
 

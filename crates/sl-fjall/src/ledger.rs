@@ -98,6 +98,13 @@ impl LedgerCore {
         work()
     }
 
+    /// Where a partition stands, without taking it over.
+    pub(crate) fn standing(&self, partition: u32) -> Result<Opened> {
+        let mut books = self.books.lock();
+        let row = &books.partition(&self.db, partition)?.row;
+        Ok(Opened { position: row.position, applied: row.applied.clone() })
+    }
+
     fn take_over(&self, owner: u64, partition: u32) -> Result<Opened> {
         let mut books = self.books.lock();
         let entry = books.partition(&self.db, partition)?;

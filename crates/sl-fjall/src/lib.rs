@@ -15,6 +15,7 @@ mod late;
 mod layout;
 mod leases;
 mod ledger;
+mod moving;
 mod outbox;
 mod pool;
 mod reports;

@@ -22,7 +22,11 @@ use sl_store::{
 };
 use tokio::sync::watch;
 
-pub(crate) use self::shelf::Shelf;
+pub(crate) use self::{
+    rows::LinkRow,
+    shelf::{GivenRow, Shelf},
+    stock::Stock,
+};
 use crate::{
     db::{Db, blocking, commit, scan},
     layout::{Key, LIST_ADD, UNMATCHED},

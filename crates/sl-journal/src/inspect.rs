@@ -53,6 +53,31 @@ impl VerifyReport {
     }
 }
 
+/// Where a journal stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Whose journal; `None` when there is no readable segment.
+    pub journal: Option<JournalId>,
+    /// Behind its last readable record.
+    pub head: Position,
+}
+
+/// Where the journal in `dir` ends; reads its last segment.
+///
+/// # Errors
+/// [`JournalError`] when the directory can't be read.
+pub fn standing(dir: &Path) -> Result<Standing, JournalError> {
+    let disk = RealDisk::read_only(dir)?;
+    let found = recovery::find(&disk)?;
+    let Some(last) = found.segments.last() else { return Ok(Standing::default()) };
+    let mut scan = last.scan(&disk, found.journal.unwrap_or_default())?;
+    let mut head = Position { epoch: last.header.epoch, offset: last.header.first };
+    while let Some(sequence) = scan.step()? {
+        head.offset = sequence + 1;
+    }
+    Ok(Standing { journal: found.journal, head })
+}
+
 /// Checks every record of the journal in `dir`.
 ///
 /// # Errors

@@ -25,6 +25,7 @@ mod figures;
 mod fuse;
 mod leases;
 mod ledger;
+mod moving;
 mod outbox;
 mod pool;
 mod profiles;
@@ -40,6 +41,7 @@ use std::sync::{Arc, atomic::Ordering};
 use sl_store::{Result, Store};
 
 pub use config::ScyllaConfig;
+pub use moving::{Come, Move, Mover};
 
 use crate::{
     catalog::CqlCatalog,

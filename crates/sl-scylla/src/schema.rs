@@ -42,6 +42,7 @@ const MIGRATIONS: &[Migration] = &migrations![
     6 "0006_leases",
     7 "0007_upkeep",
     8 "0008_rests_and_trails",
+    9 "0009_moves",
 ];
 
 /// Who migrates, and what was migrated. Every cell is written by conditional writes.

@@ -8,6 +8,7 @@
 pub mod catalog;
 pub mod leases;
 pub mod ledger;
+pub mod moving;
 pub mod outbox;
 pub mod pool;
 pub mod reports;

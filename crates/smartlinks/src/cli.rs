@@ -36,6 +36,14 @@ pub(crate) enum Command {
     /// API keys; works while the service runs, too.
     #[command(subcommand)]
     Keys(Keys),
+    /// Move everything of an embedded store into a cluster; the service is stopped meanwhile.
+    ///
+    /// Give the configuration that the cluster is going to run with; its data_dir is the directory that is moved. It is only
+    /// read. Keyspace and topics must be empty. Killed or broken off, the same command goes on where it was. At the end both
+    /// sides are read back and compared, link by link; exit 1 names every difference, and the cluster does not serve before
+    /// that has succeeded. Pixels' tokens are sealed anew with secrets.key. secrets.visitors_key must be what
+    /// data_dir/secrets/visitors.key holds, so that visitors stay who they are.
+    Migrate(Migrate),
     /// Look at the write-ahead journal.
     #[command(subcommand)]
     Journal(Journal),
@@ -64,6 +72,16 @@ pub(crate) struct Demo {
     /// Address of API and dashboard; a free port by default.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub(crate) admin: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// Where everything is: embedded.
+    #[arg(long, value_name = "STORAGE")]
+    pub(crate) from: String,
+    /// Where it goes: cluster.
+    #[arg(long, value_name = "STORAGE")]
+    pub(crate) to: String,
 }
 
 #[derive(Debug, Subcommand)]

@@ -18,6 +18,7 @@ use crate::{
     config::{Backend, Config},
     failure::Failure,
     lock,
+    migrate::marker,
     service::{cluster::Addresses, control, first_key},
 };
 
@@ -71,6 +72,7 @@ pub(crate) async fn run(config: &Config, command: Keys, json: bool) -> Result<()
         on(&store, config, command, &*clock).await?
     } else {
         let _lock = lock::take(dir)?;
+        marker::refuse(dir)?;
         let opened =
             sl_fjall::open(dir.join("store"), sl_fjall::FjallOptions::default()).map_err(Failure::run)?;
         let answer = on(&opened.store(), config, command, &*clock::system()).await?;

@@ -12,6 +12,7 @@ mod keys;
 mod lock;
 mod logs;
 mod metrics;
+mod migrate;
 mod roles;
 mod secrets;
 mod serve;
@@ -57,6 +58,12 @@ fn run(cli: Cli) -> Result<(), Failure> {
         )),
         Command::Demo(args) => runtime()?.block_on(demo::run(&args, json)),
         Command::Sim(sim) => runtime()?.block_on(sim::run(sim)),
+        Command::Migrate(command) => {
+            migrate::check(&command)?;
+            let config = load(file)?;
+            files::allow(config.edge.max_connections);
+            runtime()?.block_on(migrate::run(&config, json))
+        }
         Command::Serve { roles } => {
             let config = load(file)?;
             let roles = roles::RoleSet::parse(&roles, config.storage.backend)?;

@@ -117,12 +117,12 @@ impl Names {
 }
 
 /// Last bytes of names: they say what the name is made of.
-const VISITOR: u8 = 0;
-const UNKNOWN: u8 = 1;
-const PRINT: u8 = 2;
-const TRACKING: u8 = 3;
-const TRIAL: u8 = 4;
-const LONG: u8 = 5;
+pub(super) const VISITOR: u8 = 0;
+pub(super) const UNKNOWN: u8 = 1;
+pub(super) const PRINT: u8 = 2;
+pub(super) const TRACKING: u8 = 3;
+pub(super) const TRIAL: u8 = 4;
+pub(super) const LONG: u8 = 5;
 
 /// 80 bits of a visitor, all 128 having a part in them.
 fn ten(id: VisitorId) -> [u8; 10] {

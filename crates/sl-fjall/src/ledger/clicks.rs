@@ -19,9 +19,9 @@ use crate::{
 
 /// What a later step said of a row.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Mark {
-    pub(super) gross_clicks: u32,
-    pub(super) is_duplicate: bool,
+pub(crate) struct Mark {
+    pub(crate) gross_clicks: u32,
+    pub(crate) is_duplicate: bool,
 }
 
 /// Adds new rows and marks to a batch.

@@ -9,8 +9,8 @@ use sl_core::{
     time::{ManualClock, Timestamp},
 };
 use sl_journal::{
-    ClickLog, Durability, EventStream, Fate, Journal, JournalConfig, JournalError, LostReason, dump, suite,
-    verify,
+    ClickLog, Durability, EventStream, Fate, Journal, JournalConfig, JournalError, LostReason, dump,
+    standing, suite, verify,
 };
 use tempfile::TempDir;
 
@@ -164,6 +164,8 @@ async fn a_directory_can_be_verified_and_dumped_while_the_journal_runs() {
     assert!(report.is_sound(), "{report:?}");
     assert_eq!((report.records(), report.journal), (400, Some(here.journal().id())));
     assert!(report.segments.len() > 1);
+    let end = standing(&dir).unwrap();
+    assert_eq!((end.journal, end.head), (report.journal, here.journal().status().head));
     let mut offsets = Vec::new();
     let from = Position { epoch: 0, offset: 390 };
     assert_eq!(dump(&dir, from, |at, _| offsets.push(at.offset)).unwrap(), 10);

@@ -8,6 +8,7 @@ mod log;
 mod numbers;
 mod rows;
 mod sort;
+mod whole;
 
 use std::{cmp::Reverse, sync::Arc};
 

@@ -41,6 +41,26 @@ impl Numbers {
         }
     }
 
+    /// The next number will be above `last`.
+    pub(crate) async fn go_on_behind(&self, name: &str, last: u64) -> Result<()> {
+        let _turn = self.drawing.lock().await;
+        let mut tries = Tries::of("numbers");
+        let last = last.cast_signed();
+        loop {
+            let once = async {
+                let known: Option<(Option<i64>,)> = self.cql.row(&self.statements.read, (name,)).await?;
+                let known = known.and_then(|(value,)| value);
+                if known.unwrap_or(0) >= last {
+                    return Ok(Some(()));
+                }
+                Ok(self.cql.compare(&self.statements.take, (last, name, known)).await?.then_some(()))
+            };
+            if let Some(()) = tries.settled(once.await).await? {
+                return Ok(());
+            }
+        }
+    }
+
     async fn next_once(&self, name: &str) -> Result<Option<i64>> {
         let last: Option<(Option<i64>,)> = self.cql.row(&self.statements.read, (name,)).await?;
         let last = last.and_then(|(value,)| value);

@@ -66,33 +66,18 @@ impl Begin {
         cql: &Cql,
         effects: &Effects,
         owned: &mut Owned,
-        step: Step,
+        mut step: Step,
     ) -> Result<(Redo, Vec<Placed>)> {
         owned.parts.ask(cql, &self.parts, spans(&step)).await?;
-        let clicks = placed(&mut owned.parts, step.clicks);
-        let marks = self.marks(cql, &owned.parts, &clicks, step.click_marks).await?;
-        let mut parts = Vec::new();
-        let conversions = conversions(&mut owned.parts, step.conversions, &mut parts);
-        for day in &step.fan_days {
-            list(&mut owned.parts, (day.link, Sort::FanDays, Sort::FanDays.span(day.day)), &mut parts);
-        }
-        for (key, _) in &step.dimensions {
-            let sort = Sort::of(key.dimension);
-            list(&mut owned.parts, (key.link, sort, sort.span(key.day)), &mut parts);
-        }
+        let clicks = placed(&mut owned.parts, std::mem::take(&mut step.clicks));
+        let marks = self.marks(cql, &owned.parts, &clicks, std::mem::take(&mut step.click_marks)).await?;
+        let reports = reports(&mut owned.parts, &mut step);
         let (dead_letters, revived) = self.letters(cql, step.dead_letters, step.revived).await?;
         let change = count(dead_letters.len()) - count(revived.len());
         let changed = !(dead_letters.is_empty() && revived.is_empty());
         let redo = Redo {
             state: State(step.state),
             marks,
-            conversions,
-            parts,
-            fans: step.fans,
-            rollups: step.rollups,
-            dimensions: step.dimensions,
-            fan_days: step.fan_days,
-            totals: step.totals,
             jobs: effects.unknown_jobs(step.jobs).await?,
             dead_letters,
             revived,
@@ -102,6 +87,7 @@ impl Begin {
             matched: step.matched,
             signals: step.signals,
             list_adds: step.list_adds,
+            ..reports
         };
         Ok((redo, clicks))
     }
@@ -173,7 +159,8 @@ pub(super) struct Placed {
     pub(super) is_new: bool,
 }
 
-fn placed(parts: &mut Parts, clicks: Vec<ClickRow>) -> Vec<Placed> {
+/// Rows with the parts they go to. Their spans must have been asked for, as for [`reports`].
+pub(super) fn placed(parts: &mut Parts, clicks: Vec<ClickRow>) -> Vec<Placed> {
     let one = |row: ClickRow| {
         let (part, is_new) = parts.place((row.click.link, Sort::Clicks, day(row.click.at)));
         Placed { row, part, is_new }
@@ -181,8 +168,31 @@ fn placed(parts: &mut Parts, clicks: Vec<ClickRow>) -> Vec<Placed> {
     clicks.into_iter().map(one).collect()
 }
 
+/// Conversions, fans and sums of a step, laid out; they are taken out of it.
+pub(super) fn reports(parts: &mut Parts, step: &mut Step) -> Redo {
+    let mut new = Vec::new();
+    let conversions = conversions(parts, std::mem::take(&mut step.conversions), &mut new);
+    for day in &step.fan_days {
+        list(parts, (day.link, Sort::FanDays, Sort::FanDays.span(day.day)), &mut new);
+    }
+    for (key, _) in &step.dimensions {
+        let sort = Sort::of(key.dimension);
+        list(parts, (key.link, sort, sort.span(key.day)), &mut new);
+    }
+    Redo {
+        conversions,
+        parts: new,
+        fans: std::mem::take(&mut step.fans),
+        rollups: std::mem::take(&mut step.rollups),
+        dimensions: std::mem::take(&mut step.dimensions),
+        fan_days: std::mem::take(&mut step.fan_days),
+        totals: std::mem::take(&mut step.totals),
+        ..Redo::default()
+    }
+}
+
 /// Every span that the step writes to.
-fn spans(step: &Step) -> impl Iterator<Item = Span> {
+pub(super) fn spans(step: &Step) -> impl Iterator<Item = Span> {
     let clicks = step.clicks.iter().map(|row| (row.click.link, Sort::Clicks, day(row.click.at)));
     let marks = step.click_marks.iter().map(|mark| (mark.link, Sort::Clicks, day(mark.at)));
     let conversions = step.conversions.iter().map(|row| (row.link, Sort::Conversions, day(row.at)));

@@ -66,11 +66,16 @@ impl Pieces {
         Ok(keys.iter().map(|key| found.get(&key.0).cloned().map(StateBytes)).collect())
     }
 
+    /// The write of one piece.
+    pub(super) fn put(&self, stream: i32, key: &[u8], value: &[u8], number: i64) -> Write {
+        Write::new(&self.put, [Int(stream), blob(key), blob(value), BigInt(number)])
+    }
+
     /// Each name once, as said last: two writes of one step have the same time, so their order would not count.
     pub(super) fn writes(&self, stream: i32, state: &StateRows, number: i64, writes: &mut Vec<Write>) {
         let last: HashMap<&[u8], Option<&[u8]>> = state.iter().collect();
         writes.extend(last.into_iter().map(|(key, value)| match value {
-            Some(value) => Write::new(&self.put, [Int(stream), blob(key), blob(value), BigInt(number)]),
+            Some(value) => self.put(stream, key, value, number),
             None => Write::new(&self.remove, [BigInt(number), Int(stream), blob(key)]),
         }));
     }

@@ -5,6 +5,7 @@
 //! acknowledged. Whoever finds a committed step that may be unfinished does (c) again before anything else: its writes
 //! carry the step's number as their time, so that once is the same as often, and a late one loses.
 
+mod absolute;
 mod begin;
 mod head;
 mod memory;
@@ -26,6 +27,7 @@ use sl_store::{
 };
 use tokio::sync::Mutex;
 
+pub(crate) use self::{absolute::Absolute, raw::place_key, sums::FAN_SLICES};
 use self::{
     begin::Begin,
     head::{Head, Heads, Progress},
@@ -35,7 +37,6 @@ use self::{
     redo::Redo,
     sums::Sums,
 };
-pub(crate) use self::{raw::place_key, sums::FAN_SLICES};
 use crate::{
     codec::{decode, encode},
     cql::Cql,

@@ -6,7 +6,11 @@ use scylla::{
     statement::prepared::PreparedStatement,
     value::CqlValue::{BigInt, Int, TinyInt},
 };
-use sl_core::{conversion::Conversion, step::FanUnderLink};
+use sl_core::{
+    conversion::{Conversion, FanProfile},
+    ids::{AccountId, FanId},
+    step::FanUnderLink,
+};
 use sl_store::Result;
 
 use super::redo::Redo;
@@ -135,10 +139,21 @@ impl Sums {
         Ok(())
     }
 
+    /// What is known of a fan, whatever it is listed under.
+    pub(super) fn profile(
+        &self,
+        account: &AccountId,
+        fan: &FanId,
+        profile: &FanProfile,
+        number: i64,
+    ) -> Result<Write> {
+        let values = [text(account.as_str()), text(fan.as_str()), blob(encode(profile)?), BigInt(number)];
+        Ok(Write::new(&self.fan, values))
+    }
+
     fn fan(&self, row: &FanUnderLink, number: i64, writes: &mut Vec<Write>) -> Result<()> {
         let (fan, at) = (row.fan.as_str(), BigInt(number));
-        let profile = [text(row.account.as_str()), text(fan), blob(encode(&row.profile)?), at.clone()];
-        writes.push(Write::new(&self.fan, profile));
+        writes.push(self.profile(&row.account, &row.fan, &row.profile, number)?);
         let place = [blob(row.link.to_bytes()), TinyInt(fan_slice(fan)), text(fan)];
         writes.push(Write::new(&self.link_fan, place.into_iter().chain([blob(encode(row)?), at])));
         Ok(())

@@ -12,7 +12,7 @@ use sl_core::{
     delivery::{Attempt, Delivery, Job, Progress, RenderedRequest},
     ids::DeliveryId,
 };
-use sl_store::Result;
+use sl_store::{Result, moving::WholeDelivery};
 
 use crate::{
     codec::{decode, encode},
@@ -28,6 +28,8 @@ const AT_ONCE: usize = 32;
 
 statements!(Statements {
     put_job: Write "UPDATE deliveries USING TIMESTAMP ? SET job = ? WHERE id = ?";
+    put_progress: Write "UPDATE deliveries USING TIMESTAMP ? SET change = 1, progress = ?, attempts = ? WHERE id = ?";
+    put_first_body: Write "UPDATE deliveries USING TIMESTAMP ? SET body = ? WHERE id = ?";
     job_time: Read "SELECT WRITETIME(job) FROM deliveries WHERE id = ?";
     read: Read "SELECT job, WRITETIME(job) AS made, change, progress FROM deliveries WHERE id = ?";
     read_serial: SerialRead "SELECT job, WRITETIME(job) AS made, change, progress FROM deliveries WHERE id = ?";
@@ -106,6 +108,23 @@ impl Deliveries {
     pub(super) fn put_job(&self, job: &Job, time: i64) -> Result<Write> {
         let values = [CqlValue::BigInt(time), blob(encode(job)?), blob(job.id.to_bytes())];
         Ok(Write::new(&self.statements.put_job, values))
+    }
+
+    /// Progress, attempts and body of a delivery that nobody works at yet. These are cells of conditional writes, which the
+    /// servers give their own times: `time` is far before any of those.
+    pub(super) fn put_whole(&self, whole: &WholeDelivery, time: i64) -> Result<Vec<Write>> {
+        let mut writes = Vec::new();
+        let (id, first) = (blob(whole.delivery.job.id.to_bytes()), CqlValue::BigInt(time));
+        if whole.is_touched {
+            let values =
+                [blob(encode(&whole.delivery.progress)?), blob(encode(&whole.attempts)?), id.clone()];
+            let values = std::iter::once(first.clone()).chain(values);
+            writes.push(Write::new(&self.statements.put_progress, values));
+        }
+        if let Some(body) = &whole.body {
+            writes.push(Write::new(&self.statements.put_first_body, [first, blob(encode(body)?), id]));
+        }
+        Ok(writes)
     }
 
     /// Whether a job is there.

@@ -16,6 +16,7 @@ mod quarters;
 mod queue;
 mod rests;
 mod trails;
+mod whole;
 
 use std::{
     collections::{HashMap, HashSet},

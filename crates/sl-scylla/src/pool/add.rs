@@ -26,7 +26,7 @@ impl CqlPool {
         let from = self.reserve(stock, new.len() as u64).await?;
         let links: Vec<_> = (from..).zip(new).map(|(ordinal, new)| link_of(new, ordinal)).collect();
         self.links.put(&links).await?;
-        self.order.put(stock, from, links.iter().map(|link| link.id.number)).await?;
+        self.order.put(stock, links.iter().map(|link| (link.ordinal, link.id.number))).await?;
         self.fresh_from(stock, from).await?;
         Ok(links.len())
     }

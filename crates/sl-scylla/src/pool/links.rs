@@ -9,7 +9,7 @@ use sl_core::{
     pool::{Given, PoolFacts, PoolLink},
     time::Timestamp,
 };
-use sl_store::{Result, pool::PoolLinkRef};
+use sl_store::{Result, moving::Holder, pool::PoolLinkRef};
 
 use crate::{
     catalog::stamp,
@@ -118,6 +118,12 @@ impl Links {
     pub(crate) fn give(&self, account: &AccountId, id: PoolLinkId, given: &Given) -> Write {
         let register = [CqlValue::BigInt(stamp(given.at)), blob(given_bytes(given))];
         Write::new(&self.statements.given, register.into_iter().chain(place(account, id)))
+    }
+
+    /// Writes who holds links.
+    pub(super) async fn hold(&self, holders: &[Holder]) -> Result<()> {
+        let write = |holder: &Holder| self.give(&holder.account, holder.link, &holder.given);
+        self.cql.write_all(holders.iter().map(write).collect()).await
     }
 
     /// Writes facts, in any order.

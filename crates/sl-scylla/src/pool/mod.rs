@@ -14,6 +14,7 @@ mod shelf;
 mod state;
 mod stocks;
 mod waiting;
+mod whole;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -37,8 +37,8 @@ impl Order {
         Ok(Self { cql, statements })
     }
 
-    /// Puts links behind one another, from an ordinal on.
-    pub(super) async fn put(&self, stock: i32, from: u64, numbers: impl Iterator<Item = u64>) -> Result<()> {
+    /// Puts links in their places, by ordinal and number.
+    pub(super) async fn put(&self, stock: i32, places: impl Iterator<Item = (u64, u64)>) -> Result<()> {
         let write = |(ordinal, number): (u64, u64)| {
             Ok(Write::new(
                 &self.statements.put,
@@ -50,7 +50,7 @@ impl Order {
                 ],
             ))
         };
-        self.cql.write_all((from..).zip(numbers).map(write).collect::<Result<_>>()?).await
+        self.cql.write_all(places.map(write).collect::<Result<_>>()?).await
     }
 
     /// Up to `most` links from an ordinal on, of one partition.

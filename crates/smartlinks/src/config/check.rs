@@ -217,13 +217,14 @@ fn creatortraffic(config: &Config, problems: &mut Vec<Problem>) {
 }
 
 fn secrets(config: &Config, problems: &mut Vec<Problem>) {
-    if let Some(key) = &config.secrets.key.0
-        && (key.expose().len() != 64 || !key.expose().bytes().all(|byte| byte.is_ascii_hexdigit()))
-    {
-        problems.push(Problem::error(
-            "secrets.key",
-            "it must be 64 hex digits; `openssl rand -hex 32` makes one",
-        ));
+    let keys = [("secrets.key", &config.secrets.key), ("secrets.visitors_key", &config.secrets.visitors_key)];
+    for (name, key) in keys {
+        if let Some(key) = &key.0
+            && (key.expose().len() != 64 || !key.expose().bytes().all(|byte| byte.is_ascii_hexdigit()))
+        {
+            let text = "it must be 64 hex digits; `openssl rand -hex 32` makes one";
+            problems.push(Problem::error(name, text));
+        }
     }
     let platform = &config.platform;
     if platform.api_key.0.is_none() {

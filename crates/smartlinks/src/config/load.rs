@@ -158,6 +158,10 @@ fn resolve(config: &mut Config, problems: &mut Vec<Problem>) {
         ("scylla.password", scylla.password.resolve("scylla.password", scylla.password_file.as_ref())),
         ("secrets.key", secrets.key.resolve("secrets.key", secrets.key_file.as_ref())),
         (
+            "secrets.visitors_key",
+            secrets.visitors_key.resolve("secrets.visitors_key", secrets.visitors_key_file.as_ref()),
+        ),
+        (
             "platform.webhook_secrets",
             values::secrets(
                 "platform.webhook_secrets",

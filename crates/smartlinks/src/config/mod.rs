@@ -10,10 +10,12 @@ mod sanity;
 mod sections;
 mod values;
 
+#[cfg(test)]
+pub(crate) use self::values::MaybeSecret;
 pub(crate) use self::{
     check::Problem,
     load::{LoadError, load},
-    sections::{AdPlatforms, Backend, Config, DurabilityWord, LogFormat, Retention},
+    sections::{AdPlatforms, Backend, Config, DurabilityWord, LogFormat, Retention, Secrets},
 };
 
 /// The compiled-in default, as `print-config` shows it.

@@ -130,7 +130,12 @@ sections! {
         #[serde(deserialize_with = "duration")] truncate_ip_after: Duration,
         #[serde(deserialize_with = "duration")] deliveries: Duration,
     }
-    Secrets { #[serde(default)] key: MaybeSecret, key_file: Option<PathBuf>, }
+    Secrets {
+        #[serde(default)] key: MaybeSecret,
+        key_file: Option<PathBuf>,
+        #[serde(default)] visitors_key: MaybeSecret,
+        visitors_key_file: Option<PathBuf>,
+    }
     #[derive(Default)] Otel { endpoint: Option<Url>, }
     Log { format: LogFormat, level: String, }
 }

@@ -13,9 +13,10 @@ use sl_store::{Store, StoreError};
 
 use super::{cluster::Cluster, pool_rules};
 use crate::{
-    config::{Config, DurabilityWord},
+    config::{Backend, Config, DurabilityWord},
     failure::Failure,
     lock::{self, DirLock},
+    migrate::marker,
     secrets::{self, Secrets},
 };
 
@@ -48,7 +49,10 @@ impl Ground {
     pub(crate) async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
         let dir = &config.data_dir;
         let lock = lock::take(dir)?;
-        let secrets = secrets::load(dir, config.secrets.key.0.as_ref(), config.storage.backend)?;
+        if config.storage.backend == Backend::Embedded {
+            marker::refuse(dir)?;
+        }
+        let secrets = secrets::load(dir, &config.secrets, config.storage.backend)?;
         let journal = journal_config(config, dir);
         let journal = tokio::task::spawn_blocking(move || Journal::open(journal, clock));
         let journal = journal.await.map_err(Failure::run)?.map_err(Failure::run)?;

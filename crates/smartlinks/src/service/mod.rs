@@ -250,6 +250,6 @@ fn backlog(standing: &Standing) -> Backlog {
     Arc::new(move || standing.backlog())
 }
 
-fn pool_rules(config: &Config) -> PoolRules {
+pub(crate) fn pool_rules(config: &Config) -> PoolRules {
     PoolRules { window: config.attribution.window, quarantine: config.pool.quarantine }
 }

@@ -121,8 +121,9 @@ impl Snapshots {
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&[0; 4]);
         pack::append(value, &mut bytes).map_err(io::Error::other)?;
-        if let Some((head, body)) = bytes.split_at_mut_checked(HEAD) {
-            head[MAGIC.len()..].copy_from_slice(&crc32fast::hash(body).to_le_bytes());
+        let sum = crc32fast::hash(bytes.get(HEAD..).unwrap_or_default());
+        if let Some(place) = bytes.get_mut(MAGIC.len()..HEAD) {
+            place.copy_from_slice(&sum.to_le_bytes());
         }
         let (path, unfinished) = (self.dir.join(name), self.dir.join(name).with_extension("new"));
         let mut file =

@@ -26,6 +26,7 @@ use crate::{
     config::{Backend, Config},
     failure::Failure,
     metrics,
+    migrate::marker,
     roles::{Role, RoleSet},
 };
 
@@ -108,6 +109,10 @@ impl Starting {
         let has_topics = watch::Sender::new(made);
         self.has_topics = has_topics.subscribe();
         let forwarder = cluster.forwarder(&self.ground.journal, &self.config.data_dir);
+        if marker::read(&self.config.data_dir)?.is_some() {
+            // Nobody reads under that name any more, and the journal would keep everything for it until it is full.
+            self.ground.journal.forget_consumer("attribution");
+        }
         let (clock, stop) = (Arc::clone(&self.clock), self.stops.forwarding.clone());
         let run = async move {
             if !made {

@@ -31,6 +31,8 @@ mod inside;
 #[cfg(test)]
 mod journey;
 #[cfg(test)]
+mod migrate;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod process;

@@ -71,7 +71,7 @@ impl Addresses {
     pub(crate) async fn reach(&self, why: &watch::Sender<String>) -> Result<(Cluster, Store), Failure> {
         loop {
             match self.try_reach().await {
-                Ok(reached) => return Ok(reached),
+                Ok(reached) => return reached,
                 Err(error) if error.is_temporary() => {
                     let error = format!("scylla.nodes: {error}");
                     tracing::warn!("{error}; trying again");
@@ -83,10 +83,19 @@ impl Addresses {
         }
     }
 
-    async fn try_reach(&self) -> Result<(Cluster, Store), StoreError> {
+    /// The inner error is of a store that answers, and may not be used.
+    async fn try_reach(&self) -> Result<Result<(Cluster, Store), Failure>, StoreError> {
         let scylla = sl_scylla::connect(&self.scylla).await?;
+        if let Some(this) = scylla.moved().await?.filter(|this| this.finished.is_none()) {
+            return Ok(Err(Failure::Run(format!(
+                "scylla.keyspace = {:?}: an embedded store is being moved here, begun at {}; end that with `smartlinks \
+                 migrate` first",
+                self.scylla.keyspace,
+                this.begun.iso()
+            ))));
+        }
         let store = scylla.store().await?;
-        Ok((Cluster { kafka: self.kafka.clone(), scylla, me: self.me.clone() }, store))
+        Ok(Ok((Cluster { kafka: self.kafka.clone(), scylla, me: self.me.clone() }, store)))
     }
 
     /// Takes the process's journal to Kafka.
@@ -103,7 +112,8 @@ fn usage(problem: impl std::fmt::Display) -> Failure {
 /// A day more than upkeep needs, so that its sums are corrected before the server forgets.
 const SPARE: Duration = Duration::from_secs(24 * 3600);
 
-fn scylla_config(config: &Config) -> ScyllaConfig {
+/// How the configuration's keyspace is reached and made.
+pub(crate) fn scylla_config(config: &Config) -> ScyllaConfig {
     let scylla = &config.scylla;
     let strategy = match &scylla.local_dc {
         Some(dc) => format!("'NetworkTopologyStrategy', '{dc}': {}", scylla.replication),
