@@ -35,7 +35,8 @@ const HANDOVER: Duration = Duration::from_secs(10);
 /// Membership in a group. Leave it with [`Group::leave`]; dropped, it leaves too, but blocks.
 pub struct Group {
     claims: mpsc::Receiver<(u32, Arc<Claim>)>,
-    consumer: Arc<BaseConsumer<Member>>,
+    /// There until it is dropped.
+    consumer: Option<Arc<BaseConsumer<Member>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     reader: Arc<Reader>,
@@ -76,7 +77,7 @@ impl Group {
                 .spawn(move || take_part(&consumer, &stop))
                 .map_err(ClusterError::unavailable)?
         };
-        let (cluster, thread) = (cluster.clone(), Some(thread));
+        let (cluster, thread, consumer) = (cluster.clone(), Some(thread), Some(consumer));
         Ok(Self { claims, consumer, stop, thread, reader, cluster, topic, clock })
     }
 
@@ -85,7 +86,7 @@ impl Group {
     pub async fn next(&mut self) -> Option<KafkaStream> {
         loop {
             let (partition, claim) = self.claims.recv().await?;
-            let Some(held) = Held::take(claim, &self.consumer) else { continue };
+            let Some(held) = Held::take(claim, self.consumer.as_ref()?) else { continue };
             let (reader, cluster) = (Arc::clone(&self.reader), self.cluster.clone());
             let (topic, clock) = (self.topic.clone(), Arc::clone(&self.clock));
             return Some(KafkaStream::of(reader, cluster, topic, partition, Some(held), clock));
@@ -108,6 +109,12 @@ impl Drop for Group {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
+        }
+        // A consumer whose brokers are away does not end before they are back: it is left to a thread nobody waits for.
+        let consumer = self.consumer.take();
+        let left = std::thread::Builder::new().name("kafka-leave".to_owned()).spawn(move || drop(consumer));
+        if let Err(error) = left {
+            tracing::warn!(%error, "no thread for leaving the consumer group");
         }
     }
 }

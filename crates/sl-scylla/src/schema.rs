@@ -77,7 +77,7 @@ pub(crate) async fn migrate(cql: &Arc<Cql>, to: i32) -> Result<()> {
     if !exists(cql).await? {
         cql.define(VERSIONS).await?;
     }
-    let applied = cql.prepare(Kind::SerialRead, APPLIED).await?;
+    let applied = versions(cql).await?;
     if missing(cql, &applied, to).await?.is_empty() {
         return understood(cql, to).await;
     }
@@ -134,6 +134,19 @@ async fn exists(cql: &Cql) -> Result<bool> {
     let column = cql.prepare(Kind::Read, COLUMN).await?;
     let found: Option<(String,)> = cql.row(&column, (cql.keyspace(), "schema_versions", "name")).await?;
     Ok(found.is_some())
+}
+
+/// The question what was migrated. A server lists a table that another process is just making a moment before it takes
+/// questions about it.
+async fn versions(cql: &Cql) -> Result<PreparedStatement> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let begun = tokio::time::Instant::now();
+    loop {
+        match cql.prepare(Kind::SerialRead, APPLIED).await {
+            Err(StoreError::Damaged(_)) if begun.elapsed() < PATIENCE => tokio::time::sleep(PAUSE).await,
+            prepared => return prepared,
+        }
+    }
 }
 
 async fn missing(cql: &Cql, applied: &PreparedStatement, to: i32) -> Result<Vec<&'static Migration>> {

@@ -73,10 +73,15 @@ fn run(cli: Cli) -> Result<(), Failure> {
             let ended = runtime.block_on(serve::run(&config, &roles));
             // While the runtime is there that sends them.
             drop(traces);
+            // All that must be safe is. A client of a server that is away may hold its thread for as long as it is.
+            runtime.shutdown_timeout(LAST);
             ended
         }
     }
 }
+
+/// At the very end, how long threads are waited for.
+const LAST: std::time::Duration = std::time::Duration::from_secs(2);
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::run)
