@@ -135,7 +135,14 @@ fn shown(api: &Reach, key: &str, link: &str) -> BTreeMap<String, Value> {
         if path.contains("/fans") || path.contains("/spenders") {
             // Of equals neither is first.
             let list = if body["data"].is_array() { &mut body["data"] } else { &mut body["data"]["rows"] };
-            list.as_array_mut().unwrap_or_else(|| panic!("{path}")).sort_by_key(Value::to_string);
+            let list = list.as_array_mut().unwrap_or_else(|| panic!("{path}"));
+            for row in &mut *list {
+                // When it was asked.
+                row.pointer_mut("/revenue")
+                    .and_then(Value::as_object_mut)
+                    .map(|sum| sum.remove("calculated_at"));
+            }
+            list.sort_by_key(Value::to_string);
         }
         if path == "/api/smart-link-postbacks" {
             // What waited is told as soon as it is looked at.
