@@ -255,6 +255,21 @@ pub enum Dimension {
     Ecid,
 }
 
+impl Dimension {
+    /// All there are.
+    pub const ALL: [Self; 9] = [
+        Self::Country,
+        Self::Device,
+        Self::Browser,
+        Self::UtmSource,
+        Self::UtmMedium,
+        Self::UtmCampaign,
+        Self::UtmContent,
+        Self::UtmTerm,
+        Self::Ecid,
+    ];
+}
+
 /// One value of one dimension of one link on one UTC day. At most 1,000 values each, then `(other)` (decisions 52).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DimensionKey {

@@ -87,19 +87,6 @@ fn rollup(fields: &mut Reader<'_>) -> Option<RollupKey> {
 fn dimension(fields: &mut Reader<'_>) -> Option<DimensionKey> {
     let (link, byte) = link(fields).zip(fields.byte())?;
     let (day, value) = fields.at().zip(fields.text())?;
-    let dimension = ALL.into_iter().find(|dimension| dimension_byte(*dimension) == byte)?;
+    let dimension = Dimension::ALL.into_iter().find(|dimension| dimension_byte(*dimension) == byte)?;
     Some(DimensionKey { link, day, dimension, value: Arc::from(value) })
 }
-
-/// Every dimension.
-const ALL: [Dimension; 9] = [
-    Dimension::Country,
-    Dimension::Device,
-    Dimension::Browser,
-    Dimension::UtmSource,
-    Dimension::UtmMedium,
-    Dimension::UtmCampaign,
-    Dimension::UtmContent,
-    Dimension::UtmTerm,
-    Dimension::Ecid,
-];
