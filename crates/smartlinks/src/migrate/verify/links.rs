@@ -1,5 +1,7 @@
 //! Link by link: sums, and the rows they are made of.
 
+use std::time::Duration;
+
 use sl_core::{
     click::ClickRow,
     conversion::{Conversion, ConversionKind},
@@ -15,22 +17,12 @@ use sl_store::{
 
 use super::{Found, Sides, View};
 
-/// Rows read at once, roughly: ranges of time are cut where that many have come together.
+/// Rows read at once, roughly: ranges of time are cut where that many have come together, and hours that have more.
 const ROWS: u64 = 20_000;
+const HOUR: Duration = Duration::from_secs(3600);
+const SECONDS: u32 = 3600;
 /// Dead letters of a page.
 const LETTERS: usize = 500;
-
-const DIMENSIONS: [Dimension; 9] = [
-    Dimension::Country,
-    Dimension::Device,
-    Dimension::Browser,
-    Dimension::UtmSource,
-    Dimension::UtmMedium,
-    Dimension::UtmCampaign,
-    Dimension::UtmContent,
-    Dimension::UtmTerm,
-    Dimension::Ecid,
-];
 
 pub(super) async fn compare(sides: &Sides<'_>, found: &mut Found, view: &mut View) -> Result<()> {
     let links = sides.old.catalog.changes_since(0).await?.links;
@@ -71,7 +63,7 @@ async fn of_link(sides: &Sides<'_>, link: SmartLinkId, found: &mut Found) -> Res
     found.fans += was.len() as u64;
     let (was, is) = (days(old, link).await?, days(new, link).await?);
     found.same_rows(name("daily sums of fans"), &was, &is);
-    for dimension in DIMENSIONS {
+    for dimension in Dimension::ALL {
         let (was, is) =
             (old.dimensions(link, dimension, all).await?, new.dimensions(link, dimension, all).await?);
         found.same_rows(name(&format!("clicks by {dimension:?}")), &was, &is);
@@ -79,15 +71,23 @@ async fn of_link(sides: &Sides<'_>, link: SmartLinkId, found: &mut Found) -> Res
     Ok(())
 }
 
-/// Ranges that together are all of time, cut at hours, each with about [`ROWS`] rows.
+/// Ranges that together are all of time, cut at hours, or evenly inside them, each with about [`ROWS`] rows.
 fn cut(hours: &[(Timestamp, Rollup)]) -> Vec<Range> {
     let (mut ranges, mut from, mut rows) = (Vec::new(), None, 0);
+    let mut at = |to: Timestamp| {
+        ranges.push(Range { from, to: Some(to) });
+        from = Some(to);
+    };
     for (hour, rollup) in hours {
-        if rows >= ROWS {
-            ranges.push(Range { from, to: Some(*hour) });
-            (from, rows) = (Some(*hour), 0);
+        let of_hour = rollup.clicks + rollup.bots + rollup.duplicates + rollup.conversions;
+        if rows >= ROWS || (rows > 0 && of_hour > ROWS) {
+            at(*hour);
+            rows = 0;
         }
-        rows += rollup.clicks + rollup.bots + rollup.duplicates + rollup.conversions;
+        // A range has to have a second at least.
+        let parts = u32::try_from(of_hour.div_ceil(ROWS)).unwrap_or(SECONDS).clamp(1, SECONDS);
+        (1..parts).for_each(|part| at(hour.plus(HOUR * part / parts)));
+        rows += of_hour / u64::from(parts);
     }
     ranges.push(Range { from, to: None });
     ranges
@@ -185,9 +185,12 @@ mod tests {
         let hour =
             |number: i64, clicks| (Timestamp(number * 3_600_000), Rollup { clicks, ..Rollup::default() });
         assert_eq!(cut(&[]), [Range::default()]);
-        let ranges = cut(&[hour(0, 15_000), hour(1, 6_000), hour(5, 1), hour(6, 30_000), hour(9, 2)]);
-        let at = |number: i64| Some(Timestamp(number * 3_600_000));
-        let expected = [(None, at(5)), (at(5), at(9)), (at(9), None)];
+        let ranges = cut(&[hour(0, 15_000), hour(1, 6_000), hour(5, 1), hour(6, 50_000), hour(9, 4_000)]);
+        let at = |minutes: i64| Some(Timestamp(minutes * 60_000));
+        let expected =
+            [(None, at(300)), (at(300), at(360)), (at(360), at(380)), (at(380), at(400)), (at(400), None)];
         assert_eq!(ranges, expected.map(|(from, to)| Range { from, to }));
+        let ranges = cut(&[hour(0, u64::MAX / 2), hour(1, 1)]);
+        assert_eq!(ranges.len(), 3601, "no range is shorter than a second");
     }
 }
