@@ -1,4 +1,11 @@
-//! How many files and connections the system lets this process open.
+//! Files of this process: how many it may open, and how a small one is replaced.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -28,9 +35,37 @@ fn short(files: u64, connections: usize) -> Option<u64> {
     (room < connections as u64).then_some(room)
 }
 
+/// Replaces a file, or makes it, for its owner alone. Afterwards it is on disk; whatever happens before, the old one is.
+///
+/// # Errors
+/// The disk's.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension("new");
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    File::open(path.parent().unwrap_or(path))?.sync_all()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("NOTE");
+        for text in ["first, and longer", "second"] {
+            replace(&path, text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing unfinished stays");
+        assert!(replace(&dir.path().join("absent/NOTE"), b"x").is_err());
+    }
 
     #[test]
     fn a_limit_that_holds_the_connections_and_the_rest_is_enough() {

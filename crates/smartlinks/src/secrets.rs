@@ -1,9 +1,9 @@
 //! Secrets of this installation: generated once into `data_dir/secrets`, mode 0600 (surface 5).
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::{self, DirBuilder},
+    io::ErrorKind,
+    os::unix::fs::DirBuilderExt,
     path::Path,
 };
 
@@ -15,6 +15,7 @@ use sl_core::{
 use crate::{
     config::{Backend, Secrets as Configured},
     failure::Failure,
+    files,
 };
 
 /// All of them.
@@ -113,16 +114,8 @@ fn kept(path: &Path) -> Result<[u8; 32], Failure> {
     }
     let mut key = [0; 32];
     rand::fill(&mut key);
-    let unfinished = path.with_extension("new");
-    let write = || -> std::io::Result<()> {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        writeln!(file, "{}", hex::encode(key))?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)?;
-        File::open(path.parent().unwrap_or(path))?.sync_all()
-    };
-    write().map_err(|error| Failure::Run(format!("{path:?} can't be written: {error}")))?;
+    let written = files::replace(path, format!("{}\n", hex::encode(key)).as_bytes());
+    written.map_err(|error| Failure::Run(format!("{path:?} can't be written: {error}")))?;
     Ok(key)
 }
 

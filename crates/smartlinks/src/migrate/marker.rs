@@ -1,26 +1,36 @@
 //! `data_dir/MOVED`: the note that a directory's store was moved, or is being moved. Two services that go on from the same
 //! deliveries would tell receivers everything twice.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{fs, io::ErrorKind, path::Path};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, files};
 
 /// Its name.
 pub(crate) const NAME: &str = "MOVED";
+
+/// Line that says that the move came to its end.
+const DONE: &str = "It is done.";
+
+/// What it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// Which move.
+    pub(crate) id: String,
+    /// The cluster may have served since.
+    pub(crate) is_done: bool,
+}
 
 /// Which move it was, if it was.
 ///
 /// # Errors
 /// [`Failure::Run`], naming the file.
-pub(crate) fn read(data_dir: &Path) -> Result<Option<String>, Failure> {
+pub(crate) fn read(data_dir: &Path) -> Result<Option<Note>, Failure> {
     let path = data_dir.join(NAME);
     match fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(text.lines().next().unwrap_or_default().trim().to_owned())),
+        Ok(text) => Ok(Some(Note {
+            id: text.lines().next().unwrap_or_default().trim().to_owned(),
+            is_done: text.lines().any(|line| line == DONE),
+        })),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Failure::Run(format!("{path:?} can't be read: {error}"))),
     }
@@ -32,21 +42,26 @@ pub(crate) fn read(data_dir: &Path) -> Result<Option<String>, Failure> {
 /// [`Failure::Run`], naming the file.
 pub(crate) fn write(data_dir: &Path) -> Result<String, Failure> {
     let id = hex::encode(rand::random::<[u8; 16]>());
-    let (path, unfinished) = (data_dir.join(NAME), data_dir.join("MOVED.new"));
+    note(data_dir, &id, "")?;
+    Ok(id)
+}
+
+/// The move with this id came to its end.
+///
+/// # Errors
+/// [`Failure::Run`], naming the file.
+pub(crate) fn done(data_dir: &Path, id: &str) -> Result<(), Failure> {
+    note(data_dir, id, &format!("{DONE}\n"))
+}
+
+fn note(data_dir: &Path, id: &str, more: &str) -> Result<(), Failure> {
+    let path = data_dir.join(NAME);
     let text = format!(
         "{id}\nThe store of this directory is moved to a cluster. The embedded service does not start while this file is \
-         here.\n"
+         here.\n{more}"
     );
-    let write = || -> std::io::Result<()> {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &path)?;
-        File::open(data_dir)?.sync_all()
-    };
-    write().map_err(|error| Failure::Run(format!("{path:?} can't be written: {error}")))?;
-    Ok(id)
+    files::replace(&path, text.as_bytes())
+        .map_err(|error| Failure::Run(format!("{path:?} can't be written: {error}")))
 }
 
 /// Whoever wants to write to the embedded store asks first.
@@ -74,7 +89,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         refuse(dir.path()).unwrap();
         let id = write(dir.path()).unwrap();
-        assert_eq!(read(dir.path()).unwrap(), Some(id));
+        assert_eq!(read(dir.path()).unwrap(), Some(Note { id: id.clone(), is_done: false }));
+        done(dir.path(), &id).unwrap();
+        assert_eq!(read(dir.path()).unwrap(), Some(Note { id, is_done: true }));
         let said = refuse(dir.path()).unwrap_err().to_string();
         assert!(said.contains("moved") && said.contains("MOVED"), "{said}");
         fs::remove_file(dir.path().join(NAME)).unwrap();

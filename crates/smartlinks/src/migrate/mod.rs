@@ -96,6 +96,8 @@ pub(crate) async fn run(config: &Config, json: bool) -> Result<(), Failure> {
             config.data_dir
         )));
     }
+    // First here: from the next line on the cluster may serve.
+    marker::done(&config.data_dir, &this.id)?;
     mover.end(&this, clock.now()).await.map_err(Failure::run)?;
     source.close().await?;
     say(json, &summary, &format!("{moved}{found}{}", farewell(config)));
@@ -118,12 +120,20 @@ async fn begin(
 ) -> Result<Begun, Failure> {
     let (dir, noted) = (&config.data_dir, marker::read(&config.data_dir)?);
     if let Some(known) = target.scylla.moved().await.map_err(Failure::run)? {
-        return goes_on(known, noted.as_deref(), source, target);
+        return goes_on(known, noted.as_ref().map(|note| note.id.as_str()), source, target);
+    }
+    if noted.as_ref().is_some_and(|note| note.is_done) {
+        // Two clusters that go on from here would tell receivers everything twice.
+        return Err(Failure::Run(format!(
+            "data_dir = {dir:?}: its store was moved to another cluster already, which may have served since; to move it \
+             again, be sure that it serves no more, and remove {:?}",
+            dir.join(marker::NAME)
+        )));
     }
     target.must_be_empty(config).await?;
     let id = match noted {
         // Begun, and ended before the cluster heard of it.
-        Some(id) => id,
+        Some(note) => note.id,
         None => marker::write(dir)?,
     };
     let (partitions, source) = (target.partitions, source.words());

@@ -6,9 +6,9 @@
 //! the CRC-32 of the rest, the rest in postcard. What is damaged, of another version or of another cluster counts as absent.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, ErrorKind, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    fs::{self, DirBuilder},
+    io::{self, ErrorKind},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sl_core::{catalog::EdgeLink, event::JournalId, ids::PoolLinkId, pack, pool::StockKey, time::Timestamp};
 use sl_edge::Aside;
 
-use crate::clock;
+use crate::{clock, files};
 
 /// The last digits are the version: raised when one of the shapes below changes.
 const MAGIC: [u8; 8] = *b"slsnap01";
@@ -125,13 +125,7 @@ impl Snapshots {
         if let Some(place) = bytes.get_mut(MAGIC.len()..HEAD) {
             place.copy_from_slice(&sum.to_le_bytes());
         }
-        let (path, unfinished) = (self.dir.join(name), self.dir.join(name).with_extension("new"));
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &path)?;
-        File::open(&self.dir)?.sync_all()
+        files::replace(&self.dir.join(name), &bytes)
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
