@@ -10,7 +10,6 @@ use sl_core::{
     time::Clock,
 };
 use sl_store::Store;
-use tokio::sync::watch;
 
 use crate::{
     cli::Keys,
@@ -68,7 +67,7 @@ pub(crate) async fn run(config: &Config, command: Keys, json: bool) -> Result<()
     } else if config.storage.backend == Backend::Cluster {
         // Keys are everybody's: no process has to run, and no directory is needed.
         let clock = clock::system();
-        let (_cluster, store) = Addresses::of(config)?.reach(&watch::Sender::default()).await?;
+        let (_cluster, store) = Addresses::of(config)?.reach_now().await?;
         on(&store, config, command, &*clock).await?
     } else {
         let _lock = lock::take(dir)?;

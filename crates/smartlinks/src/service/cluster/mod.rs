@@ -83,6 +83,14 @@ impl Addresses {
         }
     }
 
+    /// The same for somebody who waits at a terminal: a store that does not answer is said at once.
+    ///
+    /// # Errors
+    /// [`Failure::Run`], naming the setting.
+    pub(crate) async fn reach_now(&self) -> Result<(Cluster, Store), Failure> {
+        self.try_reach().await.map_err(|error| Failure::Run(format!("scylla.nodes: {error}")))?
+    }
+
     /// The inner error is of a store that answers, and may not be used.
     async fn try_reach(&self) -> Result<Result<(Cluster, Store), Failure>, StoreError> {
         let scylla = sl_scylla::connect(&self.scylla).await?;
