@@ -25,6 +25,7 @@ mod smart_links;
 mod x;
 
 pub use keys::{KeyError, NewKey, create_key, ensure_team_and_owner_key, list_keys, revoke_key};
+pub use operations::may_read_metrics;
 pub use parts::{
     Acceptance, ApiParts, ApiSettings, EgressCheck, PixelTester, PlatformNotice, PoolStatus, ProgressFacts,
     ProgressSource, Random, StockStatus, TestEvent, TestRefused, Upstream,

@@ -7,6 +7,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header};
 use serde_json::json;
+use sl_core::seal::Secret;
 use subtle::ConstantTimeEq;
 
 use crate::{access::bearer, error::ApiError, parts::App};
@@ -28,12 +29,18 @@ pub(crate) async fn readyz(State(app): State<App>) -> Response {
     }
 }
 
+/// Whether a request with these headers may read `/metrics`: it needs `admin.metrics_token`, if there is one.
+#[must_use]
+pub fn may_read_metrics(token: Option<&Secret>, headers: &HeaderMap) -> bool {
+    token.is_none_or(|token| {
+        let given = bearer(headers).unwrap_or_default();
+        given.as_bytes().ct_eq(token.expose().as_bytes()).into()
+    })
+}
+
 pub(crate) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
-    if let Some(token) = &app.settings.metrics_token {
-        let given = bearer(&headers).unwrap_or_default();
-        if !bool::from(given.as_bytes().ct_eq(token.expose().as_bytes())) {
-            return ApiError::Unauthorized.into_response();
-        }
+    if !may_read_metrics(app.settings.metrics_token.as_ref(), &headers) {
+        return ApiError::Unauthorized.into_response();
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], (app.metrics_text)()).into_response()
 }

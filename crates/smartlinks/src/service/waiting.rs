@@ -12,7 +12,6 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use sl_core::seal::Secret;
-use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
 
 /// What it knows.
@@ -51,10 +50,7 @@ async fn readyz(State(waiting): State<Waiting>) -> Response {
 }
 
 async fn metrics(State(waiting): State<Waiting>, headers: HeaderMap) -> Response {
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let wanted = waiting.metrics_token.as_ref().map(|token| format!("Bearer {}", token.expose()));
-    if wanted.is_some_and(|wanted| !bool::from(given.unwrap_or_default().as_bytes().ct_eq(wanted.as_bytes())))
-    {
+    if !sl_api::may_read_metrics(waiting.metrics_token.as_ref(), &headers) {
         return closing(StatusCode::UNAUTHORIZED);
     }
     closing(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], waiting.metrics.render()))
