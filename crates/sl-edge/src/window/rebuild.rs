@@ -17,8 +17,12 @@ pub struct Rebuild<'a> {
     now: Timestamp,
     /// In the order of the journal, which is about that of their ids.
     clicks: Vec<Arc<Remembered>>,
+    /// At most [`REPEATS`].
     repeats: Vec<(ClickId, VisitorId)>,
 }
+
+/// Repeats that wait for their clicks to be sorted: somebody may tap for ever, and 32 MiB are enough.
+const REPEATS: usize = 1 << 20;
 
 impl Window {
     /// Starts a rebuild. Records older than the window at `now` are passed over.
@@ -48,22 +52,30 @@ impl Rebuild<'_> {
     /// A repeat of the journal: the visitor may be known by more than its click said.
     pub fn repeat(&mut self, repeat: &Repeat) {
         self.repeats.push((repeat.click, repeat.visitor.daily));
+        if self.repeats.len() >= REPEATS {
+            self.apply_repeats();
+        }
+    }
+
+    /// The clicks of all of them have come: a repeat follows its click.
+    fn apply_repeats(&mut self) {
+        if !self.repeats.is_empty() {
+            self.clicks.sort_by_key(|entry| entry.click);
+        }
+        for (click, visitor) in self.repeats.drain(..) {
+            if let Ok(found) = self.clicks.binary_search_by_key(&click, |entry| entry.click)
+                && let Some(entry) = self.clicks.get(found)
+            {
+                self.window.put_if_absent(visitor, entry, self.now);
+            }
+        }
     }
 }
 
 impl Drop for Rebuild<'_> {
     /// Repeats come last, when every click can be found: what a visitor did under the same key meanwhile stays.
     fn drop(&mut self) {
-        if !self.repeats.is_empty() {
-            self.clicks.sort_by_key(|entry| entry.click);
-        }
-        for (click, visitor) in &self.repeats {
-            if let Ok(found) = self.clicks.binary_search_by_key(click, |entry| entry.click)
-                && let Some(entry) = self.clicks.get(found)
-            {
-                self.window.put_if_absent(*visitor, entry, self.now);
-            }
-        }
+        self.apply_repeats();
     }
 }
 
