@@ -32,7 +32,7 @@ use crate::{Cluster, ClusterError, KafkaStream, Topic, client, reader::Reader};
 /// happens to the group meanwhile, and an attributor's step takes milliseconds.
 const HANDOVER: Duration = Duration::from_secs(10);
 
-/// Membership in a group. Leave it with [`Group::leave`]; dropped, it leaves too, but blocks.
+/// Membership in a group. Leave it with [`Group::leave`]; dropped, it gives its partitions back too, but blocks meanwhile.
 pub struct Group {
     claims: mpsc::Receiver<(u32, Arc<Claim>)>,
     /// There until it is dropped.
