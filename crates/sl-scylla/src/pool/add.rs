@@ -20,10 +20,21 @@ impl CqlPool {
         let mut seen = HashSet::new();
         let is_new = |link: &NewPoolLink| !known.contains_key(&link.id.number) && seen.insert(link.id.number);
         let new: Vec<_> = new.into_iter().filter(is_new).collect();
+        // Of a process that died before leases were told of them.
+        let untold =
+            known.values().filter(|entry| entry.facts.given.is_none()).map(|entry| entry.link.ordinal);
+        if let Some(untold) = untold.min() {
+            self.fresh_from(stock, untold).await?;
+        }
         if new.is_empty() {
             return Ok(0);
         }
         let from = self.reserve(stock, new.len() as u64).await?;
+        self.fill(stock, from, new).await
+    }
+
+    /// Writes links at their ordinals, and lets leases find them.
+    async fn fill(&self, stock: i32, from: u64, new: Vec<NewPoolLink>) -> Result<usize> {
         let links: Vec<_> = (from..).zip(new).map(|(ordinal, new)| link_of(new, ordinal)).collect();
         self.links.put(&links).await?;
         self.order.put(stock, links.iter().map(|link| (link.ordinal, link.id.number))).await?;
@@ -47,16 +58,14 @@ impl CqlPool {
         }
     }
 
-    /// A lease between the reservation and the rows found nothing there and may have gone past: sets it back.
+    /// A lease between the reservation and the rows found nothing there: it may have gone past, which is set back, or be
+    /// about to, which this change forbids it.
     async fn fresh_from(&self, stock: i32, from: u64) -> Result<()> {
         let mut tries = Tries::of("the ordinals of a stock");
         loop {
             let once = async {
                 let mut book = self.books.read_to_change(stock).await?;
-                if book.fresh_from <= from {
-                    return Ok(Some(()));
-                }
-                book.fresh_from = from;
+                book.fresh_from = book.fresh_from.min(from);
                 Ok(self.books.change(stock, &book, Vec::new()).await?.then_some(()))
             };
             if let Some(()) = tries.settled(once.await).await? {
@@ -74,5 +83,63 @@ fn link_of(new: NewPoolLink, ordinal: u64) -> PoolLink {
         url: new.url,
         ordinal,
         created_at: new.created_at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sl_store::{
+        Pool as _,
+        pool::LeaseRequest,
+        suite::sample::{self, HOUR, RULES},
+    };
+
+    use super::*;
+    use crate::{ScyllaConfig, connect, schema};
+
+    /// On a server: two machines, one of which leases at the very moment when the other adds.
+    #[tokio::test]
+    #[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+    async fn a_lease_that_looked_before_the_rows_were_there_does_not_go_past_them() {
+        let nodes = std::env::var("SMARTLINKS_TEST_CQL").expect("SMARTLINKS_TEST_CQL");
+        let config = ScyllaConfig {
+            create: Some("replication = {'class': 'SimpleStrategy', 'replication_factor': 1}".to_owned()),
+            timeout: Duration::from_secs(30),
+            ..ScyllaConfig::new(
+                nodes.split(',').map(str::to_owned).collect(),
+                format!("adds_{}", std::process::id()),
+            )
+        };
+        let pool = CqlPool::new(&connect(&config).await.unwrap().cql).await.unwrap();
+        let stock = pool.stocks.number_or_new(&sample::stock()).await.unwrap();
+        let from = pool.reserve(stock, 4).await.unwrap();
+        let mut seen = pool.books.read_to_change(stock).await.unwrap();
+        assert_eq!((seen.fresh_from, seen.ordinals), (0, 4));
+        seen.fresh_from = seen.ordinals;
+        pool.fill(stock, from, sample::new_links(&sample::stock(), 0..4)).await.unwrap();
+        assert!(!pool.books.change(stock, &seen, Vec::new()).await.unwrap());
+        let request = LeaseRequest {
+            stock: sample::stock(),
+            want: 10,
+            owner: "edge".into(),
+            now: HOUR,
+            until: HOUR.plus(Duration::from_secs(60)),
+            rules: RULES,
+        };
+        assert_eq!(pool.lease(request.clone()).await.unwrap().links.len(), 4);
+
+        // The other process dies before it has told anybody: the links come again.
+        pool.fill(stock, pool.reserve(stock, 4).await.unwrap(), sample::new_links(&sample::stock(), 4..8))
+            .await
+            .unwrap();
+        let mut seen = pool.books.read_to_change(stock).await.unwrap();
+        seen.fresh_from = seen.ordinals;
+        assert!(pool.books.change(stock, &seen, Vec::new()).await.unwrap());
+        assert_eq!(pool.lease(request.clone()).await.unwrap().links.len(), 0);
+        assert_eq!(pool.add(sample::new_links(&sample::stock(), 4..8)).await.unwrap(), 0);
+        assert_eq!(pool.lease(request).await.unwrap().links.len(), 4);
+        schema::drop_keyspace(&config).await.unwrap();
     }
 }
