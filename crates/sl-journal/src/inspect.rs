@@ -2,7 +2,7 @@
 
 use std::{ops::Range, path::Path};
 
-use sl_core::event::{Event, JournalId, Position};
+use sl_core::event::{Event, EventBody, JournalId, Position};
 
 use crate::{JournalError, codec, disk::RealDisk, journal::recovery};
 
@@ -60,6 +60,8 @@ pub struct Standing {
     pub journal: Option<JournalId>,
     /// Behind its last readable record.
     pub head: Position,
+    /// Behind the last one in the last segment that is more than a tick: ticks wake attribution and carry nothing.
+    pub content: Position,
 }
 
 /// Where the journal in `dir` ends; reads its last segment.
@@ -71,11 +73,15 @@ pub fn standing(dir: &Path) -> Result<Standing, JournalError> {
     let found = recovery::find(&disk)?;
     let Some(last) = found.segments.last() else { return Ok(Standing::default()) };
     let mut scan = last.scan(&disk, found.journal.unwrap_or_default())?;
-    let mut head = Position { epoch: last.header.epoch, offset: last.header.first };
+    let first = Position { epoch: last.header.epoch, offset: last.header.first };
+    let (mut head, mut content) = (first, first);
     while let Some(sequence) = scan.step()? {
         head.offset = sequence + 1;
+        if !codec::decode(scan.payload()).is_ok_and(|event| event.body == EventBody::Tick) {
+            content = head;
+        }
     }
-    Ok(Standing { journal: found.journal, head })
+    Ok(Standing { journal: found.journal, head, content })
 }
 
 /// Checks every record of the journal in `dir`.

@@ -166,10 +166,15 @@ async fn a_directory_can_be_verified_and_dumped_while_the_journal_runs() {
     assert!(report.segments.len() > 1);
     let end = standing(&dir).unwrap();
     assert_eq!((end.journal, end.head), (report.journal, here.journal().status().head));
+    // What only wakes attribution is told apart.
+    let tick = Event { team: TeamId(1), account: "".into(), at: Timestamp(0), body: EventBody::Tick };
+    sl_journal::log::append_synced(&**here.journal(), tick).await.unwrap();
+    let later = standing(&dir).unwrap();
+    assert_eq!((later.content, later.head.offset), (end.head, end.head.offset + 1));
     let mut offsets = Vec::new();
     let from = Position { epoch: 0, offset: 390 };
-    assert_eq!(dump(&dir, from, |at, _| offsets.push(at.offset)).unwrap(), 10);
-    assert_eq!(offsets, (390..400).collect::<Vec<_>>());
+    assert_eq!(dump(&dir, from, |at, _| offsets.push(at.offset)).unwrap(), 11);
+    assert_eq!(offsets, (390..401).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -62,13 +62,13 @@ impl Opened {
     }
 }
 
-/// Attribution has applied all of the journal, and every pool link that was not given away is back.
+/// Attribution has applied all of the journal, but for ticks that its last moment wrote, and every pool link that was not given away is back.
 fn settled(dir: &Path, standing: &Standing) -> Result<(), Failure> {
     const REMEDY: &str = "start `smartlinks serve` with storage.backend = \"embedded\" once more, stop it with SIGTERM, and \
                           move then";
     let journal = sl_journal::standing(&dir.join("journal")).map_err(Failure::run)?;
-    if standing.position < journal.head {
-        let (done, head) = (standing.position.offset, journal.head.offset);
+    if standing.position < journal.content {
+        let (done, head) = (standing.position.offset, journal.content.offset);
         return Err(Failure::Run(format!(
             "data_dir = {dir:?}: attribution has applied {done} of {head} records of the journal; {REMEDY}"
         )));

@@ -8,7 +8,7 @@ use sl_core::{
     click::{Class, VisitorId},
     conversion::ConversionKind,
     delivery::{Attempt, DeliveryState, Destination, Progress, RenderedRequest},
-    event::{Event, EventBody, JournalId, Position},
+    event::{Event, EventBody, JournalId, Position, WebhookReceived},
     ids::{ApiKeyId, PixelId, PoolLinkId, PostbackId, ReplayId, TeamId},
     money::Cents,
     pool::PoolState,
@@ -346,15 +346,31 @@ async fn a_row_of_every_kind_is_moved_and_goes_on_there() {
     sl_scylla::schema::drop_keyspace(&crate::service::cluster::scylla_config(&config)).await.unwrap();
 }
 
+async fn append(dir: &Path, bodies: impl IntoIterator<Item = EventBody>) {
+    let journal = empty_journal(dir);
+    for body in bodies {
+        let ticket = journal.append(Event { team: TEAM, account: account(), at: HOUR, body }).unwrap();
+        journal.fate(ticket).await;
+    }
+    journal.close().unwrap();
+}
+
 #[tokio::test]
-async fn a_journal_that_is_not_applied_to_its_end_stays() {
+async fn a_journal_that_is_not_applied_to_its_end_stays_unless_only_ticks_are_left() {
     let dir = tempfile::tempdir().unwrap();
     opened(dir.path()).close().await.unwrap();
-    let journal = empty_journal(dir.path());
-    let event = Event { team: TEAM, account: account(), at: HOUR, body: EventBody::Tick };
-    let ticket = journal.append(event).unwrap();
-    journal.fate(ticket).await;
-    journal.close().unwrap();
-    let refused = Opened::open(&configured(dir.path(), "nobody")).await.err().unwrap().to_string();
-    assert!(refused.contains("0 of 1 records") && refused.contains("SIGTERM"), "{refused}");
+    let config = configured(dir.path(), "nobody");
+    append(dir.path(), [EventBody::Tick]).await;
+    assert!(Opened::open(&config).await.is_ok());
+
+    let webhook = WebhookReceived {
+        event: "messages.received".into(),
+        key: "k".into(),
+        received_at: HOUR,
+        body: b"{}".to_vec(),
+        retry_of: None,
+    };
+    append(dir.path(), [EventBody::Webhook(webhook), EventBody::Tick]).await;
+    let refused = Opened::open(&config).await.err().unwrap().to_string();
+    assert!(refused.contains("0 of 2 records") && refused.contains("SIGTERM"), "{refused}");
 }
