@@ -45,6 +45,8 @@ partitioner: org.apache.cassandra.dht.Murmur3Partitioner
 endpoint_snitch: SimpleSnitch
 # An empty ring has nothing to hand over.
 auto_bootstrap: false
+# A table has some rows here, and tests make hundreds of tables: not a megabyte for each.
+memtable_allocation_type: unslabbed_heap_buffers
 commitlog_sync: periodic
 commitlog_sync_period: 10000ms
 commitlog_segment_size: 16MiB

@@ -13,7 +13,11 @@ use crate::{
 };
 
 /// What all processes of one test share: topics and a keyspace that no other test has.
-pub(crate) struct Servers(Vec<(&'static str, String)>);
+pub(crate) struct Servers {
+    settings: Vec<(&'static str, String)>,
+    /// The keyspace goes with the test: fifty tables each would fill the memory of a server that all tests share.
+    shared: Option<sl_scylla::ScyllaConfig>,
+}
 
 impl Servers {
     /// The servers that all tests share.
@@ -22,12 +26,17 @@ impl Servers {
             std::env::var(name)
                 .unwrap_or_else(|_| panic!("{name} is not set: eval \"$(deploy/dev-cluster/up)\""))
         };
-        Self::at(test, &address("SMARTLINKS_TEST_KAFKA"), &address("SMARTLINKS_TEST_CQL"))
+        let cql = address("SMARTLINKS_TEST_CQL");
+        let mut servers = Self::at(test, &address("SMARTLINKS_TEST_KAFKA"), &cql);
+        let keyspace = servers.settings.iter().find(|(key, _)| *key == "SCYLLA__KEYSPACE").unwrap().1.clone();
+        let nodes = cql.split(',').map(str::to_owned).collect();
+        servers.shared = Some(sl_scylla::ScyllaConfig::new(nodes, keyspace));
+        servers
     }
 
     pub(crate) fn at(test: &str, kafka: &str, cql: &str) -> Self {
         let name = format!("{test}_{:08x}", rand::random::<u32>());
-        Self(vec![
+        let settings = vec![
             ("STORAGE__BACKEND", "cluster".to_owned()),
             ("SECRETS__KEY", "5e".repeat(32)),
             ("KAFKA__BROKERS", kafka.to_owned()),
@@ -37,12 +46,23 @@ impl Servers {
             ("SCYLLA__NODES", cql.to_owned()),
             ("SCYLLA__KEYSPACE", name),
             ("SCYLLA__REPLICATION", "1".to_owned()),
-        ])
+        ];
+        Self { settings, shared: None }
     }
 
     pub(crate) fn and<'a>(&'a self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-        let shared = self.0.iter().map(|(key, value)| (*key, value.as_str()));
+        let shared = self.settings.iter().map(|(key, value)| (*key, value.as_str()));
         shared.chain(more.iter().copied()).collect()
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        let Some(config) = self.shared.take() else { return };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        if let Err(error) = runtime.block_on(sl_scylla::schema::drop_keyspace(&config)) {
+            eprintln!("keyspace {} stays: {error}", config.keyspace);
+        }
     }
 }
 

@@ -221,7 +221,10 @@ fn quiet(service: &Service, key: &str, link: &str) {
 fn killed_after(mut command: Command, kind: &str) -> bool {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let came = lines.map_while(Result::ok).any(|line| line.contains(&format!("  {kind}  ")));
+    let came = lines.map_while(Result::ok).any(|line| {
+        println!("migrate: {line}");
+        line.contains(&format!("  {kind}  "))
+    });
     child.kill().unwrap();
     child.wait().unwrap();
     came
