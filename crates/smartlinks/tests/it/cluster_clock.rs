@@ -127,6 +127,10 @@ fn two_edges_that_both_believe_in_a_block_give_no_link_twice() {
     clock.ahead_by(120 * MINUTE);
     let wrong = Inside::start_roles("edge", home.path(), &settings, clock);
     // The block is ended by the clock of the other one, and nothing of it is leased again.
+    others.until(&key, "/api/x/pool", |shown| {
+        let pool = &shown["data"][0];
+        pool["quarantined"].as_u64() > Some(100) && pool["leased"].as_u64() >= Some(256)
+    });
     visit_all(&wrong, 1000..1200, 50);
     visit_all(&right, 20..120, 50);
     visit_all(&wrong, 1200..1240, 0);
