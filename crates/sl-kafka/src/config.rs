@@ -109,13 +109,25 @@ impl KafkaConfig {
         for key in self.security.keys().filter(|key| !SECURITY.iter().any(|family| key.starts_with(family))) {
             wrong(&format!("kafka.security.{key}"), "not a TLS or SASL key of librdkafka".to_owned());
         }
-        if problems.is_empty()
-            && !self.security.is_empty()
-            && let Err(problem) = self.accepted()
-        {
-            problems.push(problem);
+        if problems.is_empty() && !self.security.is_empty() {
+            problems.extend(self.needs_tls().or_else(|| self.accepted().err()));
         }
         problems
+    }
+
+    /// What asks for TLS in a program that was built without it.
+    fn needs_tls(&self) -> Option<ConfigProblem> {
+        let asks = |(key, value): &(&String, &String)| match key.as_str() {
+            "security.protocol" => value.to_ascii_lowercase().ends_with("ssl"),
+            "sasl.mechanism" | "sasl.mechanisms" => value.to_ascii_uppercase().starts_with("SCRAM"),
+            _ => false,
+        };
+        let (key, value) = self.security.iter().filter(|_| !cfg!(feature = "tls")).find(asks)?;
+        let problem = format!(
+            "{value}: this smartlinks was built without TLS for Kafka; build it with `cargo build --release --features \
+             kafka-tls`, which needs OpenSSL (Debian: apt-get install libssl-dev pkg-config)"
+        );
+        Some(ConfigProblem { key: format!("kafka.security.{key}"), problem })
     }
 
     /// Whether librdkafka takes the keys, and this build has what they need. Connects to nothing.
@@ -207,6 +219,27 @@ mod tests {
         });
         assert!(problems.concat().contains("sasl.passwort"), "{problems:?}");
         assert!(!problems.concat().contains("hunter2"), "{problems:?}");
+    }
+
+    #[test]
+    fn tls_is_there_or_it_is_said_how_to_get_it() {
+        for (key, value) in [("security.protocol", "SSL"), ("sasl.mechanisms", "SCRAM-SHA-512")] {
+            let problems = with(|config| {
+                config.security.insert("security.protocol".into(), "sasl_plaintext".into());
+                config.security.insert("sasl.mechanisms".into(), "PLAIN".into());
+                config.security.insert("sasl.username".into(), "u".into());
+                config.security.insert("sasl.password".into(), "hunter2".into());
+                config.security.insert(key.into(), value.into());
+            });
+            let wanted = format!("kafka.security.{key}: {value}: this smartlinks was built without TLS");
+            match problems.as_slice() {
+                [] if cfg!(feature = "tls") => {}
+                [problem] => {
+                    assert!(problem.starts_with(&wanted) && problem.contains("kafka-tls"), "{problem}")
+                }
+                others => panic!("{others:?}"),
+            }
+        }
     }
 
     #[test]

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 pub(crate) struct Broker {
     dir: TempDir,
     pub(crate) brokers: String,
+    /// Where it wants TLS and a password; empty unless asked for.
+    #[cfg(feature = "tls")]
+    pub(crate) door: String,
 }
 
 impl Broker {
@@ -18,13 +21,37 @@ impl Broker {
     }
 
     pub(crate) fn several(count: u32) -> Self {
+        Self::started(&["--brokers", &count.to_string()])
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_tls() -> Self {
+        Self::started(&["--tls"])
+    }
+
+    /// Its certificate.
+    #[cfg(feature = "tls")]
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.dir.path().join("cluster/kafka-1/tls.pem")
+    }
+
+    fn started(how: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
-        let mut broker = Self { dir, brokers: String::new() };
+        let mut broker = Self {
+            dir,
+            brokers: String::new(),
+            #[cfg(feature = "tls")]
+            door: String::new(),
+        };
         let process = std::process::id().to_string();
         // Also when this process is killed, the broker does not stay behind.
-        let told = broker.run("up", &["kafka", "--brokers", &count.to_string(), "--while", &process]);
-        let address = told.lines().find_map(|line| line.strip_prefix("export SMARTLINKS_TEST_KAFKA="));
-        address.expect("up says where it is").clone_into(&mut broker.brokers);
+        let told = broker.run("up", &[&["kafka", "--while", &process], how].concat());
+        broker.brokers = said(&told, "SMARTLINKS_TEST_KAFKA");
+        assert!(!broker.brokers.is_empty(), "up says where it is");
+        #[cfg(feature = "tls")]
+        {
+            broker.door = said(&told, "SMARTLINKS_TEST_KAFKA_TLS");
+        }
         broker
     }
 
@@ -66,6 +93,12 @@ impl Broker {
         assert!(done.status.success(), "{command} {arguments:?}: {words}");
         String::from_utf8(done.stdout).unwrap()
     }
+}
+
+/// What `up` says a variable is; nothing when it does not say.
+fn said(told: &str, name: &str) -> String {
+    let name = format!("export {name}=");
+    told.lines().find_map(|line| line.strip_prefix(&name)).unwrap_or_default().to_owned()
 }
 
 impl Drop for Broker {

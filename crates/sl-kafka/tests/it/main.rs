@@ -14,6 +14,8 @@ mod group;
 mod kill;
 #[cfg(test)]
 mod streams;
+#[cfg(all(test, feature = "tls"))]
+mod tls;
 #[cfg(test)]
 mod visitors;
 #[cfg(test)]
