@@ -4,6 +4,7 @@
 //! whether or not earlier ones are answered, and their time counts from when they were due.
 
 use std::{
+    collections::VecDeque,
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
@@ -78,7 +79,8 @@ impl Load {
         let began = Instant::now();
         let mut run = Run { count: 0, took: span, times: histogram()? };
         let mut pace = rate.map(|rate| Pace { due: began, gap: Duration::from_secs_f64(1.0 / rate) });
-        let mut idle: Vec<usize> = (0..self.connections.len()).collect();
+        // In turns: a server closes what has not been used for a while.
+        let mut idle: VecDeque<usize> = (0..self.connections.len()).collect();
         let (mut under_way, mut events) = (0, Vec::with_capacity(1024));
         loop {
             let now = Instant::now();
@@ -89,7 +91,7 @@ impl Load {
             }
             while !over && !idle.is_empty() {
                 let Some(asked) = pace.as_mut().map_or(Some(now), |pace| pace.next(now)) else { break };
-                let Some(number) = idle.pop() else { break };
+                let Some(number) = idle.pop_front() else { break };
                 self.ask(number, asked)?;
                 under_way += 1;
             }
@@ -107,7 +109,7 @@ impl Load {
                     run.count += 1;
                     run.times.saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
                     under_way -= 1;
-                    idle.push(number);
+                    idle.push_back(number);
                 }
             }
         }
