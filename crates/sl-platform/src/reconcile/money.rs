@@ -143,10 +143,12 @@ impl Money {
 
     /// Reads the next page and writes it down.
     async fn read_page(&mut self, account: &Account, reading: &mut Reading) -> Result<Told, RoundError> {
+        // What a webhook says from now on is newer than the page.
+        let asked = self.clock.now();
         let page = self.page(account, reading.since, reading.marker.as_deref()).await?;
         let mut told = Told { new: 0, unreadable: page.unreadable };
         for row in page.rows {
-            told.new += u64::from(self.tell(account, row).await?);
+            told.new += u64::from(self.tell(account, row, asked).await?);
         }
         let leads_to_itself = page.next.is_some() && page.next == reading.marker;
         if leads_to_itself {
@@ -165,8 +167,13 @@ impl Money {
         self.platform.transactions(&account.id, since, marker, Priority::Rest).await
     }
 
-    /// Writes it down; `false` when nothing about it is new.
-    async fn tell(&mut self, account: &Account, row: Transaction) -> Result<bool, RoundError> {
+    /// Writes down what was true when the page was `asked` for; `false` when nothing about it is new.
+    async fn tell(
+        &mut self,
+        account: &Account,
+        row: Transaction,
+        asked: Timestamp,
+    ) -> Result<bool, RoundError> {
         let key = (account.id.clone(), row.id.clone());
         let known = Known { at: row.at, status: row.status.clone(), gross: row.gross, net: row.net };
         if self.told.get(&key) == Some(&known) {
@@ -175,7 +182,7 @@ impl Money {
         let event = Event {
             team: account.team,
             account: account.id.clone(),
-            at: self.clock.now(),
+            at: asked,
             body: EventBody::TransactionSeen(row),
         };
         append_synced(&*self.log, event).await?;

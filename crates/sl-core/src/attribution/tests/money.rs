@@ -154,6 +154,22 @@ fn a_webhook_and_the_reconciliation_are_one_transaction_and_the_webhooks_type_wi
     assert_eq!(world.shown.fans[&(A, FanId::from("f"))].tips_net, Cents(400));
 }
 
+#[test]
+fn a_page_of_transactions_that_was_asked_for_before_the_last_webhook_came_gives_no_money_back() {
+    let mut world = World::new();
+    world.click(A, 1, 10, at("03-04T12:00:00Z"));
+    world.seen(10, "f", at("03-04T12:01:00Z"), 0);
+    let made = at("03-04T13:00:00Z");
+    world.status("t", "f", "tip", 500, "done", made, made);
+    world.status("t", "f", "tip", 500, "undo", made, at("03-04T13:00:02Z"));
+    let page = || EventBody::TransactionSeen(reconciled("t", "f", "tip", 500, made));
+    world.event(at("03-04T13:00:01Z"), page());
+    assert_eq!((world.gross(A), row(&world, "t").transaction.as_ref().unwrap().status.as_str()), (0, "undo"));
+    // One that was asked for later is news.
+    world.event(at("03-04T13:00:03Z"), page());
+    assert_eq!(world.gross(A), 500);
+}
+
 fn row<'a>(world: &'a World, id: &str) -> &'a Conversion {
     let mut rows = world.shown.conversions.values();
     rows.find(|row| row.transaction.as_ref().is_some_and(|facts| facts.id.as_str() == id)).unwrap()
