@@ -55,6 +55,9 @@ impl Decider<'_> {
     /// The same id again: a status, a better type, or what an early reversal waited for.
     fn again(&mut self, fan: &mut FanRecord, known: &mut TransactionRecord, new: &Transaction) {
         let was_tip = known.transaction.kind == "tip";
+        // Known from the reconciliation only, taken back by a webhook: the webhook that announced it is still on its way.
+        let is_unannounced =
+            known.transaction.reconciled && !new.reconciled && known.early_reversal.is_none();
         self.compare(known, new);
         let is_tip = known.transaction.kind == "tip";
         if let Some(credit) = known.credit.filter(|_| known.counted && is_tip != was_tip)
@@ -63,14 +66,25 @@ impl Decider<'_> {
             let net = known.transaction.net;
             standing.tips_net += if is_tip { net } else { -net };
         }
+        // A page of transactions that was asked for before the last webhook came says nothing new (decisions 54).
+        let is_waited_for = known.early_reversal.is_some() && known.credit.is_none();
+        if new.reconciled && self.at < known.status_at && !is_waited_for {
+            return self.settle(fan, known);
+        }
         if let Some(until) = known.early_reversal {
             if is_reversal(&new.status) {
                 self.word(known, &new.status);
                 known.early_reversal = Some(self.moment().plus(HOLD));
-                return;
+                return self.settle(fan, known);
             }
             // What the reversal waited for: both are applied, or the transaction alone when that took too long.
             known.early_reversal = None;
+            if known.credit.is_some() {
+                if new.reconciled || until <= self.now {
+                    self.word(known, &new.status);
+                }
+                return self.settle(fan, known);
+            }
             let (gross, net, at) = (new.gross, new.net, new.at);
             (known.transaction.gross, known.transaction.net, known.transaction.at) = (gross, net, at);
             if until <= self.now {
@@ -78,11 +92,10 @@ impl Decider<'_> {
             }
             return self.credit_or_hold(fan, known);
         }
-        // A page of transactions that was asked for before the last webhook came says nothing new (decisions 54).
-        if new.reconciled && self.at < known.status_at {
-            return self.settle(fan, known);
-        }
         self.word(known, &new.status);
+        if is_unannounced && known.credit.is_some() && is_reversal(&new.status) {
+            known.early_reversal = Some(self.moment().plus(HOLD));
+        }
         if known.credit.is_none() && !is_reversal(&new.status) && !self.waits(fan, known) {
             // Given up before: this word of it is an arrival of its own.
             return self.credit_or_hold(fan, known);

@@ -170,6 +170,24 @@ fn a_page_of_transactions_that_was_asked_for_before_the_last_webhook_came_gives_
     assert_eq!(world.gross(A), 500);
 }
 
+#[test]
+fn the_announcement_of_a_transaction_that_the_reconciliation_knew_first_does_not_undo_its_reversal() {
+    let mut world = World::new();
+    world.click(A, 1, 10, at("03-04T12:00:00Z"));
+    world.seen(10, "f", at("03-04T12:01:00Z"), 0);
+    let made = at("03-04T13:00:00Z");
+    world.event(made, EventBody::TransactionSeen(reconciled("t", "f", "tip", 500, made)));
+    world.status("t", "f", "tip", 500, "chargeback", made, at("03-04T13:00:01Z"));
+    world.status("t", "f", "tip", 500, "loading", made, at("03-04T13:00:02Z"));
+    assert_eq!(
+        (world.gross(A), row(&world, "t").transaction.as_ref().unwrap().status.as_str()),
+        (0, "chargeback")
+    );
+    // What comes after it is news.
+    world.status("t", "f", "tip", 500, "done", made, at("03-04T13:00:03Z"));
+    assert_eq!(world.gross(A), 500);
+}
+
 fn row<'a>(world: &'a World, id: &str) -> &'a Conversion {
     let mut rows = world.shown.conversions.values();
     rows.find(|row| row.transaction.as_ref().is_some_and(|facts| facts.id.as_str() == id)).unwrap()

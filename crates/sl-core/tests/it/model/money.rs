@@ -23,6 +23,7 @@ impl Account {
         let moment = self.moment();
         let (now, at) = (self.now, self.at);
         let money = &mut self.transactions[index];
+        let unannounced = money.fact.reconciled && !new.reconciled && money.only_reversed.is_none();
         if money.fact.reconciled && !new.reconciled {
             // The webhook's type wins (decisions 54).
             (money.fact.kind, money.fact.reconciled) = (new.kind.clone(), false);
@@ -32,6 +33,14 @@ impl Account {
                 money.fact.status.clone_from(&new.status);
                 money.status_at = at;
                 money.only_reversed = Some(moment + 24 * HOUR);
+            }
+            Some(until) if money.credited.is_some() => {
+                // Credited by the reconciliation's word: this is the announcement that its reversal overtook.
+                money.only_reversed = None;
+                if new.reconciled || until <= now {
+                    money.fact.status.clone_from(&new.status);
+                    money.status_at = at;
+                }
             }
             Some(until) => {
                 // The transaction itself: both are applied, or it alone when the reversal has waited too long.
@@ -46,6 +55,9 @@ impl Account {
             None => {
                 money.fact.status.clone_from(&new.status);
                 money.status_at = at;
+                if unannounced && money.credited.is_some() && is_reversal(&new.status) {
+                    money.only_reversed = Some(moment + 24 * HOUR);
+                }
                 let waits = |held: &Held| matches!(held.what, HeldWhat::Money(of) if of == index);
                 let held = self.held.iter().any(|held| waits(held) && held.until > now);
                 if self.transactions[index].credited.is_none() && !held && !is_reversal(&new.status) {
