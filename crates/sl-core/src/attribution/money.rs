@@ -1,5 +1,7 @@
 //! Transactions: credit, status, reversals (contract D.3.2, decisions 19, 28, 31, 40, 54).
 
+use std::time::Duration;
+
 use super::{
     Decider, HOLD, derive,
     fans::{Binding, binding},
@@ -15,6 +17,8 @@ use crate::{
 
 /// Transactions and messages that may wait per fan: the oldest go first, counted.
 const HELD: usize = 256;
+/// Longest time from when a page of transactions is asked for to when it is written down, and far more than that.
+const READING: Duration = Duration::from_secs(3600);
 
 impl Decider<'_> {
     pub(super) fn transaction(&mut self, new: &Transaction) {
@@ -55,9 +59,7 @@ impl Decider<'_> {
     /// The same id again: a status, a better type, or what an early reversal waited for.
     fn again(&mut self, fan: &mut FanRecord, known: &mut TransactionRecord, new: &Transaction) {
         let was_tip = known.transaction.kind == "tip";
-        // Known from the reconciliation only, taken back by a webhook: the webhook that announced it is still on its way.
-        let is_unannounced =
-            known.transaction.reconciled && !new.reconciled && known.early_reversal.is_none();
+        let is_first_webhook = known.transaction.reconciled && !new.reconciled;
         self.compare(known, new);
         let is_tip = known.transaction.kind == "tip";
         if let Some(credit) = known.credit.filter(|_| known.counted && is_tip != was_tip)
@@ -66,34 +68,15 @@ impl Decider<'_> {
             let net = known.transaction.net;
             standing.tips_net += if is_tip { net } else { -net };
         }
-        // A page of transactions that was asked for before the last webhook came says nothing new (decisions 54).
-        let is_waited_for = known.early_reversal.is_some() && known.credit.is_none();
-        if new.reconciled && self.at < known.status_at && !is_waited_for {
+        if self.is_old(known, new) {
             return self.settle(fan, known);
         }
         if let Some(until) = known.early_reversal {
-            if is_reversal(&new.status) {
-                self.word(known, &new.status);
-                known.early_reversal = Some(self.moment().plus(HOLD));
-                return self.settle(fan, known);
-            }
-            // What the reversal waited for: both are applied, or the transaction alone when that took too long.
-            known.early_reversal = None;
-            if known.credit.is_some() {
-                if new.reconciled || until <= self.now {
-                    self.word(known, &new.status);
-                }
-                return self.settle(fan, known);
-            }
-            let (gross, net, at) = (new.gross, new.net, new.at);
-            (known.transaction.gross, known.transaction.net, known.transaction.at) = (gross, net, at);
-            if until <= self.now {
-                self.word(known, &new.status);
-            }
-            return self.credit_or_hold(fan, known);
+            return self.after_reversal(fan, known, new, until);
         }
         self.word(known, &new.status);
-        if is_unannounced && known.credit.is_some() && is_reversal(&new.status) {
+        if is_first_webhook && known.credit.is_some() && is_reversal(&new.status) {
+            // Only the reconciliation has told of it: the webhook that announces it is still on its way, and no news.
             known.early_reversal = Some(self.moment().plus(HOLD));
         }
         if known.credit.is_none() && !is_reversal(&new.status) && !self.waits(fan, known) {
@@ -101,6 +84,41 @@ impl Decider<'_> {
             return self.credit_or_hold(fan, known);
         }
         self.settle(fan, known);
+    }
+
+    /// Whether the reconciliation asked for this before the last word of a webhook came (decisions 54). What an early
+    /// reversal waits for is never too old, and a word from far ahead is one of a clock that was wrong.
+    fn is_old(&self, known: &TransactionRecord, new: &Transaction) -> bool {
+        let is_waited_for = known.early_reversal.is_some() && known.credit.is_none();
+        let asked_before = self.at < known.status_at && known.status_at.since(self.at) < READING;
+        new.reconciled && asked_before && !is_waited_for
+    }
+
+    /// A word about a transaction whose reversal came before its announcement.
+    fn after_reversal(
+        &mut self,
+        fan: &mut FanRecord,
+        known: &mut TransactionRecord,
+        new: &Transaction,
+        until: Timestamp,
+    ) {
+        if is_reversal(&new.status) {
+            self.word(known, &new.status);
+            known.early_reversal = Some(self.moment().plus(HOLD));
+            return self.settle(fan, known);
+        }
+        // What the reversal waited for: both are applied, or the transaction alone when that took too long. The
+        // reconciliation announces nothing that it told of before: what it says now is news.
+        known.early_reversal = None;
+        if until <= self.now || (known.credit.is_some() && new.reconciled) {
+            self.word(known, &new.status);
+        }
+        if known.credit.is_some() {
+            return self.settle(fan, known);
+        }
+        let (gross, net, at) = (new.gross, new.net, new.at);
+        (known.transaction.gross, known.transaction.net, known.transaction.at) = (gross, net, at);
+        self.credit_or_hold(fan, known);
     }
 
     /// Takes over a status.

@@ -319,7 +319,7 @@ pub(super) struct TransactionRecord {
     pub(super) differs: bool,
     /// When the newest status came.
     pub(super) status_at: Timestamp,
-    /// A reversal came first: waits for the transaction until then.
+    /// A reversal came before the transaction was announced: waits for that until then.
     pub(super) early_reversal: Option<Timestamp>,
 }
 

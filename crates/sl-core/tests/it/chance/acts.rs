@@ -115,6 +115,9 @@ impl Dice {
     pub(super) fn pay(&mut self) {
         if !self.money.is_empty() && self.odds(45) {
             let (account, mut money) = self.pick(&self.money.clone()).clone();
+            if self.odds(25) {
+                self.old_page(account, money.clone());
+            }
             money.status =
                 (*self.pick(&["done", "pending_return", "undo", "Chargeback", "refunded"])).to_owned();
             if self.odds(5) {
@@ -131,6 +134,14 @@ impl Dice {
         let at = self.now - ago;
         let money = self.transaction(&format!("t{number}"), &fan, kind, Cents(cents), at);
         self.tell_money(account, money);
+    }
+
+    /// The reconciliation asked shortly before another word comes, and writes down what it got after it.
+    fn old_page(&mut self, account: &'static str, mut money: Transaction) {
+        money.reconciled = true;
+        let (asked, arrives) = (self.now - self.roll(90 * MINUTE), self.now + self.roll(5 * MINUTE));
+        let what = What::Money(None, money);
+        self.out.push((arrives, Happening { account, at: Timestamp(asked), what }));
     }
 
     /// A message, new or told again under another key.

@@ -28,6 +28,11 @@ impl Account {
             // The webhook's type wins (decisions 54).
             (money.fact.kind, money.fact.reconciled) = (new.kind.clone(), false);
         }
+        let waited_for = money.only_reversed.is_some() && money.credited.is_none();
+        if new.reconciled && at < money.status_at && money.status_at - at < HOUR && !waited_for {
+            // A page that was asked for before the last word came.
+            return self.settle(index);
+        }
         match money.only_reversed {
             Some(_) if is_reversal(&new.status) => {
                 money.fact.status.clone_from(&new.status);
