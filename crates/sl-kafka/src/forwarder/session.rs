@@ -314,8 +314,8 @@ fn producer(
         .set("message.timeout.ms", "0")
         .set("message.max.bytes", (cluster::LONGEST + (64 << 10)).to_string())
         .set("compression.type", "lz4")
-        // A broker works per request: at 5 ms instead its work per click is half as much again at 2,000 clicks/s, and the client's
-        // twice (loadtest/cluster).
+        // A broker works per request: at 5 ms its work per click is half as much again at 2,000 clicks/s, and this client's
+        // nearly twice as much (loadtest/cluster).
         .set("linger.ms", "50")
         // What may be on its way: 100,000 clicks of 600 B are the 64 MB; past that the journal waits.
         .set("queue.buffering.max.messages", "200000")

@@ -10,9 +10,6 @@ use tempfile::TempDir;
 pub(crate) struct Broker {
     dir: TempDir,
     pub(crate) brokers: String,
-    /// Where it wants TLS and a password; empty unless asked for.
-    #[cfg(feature = "tls")]
-    pub(crate) door: String,
 }
 
 impl Broker {
@@ -29,6 +26,12 @@ impl Broker {
         Self::started(&["--tls"])
     }
 
+    /// Where it wants TLS and a password.
+    #[cfg(feature = "tls")]
+    pub(crate) fn door(&self) -> String {
+        said(&self.run("up", &["kafka"]), "SMARTLINKS_TEST_KAFKA_TLS")
+    }
+
     /// Its certificate.
     #[cfg(feature = "tls")]
     pub(crate) fn certificate(&self) -> PathBuf {
@@ -37,21 +40,11 @@ impl Broker {
 
     fn started(how: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
-        let mut broker = Self {
-            dir,
-            brokers: String::new(),
-            #[cfg(feature = "tls")]
-            door: String::new(),
-        };
+        let mut broker = Self { dir, brokers: String::new() };
         let process = std::process::id().to_string();
         // Also when this process is killed, the broker does not stay behind.
         let told = broker.run("up", &[&["kafka", "--while", &process], how].concat());
         broker.brokers = said(&told, "SMARTLINKS_TEST_KAFKA");
-        assert!(!broker.brokers.is_empty(), "up says where it is");
-        #[cfg(feature = "tls")]
-        {
-            broker.door = said(&told, "SMARTLINKS_TEST_KAFKA_TLS");
-        }
         broker
     }
 
@@ -95,10 +88,10 @@ impl Broker {
     }
 }
 
-/// What `up` says a variable is; nothing when it does not say.
+/// What `up` says a variable is.
 fn said(told: &str, name: &str) -> String {
     let name = format!("export {name}=");
-    told.lines().find_map(|line| line.strip_prefix(&name)).unwrap_or_default().to_owned()
+    told.lines().find_map(|line| line.strip_prefix(&name)).expect("up says where it is").to_owned()
 }
 
 impl Drop for Broker {

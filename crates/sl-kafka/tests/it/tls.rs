@@ -18,7 +18,7 @@ fn config(broker: &Broker, mechanism: &str, password: &str, certificate: &Path) 
         ("sasl.password", password),
     ];
     let security = keys.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    KafkaConfig { security, ..world::config(&broker.door, 2) }
+    KafkaConfig { security, ..world::config(&broker.door(), 2) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
