@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use sl_scylla::{Come, Mover};
 use sl_store::{
     StoreError,
-    moving::{Kind, Page, Rows, Target as _},
+    moving::{Kind, Page, Target as _},
 };
 
 use super::{route::Router, source::Opened, view::View};
@@ -15,7 +15,7 @@ use crate::failure::Failure;
 const PAGE: usize = 4_096;
 /// Deliveries read at once: with body and attempts each has some 2 KB, and five rows.
 const DELIVERIES: usize = 1_024;
-/// How often a page is tried while the servers do not answer, with growing pauses: a minute in all.
+/// How often a request is tried while the servers do not answer, with growing pauses: a minute in all.
 const TRIES: u32 = 12;
 
 /// How much of each kind there is now.
@@ -48,7 +48,8 @@ pub(super) async fn all(
             if error.is_temporary() { "; run the same command again: it goes on from here" } else { "" };
         Failure::Run(format!("{error}{again}"))
     };
-    let mut come: BTreeMap<String, Come> = mover.come().await.map_err(failed)?.into_iter().collect();
+    let come = patiently(async || mover.come().await).await.map_err(failed)?;
+    let mut come: BTreeMap<String, Come> = come.into_iter().collect();
     let mut moved = Moved::default();
     for kind in Kind::ALL {
         let mut come = come.remove(kind.as_str()).unwrap_or_default();
@@ -59,7 +60,7 @@ pub(super) async fn all(
         }
         moved.rows.insert(kind.as_str(), come.rows);
     }
-    mover.finish(&source.standing, router.partitions()).await.map_err(failed)?;
+    patiently(async || mover.finish(&source.standing, router.partitions()).await).await.map_err(failed)?;
     Ok(moved)
 }
 
@@ -84,26 +85,27 @@ async fn one(
                 None => Ok(None),
             }
         };
-        let ((), ahead) = tokio::try_join!(put(mover, rows), ahead)?;
+        let put = patiently(async || mover.put(rows.clone()).await);
+        let ((), ahead) = tokio::try_join!(put, ahead)?;
         come.rows += count;
         come.is_done = next.is_none();
         come.cursor = next.or(come.cursor.take());
-        mover.note(kind.as_str(), come).await?;
+        patiently(async || mover.note(kind.as_str(), come).await).await?;
         view.total(come.rows);
         page = ahead;
     }
     Ok(())
 }
 
-/// Writes a page, also when the servers are away for a moment.
-async fn put(mover: &Mover, rows: Rows) -> Result<(), StoreError> {
+/// Asks again while the servers are away for a moment: everything here may be done twice.
+async fn patiently<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
     for nth in 1..TRIES {
-        match mover.put(rows.clone()).await {
+        match ask().await {
             Err(error) if error.is_temporary() => {
                 tokio::time::sleep(Duration::from_secs(u64::from(nth))).await;
             }
             done => return done,
         }
     }
-    mover.put(rows).await
+    ask().await
 }

@@ -62,7 +62,8 @@ impl Opened {
     }
 }
 
-/// Attribution has applied all of the journal, but for ticks that its last moment wrote, and every pool link that was not given away is back.
+/// Attribution has applied all of the journal, but for ticks that its last moment wrote, and every pool link that was not
+/// given away is back.
 fn settled(dir: &Path, standing: &Standing) -> Result<(), Failure> {
     const REMEDY: &str = "start `smartlinks serve` with storage.backend = \"embedded\" once more, stop it with SIGTERM, and \
                           move then";
