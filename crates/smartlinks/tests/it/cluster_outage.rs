@@ -159,7 +159,7 @@ pub(crate) fn patiently(
     service: &Reach,
     key: &str,
     path: &str,
-    ready: impl Fn(&serde_json::Value) -> bool,
+    mut ready: impl FnMut(&serde_json::Value) -> bool,
 ) -> serde_json::Value {
     let begun = Instant::now();
     loop {
