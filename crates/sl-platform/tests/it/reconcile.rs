@@ -119,6 +119,22 @@ async fn transactions_are_read_soon_after_the_start_over_all_pages_and_told_agai
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_is_told_as_of_when_it_was_asked_for() {
+    let world = World::start().await;
+    let minute = Duration::from_secs(60);
+    world.upstream.change(|rows| {
+        rows.accounts = vec![listed("acct_1", true)];
+        rows.transactions = (0..3).map(|id| transaction(id, "done")).collect();
+        rows.reading = Some((Arc::clone(&world.clock), minute));
+    });
+    let (role, _handle) = start(&world);
+    until("both pages are told", async || money(&world).len() == 3).await;
+    assert_eq!(world.tape.times(), [START, START, START.plus(minute)]);
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_with_more_than_one_round_reads_goes_on_where_it_was_and_reads_no_page_twice() {
     let world = World::start().await;
     world.upstream.change(|rows| {

@@ -16,6 +16,7 @@ use axum::{
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use sl_core::time::ManualClock;
 
 pub(crate) const KEY: &str = "upstream-key";
 
@@ -35,6 +36,8 @@ pub(crate) struct Rows {
     /// By account and list, oldest first.
     pub(crate) links: BTreeMap<(String, String), Vec<Row>>,
     pub(crate) transactions: Vec<Value>,
+    /// A page of them takes so long.
+    pub(crate) reading: Option<(Arc<ManualClock>, Duration)>,
     /// The page at this marker names itself as the next one.
     pub(crate) stuck_at: Option<usize>,
     /// Fans by list.
@@ -233,6 +236,9 @@ impl Rows {
 
     /// Two rows a page; the marker is the number of rows given.
     fn money(&self, uri: &Uri) -> Value {
+        if let Some((clock, span)) = &self.reading {
+            clock.advance(*span);
+        }
         let from: usize = query(uri, "marker").and_then(|marker| marker.parse().ok()).unwrap_or(0);
         let rows: Vec<Value> = self.transactions.iter().skip(from).take(2).cloned().collect();
         let next = if self.stuck_at == Some(from) { from } else { from + rows.len() };

@@ -171,6 +171,11 @@ impl Tape {
         let _ticket = self.append(event).unwrap();
     }
 
+    /// When its records say that they happened.
+    pub(crate) fn times(&self) -> Vec<Timestamp> {
+        self.records.lock().iter().map(|record| record.event.at).collect()
+    }
+
     pub(crate) fn bodies(&self) -> Vec<EventBody> {
         self.records.lock().iter().map(|record| record.event.body.clone()).collect()
     }

@@ -53,6 +53,19 @@ fn keys_work_on_the_directory_of_a_stopped_service() {
 }
 
 #[test]
+fn keys_of_a_cluster_that_does_not_answer_are_an_error_that_names_the_setting() {
+    let nowhere = [
+        ("SMARTLINKS_STORAGE__BACKEND", "cluster"),
+        ("SMARTLINKS_SECRETS__KEY", &*"5e".repeat(32)),
+        ("SMARTLINKS_KAFKA__BROKERS", "127.0.0.1:1"),
+        ("SMARTLINKS_SCYLLA__NODES", "127.0.0.1:1"),
+    ];
+    let listed = run(&["keys", "list"], &nowhere);
+    assert_eq!(listed.status.code(), Some(1));
+    assert!(text(&listed.stderr).contains("scylla.nodes: "), "{}", text(&listed.stderr));
+}
+
+#[test]
 fn check_config_names_every_problem_and_exits_2() {
     let broken = [("SMARTLINKS_EDGE__DURABLE_WAIT", "0ms"), ("SMARTLINKS_EDGE__COLOUR", "red")];
     let checked = run(&["check-config"], &broken);
