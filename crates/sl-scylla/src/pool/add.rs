@@ -20,11 +20,11 @@ impl CqlPool {
         let mut seen = HashSet::new();
         let is_new = |link: &NewPoolLink| !known.contains_key(&link.id.number) && seen.insert(link.id.number);
         let new: Vec<_> = new.into_iter().filter(is_new).collect();
-        // Of a process that died before leases were told of them.
+        // A process may have died before leases were told of them.
         let untold =
-            known.values().filter(|entry| entry.facts.given.is_none()).map(|entry| entry.link.ordinal);
-        if let Some(untold) = untold.min() {
-            self.fresh_from(stock, untold).await?;
+            known.values().filter(|entry| entry.facts.given.is_none() && entry.facts.retired_at.is_none());
+        if let Some(from) = untold.map(|entry| entry.link.ordinal).min() {
+            self.fresh_from(stock, from).await?;
         }
         if new.is_empty() {
             return Ok(0);
