@@ -1,9 +1,6 @@
 //! What librdkafka tells us beside its answers, as log lines of ours.
 
-use rdkafka::{
-    ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext, error::KafkaError,
-    types::RDKafkaErrorCode,
-};
+use rdkafka::{ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext, error::KafkaError};
 
 /// For clients of which nothing else is wanted.
 pub(crate) struct Quiet;
@@ -35,16 +32,7 @@ pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
-/// An error of the client as a whole; what it means for a record or a partition is said there, but for a login or a
-/// certificate that is refused: whoever waits sees a time-out only. The reason names broker and mechanism, no password.
+/// An error of the client as a whole; what it means for a record or a partition is said there.
 pub(crate) fn note(error: &KafkaError, reason: &str) {
-    match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL) => {
-            tracing::warn!(
-                reason,
-                "kafka.security: a broker refused the connection, or is not whom it should be"
-            );
-        }
-        _ => tracing::debug!(%error, reason, "librdkafka"),
-    }
+    tracing::debug!(%error, reason, "librdkafka");
 }

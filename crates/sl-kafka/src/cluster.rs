@@ -118,8 +118,12 @@ impl Cluster {
 
     async fn make(&self, topic: NewTopic<'_>) -> Result<(), ClusterError> {
         let name = topic.name.to_owned();
-        let made =
-            self.0.admin.create_topics([&topic], &options()).await.map_err(ClusterError::unavailable)?;
+        let made = self
+            .0
+            .admin
+            .create_topics([&topic], &options())
+            .await
+            .map_err(|error| self.unanswered(&error))?;
         match made.into_iter().next() {
             Some(Ok(_)) => {
                 tracing::info!(topic = name, partitions = topic.num_partitions, "made a topic");
@@ -178,10 +182,20 @@ impl Cluster {
         Ok(Topic { name: name.to_owned(), epoch, partitions, longest })
     }
 
+    /// A broker that refuses a login or shows a strange certificate is one that does not answer: the client says no more.
+    fn unanswered(&self, error: &KafkaError) -> ClusterError {
+        let hint = if self.config().security.is_empty() { "" } else { "; or kafka.security is refused" };
+        ClusterError::unavailable(format!("{error}{hint}"))
+    }
+
     async fn describe(&self, name: &str) -> Result<Vec<(String, String)>, ClusterError> {
         let asked = [ResourceSpecifier::Topic(name)];
-        let told =
-            self.0.admin.describe_configs(&asked, &options()).await.map_err(ClusterError::unavailable)?;
+        let told = self
+            .0
+            .admin
+            .describe_configs(&asked, &options())
+            .await
+            .map_err(|error| self.unanswered(&error))?;
         let told =
             told.into_iter().next().ok_or_else(|| ClusterError::unavailable("no answer about a topic"))?;
         let settings = told.map_err(|code| match code {
