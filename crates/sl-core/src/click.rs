@@ -10,6 +10,9 @@ use crate::{
     time::Timestamp,
 };
 
+mod kept;
+pub use kept::{AdCookies, Params};
+
 /// How a request was understood (decisions 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -210,55 +213,6 @@ pub struct Place {
     pub city: Option<String>,
     /// Postal code, likewise.
     pub postal_code: Option<String>,
-}
-
-/// Query parameters kept from the click, percent-decoded once, otherwise verbatim (ad-platforms 1.2).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the field names are the parameter names of contract B.2 and ad-platforms 1.2"
-)]
-pub struct Params {
-    pub ecid: Option<String>,
-    pub fbclid: Option<String>,
-    pub gclid: Option<String>,
-    pub gbraid: Option<String>,
-    pub wbraid: Option<String>,
-    pub ttclid: Option<String>,
-    pub sccid: Option<String>,
-    pub twclid: Option<String>,
-    pub rdt_cid: Option<String>,
-    pub epik: Option<String>,
-    pub msclkid: Option<String>,
-    pub fbc: Option<String>,
-    pub fbp: Option<String>,
-    pub aff_s1: Option<String>,
-    pub aff_s2: Option<String>,
-    pub aff_s3: Option<String>,
-    pub aff_s4: Option<String>,
-    pub aff_s5: Option<String>,
-    pub utm_source: Option<String>,
-    pub utm_medium: Option<String>,
-    pub utm_campaign: Option<String>,
-    pub utm_content: Option<String>,
-    pub utm_term: Option<String>,
-}
-
-/// Cookies of ad platforms that came with the click.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct AdCookies {
-    /// `_fbc`.
-    pub fbc: Option<String>,
-    /// `_fbp`.
-    pub fbp: Option<String>,
-    /// `ttclid`.
-    pub ttclid: Option<String>,
-    /// `_ttp`.
-    pub ttp: Option<String>,
-    /// `_scclid`.
-    pub scclid: Option<String>,
-    /// `_scid`.
-    pub scid: Option<String>,
 }
 
 /// The same visitor, link and `ecid` again inside the visitor window.

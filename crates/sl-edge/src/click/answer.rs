@@ -33,22 +33,21 @@ const ADVICE: &str = r#"[{"user_agent":"prefetch-proxy","disallow":true}]"#;
 pub(crate) enum Reply {
     /// A redirect, which is the rule.
     Found(Found),
-    /// Anything else.
-    Other(Answer),
+    /// Anything else. In a box: it is large, and hardly ever there.
+    Other(Box<Answer>),
 }
 
 /// 302 to a place of ours, never stored (contract I.21), with the visitor's cookie if it gets one.
 pub(crate) struct Found {
     pub(super) link: Arc<Prepared>,
     pub(super) rung: Rung,
-    /// The click whose own link it is; `None` for a shared place.
-    pub(super) own: Option<Arc<Remembered>>,
-    pub(super) cookie: Option<VisitorId>,
+    /// The visitor's click, with its own link if it has one, and its cookie; `None` for whom nobody remembers.
+    pub(super) click: Option<Arc<Remembered>>,
 }
 
 impl From<Answer> for Reply {
     fn from(answer: Answer) -> Self {
-        Self::Other(answer)
+        Self::Other(Box::new(answer))
     }
 }
 
@@ -57,7 +56,7 @@ impl Reply {
     pub(crate) fn into_answer(self) -> Answer {
         match self {
             Self::Found(found) => found.into_answer(),
-            Self::Other(answer) => answer,
+            Self::Other(answer) => *answer,
         }
     }
 
@@ -79,8 +78,13 @@ impl Reply {
 
 impl Found {
     fn place(&self) -> &HeaderValue {
-        let own = self.own.as_ref().and_then(|click| click.own.as_ref());
-        own.unwrap_or_else(|| self.link.place(self.rung))
+        // Who comes again while the link is paused stays on the creator's page.
+        let click = self.click.as_ref().filter(|_| self.rung != Rung::Profile);
+        click.and_then(|click| click.own.as_ref()).unwrap_or_else(|| self.link.place(self.rung))
+    }
+
+    fn cookie(&self) -> Option<VisitorId> {
+        self.click.as_ref().and_then(|click| click.given)
     }
 
     fn into_answer(self) -> Answer {
@@ -90,7 +94,7 @@ impl Found {
         headers.insert(LOCATION, self.place().clone());
         headers.insert(CACHE_CONTROL, NO_STORE);
         headers.insert(REFERRER_POLICY, REFERRER);
-        if let Some(cookie) = self.cookie.and_then(set_cookie) {
+        if let Some(cookie) = self.cookie().and_then(set_cookie) {
             headers.insert(SET_COOKIE, cookie);
         }
         answer
@@ -101,7 +105,7 @@ impl Found {
         into.extend_from_slice(b"HTTP/1.1 302 Found\r\nlocation: ");
         into.extend_from_slice(self.place().as_bytes());
         into.extend_from_slice(b"\r\ncache-control: no-store\r\nreferrer-policy: no-referrer-when-downgrade");
-        if let Some(cookie) = self.cookie {
+        if let Some(cookie) = self.cookie() {
             into.extend_from_slice(b"\r\nset-cookie: ");
             write_cookie(cookie, into);
         }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr_iter, memchr2};
 use sl_core::click::{AdCookies, Params, VisitorId};
 
 use super::{answer::COOKIE, headers::Lines};
@@ -9,36 +10,58 @@ use super::{answer::COOKIE, headers::Lines};
 /// Longest value of a parameter or cookie, in bytes (ad-platforms 1.2). Cut ids would match nothing and mislead, so a
 /// longer value is left out.
 const LONGEST: usize = 2048;
-/// The query's tracking parameters, form-decoded once, otherwise verbatim. Of a name that comes twice the first value
-/// counts; an empty value is none.
-pub(super) fn params(query: Option<&str>) -> Params {
-    let mut params = Params::default();
-    let query = query.unwrap_or_default();
-    // Counted, not looked for: many bytes at once.
-    let coded = query.bytes().filter(|byte| matches!(byte, b'%' | b'+')).count() > 0;
-    for pair in query.split('&') {
-        if coded {
-            for (name, value) in form_urlencoded::parse(pair.as_bytes()) {
-                keep(&mut params, &name, value);
-            }
-        } else if let Some((name, value)) = pair.split_once('=') {
-            // Nothing to decode, which is the rule.
-            keep(&mut params, name, Cow::Borrowed(value));
-        }
-    }
-    params
+/// A request's query. What is kept of it is borrowed from here.
+pub(super) enum Query<'a> {
+    /// Nothing to decode, which is the rule.
+    Plain(&'a str),
+    /// Names and values, form-decoded once.
+    Decoded(Vec<(Cow<'a, str>, Cow<'a, str>)>),
 }
 
-fn keep(params: &mut Params, name: &str, value: Cow<'_, str>) {
+impl<'a> Query<'a> {
+    pub(super) fn of(query: Option<&'a str>) -> Self {
+        let query = query.unwrap_or_default();
+        if memchr2(b'%', b'+', query.as_bytes()).is_some() {
+            Self::Decoded(form_urlencoded::parse(query.as_bytes()).collect())
+        } else {
+            Self::Plain(query)
+        }
+    }
+
+    /// The tracking parameters, otherwise verbatim. Of a name that comes twice the first value counts; an empty value is
+    /// none.
+    pub(super) fn params(&self) -> Params<&str> {
+        let mut params = Params::default();
+        match self {
+            Self::Plain(query) => {
+                for (name, value) in pairs(query) {
+                    keep(&mut params, name, value);
+                }
+            }
+            Self::Decoded(pairs) => pairs.iter().for_each(|(name, value)| keep(&mut params, name, value)),
+        }
+        params
+    }
+}
+
+/// Names and values of a query in which nothing is coded.
+fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut begin = 0;
+    let ends = memchr_iter(b'&', query.as_bytes()).chain([query.len()]);
+    let pairs = ends.filter_map(move |end| query.get(std::mem::replace(&mut begin, end + 1)..end));
+    pairs.filter_map(|pair| pair.split_once('='))
+}
+
+fn keep<'a>(params: &mut Params<&'a str>, name: &str, value: &'a str) {
     if let Some(place @ None) = place(params, name)
         && !value.is_empty()
         && value.len() <= LONGEST
     {
-        *place = Some(value.into_owned());
+        *place = Some(value);
     }
 }
 
-fn place<'a>(params: &'a mut Params, name: &str) -> Option<&'a mut Option<String>> {
+fn place<'p, 'a>(params: &'p mut Params<&'a str>, name: &str) -> Option<&'p mut Option<&'a str>> {
     Some(match name {
         "ecid" => &mut params.ecid,
         "fbclid" => &mut params.fbclid,
@@ -69,7 +92,7 @@ fn place<'a>(params: &'a mut Params, name: &str) -> Option<&'a mut Option<String
 }
 
 /// The visitor's cookie and the ad platforms' cookies.
-pub(super) fn cookies(lines: &Lines<'_>) -> (Option<VisitorId>, AdCookies) {
+pub(super) fn cookies<'a>(lines: &Lines<'a>) -> (Option<VisitorId>, AdCookies<&'a str>) {
     let mut visitor = None;
     let mut kept = AdCookies::default();
     for line in lines.iter() {
@@ -92,7 +115,7 @@ pub(super) fn cookies(lines: &Lines<'_>) -> (Option<VisitorId>, AdCookies) {
                 _ => continue,
             };
             if place.is_none() && !value.is_empty() && value.len() <= LONGEST {
-                *place = Some(value.to_owned());
+                *place = Some(value);
             }
         }
     }
@@ -132,17 +155,17 @@ mod tests {
         ];
         let query: Vec<_> =
             names.iter().enumerate().map(|(number, name)| format!("{name}=v{number}")).collect();
-        let kept = params(Some(&format!("url=https://evil/&{}", query.join("&"))));
-        let text = values_of(&kept);
+        let query = format!("url=https://evil/&{}", query.join("&"));
+        let query = Query::of(Some(&query));
+        let text = values_of(query.params());
         assert_eq!(text.len(), names.len());
         for (number, name) in names.iter().enumerate() {
-            assert!(text.contains(&format!("v{number}")), "{name}");
+            assert!(text.contains(&&*format!("v{number}")), "{name}");
         }
     }
 
     /// All values, in any order.
-    fn values_of(params: &Params) -> Vec<String> {
-        let p = params.clone();
+    fn values_of(p: Params<&str>) -> Vec<&str> {
         [
             p.ecid,
             p.fbclid,
@@ -173,29 +196,28 @@ mod tests {
         .collect()
     }
 
+    fn params(query: &str) -> Params {
+        Query::of(Some(query)).params().map(|text| (*text).to_owned())
+    }
+
     #[test]
     fn values_are_decoded_once_and_otherwise_verbatim() {
-        let kept = params(Some(
-            "ecid=a+b%20%2525&fbclid=IwAR_x-Y.9&utm_source=&utm_source=x&ecid=second&SCCID=Q%2B",
-        ));
+        let kept =
+            params("ecid=a+b%20%2525&fbclid=IwAR_x-Y.9&utm_source=&utm_source=x&ecid=second&SCCID=Q%2B");
         assert_eq!(kept.ecid.as_deref(), Some("a b %25"));
         assert_eq!(kept.fbclid.as_deref(), Some("IwAR_x-Y.9"));
         assert_eq!(kept.utm_source.as_deref(), Some("x"), "an empty value is none");
         assert_eq!(kept.sccid.as_deref(), Some("Q+"));
-        assert_eq!(
-            params(Some("ecid={{ad.id}}")).ecid.as_deref(),
-            Some("{{ad.id}}"),
-            "a macro is kept as it came"
-        );
-        assert_eq!(params(Some("FBCLID=x")).fbclid, None, "other names are exact");
-        assert_eq!(params(None), Params::default());
+        assert_eq!(params("ecid={{ad.id}}").ecid.as_deref(), Some("{{ad.id}}"), "a macro is kept as it came");
+        assert_eq!(params("FBCLID=x").fbclid, None, "other names are exact");
+        assert_eq!(Query::of(None).params(), Params::default());
     }
 
     #[test]
     fn a_value_too_long_is_left_out() {
         let long = "x".repeat(LONGEST);
-        assert_eq!(params(Some(&format!("ttclid={long}"))).ttclid.map(|id| id.len()), Some(LONGEST));
-        assert_eq!(params(Some(&format!("ttclid={long}x"))).ttclid, None);
+        assert_eq!(params(&format!("ttclid={long}")).ttclid.map(|id| id.len()), Some(LONGEST));
+        assert_eq!(params(&format!("ttclid={long}x")).ttclid, None);
     }
 
     #[test]

@@ -96,40 +96,36 @@ pub(super) struct Headers<'a> {
     special: bool,
 }
 
-/// Longest name of the headers that are looked for, the configured one aside.
-const LONGEST_NAME: usize = 18;
-
 impl<'a> Headers<'a> {
     fn add(&mut self, name: &str, value: &'a [u8], forwarded: &str) {
         if name.eq_ignore_ascii_case(forwarded) {
             self.forwarded.push(value);
         }
-        let mut lower = [0; LONGEST_NAME];
-        let Some(lower) = lower.get_mut(..name.len()) else { return };
-        lower.copy_from_slice(name.as_bytes());
-        lower.make_ascii_lowercase();
-        let place = match &*lower {
-            b"user-agent" => &mut self.user_agent,
-            b"accept" => &mut self.accept,
-            b"accept-language" => &mut self.accept_language,
-            b"referer" => &mut self.referer,
-            b"sec-ch-ua" => &mut self.brands,
-            b"sec-ch-ua-mobile" => &mut self.mobile,
-            b"sec-ch-ua-platform" => &mut self.platform,
-            b"sec-purpose" => &mut self.sec_purpose,
-            b"purpose" => &mut self.purpose,
-            b"x-purpose" => &mut self.x_purpose,
-            b"x-moz" => &mut self.x_moz,
-            b"sec-fetch-mode" => &mut self.fetch_mode,
-            b"sec-fetch-dest" => &mut self.fetch_dest,
-            b"x-requested-with" => &mut self.requested_with,
-            b"cookie" => return self.cookies.push(value),
-            b"range" => return self.range = true,
-            b"from" => return self.from = true,
-            b"connection" => return self.special |= !value.eq_ignore_ascii_case(b"keep-alive"),
-            b"content-length" | b"transfer-encoding" | b"expect" | b"upgrade" | b"http2-settings" => {
-                return self.special = true;
-            }
+        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
+        // By length first: most names are compared with one or two.
+        let place = match name.len() {
+            4 if is("from") => return self.from = true,
+            5 if is("range") => return self.range = true,
+            5 if is("x-moz") => &mut self.x_moz,
+            6 if is("accept") => &mut self.accept,
+            6 if is("cookie") => return self.cookies.push(value),
+            6 if is("expect") => return self.special = true,
+            7 if is("referer") => &mut self.referer,
+            7 if is("purpose") => &mut self.purpose,
+            7 if is("upgrade") => return self.special = true,
+            9 if is("sec-ch-ua") => &mut self.brands,
+            9 if is("x-purpose") => &mut self.x_purpose,
+            10 if is("user-agent") => &mut self.user_agent,
+            10 if is("connection") => return self.special |= !value.eq_ignore_ascii_case(b"keep-alive"),
+            11 if is("sec-purpose") => &mut self.sec_purpose,
+            14 if is("sec-fetch-mode") => &mut self.fetch_mode,
+            14 if is("sec-fetch-dest") => &mut self.fetch_dest,
+            14 if is("content-length") || is("http2-settings") => return self.special = true,
+            15 if is("accept-language") => &mut self.accept_language,
+            16 if is("sec-ch-ua-mobile") => &mut self.mobile,
+            16 if is("x-requested-with") => &mut self.requested_with,
+            17 if is("transfer-encoding") => return self.special = true,
+            18 if is("sec-ch-ua-platform") => &mut self.platform,
             _ => return,
         };
         place.get_or_insert(value);
@@ -214,6 +210,41 @@ mod tests {
         assert_eq!(asked.headers.accept, Some(&b"c"[..]));
         assert_eq!(asked.headers.forwarded.iter().collect::<Vec<_>>(), [b"1, 2"]);
         assert_eq!((asked.path(), asked.query()), ("/go/1", Some("a=b?c")));
+    }
+
+    #[test]
+    fn every_header_that_matters_is_found_and_no_other() {
+        type Place = fn(&Headers<'static>) -> Option<&'static [u8]>;
+        let of = |name| asked(&[(name, "v")]).headers;
+        let places: [(&str, Place); 14] = [
+            ("User-Agent", |h| h.user_agent),
+            ("Accept", |h| h.accept),
+            ("Accept-Language", |h| h.accept_language),
+            ("Referer", |h| h.referer),
+            ("Sec-CH-UA", |h| h.brands),
+            ("Sec-CH-UA-Mobile", |h| h.mobile),
+            ("Sec-CH-UA-Platform", |h| h.platform),
+            ("Sec-Purpose", |h| h.sec_purpose),
+            ("Purpose", |h| h.purpose),
+            ("X-Purpose", |h| h.x_purpose),
+            ("X-moz", |h| h.x_moz),
+            ("Sec-Fetch-Mode", |h| h.fetch_mode),
+            ("Sec-Fetch-Dest", |h| h.fetch_dest),
+            ("X-Requested-With", |h| h.requested_with),
+        ];
+        for (name, _) in places {
+            let headers = of(name);
+            for (other, place) in places {
+                assert_eq!(place(&headers).is_some(), name == other, "{name}: {other}");
+            }
+            assert!(!headers.range && !headers.from && !headers.special, "{name}");
+        }
+        assert!(of("Range").range && of("From").from);
+        for name in
+            ["Content-Length", "Transfer-Encoding", "Expect", "Upgrade", "HTTP2-Settings", "Connection"]
+        {
+            assert!(of(name).special, "{name}");
+        }
     }
 
     #[test]

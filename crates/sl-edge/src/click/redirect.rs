@@ -6,12 +6,12 @@ use sl_core::{
     click::{Class, Rung},
     ladder,
     verdict::{How, Verdict, judge},
-    visitor::Target,
 };
 
 use super::{
     Answering,
     answer::{self, Found, Reply},
+    facts::Query,
     headers::Asked,
     visit::Visit,
     waiting::Hit,
@@ -39,24 +39,23 @@ pub(super) fn redirect(
         Verdict::Speculative(how) => return speculative(worker, link, how),
     };
     // 4. The visitor's keys: the cookie it came with, and fingerprints.
-    let visit = Visit::new(worker, link, asked, ip, &agent, now);
+    let query = Query::of(asked.query());
+    let visit = Visit::new(worker, link, asked, &query, ip, &agent, now);
     let paused = link.paused;
     let shared = ladder::rung(paused, None, link.overflow.is_some());
     if class == Class::Bot {
         // Bots end where people do, without a link of their own and without a place in the window.
-        return Hit::of(&visit, class, shared, None, began).wait(visit.hand_over(class, shared, None));
+        return Hit::of(worker, link, class, shared, None, began).wait(visit.hand_over(class, shared, None));
     }
     // 5. The window: this visitor, link and `ecid`, lately?
-    let target = Target::new(link.id, visit.params.ecid.as_deref());
-    let seen = visit.seen;
-    let meeting = worker.shared.window.meet(&seen, target, now, || {
+    let meeting = worker.shared.window.meet(&visit.seen, visit.target, now, || {
         // 6. Otherwise the next pool link, by the ladder.
         let own = ladder::wants_own(class, paused).then(|| link.shelf.take(began)).flatten();
         let rung = own.as_ref().map_or(shared, |own| ladder::rung(paused, Some(own.recycled), true));
         // 7. The click; 8. handed to the journal, so that its record precedes that of any repeat.
         let handed = visit.hand_over(class, rung, own.as_ref());
         let entry = match (handed, own) {
-            (Ok(_), own) => Some(Arc::new(visit.remembered(target, rung, own))),
+            (Ok(_), own) => Some(Arc::new(visit.remembered(rung, own))),
             // Nobody was sent there: a refused click gets the shared link (decisions 4).
             (Err(_), own) => {
                 if let Some(own) = own {
@@ -65,7 +64,7 @@ pub(super) fn redirect(
                 None
             }
         };
-        ((Hit::of(&visit, class, rung, entry.clone(), began), handed), entry)
+        ((Hit::of(worker, link, class, rung, entry.clone(), began), handed), entry)
     });
     // 9. Wait for the disk, at most the cap, and 10. answer 302: the business of what is returned here.
     match meeting {
@@ -73,7 +72,7 @@ pub(super) fn redirect(
         Meeting::Again(entry) => {
             let rung = if paused { Rung::Profile } else { entry.rung };
             let handed = visit.hand_over_repeat(&entry);
-            Hit::of(&visit, Class::Repeat, rung, Some(entry), began).wait(handed)
+            Hit::of(worker, link, Class::Repeat, rung, Some(entry), began).wait(handed)
         }
     }
 }
@@ -89,7 +88,7 @@ fn speculative(worker: &Worker, link: &Arc<Prepared>, how: How) -> Answering {
         }
         How::Head => {
             worker.meters.hit(Class::Speculative, Some(rung));
-            Reply::Found(Found { link: Arc::clone(link), rung, own: None, cookie: None })
+            Reply::Found(Found { link: Arc::clone(link), rung, click: None })
         }
     })
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use sl_core::{
-    click::{AdCookies, Class, Params, Repeat, Rung, VisitorId, VisitorKeys},
+    click::{AdCookies, Class, Params, Repeat, Rung, VisitorKeys},
     event::{Event, EventBody},
     ids::{ClickId, PoolLinkId},
     time::Timestamp,
@@ -14,7 +14,11 @@ use sl_core::{
 };
 use sl_journal::{ClickView, LostReason, Ticket};
 
-use super::{facts, headers::Asked, worker::Worker};
+use super::{
+    facts::{self, Query},
+    headers::Asked,
+    worker::Worker,
+};
 use crate::{
     agents::Known,
     links::Prepared,
@@ -26,9 +30,10 @@ use crate::{
 pub(super) struct Visit<'a> {
     pub(super) worker: &'a std::rc::Rc<Worker>,
     pub(super) link: &'a Arc<Prepared>,
-    pub(super) params: Params,
-    /// By what the window finds this visitor.
+    pub(super) params: Params<&'a str>,
+    /// By what the window finds this visitor, and with what.
     pub(super) seen: Seen,
+    pub(super) target: Target,
     asked: &'a Asked<'a>,
     ip: IpAddr,
     agent: &'a Known,
@@ -36,7 +41,7 @@ pub(super) struct Visit<'a> {
     /// This click's, should it become one.
     id: ClickId,
     keys: VisitorKeys,
-    cookies: AdCookies,
+    cookies: AdCookies<&'a str>,
 }
 
 impl<'a> Visit<'a> {
@@ -44,6 +49,7 @@ impl<'a> Visit<'a> {
         worker: &'a std::rc::Rc<Worker>,
         link: &'a Arc<Prepared>,
         asked: &'a Asked<'a>,
+        query: &'a Query<'a>,
         ip: IpAddr,
         agent: &'a Known,
         now: Timestamp,
@@ -52,6 +58,8 @@ impl<'a> Visit<'a> {
         let came_with = cookie.filter(|_| worker.shared.cookie);
         let traits = Traits::of(&asked.headers.features(ip, agent.digest));
         let id = worker.mint(now);
+        let params = query.params();
+        let target = Target::new(link.id, params.ecid);
         let (keys, yesterday) = worker.keys(now, |keys| {
             // A visitor's own cookie goes on; a new one comes from its first click (decisions 49).
             let given = worker.shared.cookie.then(|| came_with.unwrap_or_else(|| keys.cookie(id)));
@@ -62,16 +70,15 @@ impl<'a> Visit<'a> {
             (VisitorKeys { came_with, given, daily, lasting }, yesterday)
         });
         let seen = Seen { came_with, daily: keys.daily, yesterday };
-        let params = facts::params(asked.query());
-        Self { worker, link, params, seen, asked, ip, agent, now, id, keys, cookies }
+        Self { worker, link, params, seen, target, asked, ip, agent, now, id, keys, cookies }
     }
 
     /// What the window remembers, should this visit become a click of `rung`.
-    pub(super) fn remembered(&self, target: Target, rung: Rung, own: Option<Taken>) -> Remembered {
+    pub(super) fn remembered(&self, rung: Rung, own: Option<Taken>) -> Remembered {
         Remembered {
             click: self.id,
             at: self.now,
-            target,
+            target: self.target,
             daily: self.keys.daily,
             given: self.keys.given,
             rung,
@@ -140,14 +147,5 @@ impl<'a> Visit<'a> {
         let ticket = self.worker.shared.log.append_held(event)?;
         self.worker.commits.hold(&*self.worker.shared.log);
         Ok(ticket)
-    }
-
-    /// The cookie this visit is answered with.
-    pub(super) fn cookie(&self, class: Class, entry: Option<&Remembered>) -> Option<VisitorId> {
-        match class {
-            Class::Person => self.keys.given,
-            Class::Repeat => entry.and_then(|entry| entry.given),
-            Class::Bot | Class::Speculative => None,
-        }
     }
 }

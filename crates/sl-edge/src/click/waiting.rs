@@ -12,13 +12,12 @@ use std::{
     time::Instant,
 };
 
-use sl_core::click::{Class, Rung, VisitorId};
+use sl_core::click::{Class, Rung};
 use sl_core::ladder;
 use sl_journal::{Fate, LostReason, Ticket};
 
 use super::{
     answer::{Found, Reply},
-    visit::Visit,
     worker::Worker,
 };
 use crate::{links::Prepared, window::Remembered};
@@ -29,8 +28,7 @@ pub(super) struct Hit {
     class: Class,
     rung: Rung,
     link: Arc<Prepared>,
-    cookie: Option<VisitorId>,
-    /// The click in the window: a person's own, or the one that is repeated.
+    /// The click in the window: a person's own, or the one that is repeated. Its cookie goes along.
     entry: Option<Arc<Remembered>>,
     began: Instant,
 }
@@ -55,21 +53,14 @@ struct Waiting {
 
 impl Hit {
     pub(super) fn of(
-        visit: &Visit<'_>,
+        worker: &Rc<Worker>,
+        link: &Arc<Prepared>,
         class: Class,
         rung: Rung,
         entry: Option<Arc<Remembered>>,
         began: Instant,
     ) -> Self {
-        Self {
-            worker: Rc::clone(visit.worker),
-            class,
-            rung,
-            link: Arc::clone(visit.link),
-            cookie: visit.cookie(class, entry.as_deref()),
-            entry,
-            began,
-        }
+        Self { worker: Rc::clone(worker), class, rung, link: Arc::clone(link), entry, began }
     }
 
     /// Waits for the fate of what was handed over.
@@ -94,8 +85,7 @@ impl Hit {
         if commits.is_idle() {
             meters.say();
         }
-        let own = self.entry.filter(|_| self.rung != Rung::Profile);
-        Reply::Found(Found { link: self.link, rung: self.rung, own, cookie: self.cookie })
+        Reply::Found(Found { link: self.link, rung: self.rung, click: self.entry })
     }
 
     /// A click without a record gets the shared link (decisions 4). A lost repeat keeps the link of its click, which is on disk.
@@ -107,7 +97,7 @@ impl Hit {
         }
         let link = &self.link;
         let rung = ladder::rung(link.paused, None, link.overflow.is_some());
-        Self { rung, entry: None, cookie: None, ..self }.answer()
+        Self { rung, entry: None, ..self }.answer()
     }
 }
 

@@ -19,11 +19,14 @@ pub(super) fn check<S: AsRef<[u8]>>(database: &Reader<S>) -> Result<(), MaxMindD
 }
 
 /// A text at a path of the record of `ip`.
-fn text<S: AsRef<[u8]>>(database: &Reader<S>, ip: IpAddr, path: &[PathElement<'_>]) -> Option<String> {
+fn text<'db, S: AsRef<[u8]>>(
+    database: &'db Reader<S>,
+    ip: IpAddr,
+    path: &[PathElement<'_>],
+) -> Option<&'db str> {
     let found = database.lookup(ip).ok()?;
     let text: &str = found.decode_path(path).ok()??;
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    Some(text.trim()).filter(|text| !text.is_empty())
 }
 
 use PathElement::{Index, Key};
@@ -31,16 +34,16 @@ use PathElement::{Index, Key};
 /// ISO 3166-1 alpha-2, upper case; `ZZ` and `XX` mean nowhere.
 pub(super) fn country<S: AsRef<[u8]>>(database: &Reader<S>, ip: IpAddr) -> Option<String> {
     let code = text(database, ip, &[Key("country_code")])
-        .or_else(|| text(database, ip, &[Key("country"), Key("iso_code")]))?
-        .to_ascii_uppercase();
-    let two_letters = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
-    (two_letters && code != "ZZ" && code != "XX").then_some(code)
+        .or_else(|| text(database, ip, &[Key("country"), Key("iso_code")]))?;
+    let two_letters = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let nowhere = code.eq_ignore_ascii_case("ZZ") || code.eq_ignore_ascii_case("XX");
+    (two_letters && !nowhere).then(|| code.to_ascii_uppercase())
 }
 
 /// Everything a city database says.
 pub(super) fn city<S: AsRef<[u8]>>(database: &Reader<S>, ip: IpAddr) -> Place {
     let either = |flat: &str, nested: &[PathElement<'_>]| {
-        text(database, ip, nested).or_else(|| text(database, ip, &[Key(flat)]))
+        text(database, ip, nested).or_else(|| text(database, ip, &[Key(flat)])).map(str::to_owned)
     };
     Place {
         country: country(database, ip),

@@ -72,14 +72,13 @@ fn click(click: &ClickView<'_>, team: TeamId, account: &AccountId, into: &mut Ve
     let Device { kind, browser, family, platform } = click.device;
     nested(into, 12, 1, |into| texts(into, [kind, browser, family, platform]));
     let Place { country, region, city, postal_code } = click.place;
-    nested(into, 13, 1, |into| somes(into, [country, region, city, postal_code]));
+    nested(into, 13, 1, |into| {
+        somes(into, [country, region, city, postal_code].map(Option::as_deref));
+    });
     nested(into, 14, 1, |into| params(click.params, into));
     let cookies = click.cookies;
     nested(into, 15, 1, |into| {
-        somes(
-            into,
-            [&cookies.fbc, &cookies.fbp, &cookies.ttclid, &cookies.ttp, &cookies.scclid, &cookies.scid],
-        );
+        somes(into, [cookies.fbc, cookies.fbp, cookies.ttclid, cookies.ttp, cookies.scclid, cookies.scid]);
     });
     some(into, 16, click.sent_to);
 }
@@ -99,31 +98,31 @@ fn request(click: &ClickView<'_>, into: &mut Vec<u8>) {
     some(into, 6, click.accept_language);
 }
 
-fn params(p: &Params, into: &mut Vec<u8>) {
+fn params(p: &Params<&str>, into: &mut Vec<u8>) {
     let fields = [
-        &p.ecid,
-        &p.fbclid,
-        &p.gclid,
-        &p.gbraid,
-        &p.wbraid,
-        &p.ttclid,
-        &p.sccid,
-        &p.twclid,
-        &p.rdt_cid,
-        &p.epik,
-        &p.msclkid,
-        &p.fbc,
-        &p.fbp,
-        &p.aff_s1,
-        &p.aff_s2,
-        &p.aff_s3,
-        &p.aff_s4,
-        &p.aff_s5,
-        &p.utm_source,
-        &p.utm_medium,
-        &p.utm_campaign,
-        &p.utm_content,
-        &p.utm_term,
+        p.ecid,
+        p.fbclid,
+        p.gclid,
+        p.gbraid,
+        p.wbraid,
+        p.ttclid,
+        p.sccid,
+        p.twclid,
+        p.rdt_cid,
+        p.epik,
+        p.msclkid,
+        p.fbc,
+        p.fbp,
+        p.aff_s1,
+        p.aff_s2,
+        p.aff_s3,
+        p.aff_s4,
+        p.aff_s5,
+        p.utm_source,
+        p.utm_medium,
+        p.utm_campaign,
+        p.utm_content,
+        p.utm_term,
     ];
     somes(into, fields);
 }
@@ -225,9 +224,9 @@ fn texts<const N: usize>(into: &mut Vec<u8>, values: [&String; N]) {
 }
 
 /// Fields 1, 2, 3, …
-fn somes<const N: usize>(into: &mut Vec<u8>, values: [&Option<String>; N]) {
+fn somes<const N: usize>(into: &mut Vec<u8>, values: [Option<&str>; N]) {
     for (field, value) in (1..).zip(values) {
-        some(into, field, value.as_deref());
+        some(into, field, value);
     }
 }
 

@@ -56,7 +56,9 @@ pub enum DecodeError {
 pub fn encode(event: Event, into: &mut Vec<u8>) {
     let body = match event.body {
         EventBody::Click(click) => {
-            return direct::click_event(event.team, &event.account, event.at, &ClickView::of(&click), into);
+            return ClickView::with(&click, |view| {
+                direct::click_event(event.team, &event.account, event.at, view, into);
+            });
         }
         EventBody::Repeat(ref repeat) => return direct::repeat_event(&event, repeat, into),
         EventBody::Webhook(webhook) => Body::Webhook(intake::webhook_to_message(webhook)),

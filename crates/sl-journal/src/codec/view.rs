@@ -32,14 +32,13 @@ pub struct ClickView<'a> {
     pub accept_language: Option<&'a str>,
     pub device: &'a Device,
     pub place: &'a Place,
-    pub params: &'a Params,
-    pub cookies: &'a AdCookies,
+    pub params: &'a Params<&'a str>,
+    pub cookies: &'a AdCookies<&'a str>,
 }
 
 impl<'a> ClickView<'a> {
-    /// Looks at a click.
-    #[must_use]
-    pub fn of(click: &'a Click) -> Self {
+    /// Looks at a click, of whose parameters and cookies the texts are known.
+    fn of(click: &'a Click, params: &'a Params<&'a str>, cookies: &'a AdCookies<&'a str>) -> Self {
         Self {
             id: click.id,
             team: click.team,
@@ -59,9 +58,15 @@ impl<'a> ClickView<'a> {
             accept_language: click.request.accept_language.as_deref(),
             device: &click.device,
             place: &click.place,
-            params: &click.params,
-            cookies: &click.cookies,
+            params,
+            cookies,
         }
+    }
+
+    /// Shows a click to `look`.
+    pub fn with<R>(click: &Click, look: impl FnOnce(&ClickView<'_>) -> R) -> R {
+        let (params, cookies) = (click.params.map(String::as_str), click.cookies.map(String::as_str));
+        look(&ClickView::of(click, &params, &cookies))
     }
 
     /// The event that appends this click: of its own team and account, at its own time.
@@ -88,8 +93,8 @@ impl<'a> ClickView<'a> {
             },
             device: self.device.clone(),
             place: self.place.clone(),
-            params: self.params.clone(),
-            cookies: self.cookies.clone(),
+            params: self.params.map(|text| (*text).to_owned()),
+            cookies: self.cookies.map(|text| (*text).to_owned()),
         };
         Event { team: self.team, account: self.account.clone(), at: self.at, body: EventBody::click(click) }
     }
