@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use sl_core::platforms::{Meta, Platforms};
 use sl_core::{
     catalog::{AnswerTexts, EventMap, Postback, PostbackMethod, PostbackScope, Team},
     conversion::{ConversionKind, Purchase},
@@ -16,7 +17,7 @@ use sl_core::{
     time::{Clock, Timestamp},
 };
 use sl_fjall::{FjallHandle, FjallOptions};
-use sl_postback::{Egress, Meta, Platforms, Worker, WorkerSettings};
+use sl_postback::{Egress, Worker, WorkerSettings};
 use sl_store::{
     Store,
     suite::sample::{self, TEAM},

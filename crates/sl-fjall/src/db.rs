@@ -7,6 +7,7 @@ use std::{
 
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable as _, Snapshot,
+    config::PartitioningPolicy,
 };
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
@@ -45,6 +46,14 @@ pub(crate) struct Db {
 
 // === impl Db ===
 
+/// How a keyspace keeps its tables. Filters and indexes are in pieces of a few kilobytes: whole ones are a megabyte for each table
+/// of small rows, and once they no longer fit into the cache a look at one row reads all of it.
+pub(crate) fn tables() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .filter_block_partitioning_policy(PartitioningPolicy::all(true))
+        .index_block_partitioning_policy(PartitioningPolicy::all(true))
+}
+
 impl Db {
     pub(crate) fn open(dir: &Path, options: &FjallOptions) -> Result<Self> {
         let database = Database::builder(dir)
@@ -55,11 +64,8 @@ impl Db {
             .open()
             .map_err(failed)?;
         let memtable = options.memtable_bytes;
-        let keyspace = |name: &str| {
-            database
-                .keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(memtable))
-                .map_err(failed)
-        };
+        let keyspace =
+            |name: &str| database.keyspace(name, || tables().max_memtable_size(memtable)).map_err(failed);
         let db = Self {
             meta: keyspace("meta")?,
             clicks: keyspace("clicks")?,

@@ -10,12 +10,12 @@ mod index;
 use std::sync::Arc;
 
 use byteview::ByteView;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Slice};
+use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode, Slice};
 use parking_lot::{Mutex, RwLock};
 use sl_store::Result;
 
 use self::index::Index;
-use crate::db::{commit, damaged, failed};
+use crate::db::{commit, damaged, failed, tables};
 
 /// Which table a late row belongs to. The numbers are on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,10 +91,10 @@ impl Rows {
 impl Late {
     /// Opens the tables and puts what still waited into them. `limit`: rows waiting in memory, bytes.
     pub(crate) fn open(database: &Database, limit: usize) -> Result<Self> {
-        let table = |name| database.keyspace(name, KeyspaceCreateOptions::default).map_err(failed);
+        let table = |name| database.keyspace(name, tables).map_err(failed);
         // Its rows are short-lived: with room for all of them in the memtable most never reach a table.
         let room = (3 * limit as u64).max(1024 * 1024);
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(room);
+        let options = || tables().max_memtable_size(room);
         let records = database.keyspace("late", options).map_err(failed)?;
         let late = Self {
             tables: [table("state")?, table("given")?],

@@ -7,6 +7,7 @@ use sl_core::{
     breaker::Gate,
     delivery::{Attempt, Delivery, Destination, Progress, RenderedRequest},
     ids::DeliveryId,
+    platforms::Verdict,
     retry::{self, Outcome},
     time::Timestamp,
 };
@@ -16,7 +17,6 @@ use tracing::Instrument;
 use crate::{
     batch::{alike, join},
     lane::pace,
-    platform::Verdict,
     target::Target,
     worker::Shared,
     written::{Written, write},

@@ -8,11 +8,12 @@ use sl_core::{
     conversion::{Conversion, ConversionKind, FanProfile},
     delivery::{DeliveryKind, RenderedRequest},
     lint,
+    platforms::Answer,
     retry::{Limits, Outcome},
     template::{Encoding, body_encoding, render},
 };
 
-use crate::sender::{ANSWER_MAX, Answer};
+use crate::sender::ANSWER_MAX;
 
 /// Three days (ad-platforms 14, rule 1). Trackers know no duplicates window: repeating is their own matter.
 pub const LIMITS: Limits = Limits { age: Duration::from_secs(72 * 3600), ambiguous: None };

@@ -16,8 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     attempt::{deliver, release_if_changed},
     order,
-    platforms::CreatorTraffic,
-    target::{Target, Unusable},
+    target::{Target, Unusable, Why},
     worker::Shared,
 };
 
@@ -53,7 +52,7 @@ pub(crate) async fn drain(
         let width = match shared.breakers.gate(destination, target.version(), now, width) {
             Gate::Held(outcome) => {
                 let why = if outcome == Outcome::Auth { reason::AUTH } else { reason::CONFIG };
-                hold_all(shared, due, why, target.version()).await?;
+                hold_all(shared, due, why.into(), target.version()).await?;
                 continue;
             }
             Gate::RestingUntil(_) => return Ok(()),
@@ -116,12 +115,7 @@ pub(crate) async fn send_all(
 }
 
 /// Parks what can't be sent until the destination, as it was at `version`, is changed.
-async fn hold_all(
-    shared: &Shared,
-    due: Vec<Delivery>,
-    why: &str,
-    version: Timestamp,
-) -> sl_store::Result<()> {
+async fn hold_all(shared: &Shared, due: Vec<Delivery>, why: Why, version: Timestamp) -> sl_store::Result<()> {
     for Delivery { job, progress } in due {
         let label = match job.destination {
             Destination::Pixel(_) => "pixel",
@@ -140,12 +134,12 @@ pub(crate) async fn finish(
     id: &DeliveryId,
     (from, held_for): (Progress, Option<Timestamp>),
     state: DeliveryState,
-    why: &str,
+    why: Why,
 ) -> sl_store::Result<()> {
     let to = Progress { updated_at: shared.clock.now(), held_for, ..from.clone() };
-    let mut to = retry::ended(to, state, Some(why));
-    if why == reason::ADDRESS_MISSING {
-        to.warnings = vec![Warning::new(word::ADDRESS_MISSING, CreatorTraffic::NO_ADDRESS).to_string()];
+    let mut to = retry::ended(to, state, Some(why.word));
+    if let Some(remedy) = why.remedy {
+        to.warnings = vec![Warning::new(word::ADDRESS_MISSING, remedy).to_string()];
     }
     if shared.store.outbox.advance(*id, &from, None, to).await? {
         metrics::counter!("smartlinks_deliveries_total", "destination" => label, "outcome" => state.as_str())

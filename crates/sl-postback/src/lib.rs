@@ -1,8 +1,8 @@
 //! Deliveries: what happened is told to ad platforms and to buyers' own URLs, once, well formed, and again while the
 //! receiver would still take it (architecture 6).
 //!
-//! * [`platform`], [`platforms`]: an ad platform is one file · [`generic`]: postback templates · `render`: from a job to the
-//!   request that is stored
+//! * `render`: from a job to the request that is stored, by an ad platform's file (`sl_core::platforms`) or a template
+//!   ([`generic`])
 //! * [`worker`]: lanes over the outbox · `lane`: one destination · `mending`: changed destinations go on
 //! * `written`: stored before it is sent · `attempt`: one request · [`batch`]: several events in one
 //! * `order`: one fan's events · `meters`: our own limits · `breakers`: who rests · `room`: what is left to the others
@@ -21,8 +21,6 @@ mod lane;
 mod mending;
 mod meters;
 mod order;
-pub mod platform;
-pub mod platforms;
 mod render;
 mod room;
 pub mod sender;
@@ -33,7 +31,5 @@ pub mod worker;
 mod written;
 
 pub use egress::{BadException, Egress, Forbidden};
-pub use platform::AdPlatform;
-pub use platforms::{CreatorTraffic, Meta, Platforms, Snapchat, TikTok};
 pub use tester::Tester;
 pub use worker::{Chance, Worker, WorkerSettings};

@@ -10,14 +10,12 @@ use sl_core::{
     identity::Identity,
     ids::TeamId,
     lint,
+    platforms::{AdPlatform, Channel, Event, Skip, value},
     time::Timestamp,
 };
 use sl_store::Store;
 
-use crate::{
-    generic,
-    platform::{AdPlatform, Channel, Event, Skip, value},
-};
+use crate::generic;
 
 /// What became of rendering a job.
 pub(crate) enum Rendered {

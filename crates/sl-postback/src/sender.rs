@@ -4,7 +4,7 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use sl_core::{delivery::RenderedRequest, retry::Outcome};
+use sl_core::{delivery::RenderedRequest, platforms::Answer, retry::Outcome};
 use url::Url;
 
 use crate::egress::{Egress, Guarded, ResolveError};
@@ -19,17 +19,6 @@ pub(crate) enum Origin {
     Operator,
     /// Entered by a user: behind the guard.
     User,
-}
-
-/// What a receiver said.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// HTTP status.
-    pub status: u16,
-    /// Headers.
-    pub headers: HeaderMap,
-    /// At most 64 KiB.
-    pub body: Vec<u8>,
 }
 
 /// No answer.
@@ -106,26 +95,6 @@ impl Sender {
             }
         }
         Ok(Answer { status, headers, body })
-    }
-}
-
-impl Answer {
-    /// `Retry-After` in seconds or as a date, against the answer's own `Date`.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        let text = self.headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
-        if let Ok(seconds) = text.parse() {
-            return Some(Duration::from_secs(seconds));
-        }
-        let date = |text: &str| httpdate::parse_http_date(text).ok();
-        let now = self.headers.get(http::header::DATE)?.to_str().ok().and_then(date)?;
-        Some(date(text)?.duration_since(now).unwrap_or_default())
-    }
-
-    /// The body as text, at most `max` bytes.
-    pub(crate) fn words(&self, max: usize) -> String {
-        let kept = self.body.get(..self.body.len().min(max)).unwrap_or_default();
-        String::from_utf8_lossy(kept).trim().to_owned()
     }
 }
 

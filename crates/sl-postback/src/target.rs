@@ -7,6 +7,7 @@ use sl_core::{
     catalog::{Pixel, Postback},
     delivery::{Destination, Job, RenderedRequest},
     pace::Pace,
+    platforms::{AdPlatform, Answer, Platforms, Verdict},
     retry::{Limits, reason},
     seal::{PIXEL_TOKEN, SealKeys, Secret},
     template::{Encoding, render},
@@ -16,10 +17,8 @@ use sl_store::Store;
 
 use crate::{
     generic,
-    platform::{AdPlatform, Verdict},
-    platforms::Platforms,
     render::{self, Rendered},
-    sender::{Answer, Origin},
+    sender::Origin,
 };
 
 /// Most of a receiver's words that is kept (ad-platforms 14, rule 6).
@@ -36,14 +35,29 @@ pub(crate) enum Target {
 
 /// A destination that can't be sent to until it is changed.
 pub(crate) struct Unusable {
-    /// Shown as the reason.
-    pub(crate) why: &'static str,
+    pub(crate) why: Why,
     /// When it was last changed; the end of time for one that is gone.
     pub(crate) version: Timestamp,
 }
 
+/// Why something is not sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Why {
+    /// Shown as the reason.
+    pub(crate) word: &'static str,
+    /// What the operator can do about it, if that is no matter of the destination.
+    pub(crate) remedy: Option<&'static str>,
+}
+
+impl From<&'static str> for Why {
+    fn from(word: &'static str) -> Self {
+        Self { word, remedy: None }
+    }
+}
+
 impl Unusable {
-    const DELETED: Self = Self { why: reason::DELETED, version: Timestamp(i64::MAX) };
+    const DELETED: Self =
+        Self { why: Why { word: reason::DELETED, remedy: None }, version: Timestamp(i64::MAX) };
 }
 
 impl Target {
@@ -65,14 +79,15 @@ impl Target {
             return Ok(Err(Unusable::DELETED));
         };
         let Some(platform) = platforms.get(pixel.platform) else {
-            return Ok(Err(Unusable { why: reason::PLATFORM_UNKNOWN, version: pixel.updated_at }));
+            return Ok(Err(Unusable { why: reason::PLATFORM_UNKNOWN.into(), version: pixel.updated_at }));
         };
-        if let Some(why) = platform.unready() {
+        if let remedy @ Some(_) = platform.unready() {
+            let why = Why { word: reason::ADDRESS_MISSING, remedy };
             return Ok(Err(Unusable { why, version: pixel.updated_at }));
         }
         Ok(match keys.open(PIXEL_TOKEN, &pixel.sealed_token) {
             Ok(token) => Ok(Self::Pixel { platform: Arc::clone(platform), pixel: Box::new(pixel), token }),
-            Err(_) => Err(Unusable { why: reason::TOKEN_MISSING, version: pixel.updated_at }),
+            Err(_) => Err(Unusable { why: reason::TOKEN_MISSING.into(), version: pixel.updated_at }),
         })
     }
 

@@ -8,17 +8,12 @@ use sl_core::{
     delivery::DeliveryKind,
     ids::{AccountId, ClickId, SmartLinkId},
     money::Cents,
-    platforms::Tests,
+    platforms::{Channel, Event, Tests, Verdict},
     retry::Outcome,
     seal::PIXEL_TOKEN,
 };
 
-use crate::{
-    platform::{Channel, Event, Verdict},
-    sender::Origin,
-    target::without,
-    worker::Shared,
-};
+use crate::{sender::Origin, target::without, worker::Shared};
 
 /// A token amount: test events may count at the platform (ad-platforms 2.8).
 const AMOUNT: Cents = Cents(100);

@@ -2,14 +2,13 @@
 
 use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
-use sl_core::{delivery::Destination, pace::Pace, seal::SealKeys, time::Clock};
+use sl_core::{delivery::Destination, pace::Pace, platforms::Platforms, seal::SealKeys, time::Clock};
 use sl_store::Store;
 use tokio::{sync::Semaphore, task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    breakers::Breakers, egress::Egress, lane, mending, meters::Meters, platforms::Platforms, room::Room,
-    sender::Sender, set_back,
+    breakers::Breakers, egress::Egress, lane, mending, meters::Meters, room::Room, sender::Sender, set_back,
 };
 
 /// How soon a new job is seen.

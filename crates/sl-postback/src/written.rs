@@ -3,11 +3,12 @@
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sl_core::{
     delivery::{Delivery, DeliveryState, Job, Progress, RenderedRequest},
+    platforms::Skip,
     retry,
     time::Timestamp,
 };
 
-use crate::{lane::finish, platform::Skip, render::Rendered, target::Target, worker::Shared};
+use crate::{lane::finish, render::Rendered, target::Target, worker::Shared};
 
 /// Requests written at once: each reads a few rows.
 const WRITTEN_AT_ONCE: usize = 16;
@@ -81,7 +82,7 @@ async fn write_one(
             }
         }
     };
-    finish(shared, target.label(), &job.id, (progress, None), state, why).await?;
+    finish(shared, target.label(), &job.id, (progress, None), state, why.into()).await?;
     Ok(None)
 }
 

@@ -1,13 +1,23 @@
-//! The ad platforms, as far as decisions know them: data, one file each, and one line below.
-//!
-//! How an event is written for one, and what its answers mean, is in `sl-postback`.
+//! The ad platforms, one file each, and one line below: what decisions know of it ([`Facts`]), how an event is written for it, and
+//! what its answers mean ([`AdPlatform`]). All of it is pure; `sl-postback` sends.
 
+mod ad_platform;
 mod creatortraffic;
+mod members;
 mod meta;
+mod shared;
 mod snapchat;
 mod tiktok;
 
+use std::{sync::Arc, time::Duration};
+
 use serde::{Deserialize, Serialize};
+
+pub use ad_platform::{AdPlatform, Answer, Channel, Event, Skip, Verdict, value};
+pub use creatortraffic::CreatorTraffic;
+pub use meta::Meta;
+pub use snapchat::Snapchat;
+pub use tiktok::TikTok;
 
 use crate::{
     identity::Identity,
@@ -34,6 +44,18 @@ macro_rules! platforms {
                 match self {
                     $(Self::$kind => &$file::FACTS,)+
                 }
+            }
+        }
+
+        impl Platforms {
+            /// Those that are configured.
+            #[must_use]
+            pub fn configured(settings: impl Fn(PlatformKind) -> Option<Settings>) -> Self {
+                let mut all = Self::default();
+                $(if let Some(settings) = settings(PlatformKind::$kind) {
+                    all = all.with($file::configured(&settings));
+                })+
+                all
             }
         }
     };
@@ -78,6 +100,42 @@ pub struct Facts {
     pub any_name: &'static str,
     /// How test events are sent (contract A.8.3).
     pub tests: Tests,
+    /// Its interface has versions, of which one is configured.
+    pub has_version: bool,
+    /// Most days that may be configured as the age up to which events are sent; `None` where there is nothing to configure.
+    pub most_days: Option<u32>,
+    /// Everybody sends to one address. Otherwise its pixels wait until the operator has set one.
+    pub has_public_address: bool,
+}
+
+/// What an operator configures of a platform.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// An origin, or the whole address where there is no public one; empty for none.
+    pub base_url: String,
+    /// Of those that have versions.
+    pub version: Option<String>,
+    /// Age up to which events are sent, where that is configured.
+    pub max_age: Option<Duration>,
+}
+
+/// The platforms this installation can deliver to.
+#[derive(Clone, Default)]
+pub struct Platforms(Vec<Arc<dyn AdPlatform>>);
+
+impl Platforms {
+    /// Adds one.
+    #[must_use]
+    pub fn with(mut self, platform: impl AdPlatform) -> Self {
+        self.0.push(Arc::new(platform));
+        self
+    }
+
+    /// The platform of a pixel, if this installation can deliver to it.
+    #[must_use]
+    pub fn get(&self, kind: PlatformKind) -> Option<&Arc<dyn AdPlatform>> {
+        self.0.iter().find(|platform| platform.kind() == kind)
+    }
 }
 
 /// Names of events (contract G.2); `None` for off, as every event is that is not here.

@@ -1,16 +1,13 @@
 //! CreatorTraffic (ad-platforms 5): its gates, its answers, and a pixel that waits for the address.
 
 use axum::response::IntoResponse;
+use sl_core::platforms::{AdPlatform, Channel, CreatorTraffic, Event, Skip};
 use sl_core::{
     catalog::{Pixel, PlatformKind},
     click::{Click, Params},
     conversion::{Conversion, ConversionKind},
     delivery::{DeliveryKind, DeliveryState},
     retry::Outcome,
-};
-use sl_postback::{
-    AdPlatform, CreatorTraffic,
-    platform::{Channel, Event, Skip},
 };
 use sl_store::suite::sample::{self, HOUR, TEAM};
 

@@ -2,6 +2,7 @@
 
 use axum::{http::StatusCode, response::IntoResponse};
 use serde_json::{Value, json};
+use sl_core::platforms::{AdPlatform, Channel, CreatorTraffic, Event, Meta, Skip, Snapchat, TikTok};
 use sl_core::{
     catalog::{EventMap, Pixel, PlatformKind, ValueBasis},
     click::Click,
@@ -9,10 +10,6 @@ use sl_core::{
     delivery::{DeliveryKind, DeliveryState},
     ids::PixelId,
     money::Cents,
-};
-use sl_postback::{
-    AdPlatform, CreatorTraffic, Meta, Snapchat, TikTok,
-    platform::{Channel, Event, Skip},
 };
 use sl_store::suite::sample::{self, HOUR, TEAM};
 

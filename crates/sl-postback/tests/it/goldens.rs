@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fs, path::PathBuf};
 
 use serde_json::Value;
+use sl_core::platforms::{AdPlatform, Channel, CreatorTraffic, Event, Meta, Skip, Snapchat, TikTok};
 use sl_core::{
     batch,
     catalog::{AnswerTexts, HeaderTemplate, Pixel, Postback, PostbackMethod, PostbackScope},
@@ -14,12 +15,7 @@ use sl_core::{
     seal::Secret,
     time::{DayEdge, Timestamp},
 };
-use sl_postback::{
-    AdPlatform, CreatorTraffic, Meta, Snapchat, TikTok,
-    batch::join,
-    generic,
-    platform::{Channel, Event, Skip},
-};
+use sl_postback::{batch::join, generic};
 use sl_store::suite::sample::{self, HOUR, TEAM};
 
 use crate::world::{WEEK, answer};

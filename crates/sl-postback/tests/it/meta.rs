@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use sl_core::platforms::{AdPlatform, Channel, Event, Meta};
 use sl_core::{
     click::{AdCookies, Click, Params},
     delivery::{DeliveryKind, RenderedRequest},
     retry::Outcome,
     seal::Secret,
     time::Timestamp,
-};
-use sl_postback::{
-    AdPlatform, Meta,
-    platform::{Channel, Event},
 };
 use sl_store::suite::sample::{self, HOUR, TEAM};
 

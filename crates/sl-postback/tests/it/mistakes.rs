@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
+use sl_core::platforms::{AdPlatform, Channel, CreatorTraffic, Event, Meta, Skip, Snapchat, TikTok};
 use sl_core::{
     catalog::{AnswerTexts, EventMap, ExternalIdSource, HeaderTemplate, Pixel, PlatformKind, PostbackMethod},
     click::{AdCookies, Click, Params, Place, RequestFacts},
@@ -17,10 +18,7 @@ use sl_core::{
     retry::Outcome,
     time::Timestamp,
 };
-use sl_postback::{
-    AdPlatform, CreatorTraffic, Meta, Snapchat, TikTok, generic,
-    platform::{Channel, Event, Skip},
-};
+use sl_postback::generic;
 use sl_store::suite::sample::{self, HOUR, TEAM};
 
 use crate::world::{Receiver, WEEK, World, answer, postback};

@@ -38,7 +38,7 @@ fn every_platform_has_its_files_and_is_named_nowhere_else() {
     let mut own = Vec::new();
     let schema = fs::read_to_string(root.join("schemas/openapi.json")).unwrap();
     for word in PlatformKind::ALL.map(PlatformKind::as_str) {
-        for folder in ["sl-core/src/platforms", "sl-postback/src/platforms", "sl-sim/src/ads"] {
+        for folder in ["sl-core/src/platforms", "sl-sim/src/ads"] {
             let file = format!("crates/{folder}/{word}.rs");
             assert!(root.join(&file).is_file(), "{file}");
             own.push(file);

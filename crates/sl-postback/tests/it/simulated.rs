@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use sl_core::platforms::{AdPlatform, Answer, Meta, Snapchat, TikTok};
 use sl_core::{
     catalog::{EventMap, Pixel, PlatformKind},
     click::Click,
@@ -13,7 +14,6 @@ use sl_core::{
     seal::Secret,
     time::{Clock, ManualClock},
 };
-use sl_postback::{AdPlatform, Meta, Snapchat, TikTok, sender::Answer};
 use sl_sim::ads::{AdsConfig, AdsSim, ReceiverState};
 
 use crate::{

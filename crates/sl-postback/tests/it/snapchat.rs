@@ -1,16 +1,13 @@
 //! What Snapchat's answers mean (ad-platforms 4.5, 14): `status` of the body, whatever HTTP says.
 
 use serde_json::Value;
+use sl_core::platforms::{AdPlatform, Channel, Event, Skip, Snapchat};
 use sl_core::{
     click::{AdCookies, Click, Params, RequestFacts},
     delivery::{DeliveryKind, RenderedRequest},
     money::Cents,
     retry::Outcome,
     seal::Secret,
-};
-use sl_postback::{
-    AdPlatform, Snapchat,
-    platform::{Channel, Event, Skip},
 };
 use sl_store::suite::sample::{self, HOUR, TEAM};
 

@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sl_core::platforms::{AdPlatform, Channel, Event, Skip, TikTok};
 use sl_core::{
     click::{AdCookies, Click, Params, RequestFacts},
     delivery::DeliveryKind,
     retry::Outcome,
     time::Timestamp,
-};
-use sl_postback::{
-    AdPlatform, TikTok,
-    platform::{Channel, Event, Skip},
 };
 use sl_store::suite::sample::{self, HOUR, TEAM};
 

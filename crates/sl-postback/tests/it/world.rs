@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::value::RawValue;
+use sl_core::platforms::{Answer, CreatorTraffic, Meta, Platforms, Snapchat, TikTok};
 use sl_core::{
     catalog::{AnswerTexts, EventMap, HeaderTemplate, Pixel, Postback, PostbackMethod, PostbackScope, Team},
     click::Click,
@@ -27,9 +28,7 @@ use sl_core::{
     time::{Clock, ManualClock, Timestamp},
 };
 use sl_fjall::{FjallHandle, FjallOptions};
-use sl_postback::{
-    CreatorTraffic, Egress, Meta, Platforms, Snapchat, Tester, TikTok, Worker, WorkerSettings, sender::Answer,
-};
+use sl_postback::{Egress, Tester, Worker, WorkerSettings};
 use sl_store::{
     Store,
     suite::sample::{self, HOUR, TEAM, after},

@@ -57,8 +57,7 @@ const HOUR_MINUTES: u64 = 60;
 /// Adds everything that is wrong or surprising.
 pub(crate) fn check(config: &Config, problems: &mut Vec<Problem>) {
     ranges(config, problems);
-    ages(config, problems);
-    creatortraffic(config, problems);
+    ad_platforms(config, problems);
     secrets(config, problems);
     exceptions(config, problems);
     kafka(config, problems);
@@ -191,28 +190,37 @@ fn ranges(config: &Config, problems: &mut Vec<Problem>) {
     );
 }
 
-/// An age below an hour or two sends nothing, since the last hour is never used (ad-platforms 14, rule 1).
-fn ages(config: &Config, problems: &mut Vec<Problem>) {
-    let platforms = &config.ad_platforms;
-    for (key, age, most) in [
-        ("ad_platforms.tiktok.max_age", platforms.tiktok.max_age, 28),
-        ("ad_platforms.snapchat.max_age", platforms.snapchat.max_age, 37),
-    ] {
-        if age < 2 * Duration::from_secs(3600) || age > most * DAY {
-            let text = format!("{age:?}: set from 2h to {most}d, beyond which the platform refuses events");
-            problems.push(Problem::error(key, text));
+/// Each platform has the keys it knows, and values it can use.
+fn ad_platforms(config: &Config, problems: &mut Vec<Problem>) {
+    for (kind, set) in &config.ad_platforms {
+        let facts = kind.facts();
+        let mut wrong = |key: &str, text: String| {
+            problems.push(Problem::error(format!("ad_platforms.{}.{key}", facts.word), text));
+        };
+        let address = &set.base_url;
+        let good = |url: url::Url| ["http", "https"].contains(&url.scheme()) && has_host(&url);
+        let none = address.is_empty() && !facts.has_public_address;
+        if !none && !url::Url::parse(address).is_ok_and(good) {
+            let remedy = if facts.has_public_address {
+                "it must be an http or https address".to_owned()
+            } else {
+                format!("set the whole https:// address that {} gave you, or leave it empty", facts.name)
+            };
+            wrong("base_url", format!("{address:?}: {remedy}"));
         }
-    }
-}
-
-fn creatortraffic(config: &Config, problems: &mut Vec<Problem>) {
-    let address = &config.ad_platforms.creatortraffic.base_url;
-    let good = |url: url::Url| ["http", "https"].contains(&url.scheme()) && has_host(&url);
-    if !address.is_empty() && !url::Url::parse(address).is_ok_and(good) {
-        let text = format!(
-            "{address:?}: set the whole https:// address that CreatorTraffic gave you, or leave it empty"
-        );
-        problems.push(Problem::error("ad_platforms.creatortraffic.base_url", text));
+        if set.version.is_some() && !facts.has_version {
+            wrong("version", format!("{} has no versions; remove this key", facts.name));
+        }
+        match (set.max_age, facts.most_days) {
+            // An age below an hour or two sends nothing, since the last hour is never used (ad-platforms 14, rule 1).
+            (Some(age), Some(most)) if age < 2 * Duration::from_secs(3600) || age > most * DAY => {
+                let text =
+                    format!("{age:?}: set from 2h to {most}d, beyond which the platform refuses events");
+                wrong("max_age", text);
+            }
+            (Some(_), None) => wrong("max_age", format!("{} has a fixed age; remove this key", facts.name)),
+            _ => {}
+        }
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) use self::values::MaybeSecret;
 pub(crate) use self::{
     check::Problem,
     load::{LoadError, load},
-    sections::{AdPlatforms, Backend, Config, DurabilityWord, LogFormat, Retention, Secrets},
+    sections::{AdPlatform, Backend, Config, DurabilityWord, LogFormat, Retention, Secrets},
 };
 
 /// The compiled-in default, as `print-config` shows it.

@@ -47,16 +47,8 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 fn addresses(config: &Config, problems: &mut Vec<Problem>) {
-    let platforms = &config.ad_platforms;
-    for (key, url) in [
-        ("ad_platforms.meta.base_url", Some(&platforms.meta.base_url)),
-        ("ad_platforms.tiktok.base_url", Some(&platforms.tiktok.base_url)),
-        ("ad_platforms.snapchat.base_url", Some(&platforms.snapchat.base_url)),
-        ("otel.endpoint", config.otel.endpoint.as_ref()),
-    ] {
-        if let Some(url) = url.filter(|url| !has_host(url)) {
-            problems.push(Problem::error(key, format!("{url}: it must be an http or https address")));
-        }
+    if let Some(url) = config.otel.endpoint.as_ref().filter(|url| !has_host(url)) {
+        problems.push(Problem::error("otel.endpoint", format!("{url}: it must be an http or https address")));
     }
 }
 

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use bytesize::ByteSize;
 use ipnet::IpNet;
 use serde::Deserialize;
-use sl_core::seal::Secret;
+use sl_core::{platforms::PlatformKind, seal::Secret};
 use url::Url;
 
-use super::values::{MaybeSecret, dotted_secrets, duration, secret_list};
+use super::values::{MaybeSecret, dotted_secrets, duration, secret_list, some_duration};
 
 macro_rules! sections {
     ($($(#[$section:meta])* $name:ident { $($(#[$field:meta])* $key:ident: $kind:ty,)* })*) => {
@@ -34,7 +34,7 @@ sections! {
         attribution: Attribution,
         postback: Postback,
         egress: Egress,
-        ad_platforms: AdPlatforms,
+        ad_platforms: BTreeMap<PlatformKind, AdPlatform>,
         kafka: Kafka,
         scylla: Scylla,
         retention: Retention,
@@ -98,15 +98,11 @@ sections! {
         max_per_minute: u32,
     }
     Egress { allow: Vec<String>, dns: Vec<SocketAddr>, }
-    AdPlatforms {
-        meta: Meta,
-        tiktok: Dated,
-        snapchat: Dated,
-        creatortraffic: Address,
+    AdPlatform {
+        base_url: String,
+        version: Option<String>,
+        #[serde(deserialize_with = "some_duration", default)] max_age: Option<Duration>,
     }
-    Meta { base_url: Url, version: String, }
-    Dated { base_url: Url, #[serde(deserialize_with = "duration")] max_age: Duration, }
-    Address { base_url: String, }
     Kafka {
         brokers: String,
         topic_prefix: String,

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use sl_core::platforms::PlatformKind;
+
 use super::*;
 
 fn with(text: &str, environment: &[(&str, &str)]) -> Result<(Config, Vec<Problem>), LoadError> {
@@ -48,7 +50,7 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(config.edge.trusted_proxies.len(), 2);
     assert_eq!(config.platform.api_key.0.unwrap().expose(), "12345");
     assert_eq!(config.data_dir.to_str(), Some("/tmp/elsewhere"));
-    assert_eq!(config.ad_platforms.meta.base_url.as_str(), "http://127.0.0.1:1/");
+    assert_eq!(config.ad_platforms[&PlatformKind::Meta].base_url, "http://127.0.0.1:1");
 }
 
 #[test]
@@ -131,6 +133,12 @@ fn ad_platforms_have_ages_that_make_sense_and_an_address_that_is_one() {
         "ad_platforms.creatortraffic.base_url",
     ];
     assert_eq!(keys, want);
+    // Keys that a platform does not know, and platforms that nobody knows.
+    let found = errors("[ad_platforms.meta]\nmax_age = \"2d\"\n[ad_platforms.tiktok]\nversion = \"v2\"\n");
+    let keys: Vec<_> = found.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(keys, ["ad_platforms.meta.max_age", "ad_platforms.tiktok.version"]);
+    let found = errors("[ad_platforms.myspace]\nbase_url = \"https://x.example\"\n");
+    assert!(found.iter().any(|(_, text)| text.contains("myspace") && text.contains("tiktok")), "{found:?}");
     let good = "[ad_platforms.snapchat]\nmax_age = \"37d\"\n\
                 [ad_platforms.creatortraffic]\nbase_url = \"https://ct.example/in?adv=7\"\n";
     assert!(with(good, &[]).is_ok());

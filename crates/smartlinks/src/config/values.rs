@@ -11,6 +11,11 @@ pub(crate) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D
     parse_duration(&text).map_err(D::Error::custom)
 }
 
+/// A span of time that may be absent.
+pub(crate) fn some_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    duration(from).map(Some)
+}
+
 /// The same outside the configuration file. Days are 24 hours, months 30.44 days.
 ///
 /// # Errors

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sl_api::{Acceptance, EgressCheck, PixelTester, PlatformNotice, TestEvent, TestRefused};
-use sl_core::{catalog::Pixel, pace::Pace, retry::reason, time::Clock};
-use sl_postback::{
-    CreatorTraffic, Egress, Meta, Platforms, Snapchat, Tester, TikTok, Worker, WorkerSettings,
+use sl_core::{
+    catalog::Pixel,
+    pace::Pace,
+    platforms::{Platforms, Settings},
+    time::Clock,
 };
-
+use sl_postback::{Egress, Tester, Worker, WorkerSettings};
 use sl_store::Store;
 
 use super::{Stops, Tasks, base::Base, cluster::shards::Shards, supervisor::Supervisor};
 use crate::{
-    config::{AdPlatforms, Config},
+    config::{AdPlatform, Config},
     failure::Failure,
     roles::{Role, RoleSet},
 };
@@ -65,12 +67,10 @@ fn worker(config: &Config, base: &Base, store: Store, clock: Arc<dyn Clock>) -> 
 
 /// All platforms, as configured.
 fn platforms(config: &Config) -> Platforms {
-    let AdPlatforms { meta, tiktok, snapchat, creatortraffic } = &config.ad_platforms;
-    Platforms::default()
-        .with(Meta::new(meta.base_url.as_str(), &meta.version))
-        .with(TikTok::new(tiktok.base_url.as_str(), tiktok.max_age))
-        .with(Snapchat::new(snapchat.base_url.as_str(), snapchat.max_age))
-        .with(CreatorTraffic::new(&creatortraffic.base_url))
+    Platforms::configured(|kind| {
+        let AdPlatform { base_url, version, max_age } = config.ad_platforms.get(&kind).cloned()?;
+        Some(Settings { base_url, version, max_age })
+    })
 }
 
 /// What receivers would still take (ad-platforms 14), for replays.
@@ -91,10 +91,7 @@ pub(crate) fn check(config: &Config) -> Result<EgressCheck, Failure> {
 /// A platform whose address the operator has still to ask for (decisions 38).
 pub(crate) fn notice(config: &Config) -> PlatformNotice {
     let platforms = platforms(config);
-    Arc::new(move |platform| {
-        let unready = platforms.get(platform).and_then(|platform| platform.unready());
-        (unready == Some(reason::ADDRESS_MISSING)).then_some(CreatorTraffic::NO_ADDRESS)
-    })
+    Arc::new(move |platform| platforms.get(platform).and_then(|platform| platform.unready()))
 }
 
 fn egress(config: &Config) -> Result<Egress, Failure> {

@@ -1,9 +1,13 @@
 //! What an ad platform is to the worker: how an event is written, how its token is added, what its answer means.
 //!
-//! A new platform is one file under [`crate::platforms`] that implements [`AdPlatform`], a line in
-//! [`crate::platforms::Platforms`], and golden files under `schemas/ad-platforms`.
+//! A new platform is one file beside this one that implements [`AdPlatform`], a line in `platforms!`, and golden files under
+//! `schemas/ad-platforms`.
 
-use sl_core::{
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use crate::{
     batch::Batching,
     catalog::{Pixel, PlatformKind, ValueBasis},
     click::Click,
@@ -13,8 +17,6 @@ use sl_core::{
     seal::Secret,
     time::Timestamp,
 };
-
-use crate::sender::Answer;
 
 /// One event to be told to a pixel.
 #[derive(Debug, Clone)]
@@ -84,6 +86,38 @@ impl Skip {
     pub const EVENT_DISABLED: Self = Self("event_disabled");
 }
 
+/// What a receiver said.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// At most 64 KiB.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// `Retry-After` in seconds or as a date, against the answer's own `Date`.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = self.headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let date = |text: &str| httpdate::parse_http_date(text).ok();
+        let now = self.headers.get(http::header::DATE)?.to_str().ok().and_then(date)?;
+        Some(date(text)?.duration_since(now).unwrap_or_default())
+    }
+
+    /// The body as text, at most `max` bytes.
+    #[must_use]
+    pub fn words(&self, max: usize) -> String {
+        let kept = self.body.get(..self.body.len().min(max)).unwrap_or_default();
+        String::from_utf8_lossy(kept).trim().to_owned()
+    }
+}
+
 /// What an answer means, with the platform's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
@@ -98,7 +132,7 @@ pub trait AdPlatform: Send + Sync + 'static {
     /// Which one.
     fn kind(&self) -> PlatformKind;
 
-    /// Why this installation can't send to it yet, if so; shown as the reason of what waits.
+    /// What the operator has to do before this installation can send to it: there is no address yet. Its pixels wait.
     fn unready(&self) -> Option<&'static str> {
         None
     }
@@ -132,7 +166,8 @@ pub trait AdPlatform: Send + Sync + 'static {
 }
 
 /// The amount in the pixel's basis.
-pub(crate) fn value(pixel: &Pixel, gross: Cents, net: Cents) -> Cents {
+#[must_use]
+pub fn value(pixel: &Pixel, gross: Cents, net: Cents) -> Cents {
     match pixel.value_basis {
         ValueBasis::Gross => gross,
         ValueBasis::Net => net,

@@ -3,18 +3,18 @@
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
-use sl_core::{
+
+use super::{Event, Skip};
+use crate::{
     delivery::RenderedRequest,
     template::{Encoding, render},
 };
 
-use crate::platform::{Event, Skip};
-
 /// Seconds.
-pub(crate) const HOUR: u64 = 3600;
+pub(super) const HOUR: u64 = 3600;
 
 /// A purchase needs an amount, and no platform takes one below zero (ad-platforms 1.7).
-pub(crate) fn check_amount(event: &Event<'_>, purchases: &[&str]) -> Result<(), Skip> {
+pub(super) fn check_amount(event: &Event<'_>, purchases: &[&str]) -> Result<(), Skip> {
     match event.value {
         None if purchases.contains(&event.name) => Err(Skip::MISSING_VALUE),
         Some(value) if value.0 < 0 => Err(Skip::NEGATIVE_VALUE),
@@ -23,7 +23,7 @@ pub(crate) fn check_amount(event: &Event<'_>, purchases: &[&str]) -> Result<(), 
 }
 
 /// Amount with its currency, and the order; `None` without an amount: a currency never goes alone (ad-platforms 1.5).
-pub(crate) fn money(event: &Event<'_>) -> Option<Value> {
+pub(super) fn money(event: &Event<'_>) -> Option<Value> {
     let mut money = json!({ "value": event.value?.to_json(), "currency": "USD" });
     if let Some(order) = event.order_id {
         set(&mut money, "order_id", json!(order));
@@ -32,7 +32,7 @@ pub(crate) fn money(event: &Event<'_>) -> Option<Value> {
 }
 
 /// A JSON request.
-pub(crate) fn post(url: String, body: &Value) -> RenderedRequest {
+pub(super) fn post(url: String, body: &Value) -> RenderedRequest {
     RenderedRequest {
         method: "POST".to_owned(),
         url,
@@ -44,7 +44,7 @@ pub(crate) fn post(url: String, body: &Value) -> RenderedRequest {
 
 /// The click URL without fragment, keeping only campaign parameters and the platform's own click id, in their order and
 /// encoding (ad-platforms 1.6).
-pub(crate) fn source_url(click_url: &str, is_click_id: impl Fn(&str) -> bool) -> String {
+pub(super) fn source_url(click_url: &str, is_click_id: impl Fn(&str) -> bool) -> String {
     const CAMPAIGN: [&str; 6] =
         ["utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id"];
     let url = click_url.split('#').next().unwrap_or_default();
@@ -58,11 +58,11 @@ pub(crate) fn source_url(click_url: &str, is_click_id: impl Fn(&str) -> bool) ->
 }
 
 /// A value inside an address.
-pub(crate) fn encoded(value: &str) -> String {
+pub(super) fn encoded(value: &str) -> String {
     render("{value}", Encoding::Percent, |_| Some(Cow::Borrowed(value)))
 }
 
-pub(crate) fn set(object: &mut Value, key: &str, value: Value) {
+pub(super) fn set(object: &mut Value, key: &str, value: Value) {
     if let Some(map) = object.as_object_mut() {
         map.insert(key.to_owned(), value);
     }

@@ -1,15 +1,16 @@
 //! Members of a platform's object about the person.
 
 use serde_json::{Map, Value};
-use sl_core::identity::digest;
+
+use crate::identity::digest;
 
 /// What is absent has no member: no `null`, no empty text (ad-platforms 1.4).
 #[derive(Default)]
-pub(crate) struct Members(Map<String, Value>);
+pub(super) struct Members(Map<String, Value>);
 
 impl Members {
     /// In the clear.
-    pub(crate) fn plain(&mut self, name: &str, value: Option<String>) -> &mut Self {
+    pub(super) fn plain(&mut self, name: &str, value: Option<String>) -> &mut Self {
         if let Some(value) = value.filter(|text| !text.is_empty()) {
             self.0.insert(name.to_owned(), Value::String(value));
         }
@@ -17,12 +18,12 @@ impl Members {
     }
 
     /// Hashed, as a text.
-    pub(crate) fn hashed(&mut self, name: &str, value: Option<String>) -> &mut Self {
+    pub(super) fn hashed(&mut self, name: &str, value: Option<String>) -> &mut Self {
         self.plain(name, value.and_then(|value| digest(&value)))
     }
 
     /// Hashed, as a list of one.
-    pub(crate) fn hashed_list(&mut self, name: &str, value: Option<String>) -> &mut Self {
+    pub(super) fn hashed_list(&mut self, name: &str, value: Option<String>) -> &mut Self {
         if let Some(digest) = value.and_then(|value| digest(&value)) {
             self.0.insert(name.to_owned(), Value::from(vec![digest]));
         }
@@ -30,16 +31,16 @@ impl Members {
     }
 
     /// Whether any of these is there.
-    pub(crate) fn any(&self, names: &[&str]) -> bool {
+    pub(super) fn any(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.0.contains_key(*name))
     }
 
     /// Whether all of these are there.
-    pub(crate) fn all(&self, names: &[&str]) -> bool {
+    pub(super) fn all(&self, names: &[&str]) -> bool {
         names.iter().all(|name| self.0.contains_key(*name))
     }
 
-    pub(crate) fn into_value(self) -> Value {
+    pub(super) fn into_value(self) -> Value {
         Value::Object(self.0)
     }
 }
