@@ -46,12 +46,14 @@ pub(crate) struct Db {
 
 // === impl Db ===
 
-/// How a keyspace keeps its tables. Filters and indexes are in pieces of a few kilobytes: whole ones are a megabyte for each table
-/// of small rows, and once they no longer fit into the cache a look at one row reads all of it.
+/// How a keyspace keeps its tables. Filters and indexes are in pieces of a few kilobytes, in all levels but the first, whose few
+/// stay in memory whole: in one piece they are a megabyte for each table of small rows, and once they no longer fit into the
+/// cache a look at one row reads all of it.
 pub(crate) fn tables() -> KeyspaceCreateOptions {
+    let below_the_first = PartitioningPolicy::new([false, true]);
     KeyspaceCreateOptions::default()
-        .filter_block_partitioning_policy(PartitioningPolicy::all(true))
-        .index_block_partitioning_policy(PartitioningPolicy::all(true))
+        .filter_block_partitioning_policy(below_the_first.clone())
+        .index_block_partitioning_policy(below_the_first)
 }
 
 impl Db {
