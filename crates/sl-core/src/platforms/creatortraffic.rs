@@ -38,11 +38,6 @@ const QUERY: &str = "click_id={external_click_id}&event=subscribe&event_id={even
 /// What `utm_source` of its clicks says, in any case.
 const SOURCE: &str = "creatortraffic";
 
-/// As configured.
-pub(super) fn configured(settings: &Settings) -> CreatorTraffic {
-    CreatorTraffic::new(&settings.base_url)
-}
-
 /// The platform at its address.
 #[derive(Debug, Clone)]
 pub struct CreatorTraffic {
@@ -50,6 +45,12 @@ pub struct CreatorTraffic {
 }
 
 impl CreatorTraffic {
+    /// As configured.
+    #[must_use]
+    pub fn configured(settings: &Settings) -> Self {
+        Self::new(&settings.base_url)
+    }
+
     const NO_ADDRESS: &str = "ask CreatorTraffic for the address that takes conversions and set ad_platforms.creatortraffic.base_url to it";
 
     /// `address` is the whole one, as CreatorTraffic gave it; with variables of contract C.1 it is taken as it stands. Empty:

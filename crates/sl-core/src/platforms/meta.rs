@@ -97,11 +97,6 @@ fn one_case(id: &str) -> bool {
 const LIMITS: Limits =
     Limits { age: Duration::from_secs((7 * 24 - 1) * HOUR), ambiguous: Some(Duration::from_secs(47 * HOUR)) };
 
-/// As configured.
-pub(super) fn configured(settings: &Settings) -> Meta {
-    Meta::new(&settings.base_url, settings.version.as_deref().unwrap_or_default())
-}
-
 /// The platform at its address.
 #[derive(Debug, Clone)]
 pub struct Meta {
@@ -110,6 +105,12 @@ pub struct Meta {
 }
 
 impl Meta {
+    /// As configured.
+    #[must_use]
+    pub fn configured(settings: &Settings) -> Self {
+        Self::new(&settings.base_url, settings.version.as_deref().unwrap_or_default())
+    }
+
     /// `base_url` is an origin; `version` such as `v26.0`, unless the pixel has its own.
     #[must_use]
     pub fn new(base_url: &str, version: impl Into<String>) -> Self {

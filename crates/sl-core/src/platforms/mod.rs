@@ -14,19 +14,18 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use ad_platform::{AdPlatform, Answer, Channel, Event, Skip, Verdict, value};
-pub use creatortraffic::CreatorTraffic;
-pub use meta::Meta;
-pub use snapchat::Snapchat;
-pub use tiktok::TikTok;
 
 use crate::{
     identity::Identity,
     lint::{Subject, Warning},
 };
 
-/// Registers platforms: the kind, its file, and in the order in which they are stored and listed.
+/// Registers platforms, in the order in which they are stored and listed: the kind, its file, and the type in it. (The file's `mod`
+/// is above, where rustfmt finds it.)
 macro_rules! platforms {
-    ($($(#[$doc:meta])+ $kind:ident => $file:ident;)+) => {
+    ($($(#[$doc:meta])+ $kind:ident => $file:ident::$platform:ident;)+) => {
+        $(pub use $file::$platform;)+
+
         /// The ad platforms of contract G.1.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "lowercase")]
@@ -53,7 +52,7 @@ macro_rules! platforms {
             pub fn configured(settings: impl Fn(PlatformKind) -> Option<Settings>) -> Self {
                 let mut all = Self::default();
                 $(if let Some(settings) = settings(PlatformKind::$kind) {
-                    all = all.with($file::configured(&settings));
+                    all = all.with($platform::configured(&settings));
                 })+
                 all
             }
@@ -63,13 +62,13 @@ macro_rules! platforms {
 
 platforms! {
     /// Meta Conversions API.
-    Meta => meta;
+    Meta => meta::Meta;
     /// TikTok Events API.
-    Tiktok => tiktok;
+    Tiktok => tiktok::TikTok;
     /// Snapchat Conversions API.
-    Snapchat => snapchat;
+    Snapchat => snapchat::Snapchat;
     /// CreatorTraffic.
-    Creatortraffic => creatortraffic;
+    Creatortraffic => creatortraffic::CreatorTraffic;
 }
 
 /// What decisions know of a platform.

@@ -94,11 +94,6 @@ const NAMES: [&str; 31] = [
     "CUSTOM_EVENT_5",
 ];
 
-/// As configured.
-pub(super) fn configured(settings: &Settings) -> Snapchat {
-    Snapchat::new(&settings.base_url, settings.max_age.unwrap_or_default())
-}
-
 /// The platform at its address.
 #[derive(Debug, Clone)]
 pub struct Snapchat {
@@ -107,6 +102,12 @@ pub struct Snapchat {
 }
 
 impl Snapchat {
+    /// As configured.
+    #[must_use]
+    pub fn configured(settings: &Settings) -> Self {
+        Self::new(&settings.base_url, settings.max_age.unwrap_or_default())
+    }
+
     /// `base_url` is an origin; `oldest` is the age up to which events are sent: 7 days by some of Snapchat's pages, 37 by
     /// others (ad-platforms 4.5).
     #[must_use]

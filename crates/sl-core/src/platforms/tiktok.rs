@@ -76,11 +76,6 @@ const VERSION: &str = "v1.3";
 /// Taken in part: of a single event that is delivered (ad-platforms 3.5).
 const PARTIAL: u64 = 20_001;
 
-/// As configured.
-pub(super) fn configured(settings: &Settings) -> TikTok {
-    TikTok::new(&settings.base_url, settings.max_age.unwrap_or_default())
-}
-
 /// The platform at its address.
 #[derive(Debug, Clone)]
 pub struct TikTok {
@@ -89,6 +84,12 @@ pub struct TikTok {
 }
 
 impl TikTok {
+    /// As configured.
+    #[must_use]
+    pub fn configured(settings: &Settings) -> Self {
+        Self::new(&settings.base_url, settings.max_age.unwrap_or_default())
+    }
+
     /// `base_url` is an origin; `oldest` is the age up to which events are sent. TikTok publishes none: 7 days are safe
     /// (ad-platforms 3.6).
     #[must_use]
