@@ -122,6 +122,7 @@ fn two_edges_that_both_believe_in_a_block_give_no_link_twice() {
         }
         visitors_in_all += count;
         assert!(own >= least, "{own} of {count} have links of their own");
+        own
     };
     visit_all(&right, 1..20, 10);
     clock.ahead_by(120 * MINUTE);
@@ -131,6 +132,13 @@ fn two_edges_that_both_believe_in_a_block_give_no_link_twice() {
         let pool = &shown["data"][0];
         pool["quarantined"].as_u64() > Some(100) && pool["leased"].as_u64() >= Some(256)
     });
+    // One of those blocks is the wrong one's own once it has heard of it.
+    let mut newcomer = 5000;
+    while visit_all(&wrong, newcomer..newcomer + 1, 0) == 0 {
+        newcomer += 1;
+        assert!(newcomer < 5600, "the other edge has no links for a minute");
+        thread::sleep(Duration::from_millis(100));
+    }
     visit_all(&wrong, 1000..1200, 50);
     visit_all(&right, 20..120, 50);
     visit_all(&wrong, 1200..1240, 0);
