@@ -61,7 +61,10 @@ async fn a_destination_gets_no_more_requests_than_its_limit_and_others_none_the_
     for id in &ids {
         world.until_state(*id, DeliveryState::Delivered).await;
     }
-    let order: Vec<_> = receiver.all().iter().map(|one| one.uri.clone()).collect();
+    let mut order: Vec<_> = receiver.all().iter().map(|one| one.uri.clone()).collect();
+    // Of two at once either may arrive first.
+    order[..2].sort();
+    order[6..].sort();
     assert_eq!(order, (1..9).map(|n| format!("/?e={n}")).collect::<Vec<_>>());
     world.close().await;
 }
