@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use prost::encoding::{encode_varint, encoded_len_varint};
 use sl_core::{
-    click::{Device, Params, Place, Repeat, VisitorKeys},
+    click::{Device, Place, Repeat, VisitorKeys},
     event::Event,
     ids::{AccountId, PoolLinkId, TeamId},
     time::Timestamp,
@@ -75,11 +75,8 @@ fn click(click: &ClickView<'_>, team: TeamId, account: &AccountId, into: &mut Ve
     nested(into, 13, 1, |into| {
         somes(into, [country, region, city, postal_code].map(Option::as_deref));
     });
-    nested(into, 14, 1, |into| params(click.params, into));
-    let cookies = click.cookies;
-    nested(into, 15, 1, |into| {
-        somes(into, [cookies.fbc, cookies.fbp, cookies.ttclid, cookies.ttp, cookies.scclid, cookies.scid]);
-    });
+    nested(into, 14, 1, |into| somes(into, click.params.values().map(Option::<&&str>::copied)));
+    nested(into, 15, 1, |into| somes(into, click.cookies.values().map(Option::<&&str>::copied)));
     some(into, 16, click.sent_to);
 }
 
@@ -96,35 +93,6 @@ fn request(click: &ClickView<'_>, into: &mut Vec<u8>) {
     text(into, 4, click.user_agent);
     some(into, 5, click.referrer);
     some(into, 6, click.accept_language);
-}
-
-fn params(p: &Params<&str>, into: &mut Vec<u8>) {
-    let fields = [
-        p.ecid,
-        p.fbclid,
-        p.gclid,
-        p.gbraid,
-        p.wbraid,
-        p.ttclid,
-        p.sccid,
-        p.twclid,
-        p.rdt_cid,
-        p.epik,
-        p.msclkid,
-        p.fbc,
-        p.fbp,
-        p.aff_s1,
-        p.aff_s2,
-        p.aff_s3,
-        p.aff_s4,
-        p.aff_s5,
-        p.utm_source,
-        p.utm_medium,
-        p.utm_campaign,
-        p.utm_content,
-        p.utm_term,
-    ];
-    somes(into, fields);
 }
 
 fn pool_link(into: &mut Vec<u8>, field: u64, link: Option<PoolLinkId>) {
