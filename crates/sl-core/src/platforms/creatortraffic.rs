@@ -45,13 +45,14 @@ pub struct CreatorTraffic {
 }
 
 impl CreatorTraffic {
+    /// What to do about a pixel that waits for the address.
+    const NO_ADDRESS: &str = "ask CreatorTraffic for the address that takes conversions and set ad_platforms.creatortraffic.base_url to it";
+
     /// As configured.
     #[must_use]
     pub fn configured(settings: &Settings) -> Self {
         Self::new(&settings.base_url)
     }
-
-    const NO_ADDRESS: &str = "ask CreatorTraffic for the address that takes conversions and set ad_platforms.creatortraffic.base_url to it";
 
     /// `address` is the whole one, as CreatorTraffic gave it; with variables of contract C.1 it is taken as it stands. Empty:
     /// its pixels wait.

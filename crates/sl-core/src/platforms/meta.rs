@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     AdPlatform, Answer, Event, Facts, Person, Settings, Skip, Tests, Usual, Verdict, Worth,
     members::Members,
-    shared::{HOUR, check_amount, encoded, money, post, set, source_url},
+    shared::{HOUR, check_amount, encoded, limits, money, post, set, source_url},
 };
 use crate::{
     batch::Batching,
@@ -93,9 +93,8 @@ fn one_case(id: &str) -> bool {
             || letters().all(|byte| byte.is_ascii_uppercase()))
 }
 
-/// Seven days less an hour: one event that is older refuses the whole call (ad-platforms 2.2).
-const LIMITS: Limits =
-    Limits { age: Duration::from_secs((7 * 24 - 1) * HOUR), ambiguous: Some(Duration::from_secs(47 * HOUR)) };
+/// One event that is older than seven days refuses the whole call (ad-platforms 2.2).
+const LIMITS: Limits = limits(Duration::from_secs(7 * 24 * HOUR));
 
 /// The platform at its address.
 #[derive(Debug, Clone)]
@@ -116,9 +115,7 @@ impl Meta {
     pub fn new(base_url: &str, version: impl Into<String>) -> Self {
         Self { base_url: base_url.trim_end_matches('/').to_owned(), version: version.into() }
     }
-}
 
-impl Meta {
     /// An expired version is served silently by the oldest living one; a header says which (ad-platforms 2.1).
     fn other_version(&self, answer: &Answer) -> Option<String> {
         let served = answer.headers.get("facebook-api-version")?.to_str().ok()?;

@@ -1,17 +1,27 @@
 //! Build rules that platforms share (ad-platforms 1).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use serde_json::{Value, json};
 
 use super::{Event, Skip};
 use crate::{
     delivery::RenderedRequest,
+    retry::Limits,
     template::{Encoding, render},
 };
 
 /// Seconds.
 pub(super) const HOUR: u64 = 3600;
+
+/// Of a platform that takes events up to an age (the last hour of which is never used) and knows an event again for 48 hours
+/// (ad-platforms 14, rules 1 and 2).
+pub(super) const fn limits(oldest: Duration) -> Limits {
+    Limits {
+        age: oldest.saturating_sub(Duration::from_secs(HOUR)),
+        ambiguous: Some(Duration::from_secs(47 * HOUR)),
+    }
+}
 
 /// A purchase needs an amount, and no platform takes one below zero (ad-platforms 1.7).
 pub(super) fn check_amount(event: &Event<'_>, purchases: &[&str]) -> Result<(), Skip> {

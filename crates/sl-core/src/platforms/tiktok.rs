@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     AdPlatform, Answer, Event, Facts, Person, Settings, Skip, Tests, Usual, Verdict, Worth,
     members::Members,
-    shared::{HOUR, check_amount, money, post, set, source_url},
+    shared::{check_amount, limits, money, post, set, source_url},
 };
 use crate::{
     batch::Batching,
@@ -94,11 +94,7 @@ impl TikTok {
     /// (ad-platforms 3.6).
     #[must_use]
     pub fn new(base_url: &str, oldest: Duration) -> Self {
-        let limits = Limits {
-            age: oldest.saturating_sub(Duration::from_secs(HOUR)),
-            ambiguous: Some(Duration::from_secs(47 * HOUR)),
-        };
-        Self { base_url: base_url.trim_end_matches('/').to_owned(), limits }
+        Self { base_url: base_url.trim_end_matches('/').to_owned(), limits: limits(oldest) }
     }
 }
 
