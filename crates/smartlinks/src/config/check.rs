@@ -200,7 +200,8 @@ fn ad_platforms(config: &Config, problems: &mut Vec<Problem>) {
         let address = &set.base_url;
         let good = |url: url::Url| ["http", "https"].contains(&url.scheme()) && has_host(&url);
         let none = address.is_empty() && !facts.has_public_address;
-        if !none && !url::Url::parse(address).is_ok_and(good) {
+        let spaced = address.contains(char::is_whitespace);
+        if !none && (spaced || !url::Url::parse(address).is_ok_and(good)) {
             let remedy = if facts.has_public_address {
                 "it must be an http or https address".to_owned()
             } else {
@@ -208,8 +209,17 @@ fn ad_platforms(config: &Config, problems: &mut Vec<Problem>) {
             };
             wrong("base_url", format!("{address:?}: {remedy}"));
         }
-        if set.version.is_some() && !facts.has_version {
-            wrong("version", format!("{} has no versions; remove this key", facts.name));
+        match set.version.as_deref() {
+            Some(_) if !facts.has_version => {
+                wrong("version", format!("{} has no versions; remove this key", facts.name));
+            }
+            None | Some("") if facts.has_version => {
+                wrong(
+                    "version",
+                    format!("nothing; write the version of {}'s interface, as v26.0", facts.name),
+                );
+            }
+            _ => {}
         }
         match (set.max_age, facts.most_days) {
             // An age below an hour or two sends nothing, since the last hour is never used (ad-platforms 14, rule 1).
@@ -218,6 +228,7 @@ fn ad_platforms(config: &Config, problems: &mut Vec<Problem>) {
                     format!("{age:?}: set from 2h to {most}d, beyond which the platform refuses events");
                 wrong("max_age", text);
             }
+            (None, Some(most)) => wrong("max_age", format!("nothing; set from 2h to {most}d")),
             (Some(_), None) => wrong("max_age", format!("{} has a fixed age; remove this key", facts.name)),
             _ => {}
         }

@@ -133,6 +133,9 @@ fn ad_platforms_have_ages_that_make_sense_and_an_address_that_is_one() {
         "ad_platforms.creatortraffic.base_url",
     ];
     assert_eq!(keys, want);
+    let found = errors("[ad_platforms.meta]\nversion = \"\"\nbase_url = \"https://graph.facebook.com \"\n");
+    let keys: Vec<_> = found.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(keys, ["ad_platforms.meta.base_url", "ad_platforms.meta.version"]);
     // Keys that a platform does not know, and platforms that nobody knows.
     let found = errors("[ad_platforms.meta]\nmax_age = \"2d\"\n[ad_platforms.tiktok]\nversion = \"v2\"\n");
     let keys: Vec<_> = found.iter().map(|(key, _)| key.as_str()).collect();
