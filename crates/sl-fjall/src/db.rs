@@ -44,8 +44,6 @@ pub(crate) struct Db {
     trimmed: Mutex<Instant>,
 }
 
-// === impl Db ===
-
 /// How a keyspace keeps its tables. Filters and indexes are in pieces of a few kilobytes, in all levels but the first, whose few
 /// stay in memory whole: in one piece they are a megabyte for each table of small rows, and once they no longer fit into the
 /// cache a look at one row reads all of it.
@@ -55,6 +53,8 @@ pub(crate) fn tables() -> KeyspaceCreateOptions {
         .filter_block_partitioning_policy(below_the_first.clone())
         .index_block_partitioning_policy(below_the_first)
 }
+
+// === impl Db ===
 
 impl Db {
     pub(crate) fn open(dir: &Path, options: &FjallOptions) -> Result<Self> {

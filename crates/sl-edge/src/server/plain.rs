@@ -140,7 +140,7 @@ fn parse<'a>(got: &'a [u8], headers: &mut [MaybeUninit<Header<'a>>], forwarded: 
 
 /// Path and query of a redirect, in characters that mean the same to everybody.
 fn is_plain(target: &str) -> bool {
-    // Without a branch, and summed up: many bytes at once.
+    // Without a branch: many bytes at once.
     let other = |byte: u8| {
         let outside = (byte <= b' ') | (byte >= 0x7f);
         let marks = [b'"', b'#', b'<', b'>', b'[', b'\\', b']', b'^', b'`', b'{', b'}'];
@@ -163,6 +163,19 @@ mod tests {
         assert!(is_read_here(
             "GET /go/01?fbclid=a_b-c.d%20e+f HTTP/1.1\r\nHost: x\r\nConnection: Keep-Alive\r\n\r\n"
         ));
+    }
+
+    #[test]
+    fn a_target_is_plain_by_each_of_its_characters() {
+        for byte in 0..128_u8 {
+            let plain = byte.is_ascii_graphic() && !b"\"#<>[\\]^`{}".contains(&byte);
+            // Alone, and among as many as are looked at together.
+            for filler in [0, 100] {
+                let target = format!("/go/{}{}{}", "a".repeat(filler), char::from(byte), "b".repeat(filler));
+                assert_eq!(is_plain(&target), plain, "{byte} after {filler}");
+            }
+        }
+        assert!(!is_plain("/go/\u{e9}"));
     }
 
     #[test]
