@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{AccountId, ClickId, ConversionId, DeliveryId, FanId, PixelId, PostbackId, SmartLinkId, TeamId},
     lint::{Known, Lint},
+    retry::reason,
     time::Timestamp,
 };
 
@@ -201,7 +202,8 @@ pub struct Progress {
     pub known: Known,
     /// The newest attempt.
     pub last: Option<Attempt>,
-    /// Which version of the destination (its `updated_at`) refused it, while it is parked until that is changed.
+    /// Which version of the destination (its `updated_at`) refused it, while it is parked until that is changed. Kept when it
+    /// goes on after that one's target was wrong: the stored request names the target, so it is written anew.
     pub held_for: Option<Timestamp>,
     /// Last change.
     pub updated_at: Timestamp,
@@ -264,11 +266,24 @@ impl Progress {
             attempts: 0,
             next_attempt_at: Some(now),
             reason: None,
-            held_for: None,
+            held_for: self.held_for.filter(|_| self.reason.as_deref() == Some(reason::CONFIG)),
             unclear: 0,
             updated_at: now,
             ..self.clone()
         }
+    }
+
+    /// The same for somebody who asks for this very one: though the receiver may have it already and count it twice.
+    #[must_use]
+    pub fn asked_for(&self, now: Timestamp) -> Self {
+        Self { ambiguous_since: None, ..self.replayed(now) }
+    }
+
+    /// Whether its stored request names a target that was wrong and has been changed since, at `version`. Nothing of it arrived
+    /// anywhere, or its bytes stay what they were.
+    #[must_use]
+    pub fn has_another_target(&self, version: Timestamp) -> bool {
+        self.held_for.is_some_and(|refused| refused < version) && self.ambiguous_since.is_none()
     }
 
     /// The clock was set back since this was written: what waits goes on waiting for as long as was left then, counted

@@ -97,7 +97,7 @@ pub fn replay(
         _ if progress.ambiguous_since.is_some_and(forgotten) => return Replay::Uncertain,
         _ => {}
     }
-    Replay::Again(Box::new(progress.replayed(now)))
+    Replay::Again(Box::new(if again { progress.asked_for(now) } else { progress.replayed(now) }))
 }
 
 #[cfg(test)]

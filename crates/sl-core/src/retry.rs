@@ -139,6 +139,13 @@ pub fn too_old(occurred_at: Timestamp, now: Timestamp, limits: Limits) -> bool {
     now > occurred_at.plus(limits.age)
 }
 
+/// Whether the receiver may have it, and may have forgotten so: repeating it now could count it twice. However long it waited since
+/// its attempt: for a receiver to rest, for a token, for us.
+#[must_use]
+pub fn may_count_twice(progress: &Progress, now: Timestamp, limits: Limits) -> bool {
+    limits.ambiguous.zip(progress.ambiguous_since).is_some_and(|(span, since)| now > since.plus(span))
+}
+
 /// The progress after an attempt with this outcome. `chance` is in `0.0..1.0`.
 #[must_use]
 pub fn after(
@@ -177,11 +184,9 @@ pub fn after(
     if too_old(occurred_at, at, limits) {
         return ended(next, DeliveryState::Expired, Some(reason::TOO_OLD));
     }
-    let repeatable = limits.ambiguous.zip(next.ambiguous_since);
-    if repeatable.is_some_and(|(span, since)| at > since.plus(span)) {
+    if may_count_twice(&next, at, limits) {
         return ended(next, DeliveryState::Parked, Some(reason::AMBIGUOUS));
     }
-    next.held_for = None;
     next.state = DeliveryState::Waiting;
     next.next_attempt_at = Some(at);
     next.reason = None;
@@ -250,6 +255,39 @@ mod tests {
         assert_eq!(waits, WAITS);
         assert_eq!((progress.state, progress.attempts), (DeliveryState::Parked, 9));
         assert_eq!(progress.reason.as_deref(), Some(reason::EXHAUSTED));
+    }
+
+    #[test]
+    fn what_may_have_arrived_is_repeated_for_47_hours_only_whenever_its_turn_comes() {
+        let first = after(
+            &Progress::fresh(Timestamp(0)),
+            attempt(Timestamp(0)),
+            Outcome::Ambiguous,
+            Timestamp(0),
+            LIMITS,
+            0.5,
+        );
+        let hours = |hours: u64| Timestamp(0).plus(Duration::from_secs(hours * HOUR));
+        assert!(!may_count_twice(&first, hours(47), LIMITS));
+        assert!(may_count_twice(&first, hours(48), LIMITS));
+        assert!(may_count_twice(&first.replayed(hours(48)), hours(48), LIMITS), "as when a token was mended");
+        assert!(
+            !may_count_twice(&first.asked_for(hours(48)), hours(48), LIMITS),
+            "somebody wants it all the same"
+        );
+        assert!(
+            !may_count_twice(&first, hours(48), Limits { ambiguous: None, ..LIMITS }),
+            "nobody there remembers any"
+        );
+        let other = after(
+            &Progress::fresh(Timestamp(0)),
+            attempt(Timestamp(0)),
+            Outcome::Retry,
+            Timestamp(0),
+            LIMITS,
+            0.5,
+        );
+        assert!(!may_count_twice(&other, hours(48), LIMITS), "it never arrived");
     }
 
     #[test]

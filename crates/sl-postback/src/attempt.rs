@@ -5,7 +5,7 @@ use std::time::Instant;
 use sl_core::{
     batch,
     breaker::Gate,
-    delivery::{Attempt, Delivery, Destination, Progress, RenderedRequest},
+    delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
     ids::DeliveryId,
     platforms::Verdict,
     retry::{self, Outcome},
@@ -107,7 +107,7 @@ async fn record(
                 Change { id, from, attempt: to.last.clone(), to }
             })
             .collect();
-        let parked: Vec<bool> = changes.iter().map(|change| change.to.held_for.is_some()).collect();
+        let parked: Vec<bool> = changes.iter().map(|change| is_held(&change.to)).collect();
         let went = shared.store.outbox.advance_all(changes).await?;
         let mut changed = Vec::new();
         for ((mut event, went), parked) in events.into_iter().zip(went).zip(parked) {
@@ -148,9 +148,16 @@ fn next(
         }
     };
     next.notice(&request.lint);
-    let held = next.reason.as_deref().is_some_and(retry::waits_for_mending);
-    next.held_for = held.then_some(target.version());
+    if is_held(&next) {
+        next.held_for = Some(target.version());
+    }
     next
+}
+
+/// Whether it waits until its destination is changed.
+fn is_held(progress: &Progress) -> bool {
+    progress.state == DeliveryState::Parked
+        && progress.reason.as_deref().is_some_and(retry::waits_for_mending)
 }
 
 /// A delivery was parked for want of a good token or target, as the destination was at `version`. If it was changed
@@ -195,6 +202,9 @@ async fn attempt(
     let (mut attempt, outcome) = match answer {
         Ok(answer) => {
             let Verdict { outcome, words } = target.verdict(&answer, events, at.since(occurred_at));
+            // Half of what may have been a confirmation.
+            let broken = outcome == Outcome::Retry && !answer.whole && (200..300).contains(&answer.status);
+            let outcome = if broken { Outcome::Ambiguous } else { outcome };
             let error_type = (outcome != Outcome::Delivered).then(|| "http".to_owned());
             (Attempt { status: Some(answer.status), error_type, message: words, ..attempt }, outcome)
         }

@@ -86,15 +86,19 @@ impl Sender {
         }
         let mut response = builder.send().await.map_err(|error| no_answer(&error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let mut body = Vec::new();
-        // The status is what counts: words that stop half way are words all the same.
-        while let Ok(Some(chunk)) = response.chunk().await {
-            body.extend(chunk.iter().take(ANSWER_MAX.saturating_sub(body.len())));
-            if body.len() >= ANSWER_MAX {
-                break;
+        let (mut body, mut whole) = (Vec::new(), true);
+        while body.len() < ANSWER_MAX {
+            match response.chunk().await {
+                Ok(Some(chunk)) => body.extend(chunk.iter().take(ANSWER_MAX.saturating_sub(body.len()))),
+                Ok(None) => break,
+                // Words that stop half way are words all the same.
+                Err(_) => {
+                    whole = false;
+                    break;
+                }
             }
         }
-        Ok(Answer { status, headers, body })
+        Ok(Answer { status, headers, body, whole })
     }
 }
 

@@ -20,7 +20,8 @@ pub(crate) struct Written {
     pub(crate) request: RenderedRequest,
 }
 
-/// The requests of those that are to be sent, as they were or will be stored; the others come to their end here.
+/// The requests of those that are to be sent, as they were or will be stored; the others come to their end here. One whose target
+/// was wrong is written anew each time, for the target that is there now.
 pub(crate) async fn write(
     shared: &Shared,
     target: &Target,
@@ -67,7 +68,9 @@ async fn write_one(
         // Never sent: our own rule; sent before: the receiver's.
         let state = if progress.attempts == 0 { DeliveryState::Skipped } else { DeliveryState::Expired };
         (state, Skip::TOO_OLD.0)
-    } else if let Some(request) = stored {
+    } else if retry::may_count_twice(&progress, now, target.limits()) {
+        (DeliveryState::Parked, retry::reason::AMBIGUOUS)
+    } else if let Some(request) = stored.filter(|_| !progress.has_another_target(target.version())) {
         return Ok(Some(Written { job, progress, request }));
     } else {
         match target.render(&shared.store, &job, &shared.settings.public_url, now).await? {

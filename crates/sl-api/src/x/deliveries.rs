@@ -97,7 +97,7 @@ pub(crate) async fn replayed(app: &App, caller: &Caller, id: &str) -> Result<Del
     let filter = json!({ "delivery_id": id }).to_string();
     loop {
         let mut delivery = own(app, caller.team(), id).await?;
-        let again = delivery.progress.replayed(app.now());
+        let again = delivery.progress.asked_for(app.now());
         let mut trail = trail::begun(app, caller, What::One, filter.clone());
         (trail.pages, trail.examined) = (1, 1);
         let renewal = Renewal { job: delivery.job.clone(), from: Some(delivery.progress), to: again.clone() };

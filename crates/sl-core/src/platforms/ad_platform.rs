@@ -95,6 +95,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// At most 64 KiB.
     pub body: Vec<u8>,
+    /// It did not break off.
+    pub whole: bool,
 }
 
 impl Answer {

@@ -211,7 +211,9 @@ fn outcome(error: &Value, answer: &Answer) -> Outcome {
     match (number("code"), number("error_subcode")) {
         (Some(190 | 102 | 10 | 200..=299), _) => Outcome::Auth,
         (Some(100), Some(33)) | (Some(3 | 803 | 2635), _) => Outcome::Config,
-        (Some(4 | 17 | 341 | 368 | 613 | 80_000..=80_014), _) => Outcome::Slow(regain(answer)),
+        (Some(4 | 17 | 341 | 368 | 613 | 80_000..=80_014), _) => {
+            Outcome::Slow(regain(answer).or_else(|| answer.retry_after()))
+        }
         (Some(1 | 2 | 21_009), _) => Outcome::Retry,
         _ if is_transient => Outcome::Retry,
         (Some(100 | 105 | 506), _) => Outcome::Payload,

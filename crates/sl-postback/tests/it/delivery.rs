@@ -19,7 +19,7 @@ use sl_core::{
 
 use sl_store::suite::sample::HOUR;
 
-use crate::world::{PIXEL, Receiver, World, confirmed, postback};
+use crate::world::{PIXEL, Receiver, World, confirmed, postback, refused};
 
 const LOOPBACK: &[&str] = &["127.0.0.0/8"];
 
@@ -118,6 +118,63 @@ async fn a_refused_token_parks_everything_and_a_new_one_delivers_it() {
     for id in &ids {
         world.until_state(*id, DeliveryState::Delivered).await;
     }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_was_refused_for_a_wrong_target_goes_to_the_right_one_once_that_is_entered() {
+    let meta = Receiver::start(
+        |_, one: &crate::world::Received| {
+            if one.uri.contains("/456/") { confirmed() } else { refused(100, 33) }
+        },
+    )
+    .await;
+    let mut world = World::new(meta.address).await;
+    let mut ids = world.conversions(1..40, &[PIXEL]).await;
+    world.work(LOOPBACK).await;
+    for id in &ids {
+        let delivery = world.until_state(*id, DeliveryState::Parked).await;
+        assert_eq!(delivery.progress.reason.as_deref(), Some("config"));
+    }
+    let before = meta.all();
+    world.clock.advance(Duration::from_secs(10));
+    let pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
+    let right = Pixel { pixel_id: "456".to_owned(), updated_at: world.clock.now(), ..pixel };
+    world.store.catalog.put_pixel(right).await.unwrap();
+    ids.extend(world.conversions(40..60, &[PIXEL]).await);
+    for id in &ids {
+        world.until_state(*id, DeliveryState::Delivered).await;
+    }
+    let after: Vec<_> = meta.all().split_off(before.len());
+    assert!(after.iter().all(|one| one.uri.contains("/456/")), "nobody asks the wrong one again");
+    // Only the address is another.
+    let wrong = before[0].events().remove(0);
+    let again = after.iter().flat_map(crate::world::Received::events);
+    assert!(again.into_iter().any(|event| event.get() == wrong.get()), "{}", wrong.get());
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_may_have_arrived_is_not_sent_once_the_platform_may_have_forgotten_it() {
+    let stalled = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = stalled.local_addr().unwrap();
+    let mut world = World::new(address).await;
+    let id = world.conversions(1..2, &[PIXEL]).await[0];
+    world.work(LOOPBACK).await;
+    world.until(id, |delivery| delivery.progress.attempts == 1).await;
+    // The service is down for two days, the platform is not.
+    world.rest().await;
+    world.clock.advance(Duration::from_secs(48 * 3600));
+    drop(stalled);
+    let meta = Receiver::start_at(address.ip(), address.port(), |_, _| confirmed()).await.unwrap();
+    world.work(LOOPBACK).await;
+    let ended = world.until_state(id, DeliveryState::Parked).await.progress;
+    assert_eq!((ended.reason.as_deref(), meta.all().len()), (Some("ambiguous"), 0));
+    // Somebody who asks for it knows.
+    let again = ended.asked_for(world.clock.now());
+    assert!(world.store.outbox.advance(id, &ended, None, again).await.unwrap());
+    world.until_state(id, DeliveryState::Delivered).await;
+    assert_eq!(meta.all().len(), 1);
     world.close().await;
 }
 

@@ -79,6 +79,10 @@ fn a_throttled_app_waits_as_long_as_meta_says() {
     throttled.headers.insert("x-business-use-case-usage", usage.parse().unwrap());
     let want = Outcome::Slow(Some(Duration::from_secs(420)));
     assert_eq!(meta().verdict(&throttled, 1).outcome, want);
+    // Without that header, as HTTP says it.
+    throttled.headers.clear();
+    throttled.headers.insert("retry-after", "90".parse().unwrap());
+    assert_eq!(meta().verdict(&throttled, 1).outcome, Outcome::Slow(Some(Duration::from_secs(90))));
 }
 
 #[test]

@@ -177,6 +177,7 @@ async fn an_answer_that_breaks_off_before_it_confirms_is_no_confirmation() {
         world.work(&[]).await;
         let first = world.until(id, |delivery| delivery.progress.attempts == 1).await.progress;
         assert_eq!(first.state, DeliveryState::Waiting, "{half:?}");
+        assert!(first.ambiguous_since.is_some(), "it may have arrived: {half:?}");
         world.clock.set(first.next_attempt_at.unwrap());
         let told = world.until_state(id, DeliveryState::Delivered).await;
         assert_eq!(told.progress.attempts, 2, "{half:?}");

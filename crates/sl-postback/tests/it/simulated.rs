@@ -45,7 +45,7 @@ async fn send(http: &reqwest::Client, request: RenderedRequest) -> Answer {
     }
     let response = call.send().await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Answer { status, headers, body: response.bytes().await.unwrap().to_vec() }
+    Answer { status, headers, body: response.bytes().await.unwrap().to_vec(), whole: true }
 }
 
 fn client() -> reqwest::Client {

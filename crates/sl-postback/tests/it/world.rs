@@ -42,7 +42,7 @@ pub(crate) const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 /// An answer with this status and body.
 pub(crate) fn answer(status: u16, body: &str) -> Answer {
-    Answer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() }
+    Answer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec(), whole: true }
 }
 
 /// The pixel's token.
