@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 const MINUTE_MICROS: i64 = 60_000_000;
 
 /// At most so many requests a minute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Pace(NonZeroU32);
 
@@ -24,6 +24,12 @@ impl Pace {
     #[must_use]
     pub fn per_minute(requests: u32) -> Option<Self> {
         NonZeroU32::new(requests).filter(|requests| requests.get() <= Self::MOST).map(Self)
+    }
+
+    /// The slower of two limits, where there are any.
+    #[must_use]
+    pub fn slower(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        [one, other].into_iter().flatten().min()
     }
 
     /// Requests a minute.

@@ -6,7 +6,6 @@ use sl_core::{
     breaker::Gate,
     delivery::{Delivery, DeliveryState, Destination, Progress},
     ids::DeliveryId,
-    lint::{Warning, word},
     pace::Pace,
     retry::{self, Outcome, reason},
     time::Timestamp,
@@ -94,7 +93,7 @@ fn may_send(shared: &Shared, destination: Destination, target: &Target, now: Tim
 
 /// Our own limit for the destination.
 pub(crate) fn pace(shared: &Shared, target: &Target) -> Option<Pace> {
-    target.pace().or(shared.settings.pace)
+    target.pace(shared.settings.pace)
 }
 
 /// Sends these, each list in one request.
@@ -121,7 +120,7 @@ async fn hold_all(shared: &Shared, due: Vec<Delivery>, why: Why, version: Timest
             Destination::Pixel(_) => "pixel",
             Destination::Postback(_) => "postback",
         };
-        finish(shared, label, &job.id, (progress, Some(version)), DeliveryState::Parked, why).await?;
+        finish(shared, label, &job.id, (progress, Some(version)), DeliveryState::Parked, why.clone()).await?;
         release_if_changed(shared, version, job.destination, job.id).await?;
     }
     Ok(())
@@ -138,8 +137,8 @@ pub(crate) async fn finish(
 ) -> sl_store::Result<()> {
     let to = Progress { updated_at: shared.clock.now(), held_for, ..from.clone() };
     let mut to = retry::ended(to, state, Some(why.word));
-    if let Some(remedy) = why.remedy {
-        to.warnings = vec![Warning::new(word::ADDRESS_MISSING, remedy).to_string()];
+    if !why.warnings.is_empty() {
+        to.warnings = why.warnings.iter().map(ToString::to_string).collect();
     }
     if shared.store.outbox.advance(*id, &from, None, to).await? {
         metrics::counter!("smartlinks_deliveries_total", "destination" => label, "outcome" => state.as_str())

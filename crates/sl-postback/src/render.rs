@@ -9,7 +9,7 @@ use sl_core::{
     delivery::{DeliveryKind, Job, RenderedRequest},
     identity::Identity,
     ids::TeamId,
-    lint,
+    lint::{self, Warning},
     platforms::{AdPlatform, Channel, Event, Skip, value},
     time::Timestamp,
 };
@@ -21,8 +21,8 @@ use crate::generic;
 pub(crate) enum Rendered {
     /// To be stored and sent.
     Request(RenderedRequest),
-    /// A rule of ours says no.
-    Skip(Skip),
+    /// A rule of ours says no; what is odd about the event may be why.
+    Skip(Skip, Vec<Warning>),
     /// A row that the job names is gone (retention, or a deleted link).
     Gone(&'static str),
 }
@@ -57,14 +57,14 @@ pub(crate) async fn pixel_event(
     now: Timestamp,
 ) -> sl_store::Result<Rendered> {
     let Some(name) = pixel.events.name(job.kind) else {
-        return Ok(Rendered::Skip(Skip::EVENT_DISABLED));
+        return Ok(Rendered::Skip(Skip::EVENT_DISABLED, Vec::new()));
     };
     let Rows { click, conversion, .. } = rows(store, job).await?;
     let Some(click) = click else {
         // Subscribers of the overflow link have no click to tell of (decisions 55).
         let overflow = job.click.is_none();
         return Ok(if overflow {
-            Rendered::Skip(Skip::INSUFFICIENT_USER_DATA)
+            Rendered::Skip(Skip::INSUFFICIENT_USER_DATA, Vec::new())
         } else {
             Rendered::Gone("click")
         });
@@ -90,17 +90,19 @@ pub(crate) async fn pixel_event(
         channel: Channel::Live,
     };
     let click_url = format!("{}{}", public_url.trim_end_matches('/'), click.request.target);
+    let source = pixel.external_id_source;
+    let subject = lint::Subject {
+        platform: pixel.platform,
+        click: &click,
+        person: &Identity::of(&click, source),
+        source,
+        name,
+        occurred_at: job.occurred_at,
+    };
+    let lint = lint::event(&subject, now);
     Ok(match platform.build(pixel, &event, &click, &click_url) {
-        Ok(mut request) => {
-            let person = Identity::of(&click, pixel.external_id_source);
-            let (platform, occurred_at) = (pixel.platform, job.occurred_at);
-            let source = pixel.external_id_source;
-            let subject =
-                lint::Subject { platform, click: &click, person: &person, source, name, occurred_at };
-            request.lint = lint::event(&subject, now);
-            Rendered::Request(request)
-        }
-        Err(skip) => Rendered::Skip(skip),
+        Ok(request) => Rendered::Request(RenderedRequest { lint, ..request }),
+        Err(skip) => Rendered::Skip(skip, lint.warnings),
     })
 }
 

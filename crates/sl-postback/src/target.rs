@@ -6,6 +6,7 @@ use sl_core::{
     batch::Batching,
     catalog::{Pixel, Postback},
     delivery::{Destination, Job, RenderedRequest},
+    lint::{Warning, word},
     pace::Pace,
     platforms::{AdPlatform, Answer, Platforms, Verdict},
     retry::{Limits, reason},
@@ -41,23 +42,23 @@ pub(crate) struct Unusable {
 }
 
 /// Why something is not sent.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Why {
     /// Shown as the reason.
     pub(crate) word: &'static str,
-    /// What the operator can do about it, if that is no matter of the destination.
-    pub(crate) remedy: Option<&'static str>,
+    /// Shown beside it: what is odd about the event, or what the operator can do.
+    pub(crate) warnings: Vec<Warning>,
 }
 
 impl From<&'static str> for Why {
     fn from(word: &'static str) -> Self {
-        Self { word, remedy: None }
+        Self { word, warnings: Vec::new() }
     }
 }
 
 impl Unusable {
     const DELETED: Self =
-        Self { why: Why { word: reason::DELETED, remedy: None }, version: Timestamp(i64::MAX) };
+        Self { why: Why { word: reason::DELETED, warnings: Vec::new() }, version: Timestamp(i64::MAX) };
 }
 
 impl Target {
@@ -81,8 +82,9 @@ impl Target {
         let Some(platform) = platforms.get(pixel.platform) else {
             return Ok(Err(Unusable { why: reason::PLATFORM_UNKNOWN.into(), version: pixel.updated_at }));
         };
-        if let remedy @ Some(_) = platform.unready() {
-            let why = Why { word: reason::ADDRESS_MISSING, remedy };
+        if let Some(remedy) = platform.unready() {
+            let warnings = vec![Warning::new(word::ADDRESS_MISSING, remedy)];
+            let why = Why { word: reason::ADDRESS_MISSING, warnings };
             return Ok(Err(Unusable { why, version: pixel.updated_at }));
         }
         Ok(match keys.open(PIXEL_TOKEN, &pixel.sealed_token) {
@@ -122,11 +124,11 @@ impl Target {
         }
     }
 
-    /// Our own limit, when it has one of its own.
-    pub(crate) fn pace(&self) -> Option<Pace> {
+    /// How many requests may go: as many as it says of itself, else as its platform takes, and at most `usual`.
+    pub(crate) fn pace(&self, usual: Option<Pace>) -> Option<Pace> {
         match self {
-            Self::Pixel { pixel, .. } => pixel.pace,
-            Self::Postback(postback) => postback.pace,
+            Self::Pixel { pixel, platform, .. } => pixel.pace.or(Pace::slower(platform.pace(), usual)),
+            Self::Postback(postback) => postback.pace.or(usual),
         }
     }
 
@@ -172,7 +174,7 @@ impl Target {
     /// Reads an answer to so many events, the first of this `age`; its words are cut and without the token.
     pub(crate) fn verdict(&self, answer: &Answer, events: usize, age: Duration) -> Verdict {
         let Verdict { outcome, words } = match self {
-            Self::Pixel { platform, .. } => platform.verdict(answer, events),
+            Self::Pixel { pixel, platform, .. } => platform.verdict(pixel, answer, events),
             Self::Postback(postback) => Verdict {
                 outcome: generic::outcome(&postback.answers, answer, age),
                 words: Some(answer.words(WORDS_MAX)),

@@ -62,7 +62,7 @@ impl Tester {
             .map_err(|skip| format!("this event would be skipped: {}", skip.0))?;
         let answer = shared.sender.send(&platform.authorise(request, &token), Origin::Operator).await;
         let answer = answer.map_err(|error| error.to_string())?;
-        let Verdict { outcome, words } = platform.verdict(&answer, 1);
+        let Verdict { outcome, words } = platform.verdict(pixel, &answer, 1);
         if outcome == Outcome::Delivered {
             return Ok(());
         }

@@ -3,12 +3,18 @@
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sl_core::{
     delivery::{Delivery, DeliveryState, Job, Progress, RenderedRequest},
+    lint::Warning,
     platforms::Skip,
     retry,
     time::Timestamp,
 };
 
-use crate::{lane::finish, render::Rendered, target::Target, worker::Shared};
+use crate::{
+    lane::finish,
+    render::Rendered,
+    target::{Target, Why},
+    worker::Shared,
+};
 
 /// Requests written at once: each reads a few rows.
 const WRITTEN_AT_ONCE: usize = 16;
@@ -64,33 +70,36 @@ async fn write_one(
     now: Timestamp,
 ) -> sl_store::Result<Option<Written>> {
     let Delivery { job, progress } = delivery;
-    let (state, why) = if retry::too_old(job.occurred_at, now, target.limits()) {
+    let (state, why): (_, Why) = if retry::too_old(job.occurred_at, now, target.limits()) {
         // Never sent: our own rule; sent before: the receiver's.
         let state = if progress.attempts == 0 { DeliveryState::Skipped } else { DeliveryState::Expired };
-        (state, Skip::TOO_OLD.0)
+        (state, Skip::TOO_OLD.0.into())
     } else if retry::may_count_twice(&progress, now, target.limits()) {
-        (DeliveryState::Parked, retry::reason::AMBIGUOUS)
+        (DeliveryState::Parked, retry::reason::AMBIGUOUS.into())
     } else if let Some(request) = stored.filter(|_| !progress.has_another_target(target.version())) {
         return Ok(Some(Written { job, progress, request }));
     } else {
         match target.render(&shared.store, &job, &shared.settings.public_url, now).await? {
             Rendered::Request(request) => {
-                count_warnings(target.label(), &request);
+                count_warnings(target.label(), &request.lint.warnings);
                 return Ok(Some(Written { job, progress, request }));
             }
-            Rendered::Skip(Skip(why)) => (DeliveryState::Skipped, why),
+            Rendered::Skip(Skip(word), warnings) => {
+                count_warnings(target.label(), &warnings);
+                (DeliveryState::Skipped, Why { word, warnings })
+            }
             Rendered::Gone(what) => {
                 tracing::warn!(delivery = %job.id, what, "outbox: a row that this delivery tells of is gone");
-                (DeliveryState::Expired, "row_gone")
+                (DeliveryState::Expired, "row_gone".into())
             }
         }
     };
-    finish(shared, target.label(), &job.id, (progress, None), state, why.into()).await?;
+    finish(shared, target.label(), &job.id, (progress, None), state, why).await?;
     Ok(None)
 }
 
-fn count_warnings(label: &'static str, request: &RenderedRequest) {
-    for warning in &request.lint.warnings {
+fn count_warnings(label: &'static str, warnings: &[Warning]) {
+    for warning in warnings {
         metrics::counter!("smartlinks_delivery_warnings_total", "destination" => label, "warning" => warning.word.clone())
             .increment(1);
     }

@@ -35,7 +35,7 @@ use crate::{
     server::{Server, Whole},
 };
 use ledger::Ledger;
-use receiver::{Answer, Receiver, Sighted, Trouble};
+use receiver::{Answer, Receiver, Sighted, Taken, Trouble};
 
 /// What [`AdsSim::bind`] wants to know.
 #[derive(Clone)]
@@ -195,7 +195,11 @@ async fn answer(shared: Arc<Shared>, request: Whole) -> Response {
         None => {
             let judged = receiver.judge(&request, now);
             shared.ledger.lock().judged(receiver.as_ref(), &sighted, &judged, now);
-            if judged.accepted && is_lost { receiver.trouble(Trouble::Failed(502)) } else { judged.answer }
+            if judged.taken != Taken::Nothing && is_lost {
+                receiver.trouble(Trouble::Failed(502))
+            } else {
+                judged.answer
+            }
         }
     };
     sleep(stall.unwrap_or_default()).await;

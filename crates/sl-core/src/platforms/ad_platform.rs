@@ -3,7 +3,7 @@
 //! A new platform is one file beside this one that implements [`AdPlatform`], a line in `platforms!`, and golden files under
 //! `schemas/ad-platforms`.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::HeaderMap;
 
@@ -13,6 +13,7 @@ use crate::{
     click::Click,
     delivery::{DeliveryKind, RenderedRequest},
     money::Cents,
+    pace::Pace,
     retry::{Limits, Outcome},
     seal::Secret,
     time::Timestamp,
@@ -107,9 +108,13 @@ impl Answer {
         if let Ok(seconds) = text.parse() {
             return Some(Duration::from_secs(seconds));
         }
-        let date = |text: &str| httpdate::parse_http_date(text).ok();
-        let now = self.headers.get(http::header::DATE)?.to_str().ok().and_then(date)?;
-        Some(date(text)?.duration_since(now).unwrap_or_default())
+        Some(date(text)?.since(self.date()?))
+    }
+
+    /// `Date`: the receiver's time when it answered.
+    #[must_use]
+    pub fn date(&self) -> Option<Timestamp> {
+        date(self.headers.get(http::header::DATE)?.to_str().ok()?)
     }
 
     /// The body as text, at most `max` bytes.
@@ -118,6 +123,11 @@ impl Answer {
         let kept = self.body.get(..self.body.len().min(max)).unwrap_or_default();
         String::from_utf8_lossy(kept).trim().to_owned()
     }
+}
+
+fn date(text: &str) -> Option<Timestamp> {
+    let since_1970 = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(Timestamp(0).plus(since_1970))
 }
 
 /// What an answer means, with the platform's words.
@@ -162,9 +172,14 @@ pub trait AdPlatform: Send + Sync + 'static {
     /// Adds the token, just before the request leaves.
     fn authorise(&self, request: RenderedRequest, token: &Secret) -> RenderedRequest;
 
-    /// Reads the answer to a request with so many events. [`Outcome::Delivered`] confirms all of them; an answer that confirms
-    /// some is [`Outcome::Unclear`] for all.
-    fn verdict(&self, answer: &Answer, events: usize) -> Verdict;
+    /// Most requests to one pixel, where the platform says so and the pixel has no limit of its own.
+    fn pace(&self) -> Option<Pace> {
+        None
+    }
+
+    /// Reads the answer to a request with so many events of a pixel. [`Outcome::Delivered`] confirms all of them; an answer that
+    /// confirms some, or may have taken some, is [`Outcome::Unclear`] for all.
+    fn verdict(&self, pixel: &Pixel, answer: &Answer, events: usize) -> Verdict;
 }
 
 /// The amount in the pixel's basis.

@@ -112,7 +112,7 @@ impl AdPlatform for CreatorTraffic {
         request
     }
 
-    fn verdict(&self, answer: &Answer, _: usize) -> Verdict {
+    fn verdict(&self, _: &Pixel, answer: &Answer, _: usize) -> Verdict {
         let outcome = Outcome::of_status(answer.status, answer.retry_after());
         Verdict { outcome, words: Some(answer.words(500)) }
     }

@@ -116,10 +116,15 @@ impl Meta {
         Self { base_url: base_url.trim_end_matches('/').to_owned(), version: version.into() }
     }
 
+    fn version<'a>(&'a self, pixel: &'a Pixel) -> &'a str {
+        pixel.api_version.as_deref().unwrap_or(&self.version)
+    }
+
     /// An expired version is served silently by the oldest living one; a header says which (ad-platforms 2.1).
-    fn other_version(&self, answer: &Answer) -> Option<String> {
+    fn other_version(&self, pixel: &Pixel, answer: &Answer) -> Option<String> {
         let served = answer.headers.get("facebook-api-version")?.to_str().ok()?;
-        (served != self.version).then(|| format!("answered by {served}, configured is {}", self.version))
+        let configured = self.version(pixel);
+        (served != configured).then(|| format!("answered by {served}, configured is {configured}"))
     }
 }
 
@@ -161,7 +166,7 @@ impl AdPlatform for Meta {
         if let Some(code) = event.channel.code() {
             set(&mut body, "test_event_code", json!(code));
         }
-        let version = pixel.api_version.as_deref().unwrap_or(&self.version);
+        let version = self.version(pixel);
         Ok(post(format!("{}/{version}/{}/events", self.base_url, encoded(&pixel.pixel_id)), &body))
     }
 
@@ -176,7 +181,7 @@ impl AdPlatform for Meta {
         request
     }
 
-    fn verdict(&self, answer: &Answer, events: usize) -> Verdict {
+    fn verdict(&self, pixel: &Pixel, answer: &Answer, events: usize) -> Verdict {
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let success = (200..300).contains(&answer.status);
         let received =
@@ -188,7 +193,7 @@ impl AdPlatform for Meta {
             let outcome = if short { Outcome::Unclear } else { Outcome::Delivered };
             let short = short.then(|| format!("events_received {received} of {events}"));
             let words: Vec<String> =
-                short.into_iter().chain(trace).chain(self.other_version(answer)).collect();
+                short.into_iter().chain(trace).chain(self.other_version(pixel, answer)).collect();
             return Verdict { outcome, words: Some(words.join("; ")) };
         }
         let Some(error) = body.get("error") else {

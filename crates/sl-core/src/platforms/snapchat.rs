@@ -15,6 +15,7 @@ use crate::{
     click::Click,
     delivery::RenderedRequest,
     identity::Identity,
+    pace::Pace,
     retry::{Limits, Outcome},
     seal::Secret,
 };
@@ -157,6 +158,11 @@ impl AdPlatform for Snapchat {
         Ok(post(url, &json!({ "data": [data] })))
     }
 
+    /// Unless Snapchat has allowed more (ad-platforms 4.5).
+    fn pace(&self) -> Option<Pace> {
+        Pace::per_minute(10 * 60)
+    }
+
     fn batching(&self) -> Option<Batching> {
         Some(Batching { most: 2_000, list: "data" })
     }
@@ -168,7 +174,7 @@ impl AdPlatform for Snapchat {
         request
     }
 
-    fn verdict(&self, answer: &Answer, _: usize) -> Verdict {
+    fn verdict(&self, _: &Pixel, answer: &Answer, events: usize) -> Verdict {
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let status = body.get("status").and_then(Value::as_str);
         let words = if body.is_object() { words(&body) } else { answer.words(500) };
@@ -177,6 +183,8 @@ impl AdPlatform for Snapchat {
             // Said by the status alone, whatever the body (ad-platforms 4.5).
             (Outcome::Auth | Outcome::Config | Outcome::Slow(_) | Outcome::Retry, _) => by_status,
             (Outcome::Delivered, Some("VALID")) => Outcome::Delivered,
+            // It judges each event for itself: the others may have been taken (ad-platforms 0).
+            (Outcome::Delivered | Outcome::Payload, Some("INVALID")) if events > 1 => Outcome::Unclear,
             (_, Some("INVALID")) | (Outcome::Payload, None) if body.is_object() => Outcome::Payload,
             (Outcome::Delivered, _) if !body.is_object() => Outcome::Retry,
             _ => Outcome::Unclear,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     AdPlatform, Answer, Event, Facts, Person, Settings, Skip, Tests, Usual, Verdict, Worth,
     members::Members,
-    shared::{check_amount, limits, money, post, set, source_url},
+    shared::{HOUR, check_amount, limits, money, post, set, source_url},
 };
 use crate::{
     batch::Batching,
@@ -146,17 +146,17 @@ impl AdPlatform for TikTok {
         request
     }
 
-    fn verdict(&self, answer: &Answer, events: usize) -> Verdict {
+    fn verdict(&self, _: &Pixel, answer: &Answer, events: usize) -> Verdict {
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let Some(code) = body.get("code").and_then(Value::as_u64) else {
             // A gateway's page: TikTok itself always says a code.
-            let outcome = match answer.status {
-                429 => Outcome::Slow(answer.retry_after()),
+            let outcome = match Outcome::of_status(answer.status, answer.retry_after()) {
+                slow @ Outcome::Slow(_) => slow,
                 _ => Outcome::Retry,
             };
             return Verdict { outcome, words: Some(answer.words(500)) };
         };
-        let outcome = match outcome(code, answer) {
+        let outcome = match outcome(code, &body, answer) {
             // It does not say which.
             Outcome::Delivered if code == PARTIAL && events > 1 => Outcome::Unclear,
             outcome => outcome,
@@ -182,18 +182,30 @@ fn user(pixel: &Pixel, click: &Click) -> Option<Value> {
 }
 
 /// What a code means (ad-platforms 3.5, 14). Throttling comes with HTTP 401, so the status is looked at last.
-fn outcome(code: u64, answer: &Answer) -> Outcome {
+fn outcome(code: u64, body: &Value, answer: &Answer) -> Outcome {
     match code {
         0 | PARTIAL if answer.status < 500 => Outcome::Delivered,
         0 | PARTIAL => Outcome::Retry,
         40_000 | 40_002 | 40_061..=40_063 => Outcome::Payload,
         40_006 | 40_051 | 40_400 | 41_001 | 41_002 => Outcome::Config,
         40_001 | 40_003 | 40_101..=40_110 | 40_113..=40_119 | 40_124 | 40_125 | 40_130 => Outcome::Auth,
-        40_100 | 40_132 | 61_000 | 40_016 | 41_000 | 60_001 => Outcome::Slow(answer.retry_after()),
+        40_100 | 40_132 | 61_000 | 40_016 | 41_000 | 60_001 => {
+            Outcome::Slow(answer.retry_after().or_else(|| until_tomorrow(body, answer)))
+        }
         40_201 | 40_202 | 50_000..=59_999 => Outcome::Retry,
         _ if answer.status >= 500 => Outcome::Retry,
         _ => Outcome::Unclear,
     }
+}
+
+/// A day's limit ends at 00:00 UTC, a minute's after five minutes (ad-platforms 3.5); both have the same code, so its sentence is
+/// asked.
+fn until_tomorrow(body: &Value, answer: &Answer) -> Option<Duration> {
+    let sentence = body.get("message").and_then(Value::as_str)?.to_ascii_lowercase();
+    let is_of_a_day =
+        sentence.split(|char: char| !char.is_alphanumeric()).any(|word| matches!(word, "day" | "daily"));
+    let now = answer.date().filter(|_| is_of_a_day)?;
+    Some(now.day().plus(Duration::from_secs(24 * HOUR)).since(now))
 }
 
 fn words(code: u64, body: &Value) -> String {

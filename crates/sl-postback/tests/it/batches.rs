@@ -113,7 +113,12 @@ async fn one_event_that_is_refused_is_found_and_all_others_arrive_at_every_simul
         let behind: Arc<dyn Clock> = Arc::new(ManualClock::at(after(60)));
         let ads = AdsSim::bind(AdsConfig::new(behind)).await.unwrap();
         world.meta = ads.addr();
-        pixel(&world, |pixel| (pixel.platform, pixel.events) = (platform, EventMap::usual(platform))).await;
+        pixel(&world, |pixel| {
+            (pixel.platform, pixel.events) = (platform, EventMap::usual(platform));
+            // The clock stands still, and Snapchat's own limit with it.
+            pixel.pace = Pace::per_minute(Pace::MOST);
+        })
+        .await;
         let of = |click: &mut Click, row: &mut Conversion| {
             let number = row.gross.0 - 1_000;
             if number == BAD as i64 {
@@ -136,10 +141,14 @@ async fn one_event_that_is_refused_is_found_and_all_others_arrive_at_every_simul
         let told = all_delivered(&world, &others).await;
         let alone = told.iter().filter(|progress| progress.attempts == 2).count();
         assert!((64..=200).contains(&alone), "{platform:?}: those beside it, and no others: {alone}");
-        assert!(told.iter().all(|progress| progress.ambiguous_since.is_none()));
+        // Snapchat judges each event for itself, so those beside a bad one were taken, and its answer does not say so.
+        let judges_each = platform == PlatformKind::Snapchat;
+        let doubted = told.iter().filter(|progress| progress.ambiguous_since.is_some()).count();
+        assert_eq!(doubted, if judges_each { alone } else { 0 }, "{platform:?}");
         let state = ads.state().receivers[platform.as_str()].clone();
         assert_eq!((state.distinct, state.changed), (QUEUED - 1, 0), "{platform:?}: {state:?}");
-        assert_eq!(state.accepted, QUEUED - 1, "{platform:?}: nothing was taken twice");
+        let twice = if judges_each { alone } else { 0 };
+        assert_eq!(state.accepted, QUEUED - 1 + twice as u64, "{platform:?}: what came twice counts once");
         assert_eq!(state.refused.values().sum::<u64>(), 2, "{platform:?}: together and alone");
         assert!((65..=200).contains(&state.together), "{platform:?}: {}", state.together);
         world.close().await;

@@ -7,11 +7,12 @@ use sl_core::{
     click::{Click, Params},
     conversion::{Conversion, ConversionKind},
     delivery::{DeliveryKind, DeliveryState},
+    ids::PixelId,
     retry::Outcome,
 };
 use sl_store::suite::sample::{self, HOUR, TEAM};
 
-use crate::world::{PIXEL, Receiver, World, answer};
+use crate::world::{PIXEL, Receiver, World, a_pixel, answer};
 
 fn build(kind: DeliveryKind, source: Option<&str>, ecid: Option<&str>) -> Result<String, Skip> {
     let owned = |text: Option<&str>| text.map(str::to_owned);
@@ -71,19 +72,19 @@ fn every_status_has_its_class() {
         (500, Outcome::Retry),
         (503, Outcome::Retry),
     ] {
-        assert_eq!(platform.verdict(&answer(status, ""), 1).outcome, want, "{status}");
+        assert_eq!(platform.verdict(&a_pixel(), &answer(status, ""), 1).outcome, want, "{status}");
     }
     let mut limited = answer(429, "");
     limited.headers.insert("retry-after", "9".parse().unwrap());
     let nine = std::time::Duration::from_secs(9);
-    assert_eq!(platform.verdict(&limited, 1).outcome, Outcome::Slow(Some(nine)));
+    assert_eq!(platform.verdict(&a_pixel(), &limited, 1).outcome, Outcome::Slow(Some(nine)));
 }
 
 #[tokio::test]
 async fn a_pixel_without_an_address_waits_and_says_so_and_goes_on_once_there_is_one() {
     let receiver = Receiver::start(|_, _| "ok".into_response()).await;
     let mut world = World::new(receiver.address).await;
-    let pixel = world.store.catalog.pixel(sl_core::ids::PixelId(1)).await.unwrap().unwrap();
+    let pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
     let pixel = Pixel { platform: PlatformKind::Creatortraffic, pixel_id: String::new(), ..pixel };
     world.store.catalog.put_pixel(pixel).await.unwrap();
     let of_them = |click: &mut Click, _: &mut Conversion| {
@@ -102,5 +103,27 @@ async fn a_pixel_without_an_address_waits_and_says_so_and_goes_on_once_there_is_
     let request = &receiver.all()[0];
     assert!(request.uri.starts_with("/in?click_id=ct_1&event=subscribe"), "{}", request.uri);
     assert_eq!(request.headers["authorization"], "Bearer META-TOKEN-A");
+    world.close().await;
+}
+
+/// Decisions 36: absent for the gate, with a warning.
+#[tokio::test]
+async fn a_macro_that_nobody_replaced_is_no_click_id_and_the_delivery_says_so() {
+    let receiver = Receiver::start(|_, _| "ok".into_response()).await;
+    let mut world = World::new(receiver.address).await;
+    world.creatortraffic = format!("http://{}/in", receiver.address);
+    let pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
+    let pixel = Pixel { platform: PlatformKind::Creatortraffic, ..pixel };
+    world.store.catalog.put_pixel(pixel).await.unwrap();
+    let of_them = |click: &mut Click, _: &mut Conversion| {
+        click.params.utm_source = Some("creatortraffic".to_owned());
+        click.params.ecid = Some("{clickid}".to_owned());
+    };
+    let id = world.told(1..2, &[PIXEL], ConversionKind::NewSubscriber, of_them).await[0];
+    world.work(&[]).await;
+    let skipped = world.until_state(id, DeliveryState::Skipped).await.progress;
+    assert_eq!(skipped.reason.as_deref(), Some("missing_click_id"));
+    assert!(skipped.warnings[0].starts_with("unreplaced_macro: "), "{:?}", skipped.warnings);
+    assert!(receiver.all().is_empty());
     world.close().await;
 }

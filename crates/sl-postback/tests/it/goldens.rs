@@ -18,7 +18,7 @@ use sl_core::{
 use sl_postback::{batch::join, generic};
 use sl_store::suite::sample::{self, HOUR, TEAM};
 
-use crate::world::{WEEK, answer};
+use crate::world::{WEEK, a_pixel, answer};
 
 pub(crate) fn files(platform: &str) -> Vec<(String, Value)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../schemas/ad-platforms").join(platform);
@@ -200,7 +200,7 @@ fn several_events_in_one_request_are_written_and_answered_as_the_golden_files_sa
         for told in golden["answers"].as_array().unwrap() {
             let body = told["body"].as_str().map_or_else(|| told["body"].to_string(), str::to_owned);
             let status = told["status"].as_u64().unwrap() as u16;
-            let verdict = platform.verdict(&answer(status, &body), inputs.len());
+            let verdict = platform.verdict(&a_pixel(), &answer(status, &body), inputs.len());
             let means = batch::of_each(verdict.outcome).map_or("each alone", Outcome::as_str);
             assert_eq!(means, told["means"], "{name}: {status} {body}");
         }

@@ -39,4 +39,6 @@ mod tiktok;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]
+mod variables;
+#[cfg(test)]
 mod world;

@@ -13,7 +13,7 @@ use sl_core::{
 };
 use sl_store::suite::sample::{self, HOUR, TEAM};
 
-use crate::world::answer;
+use crate::world::{a_pixel, answer};
 
 fn meta() -> Meta {
     Meta::new("https://graph.facebook.com/", "v26.0")
@@ -68,7 +68,7 @@ fn every_code_has_its_class() {
         (200, error(190, None), Outcome::Auth),
         (200, r#"{"error":null}"#.to_owned(), Outcome::Unclear),
     ] {
-        assert_eq!(meta().verdict(&answer(status, &body), 1).outcome, want, "{status} {body}");
+        assert_eq!(meta().verdict(&a_pixel(), &answer(status, &body), 1).outcome, want, "{status} {body}");
     }
 }
 
@@ -78,11 +78,14 @@ fn a_throttled_app_waits_as_long_as_meta_says() {
     let usage = r#"{"1":[{"type":"ads_management","estimated_time_to_regain_access":7}]}"#;
     throttled.headers.insert("x-business-use-case-usage", usage.parse().unwrap());
     let want = Outcome::Slow(Some(Duration::from_secs(420)));
-    assert_eq!(meta().verdict(&throttled, 1).outcome, want);
+    assert_eq!(meta().verdict(&a_pixel(), &throttled, 1).outcome, want);
     // Without that header, as HTTP says it.
     throttled.headers.clear();
     throttled.headers.insert("retry-after", "90".parse().unwrap());
-    assert_eq!(meta().verdict(&throttled, 1).outcome, Outcome::Slow(Some(Duration::from_secs(90))));
+    assert_eq!(
+        meta().verdict(&a_pixel(), &throttled, 1).outcome,
+        Outcome::Slow(Some(Duration::from_secs(90)))
+    );
 }
 
 #[test]

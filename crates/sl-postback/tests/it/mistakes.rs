@@ -21,7 +21,7 @@ use sl_core::{
 use sl_postback::generic;
 use sl_store::suite::sample::{self, HOUR, TEAM};
 
-use crate::world::{Receiver, WEEK, World, answer, postback};
+use crate::world::{Receiver, WEEK, World, a_pixel, answer, postback};
 
 const AGENT: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X)";
 const CLICKED: Timestamp = Timestamp(1_795_196_412_345);
@@ -223,8 +223,9 @@ fn mistake_07_address_and_agent_are_the_clicks() {
 #[test]
 fn mistake_08_tiktok_is_judged_by_its_code_and_its_names_are_checked() {
     let tiktok = TikTok::new("https://tiktok.example", WEEK);
-    let coded =
-        |status, code: u32| tiktok.verdict(&answer(status, &json!({ "code": code }).to_string()), 1).outcome;
+    let coded = |status, code: u32| {
+        tiktok.verdict(&a_pixel(), &answer(status, &json!({ "code": code }).to_string()), 1).outcome
+    };
     assert_eq!(coded(200, 40_002), Outcome::Payload);
     assert_eq!(coded(401, 40_100), Outcome::Slow(None));
     assert_eq!(coded(400, 0), Outcome::Delivered);
@@ -263,7 +264,10 @@ fn mistake_10_snapchats_words_are_upper_case_and_a_purchase_is_whole() {
     assert_eq!(refused, Err(Skip::MISSING_VALUE));
     let usual = EventMap::usual(PlatformKind::Snapchat);
     assert_ne!(usual.name(DeliveryKind::FanSent3Messages), Some("LEAD"));
-    assert_eq!(snapchat.verdict(&answer(200, r#"{"status":"INVALID"}"#), 1).outcome, Outcome::Payload);
+    assert_eq!(
+        snapchat.verdict(&a_pixel(), &answer(200, r#"{"status":"INVALID"}"#), 1).outcome,
+        Outcome::Payload
+    );
 }
 
 // 11: `tokens::mistake_11_…`, 12: `tokens::mistake_12_…` and `batches`, with a worker.
@@ -281,10 +285,13 @@ fn mistake_14_the_version_that_answered_is_looked_at() {
     let meta = &platforms()[0];
     let mut old = answer(200, r#"{"events_received":1,"fbtrace_id":"T"}"#);
     old.headers.insert("facebook-api-version", "v21.0".parse().unwrap());
-    let words = meta.verdict(&old, 1).words.unwrap();
+    let words = meta.verdict(&a_pixel(), &old, 1).words.unwrap();
     assert_eq!(words, "fbtrace_id T; answered by v21.0, configured is v26.0");
     old.headers.insert("facebook-api-version", "v26.0".parse().unwrap());
-    assert_eq!(meta.verdict(&old, 1).words.unwrap(), "fbtrace_id T");
+    assert_eq!(meta.verdict(&a_pixel(), &old, 1).words.unwrap(), "fbtrace_id T");
+    let own = Pixel { api_version: Some("v25.0".to_owned()), ..a_pixel() };
+    let words = meta.verdict(&own, &old, 1).words.unwrap();
+    assert_eq!(words, "fbtrace_id T; answered by v26.0, configured is v25.0", "a pixel may have its own");
 }
 
 #[test]
@@ -498,14 +505,14 @@ fn mistake_24_a_refused_token_is_no_reason_to_try_again() {
         [(400, r#"{"error":{"code":190}}"#), (401, r#"{"code":40105}"#), (401, r#"{"status":"INVALID"}"#)];
     for (platform, (status, body)) in platforms().iter().zip(refusals) {
         assert_eq!(
-            platform.verdict(&answer(status, body), 1).outcome,
+            platform.verdict(&a_pixel(), &answer(status, body), 1).outcome,
             Outcome::Auth,
             "{:?}",
             platform.kind()
         );
     }
     let creatortraffic = CreatorTraffic::new("https://ct.example/in");
-    assert_eq!(creatortraffic.verdict(&answer(401, ""), 1).outcome, Outcome::Auth);
+    assert_eq!(creatortraffic.verdict(&a_pixel(), &answer(401, ""), 1).outcome, Outcome::Auth);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use sl_sim::ads::{AdsConfig, AdsSim, ReceiverState};
 
 use crate::{
     goldens,
-    world::{PIXEL, WEEK, World},
+    world::{PIXEL, WEEK, World, a_pixel},
 };
 
 async fn simulator(clock: &Arc<ManualClock>) -> AdsSim {
@@ -63,7 +63,7 @@ async fn every_golden_event_is_taken_by_its_simulated_platform_to_the_letter() {
             let Ok(request) = goldens::build(&*platform, &golden["input"]) else { continue };
             clock.set(goldens::time(&golden["input"]["event"]["occurred_at"]));
             let answer = send(&http, platform.authorise(request, &Secret::new("TOKEN"))).await;
-            let verdict = platform.verdict(&answer, 1);
+            let verdict = platform.verdict(&a_pixel(), &answer, 1);
             let words = String::from_utf8_lossy(&answer.body).into_owned();
             assert_eq!(verdict.outcome, Outcome::Delivered, "{name}: {words}");
             let config = &golden["input"]["config"];
@@ -103,7 +103,7 @@ async fn what_a_simulated_platform_says_when_it_fails_is_understood() {
             let request = goldens::build(&*platform, &golden["input"]).unwrap();
             let answer = send(&http, platform.authorise(request, &Secret::new("TOKEN"))).await;
             let words = String::from_utf8_lossy(&answer.body).into_owned();
-            assert_eq!(platform.verdict(&answer, 1).outcome, want, "{name} {status}: {words}");
+            assert_eq!(platform.verdict(&a_pixel(), &answer, 1).outcome, want, "{name} {status}: {words}");
         }
     }
     ads.shutdown().await;
@@ -178,7 +178,7 @@ fn no_garbage_is_taken_for_a_delivery() {
             {
                 let answer = crate::world::answer(status, text);
                 let what = format!("{:?} {status} {text:?}", platform.kind());
-                assert_ne!(platform.verdict(&answer, 1).outcome, Outcome::Delivered, "{what}");
+                assert_ne!(platform.verdict(&a_pixel(), &answer, 1).outcome, Outcome::Delivered, "{what}");
             }
         }
     }

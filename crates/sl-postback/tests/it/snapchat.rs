@@ -11,7 +11,7 @@ use sl_core::{
 };
 use sl_store::suite::sample::{self, HOUR, TEAM};
 
-use crate::world::{WEEK, answer};
+use crate::world::{WEEK, a_pixel, answer};
 
 fn snapchat() -> Snapchat {
     Snapchat::new("https://tr.snapchat.com", WEEK)
@@ -41,13 +41,24 @@ fn every_answer_has_its_class() {
         (502, "<html>", Outcome::Retry),
         (503, r#"{"status":"VALID"}"#, Outcome::Retry),
     ] {
-        assert_eq!(snapchat().verdict(&answer(status, body), 1).outcome, want, "{status} {body}");
+        assert_eq!(snapchat().verdict(&a_pixel(), &answer(status, body), 1).outcome, want, "{status} {body}");
     }
+}
+
+/// It judges each event for itself (ad-platforms 0), and names the first that it refuses.
+#[test]
+fn of_several_events_others_than_the_refused_one_may_have_been_taken() {
+    let invalid = r#"{"status":"INVALID","event":2,"errors":{"codes":["1004"],"error_msgs":["no value"]}}"#;
+    for status in [200, 400] {
+        assert_eq!(snapchat().verdict(&a_pixel(), &answer(status, invalid), 3).outcome, Outcome::Unclear);
+    }
+    let valid = answer(200, r#"{"status":"VALID"}"#);
+    assert_eq!(snapchat().verdict(&a_pixel(), &valid, 3).outcome, Outcome::Delivered);
 }
 
 #[test]
 fn its_own_words_are_kept_codes_included() {
-    let words = |body: &str| snapchat().verdict(&answer(400, body), 1).words.unwrap();
+    let words = |body: &str| snapchat().verdict(&a_pixel(), &answer(400, body), 1).words.unwrap();
     let event = r#"{"status":"INVALID","event":1,"errors":{"codes":["1004"],"error_msgs":["no value"]}}"#;
     assert_eq!(words(event), "status INVALID; codes 1004; error_msgs no value");
     let validate = r#"{"status":"INVALID","reason":"bad","test_event":true,"event_logs":[{"event":1,

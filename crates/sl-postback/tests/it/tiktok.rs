@@ -12,7 +12,7 @@ use sl_core::{
 };
 use sl_store::suite::sample::{self, HOUR, TEAM};
 
-use crate::world::{WEEK, answer};
+use crate::world::{WEEK, a_pixel, answer};
 
 fn tiktok() -> TikTok {
     TikTok::new("https://business-api.tiktok.com", WEEK)
@@ -20,7 +20,7 @@ fn tiktok() -> TikTok {
 
 fn coded(status: u16, code: u64) -> Outcome {
     let body = json!({ "code": code, "message": "m", "request_id": "r", "data": {} });
-    tiktok().verdict(&answer(status, &body.to_string()), 1).outcome
+    tiktok().verdict(&a_pixel(), &answer(status, &body.to_string()), 1).outcome
 }
 
 #[test]
@@ -61,17 +61,48 @@ fn what_is_no_answer_of_tiktok_is_tried_again() {
         (502, "<html>bad gateway</html>"),
         (504, ""),
     ] {
-        assert_eq!(tiktok().verdict(&answer(status, body), 1).outcome, Outcome::Retry, "{status} {body}");
+        assert_eq!(
+            tiktok().verdict(&a_pixel(), &answer(status, body), 1).outcome,
+            Outcome::Retry,
+            "{status} {body}"
+        );
     }
     let mut limited = answer(429, "");
     limited.headers.insert("retry-after", "30".parse().unwrap());
-    assert_eq!(tiktok().verdict(&limited, 1).outcome, Outcome::Slow(Some(Duration::from_secs(30))));
+    assert_eq!(
+        tiktok().verdict(&a_pixel(), &limited, 1).outcome,
+        Outcome::Slow(Some(Duration::from_secs(30)))
+    );
+    limited.status = 503;
+    assert_eq!(
+        tiktok().verdict(&a_pixel(), &limited, 1).outcome,
+        Outcome::Slow(Some(Duration::from_secs(30)))
+    );
+}
+
+/// Of a minute: five minutes, which is the schedule's own (ad-platforms 3.5).
+#[test]
+fn the_limit_of_a_day_lasts_until_midnight_utc() {
+    let limited = |message: &str, date: Option<&str>| {
+        let mut said = answer(401, &json!({ "code": 40_100, "message": message }).to_string());
+        if let Some(date) = date {
+            said.headers.insert("date", date.parse().unwrap());
+        }
+        tiktok().verdict(&a_pixel(), &said, 1).outcome
+    };
+    let evening = Some("Sat, 28 Nov 2026 21:30:00 GMT");
+    let until_midnight = Outcome::Slow(Some(Duration::from_secs(9_000)));
+    assert_eq!(limited("Too many requests: the daily limit of the app is reached.", evening), until_midnight);
+    assert_eq!(limited("You have made 86400000 requests in a day", evening), until_midnight);
+    assert_eq!(limited("Too many requests. Please retry in some time.", evening), Outcome::Slow(None));
+    assert_eq!(limited("Too many requests today", evening), Outcome::Slow(None), "says nothing of a limit");
+    assert_eq!(limited("daily limit", None), Outcome::Slow(None), "nobody knows what time it is there");
 }
 
 #[test]
 fn its_own_words_are_kept() {
     let body = r#"{"code":40002,"message":"event_id must be a string","request_id":"2026","data":{}}"#;
-    let words = tiktok().verdict(&answer(200, body), 1).words.unwrap();
+    let words = tiktok().verdict(&a_pixel(), &answer(200, body), 1).words.unwrap();
     assert_eq!(words, "code 40002; message event_id must be a string; request_id 2026");
 }
 

@@ -45,6 +45,11 @@ pub(crate) fn answer(status: u16, body: &str) -> Answer {
     Answer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec(), whole: true }
 }
 
+/// A pixel with nothing of its own.
+pub(crate) fn a_pixel() -> Pixel {
+    sample::pixel(1, TEAM)
+}
+
 /// The pixel's token.
 pub(crate) const TOKEN: &str = "META-TOKEN-A";
 

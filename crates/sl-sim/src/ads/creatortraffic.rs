@@ -7,7 +7,7 @@ use serde_json::json;
 use sl_core::time::{DayEdge, Timestamp};
 
 use super::fields::whole;
-use super::receiver::{Answer, Judged, Receiver, Sighted, Trouble};
+use super::receiver::{Answer, Judged, Receiver, Sighted, Taken, Trouble};
 use crate::server::Whole;
 
 /// Whom it believes.
@@ -77,7 +77,7 @@ impl Receiver for CreatorTraffic {
 
     fn sight(&self, request: &Whole) -> Vec<Sighted> {
         let (name, id) = (param(request, "event"), param(request, "event_id"));
-        vec![Sighted { name, id, key: param(request, "click_id"), wire: whole(request) }]
+        vec![Sighted { name, id, key: param(request, "click_id"), also: None, wire: whole(request) }]
     }
 
     fn judge(&self, request: &Whole, now: Timestamp) -> Judged {
@@ -86,14 +86,14 @@ impl Receiver for CreatorTraffic {
         match self.check(request, now) {
             Ok(()) => Judged {
                 answer: Answer::json(200, json!({"status": "ok"})),
-                accepted: true,
+                taken: Taken::Everything,
                 reason: None,
                 is_test: false,
                 read_over,
             },
             Err(Refusal(status, why)) => Judged {
                 answer: Answer::json(status, json!({"status": "error", "message": why})),
-                accepted: false,
+                taken: Taken::Nothing,
                 reason: Some(why.to_owned()),
                 is_test: false,
                 read_over: Vec::new(),
@@ -108,7 +108,7 @@ impl Receiver for CreatorTraffic {
         }
     }
 
-    fn remembers(&self, _: &str) -> Duration {
+    fn remembers(&self) -> Duration {
         REMEMBERS
     }
 }

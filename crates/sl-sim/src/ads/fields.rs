@@ -60,7 +60,7 @@ pub(super) fn events(request: &Whole, destination: &str, name: &str) -> Vec<Sigh
         let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (name, id) = (text(name), text("event_id"));
         let wire = format!("{} {}\n{around}\n{raw}", request.method, request.uri).into();
-        Sighted { key: format!("{destination}\n{name}\n{id}"), name, id, wire }
+        Sighted { key: format!("{destination}\n{name}\n{id}"), also: None, name, id, wire }
     });
     sighted.collect()
 }

@@ -1,13 +1,16 @@
 //! What was sent, kept and refused.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sl_core::time::Timestamp;
 
-use super::receiver::{Judged, Receiver, Sighted};
+use super::receiver::{Judged, Receiver, Sighted, Taken};
 
 /// Most events per receiver whose bytes are kept; later ones are counted without them. About 2 KiB each: 200 MB.
 const MOST_BODIES: usize = 100_000;
@@ -90,7 +93,7 @@ impl Ledger {
     pub(super) fn turned_away(&mut self, receiver: &'static str, events: &[Sighted]) {
         let book = self.receivers.entry(receiver).or_default();
         book.state.turned_away += 1;
-        book.see(events, false);
+        book.see(events, &Taken::Nothing);
     }
 
     /// A request that the platform looked at.
@@ -102,7 +105,7 @@ impl Ledger {
         now: Timestamp,
     ) {
         let book = self.receivers.entry(receiver.name()).or_default();
-        book.see(events, judged.accepted);
+        book.see(events, &judged.taken);
         if let Some(reason) = &judged.reason {
             *book.state.refused.entry(reason.clone()).or_default() += 1;
         }
@@ -112,14 +115,10 @@ impl Ledger {
         if judged.is_test {
             book.state.tests += events.len() as u64;
         }
-        if !judged.accepted {
-            return;
-        }
-        for event in events {
+        let taken = events.iter().enumerate().filter(|(nth, _)| judged.taken.has(*nth));
+        for (_, event) in taken {
             book.state.accepted += 1;
-            let first = book.first.get(&event.key);
-            if first.is_none_or(|first| now.since(*first) >= receiver.remembers(&event.name)) {
-                book.first.insert(event.key.clone(), now);
+            if book.is_new(event, receiver.remembers(), now) {
                 book.state.distinct += 1;
                 *book.state.distinct_by_name.entry(event.name.clone()).or_default() += 1;
             }
@@ -153,9 +152,24 @@ impl Ledger {
 }
 
 impl Book {
-    fn see(&mut self, events: &[Sighted], taken: bool) {
+    /// Whether a taken event counts: under none of its keys one was taken as long as that is remembered.
+    fn is_new(&mut self, event: &Sighted, remembers: Duration, now: Timestamp) -> bool {
+        let also = event.also.iter().map(|(key, remembers)| (key, *remembers));
+        let mut is_new = true;
+        for (key, remembers) in std::iter::once((&event.key, remembers)).chain(also) {
+            let first = self.first.get(key);
+            if first.is_none_or(|first| now.since(*first) >= remembers) {
+                self.first.insert(key.clone(), now);
+            } else {
+                is_new = false;
+            }
+        }
+        is_new
+    }
+
+    fn see(&mut self, events: &[Sighted], taken: &Taken) {
         self.state.together = self.state.together.max(events.len() as u64);
-        for sighted in events {
+        for (nth, sighted) in events.iter().enumerate() {
             let digest: [u8; 32] = Sha256::digest(&sighted.wire).into();
             let keeps = self.events.len() < MOST_BODIES;
             let digests = self.digests.entry(sighted.key.clone()).or_default();
@@ -175,7 +189,7 @@ impl Book {
             let event = self.events.entry(sighted.key.clone()).or_default();
             event.name.clone_from(&sighted.name);
             event.attempts += 1;
-            event.taken += u32::from(taken);
+            event.taken += u32::from(taken.has(nth));
             event.different = different;
             if is_new && event.versions.len() < MOST_VERSIONS {
                 event.versions.push(sighted.wire.clone());

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sl_core::time::Timestamp;
 
 use super::fields;
-use super::receiver::{Answer, Judged, Receiver, Sighted, Trouble};
+use super::receiver::{Answer, Judged, Receiver, Sighted, Taken, Trouble};
 use crate::server::Whole;
 use refusal::Refusal;
 
@@ -54,6 +54,9 @@ impl Meta {
 
     fn check(&self, request: &Whole, now: Timestamp) -> Result<Accepted, Refusal> {
         let (version, pixel) = address(request).ok_or_else(Refusal::unknown_object)?;
+        if !request.header("content-type").starts_with("application/json") {
+            return Err(Refusal::malformed("Content-Type", "must be application/json"));
+        }
         let body: Value =
             serde_json::from_slice(&request.body).map_err(|_| Refusal::malformed("body", "is no JSON"))?;
         let token = match body.get("access_token") {
@@ -117,7 +120,7 @@ impl Receiver for Meta {
                 });
                 Judged {
                     answer: Answer::json(200, body).with("facebook-api-version", format!("v{served}.0")),
-                    accepted: true,
+                    taken: Taken::Everything,
                     reason: None,
                     is_test: accepted.is_test,
                     read_over: accepted.read_over,
@@ -126,7 +129,7 @@ impl Receiver for Meta {
             Err(refusal) => Judged {
                 reason: Some(refusal.reason()),
                 answer: refusal.answer(refusal::trace(request)),
-                accepted: false,
+                taken: Taken::Nothing,
                 is_test: false,
                 read_over: Vec::new(),
             },
@@ -146,7 +149,7 @@ impl Receiver for Meta {
         }
     }
 
-    fn remembers(&self, _: &str) -> Duration {
+    fn remembers(&self) -> Duration {
         REMEMBERS
     }
 }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use sl_core::time::Timestamp;
 
 use super::fields::whole;
-use super::receiver::{Answer, Judged, Receiver, Sighted, Trouble};
+use super::receiver::{Answer, Judged, Receiver, Sighted, Taken, Trouble};
 use crate::server::Whole;
 
 /// See the module.
@@ -43,14 +43,14 @@ impl Receiver for Postbacks {
         let id = find(&IDS).or_else(|| by_header().map(str::to_owned)).unwrap_or_else(|| digest(request));
         // One URL may be told of the same conversion by two postbacks: they differ in their path.
         let key = format!("{}\n{name}\n{id}", request.uri.path());
-        vec![Sighted { name, id, key, wire: whole(request) }]
+        vec![Sighted { name, id, key, also: None, wire: whole(request) }]
     }
 
     fn judge(&self, request: &Whole, _: Timestamp) -> Judged {
         let known = matches!(request.method.as_str(), "GET" | "POST");
         Judged {
             answer: if known { Answer::json(200, json!({"status": "ok"})) } else { Answer::empty(405) },
-            accepted: known,
+            taken: if known { Taken::Everything } else { Taken::Nothing },
             reason: (!known).then(|| format!("method {}", request.method)),
             is_test: false,
             read_over: Vec::new(),
@@ -64,7 +64,7 @@ impl Receiver for Postbacks {
         }
     }
 
-    fn remembers(&self, _: &str) -> Duration {
+    fn remembers(&self) -> Duration {
         REMEMBERS
     }
 }

@@ -27,8 +27,8 @@ pub(crate) trait Receiver: Send + Sync + 'static {
     /// What the real one answers when it fails or limits.
     fn trouble(&self, trouble: Trouble) -> Answer;
 
-    /// How long the same event counts once, by its name.
-    fn remembers(&self, name: &str) -> Duration;
+    /// How long the same event counts once, by its key.
+    fn remembers(&self) -> Duration;
 }
 
 /// An event of a request.
@@ -40,6 +40,8 @@ pub(crate) struct Sighted {
     pub(crate) id: String,
     /// Under what it counts once: name, id and destination, or less.
     pub(crate) key: String,
+    /// Under what else, and for how long.
+    pub(crate) also: Option<(String, Duration)>,
     /// What must be the same at every attempt: method, target, whatever of the body is not another event, and the event as
     /// it came.
     pub(crate) wire: Bytes,
@@ -49,14 +51,34 @@ pub(crate) struct Sighted {
 #[derive(Debug, Clone)]
 pub(crate) struct Judged {
     pub(crate) answer: Answer,
-    /// All of its events were taken.
-    pub(crate) accepted: bool,
+    /// What of it was taken.
+    pub(crate) taken: Taken,
     /// Why it was refused; a few words of the platform's own.
     pub(crate) reason: Option<String>,
     /// It came through the platform's test channel.
     pub(crate) is_test: bool,
     /// What the platform takes no notice of though it accepts the request: members it does not know.
     pub(crate) read_over: Vec<String>,
+}
+
+/// Which events of a request were taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Nothing,
+    Everything,
+    /// All but these, counted from 0.
+    AllBut(Vec<usize>),
+}
+
+impl Taken {
+    /// Whether the event at this place was.
+    pub(crate) fn has(&self, nth: usize) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::AllBut(refused) => !refused.contains(&nth),
+        }
+    }
 }
 
 /// Asked for by `POST /_sim/fail` and `/_sim/rate`.

@@ -12,7 +12,7 @@ use sl_core::time::Timestamp;
 
 use super::{
     fields::{self, strangers},
-    receiver::{Answer, Judged, Receiver, Sighted, Trouble},
+    receiver::{Answer, Judged, Receiver, Sighted, Taken, Trouble},
 };
 use crate::server::Whole;
 use event::Wrong;
@@ -31,25 +31,30 @@ pub(super) struct Snapchat(pub(super) SnapchatRules);
 
 /// Ad-platforms 4.1.
 const MOST_EVENTS: usize = 2000;
-/// Ad-platforms 4.5: by `event_id`; purchases by `order_id`.
+/// Ad-platforms 4.5: by name and `event_id`; purchases by `order_id` too.
 const REMEMBERS: Duration = Duration::from_secs(48 * 3600);
 const REMEMBERS_ORDERS: Duration = Duration::from_secs(30 * 86_400);
 
-/// Why a call is refused: as a whole, or for one of its events (counted from 1).
-enum Refusal {
-    Call(u16, String),
-    Event(usize, Wrong),
+/// Why a call is refused as a whole.
+struct Refusal(u16, String);
+
+/// A call whose events were looked at.
+struct Accepted {
+    events: usize,
+    /// Each is judged for itself (ad-platforms 0): these are refused, counted from 0.
+    wrong: Vec<(usize, Wrong)>,
+    /// Members that nobody knows.
+    read_over: Vec<String>,
 }
 
 fn invalid(field: &str, rule: &str) -> Refusal {
-    Refusal::Call(400, format!("{field} {rule}"))
+    Refusal(400, format!("{field} {rule}"))
 }
 
 impl Snapchat {
-    /// What it reads over.
-    fn check(&self, request: &Whole, now: Timestamp) -> Result<Vec<String>, Refusal> {
+    fn check(&self, request: &Whole, now: Timestamp) -> Result<Accepted, Refusal> {
         if request.method != http::Method::POST {
-            return Err(Refusal::Call(405, "POST only".to_owned()));
+            return Err(Refusal(405, "POST only".to_owned()));
         }
         let query = request.query();
         let token = query.iter().find(|(name, _)| name == "access_token").map(|(_, token)| token.as_str());
@@ -57,11 +62,11 @@ impl Snapchat {
             token.or_else(|| request.header("authorization").strip_prefix("Bearer ")).unwrap_or_default();
         if token.is_empty() || !(self.0.tokens.is_empty() || self.0.tokens.iter().any(|known| known == token))
         {
-            return Err(Refusal::Call(401, "The access token is invalid".to_owned()));
+            return Err(Refusal(401, "The access token is invalid".to_owned()));
         }
         let pixel = pixel(request);
         if !(self.0.pixels.is_empty() || self.0.pixels.iter().any(|known| known == pixel)) {
-            return Err(Refusal::Call(403, "No access to this pixel".to_owned()));
+            return Err(Refusal(403, "No access to this pixel".to_owned()));
         }
         if !request.header("content-type").starts_with("application/json") {
             return Err(invalid("Content-Type", "must be application/json"));
@@ -73,11 +78,14 @@ impl Snapchat {
             return Err(invalid("data", "must have 1 to 2000 events"));
         }
         let mut read_over = strangers("", &body, &["data"]);
+        let mut wrong = Vec::new();
         for (nth, event) in events.iter().enumerate() {
-            event::check(event, now).map_err(|wrong| Refusal::Event(nth + 1, wrong))?;
-            read_over.extend(event::read_over(event));
+            match event::check(event, now) {
+                Ok(()) => read_over.extend(event::read_over(event)),
+                Err(why) => wrong.push((nth, why)),
+            }
         }
-        Ok(read_over)
+        Ok(Accepted { events: events.len(), wrong, read_over })
     }
 }
 
@@ -98,7 +106,8 @@ impl Receiver for Snapchat {
         for (event, row) in events.iter_mut().zip(rows) {
             let order = row.pointer("/custom_data/order_id").and_then(Value::as_str);
             if let Some(order) = order.filter(|_| event.name == "PURCHASE") {
-                event.key = format!("{}\nPURCHASE\norder {order}", pixel(request));
+                let key = format!("{}\nPURCHASE\norder {order}", pixel(request));
+                event.also = Some((key, REMEMBERS_ORDERS));
             }
         }
         events
@@ -106,31 +115,24 @@ impl Receiver for Snapchat {
 
     fn judge(&self, request: &Whole, now: Timestamp) -> Judged {
         let is_test = request.segments().ends_with(&["validate"]);
-        let (status, reason, mut body, read_over) = match self.check(request, now) {
-            Ok(read_over) => {
-                let body = json!({"status": "VALID", "reason": "All events were processed"});
-                (200, None, body, read_over)
-            }
-            Err(Refusal::Call(status, why)) => {
-                (status, Some(why.clone()), json!({"status": "INVALID", "reason": why}), Vec::new())
-            }
-            Err(Refusal::Event(nth, Wrong(code, why))) => {
-                let errors = json!({"codes": [code], "error_msgs": [why]});
-                let mut body = json!({"status": "INVALID", "event": nth, "errors": errors});
-                if is_test {
-                    let log = json!([{"event": nth, "status": "INVALID", "errors": errors, "warnings": []}]);
-                    body =
-                        json!({"status": "INVALID", "reason": "Some events are invalid", "event_logs": log});
-                }
-                (400, Some(why), body, Vec::new())
-            }
+        let mut judged = match self.check(request, now) {
+            Ok(accepted) => looked_at(accepted, is_test),
+            Err(Refusal(status, why)) => Judged {
+                answer: Answer::json(status, json!({"status": "INVALID", "reason": why})),
+                taken: Taken::Nothing,
+                reason: Some(why),
+                is_test: false,
+                read_over: Vec::new(),
+            },
         };
-        if let Some(body) = body.as_object_mut().filter(|_| is_test) {
-            body.insert("test_event".to_owned(), Value::Bool(true));
+        if is_test {
+            judged.is_test = judged.reason.is_none();
+            judged.taken = Taken::Nothing;
+            if let Some(Value::Object(body)) = &mut judged.answer.body {
+                body.insert("test_event".to_owned(), Value::Bool(true));
+            }
         }
-        let accepted = reason.is_none() && !is_test;
-        let is_test = is_test && reason.is_none();
-        Judged { answer: Answer::json(status, body), accepted, reason, is_test, read_over }
+        judged
     }
 
     fn trouble(&self, trouble: Trouble) -> Answer {
@@ -143,9 +145,33 @@ impl Receiver for Snapchat {
         }
     }
 
-    fn remembers(&self, name: &str) -> Duration {
-        if name == "PURCHASE" { REMEMBERS_ORDERS } else { REMEMBERS }
+    fn remembers(&self) -> Duration {
+        REMEMBERS
     }
+}
+
+/// What it says of a call's events. The first one that is wrong is named.
+fn looked_at(Accepted { events, wrong, read_over }: Accepted, is_test: bool) -> Judged {
+    let Some((nth, Wrong(code, why))) = wrong.first() else {
+        let body = json!({"status": "VALID", "reason": "All events were processed"});
+        let answer = Answer::json(200, body);
+        return Judged { answer, taken: Taken::Everything, reason: None, is_test: false, read_over };
+    };
+    let errors = json!({"codes": [code], "error_msgs": [why]});
+    let body = if is_test {
+        let log = json!([{"event": nth + 1, "status": "INVALID", "errors": errors, "warnings": []}]);
+        json!({"status": "INVALID", "reason": "Some events are invalid", "event_logs": log})
+    } else {
+        json!({"status": "INVALID", "event": nth + 1, "errors": errors})
+    };
+    // What it says when it took some of them is nowhere written.
+    let status = if wrong.len() < events { 200 } else { 400 };
+    let reason = Some(why.clone());
+    let taken = match status {
+        200 => Taken::AllBut(wrong.into_iter().map(|(nth, _)| nth).collect()),
+        _ => Taken::Nothing,
+    };
+    Judged { answer: Answer::json(status, body), taken, reason, is_test: false, read_over }
 }
 
 fn pixel(request: &Whole) -> &str {

@@ -12,7 +12,7 @@ use sl_core::time::Timestamp;
 
 use super::{
     fields::{self, strangers},
-    receiver::{Answer, Judged, Receiver, Sighted, Trouble},
+    receiver::{Answer, Judged, Receiver, Sighted, Taken, Trouble},
 };
 use crate::server::Whole;
 use event::text;
@@ -117,13 +117,17 @@ impl Receiver for TikTok {
 
     fn judge(&self, request: &Whole, now: Timestamp) -> Judged {
         match self.check(request, now) {
-            Ok(Accepted { is_test, read_over }) => {
-                Judged { answer: envelope(200, OK, "OK"), accepted: true, reason: None, is_test, read_over }
-            }
+            Ok(Accepted { is_test, read_over }) => Judged {
+                answer: envelope(200, OK, "OK"),
+                taken: Taken::Everything,
+                reason: None,
+                is_test,
+                read_over,
+            },
             Err(Refusal(code, message)) => Judged {
                 // Refusals come with 200; only a token is told by the status as well.
                 answer: envelope(if (40_100..40_131).contains(&code) { 401 } else { 200 }, code, &message),
-                accepted: false,
+                taken: Taken::Nothing,
                 reason: Some(message),
                 is_test: false,
                 read_over: Vec::new(),
@@ -143,7 +147,7 @@ impl Receiver for TikTok {
         }
     }
 
-    fn remembers(&self, _: &str) -> Duration {
+    fn remembers(&self) -> Duration {
         REMEMBERS
     }
 }

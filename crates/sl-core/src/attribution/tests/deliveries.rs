@@ -9,6 +9,7 @@ use crate::{
     delivery::{DeliveryKind, DeliveryState, Destination, EventName, Progress},
     event::{EventBody, SubscriberSeen},
     ids::{PixelId, PostbackId},
+    money::Cents,
 };
 
 fn world() -> World {
@@ -211,4 +212,29 @@ fn a_reversal_is_told_to_no_platform_and_no_postback() {
         // What is sent later, or again, still says what was bought.
         assert!(world.shown.conversions.values().all(|row| row.gross.0 >= 0), "{status}");
     }
+}
+
+/// The first column of the reversal matrix: taken back before it was credited, it is told as it was made, once.
+#[test]
+fn a_purchase_that_was_taken_back_before_it_was_told_is_told_as_it_was_made() {
+    let told = |statuses: [&str; 2]| {
+        let mut world = World::new();
+        let pixels: Vec<_> = (1..).zip(PlatformKind::ALL).map(|(id, platform)| pixel(id, platform)).collect();
+        let postbacks = [postback(1, PostbackScope::Global, &[NewTransaction])];
+        world.destinations = Destinations::new(&[smart_link(A, &[1, 2, 3, 4])], &pixels, &postbacks);
+        world.click(A, 1, 10, at("03-04T12:00:00Z"));
+        world.seen(10, "f", at("03-04T12:01:00Z"), 0);
+        for (status, arrives) in statuses.into_iter().zip(["03-04T13:00:00Z", "03-04T14:00:00Z"]) {
+            world.status("t1", "f", "tip", 100, status, at("03-04T13:00:00Z"), at(arrives));
+        }
+        let rows = world.shown.conversions.values().filter(|row| row.kind == NewTransaction);
+        let rows: Vec<_> = rows.map(|row| (row.gross, row.transaction.clone().unwrap().status)).collect();
+        let jobs: Vec<_> =
+            world.shown.jobs.values().map(|job| (job.destination, job.kind, job.event_id.clone())).collect();
+        (rows, jobs)
+    };
+    // The reversal waits for its transaction (decisions 40).
+    let (rows, jobs) = told(["undo", "done"]);
+    assert_eq!(rows, [(Cents(100), "undo".to_owned())]);
+    assert_eq!((rows, jobs), told(["done", "undo"]), "as if it had been taken back afterwards");
 }

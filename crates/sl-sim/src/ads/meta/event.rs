@@ -16,7 +16,7 @@ const LONG: Duration = Duration::from_secs(62 * 86_400);
 /// Clocks may be a minute off.
 const AHEAD: Duration = Duration::from_secs(60);
 
-const ACTION_SOURCES: [&str; 10] = [
+const ACTION_SOURCES: [&str; 9] = [
     "website",
     "system_generated",
     "email",
@@ -26,7 +26,6 @@ const ACTION_SOURCES: [&str; 10] = [
     "physical_store",
     "business_messaging",
     "other",
-    "offline",
 ];
 
 /// Members that must be SHA-256 in lower-case hex.

@@ -39,6 +39,46 @@ async fn snapchat_decides_by_its_status_and_validates_apart() {
 }
 
 #[tokio::test]
+async fn snapchat_knows_an_event_by_its_id_for_two_days_and_an_order_for_a_month() {
+    let stage = Stage::new().await;
+    let day = Duration::from_secs(86_400);
+    let call = |id: &str, order: &str, days: u32| {
+        let call = changed(snapchat_call(), "/data/0/event_id", json!(id));
+        let call = changed(call, "/data/0/custom_data/order_id", json!(order));
+        changed(call, "/data/0/event_time", json!(NOW.plus(days * day).seconds()))
+    };
+    let distinct = || stage.ads.state().receivers["snapchat"].distinct;
+    stage.snapchat("events", &call("01K1", "tx-1", 0)).await;
+    stage.snapchat("events", &call("01K1", "tx-2", 0)).await;
+    assert_eq!(distinct(), 1, "the same id, whatever the order");
+    stage.clock.advance(3 * day);
+    stage.snapchat("events", &call("01K2", "tx-1", 3)).await;
+    assert_eq!(distinct(), 1, "the same order, whatever the id");
+    stage.snapchat("events", &call("01K1", "tx-3", 3)).await;
+    assert_eq!(distinct(), 2, "the id is forgotten by now");
+    stage.clock.advance(28 * day);
+    stage.snapchat("events", &call("01K4", "tx-1", 31)).await;
+    assert_eq!(distinct(), 3, "and the order after a month");
+}
+
+#[tokio::test]
+async fn snapchat_takes_the_good_events_beside_a_bad_one() {
+    let stage = Stage::new().await;
+    let one = |id: &str, order: &str| {
+        let call = changed(snapchat_call(), "/data/0/event_id", json!(id));
+        changed(call, "/data/0/custom_data/order_id", json!(order))["data"][0].clone()
+    };
+    let bad = changed(snapchat_call(), "/data/0/action_source", json!("web"))["data"][0].clone();
+    let (status, body) =
+        stage.snapchat("events", &json!({"data": [one("01K2", "tx-2"), bad, one("01K3", "tx-3")]})).await;
+    assert_eq!((status, &body["status"], &body["event"]), (StatusCode::OK, &json!("INVALID"), &json!(2)));
+    let state = stage.ads.state().receivers["snapchat"].clone();
+    assert_eq!((state.accepted, state.distinct, state.refused.values().sum::<u64>()), (2, 2, 1));
+    assert_eq!(stage.ads.events("snapchat", "01K1")[0].taken, 0);
+    assert_eq!(stage.ads.events("snapchat", "01K3")[0].taken, 1);
+}
+
+#[tokio::test]
 async fn snapchat_refuses_every_bad_event_with_its_number_codes_and_words() {
     let stage = Stage::new().await;
     for (pointer, value) in [
