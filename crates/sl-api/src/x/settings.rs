@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use serde_json::Value;
 use sl_core::{
-    catalog::{ExternalIdSource, ValueBasis},
+    catalog::{ExternalIdSource, Pixel, ValueBasis},
     pace::Pace,
 };
 
@@ -103,6 +103,21 @@ pub(crate) async fn postback(
     postbacks::save(&app, postback).await
 }
 
+/// A platform that knows clicks only takes no notice of what an event says beside its click id.
+fn without_meaning(pixel: &Pixel, body: &mut Body) {
+    let facts = pixel.platform.facts();
+    if facts.person.is_some() {
+        return;
+    }
+    for field in ["value_basis", "limited_data_use", "api_version", "external_id_source"] {
+        if body.raw(field).is_some_and(|given| !given.is_null()) {
+            let what =
+                format!("means nothing to {}, which is told a click id only; leave it out.", facts.name);
+            body.wrong(field, what);
+        }
+    }
+}
+
 /// `value_basis`, `limited_data_use`, `api_version`, `external_id_source`, `in_order`, `max_per_minute`.
 pub(crate) async fn pixel(
     State(app): State<App>,
@@ -128,6 +143,7 @@ pub(crate) async fn pixel(
         pixel.external_id_source = source.unwrap_or_default();
     }
     sending(&mut body, &mut pixel.in_order, &mut pixel.pace);
+    without_meaning(&pixel, &mut body);
     body.text("api_version", 16).apply(&mut pixel.api_version);
     if let Some(version) = &pixel.api_version
         && !version.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')

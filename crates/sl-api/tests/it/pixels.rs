@@ -118,6 +118,22 @@ async fn an_update_changes_only_what_is_sent_and_no_error_repeats_a_token() {
 }
 
 #[tokio::test]
+async fn what_means_nothing_to_a_platform_is_refused_instead_of_kept() {
+    let (world, [pixels, _]) = with_links().await;
+    let creatortraffic = json!({ "platform": "creatortraffic", "pixel_id": "", "pixel_access_token": "t" });
+    world.send("POST", &pixels, creatortraffic).await;
+    let all = json!({
+        "value_basis": "net", "limited_data_use": true, "api_version": "v2", "external_id_source": "click_id",
+    });
+    assert_eq!(
+        world.refused("PATCH", "/api/x/pixels/1", all).await,
+        ["api_version", "external_id_source", "limited_data_use", "value_basis"]
+    );
+    let paced = world.send("PATCH", "/api/x/pixels/1", json!({ "max_per_minute": 60 })).await;
+    assert_eq!(paced["data"]["max_per_minute"], 60);
+}
+
+#[tokio::test]
 async fn disconnecting_leaves_the_pixel_with_the_team() {
     let (world, [first, second]) = with_links().await;
     world.send("POST", &first, meta()).await;

@@ -1,8 +1,15 @@
 //! Nobody waits for somebody else's receiver.
 
-use std::time::Duration;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use axum::response::IntoResponse;
+use axum::{Router, response::IntoResponse};
 use sl_core::{
     click::Click,
     conversion::{Conversion, ConversionKind},
@@ -10,6 +17,7 @@ use sl_core::{
     ids::DeliveryId,
 };
 use sl_store::suite::sample::STRANGER;
+use tokio::sync::Semaphore;
 
 use crate::world::{Receiver, World, confirmed, postback};
 
@@ -57,6 +65,69 @@ async fn a_long_queue_of_one_team_does_not_keep_another_team_waiting() {
     let before = slow.all().len();
     assert!(before < queue / 2, "{before} of {queue} went before");
     assert_eq!(quick.all().len(), 10);
+    world.close().await;
+}
+
+/// A receiver that answers as many requests as it is let: how many wait for it now, and the most that ever did.
+struct Held {
+    address: SocketAddr,
+    let_through: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+}
+
+impl Held {
+    async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let held = Self {
+            address: listener.local_addr().unwrap(),
+            let_through: Arc::new(Semaphore::new(0)),
+            waiting: Arc::default(),
+            most: Arc::default(),
+        };
+        let (let_through, waiting, most) =
+            (held.let_through.clone(), held.waiting.clone(), held.most.clone());
+        let answer = move || async move {
+            most.fetch_max(waiting.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            let_through.acquire().await.unwrap().forget();
+            waiting.fetch_sub(1, Ordering::SeqCst);
+            "ok"
+        };
+        tokio::spawn(axum::serve(listener, Router::new().fallback(answer)).into_future());
+        held
+    }
+
+    async fn until_waiting(&self, many: usize) {
+        while self.waiting.load(Ordering::SeqCst) != many {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Ad-platforms 14, rule 5.
+#[tokio::test]
+async fn a_destination_has_at_most_eight_requests_under_way() {
+    let (held, quick) = (Held::start().await, Receiver::start(|_, _| confirmed()).await);
+    let mut world = World::new(quick.address).await;
+    world.save_postback(1, format!("http://{}/?e={{event_id}}", held.address), None).await;
+    world.save_postback(2, format!("http://{}/", quick.address), None).await;
+    let ids = world.conversions(1..41, &[postback(1)]).await;
+    world.work(LOOPBACK).await;
+    // One, until it is known that somebody answers.
+    held.until_waiting(1).await;
+    held.let_through.add_permits(1);
+    held.until_waiting(8).await;
+    // Twice: the worker's first look at the other may have begun before.
+    for number in [1_000, 1_001] {
+        let id = world.conversions(number..number + 1, &[postback(2)]).await[0];
+        world.until_state(id, DeliveryState::Delivered).await;
+    }
+    held.until_waiting(8).await;
+    held.let_through.add_permits(ids.len());
+    for id in ids {
+        world.until_state(id, DeliveryState::Delivered).await;
+    }
+    assert_eq!(held.most.load(Ordering::SeqCst), 8);
     world.close().await;
 }
 

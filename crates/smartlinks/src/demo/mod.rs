@@ -174,6 +174,7 @@ fn account(stage: &Stage, traffic: &Traffic, figures: &Figures, begun: Instant) 
             accepted_by_receiver: receivers().map(|state| state.accepted).sum(),
             distinct_at_receiver: receivers().map(|state| state.distinct).sum(),
             parked: figures.outbox.parked,
+            told: ads.receivers.iter().map(|(name, state)| (name.clone(), state.distinct)).collect(),
         },
         redirect_ms: RedirectMs { p50: latency.p50, p99: latency.p99, max: latency.max },
         seconds: (begun.elapsed().as_secs_f64() * 10.0).round() / 10.0,

@@ -1,5 +1,7 @@
 //! The demo's account: what the service says beside what the simulated people did (surface 1.1).
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 /// Surface 1.1; the names are promises.
@@ -43,7 +45,7 @@ pub(crate) struct Credit {
     pub(crate) expected: i64,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Deliveries {
     /// Conversions and click events times their destinations, skipped ones aside.
     pub(crate) due: u64,
@@ -52,6 +54,9 @@ pub(crate) struct Deliveries {
     /// The same, each event once.
     pub(crate) distinct_at_receiver: u64,
     pub(crate) parked: u64,
+    /// Distinct ones of each receiver, for people.
+    #[serde(skip)]
+    pub(crate) told: BTreeMap<String, u64>,
 }
 
 /// As the simulated browsers felt them.

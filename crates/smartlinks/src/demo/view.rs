@@ -85,12 +85,14 @@ pub(crate) fn words(summary: &Summary, off: &[String]) -> String {
             show(credit.simulated)
         )
     };
+    let told: Vec<String> = deliveries.told.iter().map(|(name, count)| format!("{name} {count}")).collect();
     let mut text = format!(
         "\nclicks       {} by people, {} repeats, {} bots, {} speculative; {} late, {} lost\n\
          pool links   {} fresh, {} recycled, {} overflow, {} profile\n\
          subscribers  {}\n\
          revenue      {}\n\
          deliveries   {} due, {} accepted, {} distinct at the receivers, {} parked\n\
+         ... told to  {}\n\
          redirects    p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms (simulators and service share this machine)\n",
         clicks.person,
         clicks.repeat,
@@ -108,6 +110,7 @@ pub(crate) fn words(summary: &Summary, off: &[String]) -> String {
         deliveries.accepted_by_receiver,
         deliveries.distinct_at_receiver,
         deliveries.parked,
+        told.join(", "),
         redirect_ms.p50,
         redirect_ms.p99,
         redirect_ms.max,

@@ -40,6 +40,20 @@ fn the_demo_balances_to_the_cent() {
 }
 
 #[test]
+fn the_demo_tells_all_four_platforms_and_says_so_to_people() {
+    let mut command = command();
+    command.args(["demo", "--for", "12s", "--rate", "10", "--seed", "4"]).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let told = text.lines().find(|line| line.starts_with("... told to")).unwrap_or_else(|| panic!("{text}"));
+    for receiver in ["meta", "tiktok", "snapchat", "creatortraffic", "postback"] {
+        assert!(told.contains(receiver), "{told}");
+    }
+    assert!(text.contains("balanced: every number agrees"), "{text}");
+}
+
+#[test]
 fn the_demo_says_false_and_exits_1_when_a_receiver_refuses() {
     let mut child = demo(&["--for", "6s", "--rate", "8"]);
     let mut log = BufReader::new(child.stderr.take().unwrap());

@@ -5,6 +5,7 @@ use super::samples::{A, B, at, pixel, postback, seen, smart_link};
 use super::world::World;
 use crate::{
     catalog::{EventMap, Pixel, PlatformKind, PostbackScope},
+    click::{Class, Rung},
     conversion::ConversionKind::{MessageReceived, NewSubscriber, NewTransaction},
     delivery::{DeliveryKind, DeliveryState, Destination, EventName, Progress},
     event::{EventBody, SubscriberSeen},
@@ -71,6 +72,23 @@ fn duplicates_send_no_click_event() {
     world.click(A, 1, 10, at("03-04T12:00:00Z"));
     world.click(A, 1, 11, at("03-04T12:00:01Z"));
     assert_eq!(jobs(&world, Destination::Pixel(PixelId(1))), [DeliveryKind::Click]);
+}
+
+/// Crawlers and link previews are one class; a prefetch has no row at all.
+#[test]
+fn bots_previews_and_repeats_send_no_click_event() {
+    let mut world = world();
+    let mut bot = world.new_click(A, 1, 10, at("03-04T12:00:00Z"));
+    (bot.class, bot.rung, bot.pool_link) = (Class::Bot, Rung::Overflow, None);
+    world.event(bot.at, EventBody::click(bot));
+    assert!(
+        world.shown.jobs.is_empty() && world.shown.clicks.len() == 1,
+        "it has a row, and nobody hears of it"
+    );
+    let person = world.click(A, 2, 11, at("03-04T12:01:00Z"));
+    world.repeat(&person, at("03-04T12:02:00Z"));
+    assert_eq!(jobs(&world, Destination::Pixel(PixelId(1))), [DeliveryKind::Click]);
+    assert_eq!(world.shown.jobs.len(), 1);
 }
 
 #[test]
