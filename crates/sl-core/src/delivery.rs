@@ -203,7 +203,7 @@ pub struct Progress {
     /// The newest attempt.
     pub last: Option<Attempt>,
     /// Which version of the destination (its `updated_at`) refused it, while it is parked until that is changed. Kept when it
-    /// goes on after that one's target was wrong: the stored request names the target, so it is written anew.
+    /// goes on after that one's target was wrong, until its request is written for another: the stored one names the target.
     pub held_for: Option<Timestamp>,
     /// Last change.
     pub updated_at: Timestamp,
@@ -279,11 +279,11 @@ impl Progress {
         Self { ambiguous_since: None, ..self.replayed(now) }
     }
 
-    /// Whether its stored request names a target that was wrong and has been changed since, at `version`. Nothing of it arrived
-    /// anywhere, or its bytes stay what they were.
+    /// Whether its stored request names a target that was wrong and has been changed since, at `version`. That one did not take it, so
+    /// what the other is sent is the first that arrives.
     #[must_use]
     pub fn has_another_target(&self, version: Timestamp) -> bool {
-        self.held_for.is_some_and(|refused| refused < version) && self.ambiguous_since.is_none()
+        self.held_for.is_some_and(|refused| refused < version)
     }
 
     /// The clock was set back since this was written: what waits goes on waiting for as long as was left then, counted

@@ -103,8 +103,8 @@ pub fn digest(value: &str) -> Option<String> {
 /// The cookie when it belongs to this click, else made of the click and its time (ad-platforms 2.3).
 fn fbc(click: &Click) -> Option<String> {
     let fbclid = verbatim(click.params.fbclid.as_deref());
-    let cookie = click.cookies.fbc.as_deref().or(click.params.fbc.as_deref());
-    let own = cookie.filter(|cookie| match (fbc_id(cookie), fbclid) {
+    let known = [click.cookies.fbc.as_deref(), click.params.fbc.as_deref()];
+    let own = known.into_iter().flatten().find(|cookie| match (fbc_id(cookie), fbclid) {
         (Some(id), Some(fbclid)) => id == fbclid,
         (Some(_), None) => true,
         (None, _) => false,
@@ -125,16 +125,18 @@ pub fn fbc_id(cookie: &str) -> Option<&str> {
     (mark_fits && parts.next().is_none()).then_some(id)
 }
 
-/// Sent as it came, when it is well formed (decisions 37).
+/// Sent as it came, parameter or cookie, when it is well formed (decisions 37).
 fn fbp(click: &Click) -> Option<&str> {
-    let known = click.params.fbp.as_deref().or(click.cookies.fbp.as_deref())?;
-    let number = fbc_id(known)?;
-    number.bytes().all(|byte| byte.is_ascii_digit()).then_some(known)
+    let is_well_formed =
+        |known: &&str| fbc_id(known).is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+    let known = [click.params.fbp.as_deref(), click.cookies.fbp.as_deref()];
+    known.into_iter().flatten().find(is_well_formed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::click::{AdCookies, Params};
 
     #[test]
     fn nothing_has_no_digest() {
@@ -149,6 +151,24 @@ mod tests {
         ] {
             assert_eq!(digest(value).as_deref(), Some(want), "{value}");
         }
+    }
+
+    /// An unexpanded macro counts as absent (ad-platforms 1.2).
+    #[test]
+    fn a_bad_browser_id_hides_no_good_one() {
+        let good = "fb.1.1795196412345.1098115397";
+        let ids = |(param, cookie): (&str, &str)| {
+            let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+            let params = Params { fbp: some(param), fbc: some(param), ..Params::default() };
+            let cookies = AdCookies { fbp: some(cookie), fbc: some(cookie), ..AdCookies::default() };
+            let click = Click { params, cookies, ..crate::lint::tests::good() };
+            (fbp(&click).map(str::to_owned), fbc(&click))
+        };
+        let both = (Some(good.to_owned()), Some(good.to_owned()));
+        for pair in [("{{fbp}}", good), (good, "broken"), (good, ""), ("", good)] {
+            assert_eq!(ids(pair), both, "{pair:?}");
+        }
+        assert_eq!(ids(("{{fbp}}", "broken")), (None, None));
     }
 
     /// The table of schemas/ad-platforms/normalisation.json, every row.

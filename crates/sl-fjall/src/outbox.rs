@@ -128,6 +128,28 @@ impl Outbox for FjallOutbox {
         Ok(stored)
     }
 
+    async fn replace_body(
+        &self,
+        id: DeliveryId,
+        old: &RenderedRequest,
+        new: RenderedRequest,
+    ) -> Result<bool> {
+        let (key, old) = (Key::bare().id(id.to_bytes()), old.clone());
+        let is_replaced = self
+            .locked(move |db, _| {
+                if read::<RenderedRequest>(&db.bodies, &key)? != Some(old) {
+                    return Ok(false);
+                }
+                let mut batch = db.batch();
+                put(&mut batch, &db.bodies, key, &new)?;
+                commit(batch)?;
+                Ok(true)
+            })
+            .await?;
+        self.db.synced().await?;
+        Ok(is_replaced)
+    }
+
     async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {
         read(&self.db.bodies, &Key::bare().id(id.to_bytes()))
     }

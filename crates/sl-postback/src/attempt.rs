@@ -1,6 +1,6 @@
 //! One request to a destination: written, sent, its answer read and recorded with each of its events.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sl_core::{
     batch,
@@ -28,12 +28,14 @@ pub(crate) async fn deliver(
     target: &Target,
     deliveries: Vec<Delivery>,
 ) -> sl_store::Result<()> {
-    let Some(destination) = deliveries.first().map(|delivery| delivery.job.destination) else {
+    let Some((team, destination)) =
+        deliveries.first().map(|delivery| (delivery.job.team, delivery.job.destination))
+    else {
         return Ok(());
     };
     let _place = shared.room.enter(destination).await;
-    // It is never closed; were it, sending without a permit would only be less fair. It bounds the requests in memory, too.
-    let _permit = shared.permits.acquire().await.ok();
+    // It bounds the requests in memory, too.
+    let _turn = shared.turns.take(team).await;
     if !matches!(shared.breakers.gate(destination, target.version(), shared.clock.now(), 1), Gate::Open(_)) {
         // Answers to earlier ones closed the way; the next look decides what becomes of the rest.
         return Ok(());
@@ -67,7 +69,8 @@ async fn send(
         }
     };
     let (attempt, outcome) = attempt(shared, target, request, events.len(), first.job.occurred_at).await;
-    shared.room.note(destination, attempt.status.is_some());
+    let took = Duration::from_millis(attempt.millis.into());
+    shared.room.note(destination, attempt.status.map(|_| took));
     let now = shared.clock.now();
     if let Some(resting) = shared.breakers.record(destination, target.version(), outcome, now) {
         // The breaker rests all the same; what the answer means for this delivery must not be lost over it.

@@ -39,9 +39,13 @@ pub fn outcome(answers: &AnswerTexts, answer: &Answer, age: Duration) -> Outcome
         let body = answer.words(ANSWER_MAX).to_lowercase();
         texts.iter().any(|text| has_words(&body, &text.to_lowercase()))
     };
+    let asks = !(answers.success.is_empty() && answers.failure.is_empty());
     match Outcome::of_status(answer.status, answer.retry_after()) {
         Outcome::Delivered if says(&answers.success) => Outcome::Delivered,
         Outcome::Delivered if says(&answers.failure) => Outcome::Payload,
+        // What it would have said is not there.
+        Outcome::Delivered if asks && !answer.whole => Outcome::Retry,
+        Outcome::Delivered if asks && answer.body.len() >= ANSWER_MAX => Outcome::Unclear,
         Outcome::Delivered if !answers.success.is_empty() => Outcome::Unclear,
         Outcome::Auth if age > REFUSED_FOR_GOOD => Outcome::Payload,
         other => other,

@@ -5,9 +5,10 @@
 //!   ([`generic`])
 //! * [`worker`]: lanes over the outbox · `lane`: one destination · `mending`: changed destinations go on
 //! * `written`: stored before it is sent · `attempt`: one request · [`batch`]: several events in one
-//! * `order`: one fan's events · `meters`: our own limits · `breakers`: who rests · `room`: what is left to the others
+//! * `order`: one fan's events · `meters`: our own limits · `breakers`: who rests · `room`: what is left to the others ·
+//!   `turns`: teams one after the other
 //! * `set_back`: a clock that was set back holds nothing up
-//! * `tester`: test events
+//! * `tester`: test events · `secrets`: what receivers must not say to us
 //! * [`egress`]: where deliveries never go · [`sender`]: one request
 //!
 //! This crate never decides what is told to whom: that is chosen in attribution's step.
@@ -23,10 +24,12 @@ mod meters;
 mod order;
 mod render;
 mod room;
+mod secrets;
 pub mod sender;
 mod set_back;
 mod target;
 mod tester;
+mod turns;
 pub mod worker;
 mod written;
 

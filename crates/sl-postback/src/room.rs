@@ -1,41 +1,61 @@
-//! Room for requests: destinations that do not answer share half of it, so that however many they are, the others have
-//! theirs.
+//! Room for requests: destinations that do not answer, or take long to, share half of it, so that however many they are, the
+//! others have theirs.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use parking_lot::Mutex;
 use sl_core::delivery::Destination;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+/// Platforms answer in 0.6 s (ad-platforms 2.6).
+const LONG: Duration = Duration::from_secs(2);
+
 /// What is known of each destination's newest request, since the start.
 pub(crate) struct Room {
-    answers: Mutex<HashMap<Destination, bool>>,
-    silent: Semaphore,
+    answers: Mutex<HashMap<Destination, Answers>>,
+    slow: Semaphore,
+}
+
+/// How a destination answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    Soon,
+    Late,
+    Not,
 }
 
 impl Room {
     /// Of so many requests at once, all destinations together.
     pub(crate) fn new(concurrency: usize) -> Self {
-        Self { answers: Mutex::default(), silent: Semaphore::new((concurrency / 2).max(1)) }
+        Self { answers: Mutex::default(), slow: Semaphore::new((concurrency / 2).max(1)) }
     }
 
     /// How many requests at once: one until the destination has answered, since it may be one that does not.
     pub(crate) fn width(&self, destination: Destination, width: usize) -> usize {
-        if self.answers.lock().get(&destination) == Some(&true) { width } else { 1 }
+        match self.answers.lock().get(&destination) {
+            Some(Answers::Soon | Answers::Late) => width,
+            Some(Answers::Not) | None => 1,
+        }
     }
 
-    /// Waits for a place of those that do not answer, if the destination is one; nobody else waits here.
+    /// Waits for a place of those that do not answer soon, if the destination is one; nobody else waits here.
     pub(crate) async fn enter(&self, destination: Destination) -> Option<SemaphorePermit<'_>> {
-        if self.answers.lock().get(&destination) != Some(&false) {
+        let known = self.answers.lock().get(&destination).copied();
+        if matches!(known, Some(Answers::Soon) | None) {
             return None;
         }
         // It is never closed; were it, sending without a place would only be less fair.
-        self.silent.acquire().await.ok()
+        self.slow.acquire().await.ok()
     }
 
-    /// The destination answered its newest request, whatever it said, or it did not.
-    pub(crate) fn note(&self, destination: Destination, answered: bool) {
-        self.answers.lock().insert(destination, answered);
+    /// The destination answered its newest request after so long, whatever it said, or it did not.
+    pub(crate) fn note(&self, destination: Destination, answered: Option<Duration>) {
+        let answers = match answered {
+            None => Answers::Not,
+            Some(after) if after > LONG => Answers::Late,
+            Some(_) => Answers::Soon,
+        };
+        self.answers.lock().insert(destination, answers);
     }
 }
 
@@ -50,18 +70,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn destinations_that_do_not_answer_never_have_more_than_half_of_the_room() {
+    async fn destinations_that_do_not_answer_soon_never_have_more_than_half_of_the_room() {
         let room = Room::new(8);
         let mut held = Vec::new();
         for number in 0..4 {
-            room.note(postback(number), false);
+            room.note(postback(number), (number % 2 == 0).then_some(LONG * 2));
             held.push(room.enter(postback(number)).await.unwrap());
         }
-        room.note(postback(5), false);
+        room.note(postback(5), None);
         let fifth = room.enter(postback(5));
         tokio::pin!(fifth);
         assert!(futures_util::poll!(&mut fifth).is_pending());
-        room.note(postback(6), true);
+        room.note(postback(6), Some(LONG / 2));
         assert!(room.enter(postback(6)).await.is_none(), "one that answers waits for nobody");
         assert!(room.enter(postback(7)).await.is_none(), "nor does one that nothing is known of");
         held.pop();
@@ -72,9 +92,9 @@ mod tests {
     fn a_destination_is_sent_one_request_until_it_has_answered_and_again_once_it_does_not() {
         let room = Room::new(8);
         assert_eq!(room.width(postback(1), 8), 1);
-        room.note(postback(1), true);
+        room.note(postback(1), Some(LONG * 2));
         assert_eq!(room.width(postback(1), 8), 8);
-        room.note(postback(1), false);
+        room.note(postback(1), None);
         assert_eq!(room.width(postback(1), 8), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! A destination as it is now: what it takes to send to it and to read its answers.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sl_core::{
     batch::Batching,
@@ -11,7 +11,6 @@ use sl_core::{
     platforms::{AdPlatform, Answer, Platforms, Verdict},
     retry::{Limits, reason},
     seal::{PIXEL_TOKEN, SealKeys, Secret},
-    template::{Encoding, render},
     time::Timestamp,
 };
 use sl_store::Store;
@@ -19,14 +18,12 @@ use sl_store::Store;
 use crate::{
     generic,
     render::{self, Rendered},
+    secrets::Secrets,
     sender::Origin,
 };
 
 /// Most of a receiver's words that is kept (ad-platforms 14, rule 6).
 const WORDS_MAX: usize = 2048;
-
-/// Shorter ones would blank half of every text.
-const SECRET_MIN: usize = 4;
 
 /// A destination that can be sent to.
 pub(crate) enum Target {
@@ -116,6 +113,11 @@ impl Target {
         }
     }
 
+    /// It takes nothing that lies ahead of its clock (ad-platforms 2.2): such an event waits until it has happened.
+    pub(crate) fn refuses_the_future(&self) -> bool {
+        matches!(self, Self::Pixel { .. })
+    }
+
     /// It wants a fan's events as they happened.
     pub(crate) fn in_order(&self) -> bool {
         match self {
@@ -171,59 +173,34 @@ impl Target {
         }
     }
 
-    /// Reads an answer to so many events, the first of this `age`; its words are cut and without the token.
+    /// Reads an answer to so many events, the first of this `age`; its words are cut and without secrets.
     pub(crate) fn verdict(&self, answer: &Answer, events: usize, age: Duration) -> Verdict {
+        let secrets = self.secrets();
+        let answer = secrets.blank_answer(answer);
         let Verdict { outcome, words } = match self {
-            Self::Pixel { pixel, platform, .. } => platform.verdict(pixel, answer, events),
+            Self::Pixel { pixel, platform, .. } => platform.verdict(pixel, &answer, events),
             Self::Postback(postback) => Verdict {
-                outcome: generic::outcome(&postback.answers, answer, age),
+                outcome: generic::outcome(&postback.answers, &answer, age),
                 words: Some(answer.words(WORDS_MAX)),
             },
         };
-        Verdict { outcome, words: words.map(|words| self.blank(&words)).filter(|words| !words.is_empty()) }
+        // Once more: JSON may have spelled them otherwise.
+        let words = words.map(|words| cut(secrets.blank(&words))).filter(|words| !words.is_empty());
+        Verdict { outcome, words }
     }
 
-    /// Replaces secrets in a receiver's words.
-    fn blank(&self, words: &str) -> String {
-        let mut words = words.to_owned();
-        let secrets: Vec<&str> = match self {
-            Self::Pixel { token, .. } => {
-                words = without(&words, token);
-                Vec::new()
-            }
-            Self::Postback(postback) => {
-                let secret = |name: &str| {
-                    let name = name.to_ascii_lowercase();
-                    ["authorization", "token", "key", "secret", "cookie"]
-                        .iter()
-                        .any(|word| name.contains(word))
-                };
-                let headers = postback.headers.iter().filter(|header| secret(&header.name));
-                // `Bearer X` may come back as X alone.
-                let words = headers.flat_map(|header| header.value.split_whitespace());
-                let query = postback.url.split_once('?').map_or("", |(_, query)| query);
-                let pairs = query.split(['&', '#']).filter_map(|pair| pair.split_once('='));
-                let fixed = pairs.filter(|(name, value)| secret(name) && !value.contains('{'));
-                words.chain(fixed.map(|(_, value)| value)).collect()
-            }
-        };
-        for secret in secrets.into_iter().filter(|secret| secret.len() >= SECRET_MIN) {
-            words = words.replace(secret, "***");
+    /// What must not stand in a receiver's words.
+    fn secrets(&self) -> Secrets {
+        match self {
+            Self::Pixel { token, .. } => Secrets::of_token(token),
+            Self::Postback(postback) => Secrets::of_postback(postback),
         }
-        let end = (0..=words.len().min(WORDS_MAX)).rev().find(|at| words.is_char_boundary(*at));
-        words.truncate(end.unwrap_or_default());
-        words
     }
 }
 
-/// Replaces a token in somebody's words, also as it stands in an address.
-pub(crate) fn without(words: &str, token: &Secret) -> String {
-    let mut words = words.to_owned();
-    let token = token.expose();
-    for spelled in [token.to_owned(), render("{token}", Encoding::Percent, |_| Some(Cow::Borrowed(token)))] {
-        if spelled.len() >= SECRET_MIN {
-            words = words.replace(&spelled, "***");
-        }
-    }
+/// At most [`WORDS_MAX`] bytes.
+fn cut(mut words: String) -> String {
+    let end = (0..=words.len().min(WORDS_MAX)).rev().find(|at| words.is_char_boundary(*at));
+    words.truncate(end.unwrap_or_default());
     words
 }

@@ -4,11 +4,12 @@ use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
 use sl_core::{delivery::Destination, pace::Pace, platforms::Platforms, seal::SealKeys, time::Clock};
 use sl_store::Store;
-use tokio::{sync::Semaphore, task::JoinSet, time::MissedTickBehavior};
+use tokio::{task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     breakers::Breakers, egress::Egress, lane, mending, meters::Meters, room::Room, sender::Sender, set_back,
+    turns::Turns,
 };
 
 /// How soon a new job is seen.
@@ -46,7 +47,7 @@ pub(crate) struct Shared {
     pub(crate) sender: Sender,
     pub(crate) settings: WorkerSettings,
     pub(crate) chance: Chance,
-    pub(crate) permits: Semaphore,
+    pub(crate) turns: Turns,
     pub(crate) room: Room,
     pub(crate) breakers: Breakers,
     pub(crate) meters: Meters,
@@ -69,22 +70,11 @@ impl Worker {
         chance: Chance,
     ) -> reqwest::Result<Self> {
         let sender = Sender::new(settings.egress.clone(), settings.timeout)?;
-        let permits = Semaphore::new(settings.concurrency.max(1));
+        let turns = Turns::new(settings.concurrency);
         let (breakers, room) = (Breakers::default(), Room::new(settings.concurrency));
         let meters = Meters::default();
-        let shared = Shared {
-            store,
-            clock,
-            platforms,
-            keys,
-            sender,
-            settings,
-            chance,
-            permits,
-            room,
-            breakers,
-            meters,
-        };
+        let shared =
+            Shared { store, clock, platforms, keys, sender, settings, chance, turns, room, breakers, meters };
         Ok(Self(Arc::new(shared)))
     }
 

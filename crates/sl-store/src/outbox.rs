@@ -79,6 +79,11 @@ pub trait Outbox: Send + Sync + 'static {
         Ok(stored)
     }
 
+    /// Keeps a request written anew in the place of `old`, whose target was wrong. On disk when the call returns, before it is first sent.
+    /// `false`, and nothing is written, when `old` is no longer what is stored: whoever replaced it knows more.
+    async fn replace_body(&self, id: DeliveryId, old: &RenderedRequest, new: RenderedRequest)
+    -> Result<bool>;
+
     /// The stored request.
     async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>>;
 

@@ -118,6 +118,20 @@ async fn an_update_changes_only_what_is_sent_and_no_error_repeats_a_token() {
 }
 
 #[tokio::test]
+async fn a_version_is_a_part_of_an_address_and_nothing_else() {
+    let (world, [pixels, _]) = with_links().await;
+    world.send("POST", &pixels, meta()).await;
+    for version in ["..", "v", "v.", "v1.", "26.0", "v26.0beta", "v26/..", "v26.0?"] {
+        let refused = world.refused("PATCH", "/api/x/pixels/1", json!({ "api_version": version })).await;
+        assert_eq!(refused, ["api_version"], "{version}");
+    }
+    for version in ["v3", "v1.3", "v26.0"] {
+        let kept = world.send("PATCH", "/api/x/pixels/1", json!({ "api_version": version })).await;
+        assert_eq!(kept["data"]["api_version"], version);
+    }
+}
+
+#[tokio::test]
 async fn what_means_nothing_to_a_platform_is_refused_instead_of_kept() {
     let (world, [pixels, _]) = with_links().await;
     let creatortraffic = json!({ "platform": "creatortraffic", "pixel_id": "", "pixel_access_token": "t" });

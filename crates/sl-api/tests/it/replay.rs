@@ -71,6 +71,15 @@ impl Outbox for Meanwhile {
         self.outbox.store_body(id, request).await
     }
 
+    async fn replace_body(
+        &self,
+        id: DeliveryId,
+        old: &RenderedRequest,
+        new: RenderedRequest,
+    ) -> Result<bool> {
+        self.outbox.replace_body(id, old, new).await
+    }
+
     async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {
         self.outbox.body(id).await
     }

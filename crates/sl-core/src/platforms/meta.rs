@@ -198,7 +198,7 @@ impl AdPlatform for Meta {
         }
         let Some(error) = body.get("error") else {
             // Of something in between (HTML, as a rule), or a success that confirms nothing.
-            let outcome = match Outcome::of_status(answer.status, answer.retry_after()) {
+            let outcome = match by_status(answer) {
                 Outcome::Delivered if body.is_object() => Outcome::Unclear,
                 Outcome::Delivered => Outcome::Retry,
                 other => other,
@@ -216,18 +216,25 @@ fn outcome(error: &Value, answer: &Answer) -> Outcome {
     match (number("code"), number("error_subcode")) {
         (Some(190 | 102 | 10 | 200..=299), _) => Outcome::Auth,
         (Some(100), Some(33)) | (Some(3 | 803 | 2635), _) => Outcome::Config,
-        (Some(4 | 17 | 341 | 368 | 613 | 80_000..=80_014), _) => {
-            Outcome::Slow(regain(answer).or_else(|| answer.retry_after()))
-        }
+        (Some(4 | 17 | 341 | 368 | 613 | 80_000..=80_014), _) => Outcome::Slow(wish(answer)),
         (Some(1 | 2 | 21_009), _) => Outcome::Retry,
         _ if is_transient => Outcome::Retry,
         (Some(100 | 105 | 506), _) => Outcome::Payload,
         // An error is none the better for a status of success.
-        _ => match Outcome::of_status(answer.status, answer.retry_after()) {
+        _ => match by_status(answer) {
             Outcome::Delivered => Outcome::Unclear,
             other => other,
         },
     }
+}
+
+fn by_status(answer: &Answer) -> Outcome {
+    Outcome::of_status(answer.status, wish(answer))
+}
+
+/// For how long it wants to be left alone.
+fn wish(answer: &Answer) -> Option<Duration> {
+    regain(answer).or_else(|| answer.retry_after())
 }
 
 /// Minutes until access is regained, from the usage header.

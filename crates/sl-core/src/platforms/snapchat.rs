@@ -158,9 +158,9 @@ impl AdPlatform for Snapchat {
         Ok(post(url, &json!({ "data": [data] })))
     }
 
-    /// Unless Snapchat has allowed more (ad-platforms 4.5).
+    /// Ten in any second, unless Snapchat has allowed more (ad-platforms 4.5): five at once, and five that come after them.
     fn pace(&self) -> Option<Pace> {
-        Pace::per_minute(10 * 60)
+        Pace::per_minute(5 * 60)
     }
 
     fn batching(&self) -> Option<Batching> {

@@ -2,17 +2,21 @@
 
 use std::{
     collections::HashSet,
-    sync::{Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
 use axum::{http::StatusCode, response::IntoResponse};
 use serde_json::Value;
 use sl_core::{
-    catalog::{EventMap, Pixel, PlatformKind},
+    catalog::{EventMap, Pixel, PlatformKind, ValueBasis},
     click::Click,
     conversion::{Conversion, ConversionKind},
-    delivery::DeliveryState,
+    delivery::{Delivery, DeliveryState},
     ids::PixelId,
     time::{Clock, Timestamp},
 };
@@ -151,6 +155,68 @@ async fn what_was_refused_for_a_wrong_target_goes_to_the_right_one_once_that_is_
     let wrong = before[0].events().remove(0);
     let again = after.iter().flat_map(crate::world::Received::events);
     assert!(again.into_iter().any(|event| event.get() == wrong.get()), "{}", wrong.get());
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_was_written_for_a_mended_target_stays_the_same_whatever_comes_of_it() {
+    let down = Arc::new(AtomicBool::new(true));
+    let answers = Arc::clone(&down);
+    let meta = Receiver::start(move |_, one: &crate::world::Received| match one.uri.contains("/456/") {
+        false => refused(100, 33),
+        true if answers.load(Ordering::SeqCst) => StatusCode::BAD_GATEWAY.into_response(),
+        true => confirmed(),
+    })
+    .await;
+    let mut world = World::new(meta.address).await;
+    let id = world.conversions(1..2, &[PIXEL]).await[0];
+    world.work(LOOPBACK).await;
+    world.until_state(id, DeliveryState::Parked).await;
+    world.clock.advance(Duration::from_secs(10));
+    let pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
+    let right = Pixel { pixel_id: "456".to_owned(), updated_at: world.clock.now(), ..pixel };
+    world.store.catalog.put_pixel(right.clone()).await.unwrap();
+    let told =
+        |delivery: &Delivery| delivery.progress.last.as_ref().is_some_and(|last| last.status == Some(502));
+    let failed = world.until(id, told).await.progress;
+    assert_eq!((failed.attempts, failed.held_for), (1, None));
+    let (latest, shown) = world.store.outbox.latest(PIXEL).await.unwrap().unwrap();
+    assert!(
+        latest.job.id == id && shown.url.contains("/456/"),
+        "what is shown is what was sent: {}",
+        shown.url
+    );
+    // Something else of the pixel is changed before it is sent again.
+    world.clock.advance(Duration::from_secs(1));
+    let net = Pixel { value_basis: ValueBasis::Net, updated_at: world.clock.now(), ..right };
+    world.store.catalog.put_pixel(net).await.unwrap();
+    down.store(false, Ordering::SeqCst);
+    world.clock.advance(Duration::from_secs(60));
+    world.until_state(id, DeliveryState::Delivered).await;
+    let sent: Vec<_> = meta.all().into_iter().filter(|one| one.uri.contains("/456/")).collect();
+    assert_eq!(sent.len(), 2);
+    assert_eq!((&sent[0].uri, &sent[0].body), (&sent[1].uri, &sent[1].body));
+    world.close().await;
+}
+
+/// Dates of the creator platform may lie some minutes ahead of our clock (decisions 22); a platform takes one minute at most.
+#[tokio::test]
+async fn what_lies_a_little_ahead_is_told_to_a_platform_once_it_has_happened_and_to_a_postback_at_once() {
+    let meta = Receiver::start(|_, _| confirmed()).await;
+    let mut world = World::new(meta.address).await;
+    world.save_postback(1, format!("http://{}/", meta.address), None).await;
+    let soon = world.clock.now().plus(Duration::from_secs(120));
+    let ids =
+        world.told(1..2, &[PIXEL, postback(1)], ConversionKind::NewSubscriber, |_, row| row.at = soon).await;
+    world.work(LOOPBACK).await;
+    world.until_state(ids[1], DeliveryState::Delivered).await;
+    let waits =
+        world.until(ids[0], |delivery| delivery.progress.next_attempt_at == Some(soon)).await.progress;
+    assert_eq!((waits.state, waits.attempts), (DeliveryState::Waiting, 0));
+    world.clock.set(soon);
+    world.until_state(ids[0], DeliveryState::Delivered).await;
+    let event: serde_json::Value = serde_json::from_str(meta.all()[1].events()[0].get()).unwrap();
+    assert_eq!(event["event_time"], soon.seconds(), "when it happened");
     world.close().await;
 }
 

@@ -202,7 +202,7 @@ async fn a_compressed_bomb_stays_compressed() {
 /// The name is looked up once, where the connection is made, and what is private is refused there: there is no second
 /// look-up that could say something else.
 #[tokio::test]
-async fn a_name_that_turns_private_between_check_and_connect_is_not_connected_to() {
+async fn a_name_that_leads_inside_is_not_connected_to() {
     let inside = Receiver::start(|_, _| confirmed()).await;
     let url = format!("http://localhost:{}/", inside.address.port());
     assert_eq!(

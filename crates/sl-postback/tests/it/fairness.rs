@@ -132,6 +132,36 @@ async fn a_destination_has_at_most_eight_requests_under_way() {
 }
 
 #[tokio::test]
+async fn a_team_that_has_every_request_under_way_lets_another_go_next() {
+    let (held, quick) = (Held::start().await, Receiver::start(|_, _| confirmed()).await);
+    let mut world = World::new(quick.address).await;
+    world.timeout = Duration::from_secs(100);
+    for number in 1..=9 {
+        world.save_postback(number, format!("http://{}/{number}?e={{event_id}}", held.address), None).await;
+    }
+    world.save_postback(20, format!("http://{}/", quick.address), None).await;
+    let theirs: Vec<_> = (1..=9).map(postback).collect();
+    world.conversions(1..41, &theirs).await;
+    world.work(LOOPBACK).await;
+    // One of each, until it is known that somebody answers; then eight of each would be more than all that may be under way.
+    held.until_waiting(9).await;
+    held.let_through.add_permits(9);
+    held.until_waiting(64).await;
+    let ids = world.told(1_000..1_001, &[postback(20)], KIND, strangers).await;
+    // What goes nowhere is parked without a turn: by the second time the worker has been at the other team's too.
+    for number in [2_000, 2_001] {
+        let id = world.told(number..number + 1, &[postback(21)], KIND, |_, _| {}).await[0];
+        world.until_state(id, DeliveryState::Parked).await;
+    }
+    // It waits, as eight of theirs do, and goes after the next of them.
+    assert!(quick.all().is_empty());
+    held.let_through.add_permits(2);
+    is_delivered(&world, &ids).await;
+    held.let_through.add_permits(Semaphore::MAX_PERMITS / 2);
+    world.close().await;
+}
+
+#[tokio::test]
 async fn many_destinations_that_never_answer_leave_room_for_another_teams() {
     let stalled = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = stalled.local_addr().unwrap();

@@ -79,6 +79,11 @@ fn a_throttled_app_waits_as_long_as_meta_says() {
     throttled.headers.insert("x-business-use-case-usage", usage.parse().unwrap());
     let want = Outcome::Slow(Some(Duration::from_secs(420)));
     assert_eq!(meta().verdict(&a_pixel(), &throttled, 1).outcome, want);
+    for body in ["", "<html>slow down</html>", r#"{"error":{"message":"slow down"}}"#] {
+        let mut page = answer(429, body);
+        page.headers.insert("x-business-use-case-usage", usage.parse().unwrap());
+        assert_eq!(meta().verdict(&a_pixel(), &page, 1).outcome, want, "{body}");
+    }
     // Without that header, as HTTP says it.
     throttled.headers.clear();
     throttled.headers.insert("retry-after", "90".parse().unwrap());

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
-use sl_core::platforms::{AdPlatform, Channel, CreatorTraffic, Event, Meta, Skip, Snapchat, TikTok};
+use sl_core::platforms::{AdPlatform, Answer, Channel, CreatorTraffic, Event, Meta, Skip, Snapchat, TikTok};
 use sl_core::{
     catalog::{AnswerTexts, EventMap, ExternalIdSource, HeaderTemplate, Pixel, PlatformKind, PostbackMethod},
     click::{AdCookies, Click, Params, Place, RequestFacts},
@@ -399,7 +399,16 @@ fn mistake_20_an_error_with_status_200_is_no_delivery() {
     ] {
         assert_eq!(generic::outcome(&exoclick, &answer(status, text), age), want, "{status} {text}");
     }
+    // What it would have said is not there: it may have been a success.
+    let failure_only = AnswerTexts { success: Vec::new(), failure: vec!["ERROR".to_owned()] };
+    let broken = |text: &str| Answer { whole: false, ..answer(200, text) };
+    assert_eq!(generic::outcome(&failure_only, &broken("ERR"), age), Outcome::Retry);
+    assert_eq!(generic::outcome(&failure_only, &broken("ERROR: x"), age), Outcome::Payload);
+    assert_eq!(generic::outcome(&exoclick, &broken("OK"), age), Outcome::Delivered);
+    let endless = answer(200, &"x".repeat(64 * 1024));
+    assert_eq!(generic::outcome(&failure_only, &endless, age), Outcome::Unclear);
     let none = AnswerTexts::default();
+    assert_eq!(generic::outcome(&none, &broken("ERR"), age), Outcome::Delivered, "nobody asks what it says");
     assert_eq!(
         generic::outcome(&none, &answer(200, "ERROR"), age),
         Outcome::Delivered,

@@ -1,11 +1,14 @@
 //! What Snapchat's answers mean (ad-platforms 4.5, 14): `status` of the body, whatever HTTP says.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use sl_core::platforms::{AdPlatform, Channel, Event, Skip, Snapchat};
 use sl_core::{
     click::{AdCookies, Click, Params, RequestFacts},
     delivery::{DeliveryKind, RenderedRequest},
     money::Cents,
+    pace::{Meter, Pace},
     retry::Outcome,
     seal::Secret,
 };
@@ -54,6 +57,24 @@ fn of_several_events_others_than_the_refused_one_may_have_been_taken() {
     }
     let valid = answer(200, r#"{"status":"VALID"}"#);
     assert_eq!(snapchat().verdict(&a_pixel(), &valid, 3).outcome, Outcome::Delivered);
+}
+
+#[test]
+fn no_second_has_more_than_ten_requests() {
+    let pace = snapchat().pace().unwrap();
+    let (mut meter, mut sent) = (Meter::default(), Vec::new());
+    // A queue that wants all it may have, after a rest, looked at every millisecond.
+    for after in 0..5_000 {
+        let now = HOUR.plus(Duration::from_millis(after));
+        while meter.take(pace, now) {
+            sent.push(after);
+        }
+    }
+    assert!(sent.len() > 20);
+    assert!(sent.windows(11).all(|eleven| eleven[10] - eleven[0] >= 1_000), "{sent:?}");
+    let pace = |requests| Pace::per_minute(requests);
+    assert_eq!(Pace::slower(pace(300), pace(60)), pace(60), "the operator's, when it is slower");
+    assert_eq!((Pace::slower(pace(300), None), Pace::slower(None, pace(60))), (pace(300), pace(60)));
 }
 
 #[test]

@@ -161,6 +161,8 @@ pub(crate) struct World {
     pub(crate) max_batch: usize,
     /// An installation of the days when there was no other.
     pub(crate) meta_only: bool,
+    /// Of one attempt.
+    pub(crate) timeout: Duration,
     handle: FjallHandle,
     stop: Option<(CancellationToken, JoinHandle<()>)>,
     _dir: TempDir,
@@ -194,6 +196,7 @@ impl World {
             pace: None,
             max_batch: 200,
             meta_only: false,
+            timeout: Duration::from_secs(2),
             handle,
             stop: None,
             _dir: dir,
@@ -305,7 +308,7 @@ impl World {
             per_destination: 8,
             pace: self.pace,
             max_batch: self.max_batch,
-            timeout: Duration::from_secs(2),
+            timeout: self.timeout,
             egress: Egress::new(&allow).unwrap().asking(&self.dns).unwrap(),
             public_url: "https://go.example".to_owned(),
         };

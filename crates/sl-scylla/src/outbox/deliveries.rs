@@ -39,6 +39,7 @@ statements!(Statements {
     take_number: Compare "UPDATE deliveries SET change = ? WHERE id = ? IF change = ?";
     attempts: Read "SELECT attempts FROM deliveries WHERE id = ?";
     put_body: Compare "UPDATE deliveries SET body = ? WHERE id = ? IF body = null";
+    replace_body: Compare "UPDATE deliveries SET body = ? WHERE id = ? IF body = ?";
     body: Read "SELECT body FROM deliveries WHERE id = ?";
     body_serial: SerialRead "SELECT body FROM deliveries WHERE id = ?";
     remove: Compare "DELETE FROM deliveries WHERE id = ? IF change = ?";
@@ -214,6 +215,29 @@ impl Deliveries {
             };
             if let Some(stored) = tries.settled(once.await).await? {
                 return Ok(stored);
+            }
+        }
+    }
+
+    /// Writes `new` in the place of `old`, if that is what is stored.
+    pub(super) async fn replace_body(
+        &self,
+        id: DeliveryId,
+        old: &RenderedRequest,
+        new: &RenderedRequest,
+    ) -> Result<bool> {
+        let mut tries = Tries::of("the new body of a delivery");
+        let (old, bytes) = (encode(old)?, encode(new)?);
+        loop {
+            let once = async {
+                if self.cql.compare(&self.statements.replace_body, (&bytes, key(id), &old)).await? {
+                    return Ok(Some(true));
+                }
+                // Somebody's, or our own when a try before was applied after all.
+                Ok(Some(self.read_body(id, true).await?.as_ref() == Some(new)))
+            };
+            if let Some(is_new) = tries.settled(once.await).await? {
+                return Ok(is_new);
             }
         }
     }

@@ -205,6 +205,15 @@ impl Outbox for CqlOutbox {
         stored.buffered(AT_ONCE).try_collect().await
     }
 
+    async fn replace_body(
+        &self,
+        id: DeliveryId,
+        old: &RenderedRequest,
+        new: RenderedRequest,
+    ) -> Result<bool> {
+        self.tables.deliveries.replace_body(id, old, &new).await
+    }
+
     async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {
         self.tables.deliveries.body(id).await
     }

@@ -131,7 +131,13 @@ mod tests {
 
     fn good() -> (Summary, Book) {
         let clicks = Clicks { person: 10, repeat: 2, bot: 3, speculative: 1, late: 1, lost: 0 };
-        let told = Deliveries { due: 7, accepted_by_receiver: 8, distinct_at_receiver: 7, parked: 0 };
+        let told = Deliveries {
+            due: 7,
+            accepted_by_receiver: 8,
+            distinct_at_receiver: 7,
+            parked: 0,
+            ..Deliveries::default()
+        };
         let credit = |cents| Credit { simulated: 2 * cents, attributed: cents, expected: cents };
         let summary = Summary {
             clicks,

@@ -33,6 +33,25 @@ pub async fn the_first_body_stays(backend: &dyn Backend) {
     assert_eq!(backend.open().await.outbox.body(id(1, 1)).await.unwrap().as_ref(), Some(&stored[0]));
 }
 
+/// A request is written anew in the place of the one that was read, and of no other; that holds over a restart.
+pub async fn a_body_gives_way_to_a_new_one_only_if_it_is_the_one_that_was_read(backend: &dyn Backend) {
+    let store = with_jobs(backend, &[(1, PIXEL, 1)]).await;
+    let (old, new) = (request("old"), request("new"));
+    let replace = |from: &'static str, to: &'static str| {
+        let outbox = store.outbox.clone();
+        async move { outbox.replace_body(id(1, 1), &request(from), request(to)).await.unwrap() }
+    };
+    assert!(!replace("old", "new").await, "there is none");
+    assert_eq!(store.outbox.body(id(1, 1)).await.unwrap(), None);
+    store.outbox.store_body(id(1, 1), old).await.unwrap();
+    assert!(replace("old", "new").await);
+    assert!(!replace("old", "late").await, "somebody else was first");
+    assert_eq!(store.outbox.store_body(id(1, 1), request("first")).await.unwrap(), new, "it is the one now");
+    drop(store);
+    backend.restart().await;
+    assert_eq!(backend.open().await.outbox.body(id(1, 1)).await.unwrap(), Some(new));
+}
+
 /// A click event keeps its body only until it is final (decisions 56).
 pub async fn a_click_events_body_goes_when_it_is_final(backend: &dyn Backend) {
     let store = backend.open().await;

@@ -226,6 +226,16 @@ impl Outbox for Shards {
         self.inner.store_bodies(bodies).await
     }
 
+    async fn replace_body(
+        &self,
+        id: DeliveryId,
+        old: &RenderedRequest,
+        new: RenderedRequest,
+    ) -> Result<bool> {
+        self.has_any()?;
+        self.inner.replace_body(id, old, new).await
+    }
+
     async fn bodies(&self, ids: Vec<DeliveryId>) -> Result<Vec<Option<RenderedRequest>>> {
         self.inner.bodies(ids).await
     }
