@@ -26,11 +26,11 @@ pub const MOST: usize = 1_000;
 /// The attempt was a request that held others too and was not taken as a whole ([`crate::delivery::Attempt::error_type`]).
 pub const REFUSED_TOGETHER: &str = "batch";
 
-/// How many events a request to a destination may hold while so many are due for it: `allowed` when they are a queue, else
-/// one.
+/// How many events a request to a destination may hold while so many are due for it and so many requests may go now: `allowed`
+/// when they are a queue, or more than could go one by one; else one.
 #[must_use]
-pub fn size(due: usize, allowed: usize) -> usize {
-    if due > QUEUE { allowed.max(1) } else { 1 }
+pub fn size(due: usize, may_go: usize, allowed: usize) -> usize {
+    if due > QUEUE.min(may_go) { allowed.max(1) } else { 1 }
 }
 
 /// Shares out what is due to requests of at most `size`, in its order. Whatever `alone` names has a request of its own.
@@ -87,9 +87,15 @@ mod tests {
     #[test]
     fn as_long_as_there_is_no_queue_every_event_has_a_request_of_its_own() {
         for due in 0..=QUEUE {
-            assert_eq!(size(due, 200), 1);
+            assert_eq!(size(due, 1_000, 200), 1);
         }
-        assert_eq!((size(QUEUE + 1, 200), size(QUEUE + 1, 1), size(QUEUE + 1, 0)), (200, 1, 1));
+        let of = |allowed| size(QUEUE + 1, 1_000, allowed);
+        assert_eq!((of(200), of(1), of(0)), (200, 1, 1));
+        assert_eq!(
+            (size(5, 5, 200), size(6, 5, 200)),
+            (1, 200),
+            "more than our own limit lets go one by one"
+        );
     }
 
     #[test]

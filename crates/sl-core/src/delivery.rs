@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{AccountId, ClickId, ConversionId, DeliveryId, FanId, PixelId, PostbackId, SmartLinkId, TeamId},
     lint::{Known, Lint},
-    retry::reason,
+    retry::Outcome,
     time::Timestamp,
 };
 
@@ -202,9 +202,11 @@ pub struct Progress {
     pub known: Known,
     /// The newest attempt.
     pub last: Option<Attempt>,
-    /// Which version of the destination (its `updated_at`) refused it, while it is parked until that is changed. Kept when it
-    /// goes on after that one's target was wrong, until its request is written for another: the stored one names the target.
+    /// Which version of the destination (its `updated_at`) refused it, while it is parked until that is changed.
     pub held_for: Option<Timestamp>,
+    /// Which version of the destination had the target that the stored request names and that refused to be one. Until the
+    /// request is written for another, or that target may have taken it after all.
+    pub wrong_target: Option<Timestamp>,
     /// Last change.
     pub updated_at: Timestamp,
 }
@@ -240,6 +242,7 @@ impl Progress {
             known: Known::default(),
             last: None,
             held_for: None,
+            wrong_target: None,
             updated_at: created_at,
         }
     }
@@ -266,7 +269,7 @@ impl Progress {
             attempts: 0,
             next_attempt_at: Some(now),
             reason: None,
-            held_for: self.held_for.filter(|_| self.reason.as_deref() == Some(reason::CONFIG)),
+            held_for: None,
             unclear: 0,
             updated_at: now,
             ..self.clone()
@@ -279,11 +282,20 @@ impl Progress {
         Self { ambiguous_since: None, ..self.replayed(now) }
     }
 
-    /// Whether its stored request names a target that was wrong and has been changed since, at `version`. That one did not take it, so
-    /// what the other is sent is the first that arrives.
+    /// Whether its stored request names a target that was wrong and has been changed since, at `version`.
     #[must_use]
     pub fn has_another_target(&self, version: Timestamp) -> bool {
-        self.held_for.is_some_and(|refused| refused < version)
+        self.wrong_target.is_some_and(|refused| refused < version)
+    }
+
+    /// What an attempt at this version of the destination says about the target that the stored request names.
+    pub fn judge_target(&mut self, outcome: Outcome, version: Timestamp) {
+        match outcome {
+            Outcome::Config => self.wrong_target = Some(version),
+            Outcome::Delivered | Outcome::Ambiguous | Outcome::Unclear => self.wrong_target = None,
+            // It did not take it, whatever it is.
+            Outcome::Retry | Outcome::Slow(_) | Outcome::Auth | Outcome::Payload => {}
+        }
     }
 
     /// The clock was set back since this was written: what waits goes on waiting for as long as was left then, counted

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Layout version of [`crate::layout`].
-const FORMAT: u64 = 3;
+const FORMAT: u64 = 4;
 
 /// Between two looks whether the log can be shortened.
 const TRIM: Duration = Duration::from_secs(10);

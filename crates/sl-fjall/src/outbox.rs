@@ -128,26 +128,25 @@ impl Outbox for FjallOutbox {
         Ok(stored)
     }
 
-    async fn replace_body(
-        &self,
-        id: DeliveryId,
-        old: &RenderedRequest,
-        new: RenderedRequest,
-    ) -> Result<bool> {
-        let (key, old) = (Key::bare().id(id.to_bytes()), old.clone());
-        let is_replaced = self
-            .locked(move |db, _| {
+    async fn rewrite(&self, change: Change, old: RenderedRequest, new: RenderedRequest) -> Result<bool> {
+        let key = Key::bare().id(change.id.to_bytes());
+        let is_written = self
+            .locked(move |db, books| {
                 if read::<RenderedRequest>(&db.bodies, &key)? != Some(old) {
                     return Ok(false);
                 }
                 let mut batch = db.batch();
+                let went = write::advance(db, books, &mut batch, &[change])?;
+                if went != [true] {
+                    return Ok(false);
+                }
                 put(&mut batch, &db.bodies, key, &new)?;
                 commit(batch)?;
                 Ok(true)
             })
             .await?;
         self.db.synced().await?;
-        Ok(is_replaced)
+        Ok(is_written)
     }
 
     async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {

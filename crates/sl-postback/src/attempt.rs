@@ -33,9 +33,19 @@ pub(crate) async fn deliver(
     else {
         return Ok(());
     };
-    let _place = shared.room.enter(destination).await;
+    let mut place = None;
     // It bounds the requests in memory, too.
-    let _turn = shared.turns.take(team).await;
+    let _turn = loop {
+        place = match place {
+            None => shared.room.enter(team, destination).await,
+            place => place,
+        };
+        let turn = shared.turns.take(team).await;
+        // Others may have learnt meanwhile that it does not answer soon.
+        if place.is_some() || !shared.room.is_slow(destination) {
+            break turn;
+        }
+    };
     if !matches!(shared.breakers.gate(destination, target.version(), shared.clock.now(), 1), Gate::Open(_)) {
         // Answers to earlier ones closed the way; the next look decides what becomes of the rest.
         return Ok(());
@@ -72,7 +82,9 @@ async fn send(
     let took = Duration::from_millis(attempt.millis.into());
     shared.room.note(destination, attempt.status.map(|_| took));
     let now = shared.clock.now();
-    if let Some(resting) = shared.breakers.record(destination, target.version(), outcome, now) {
+    // Whatever it says about one of several, it is there.
+    let of_all = if events.len() > 1 && outcome == Outcome::Unclear { Outcome::Payload } else { outcome };
+    if let Some(resting) = shared.breakers.record(destination, target.version(), of_all, now) {
         // The breaker rests all the same; what the answer means for this delivery must not be lost over it.
         if let Err(error) = shared.store.outbox.rest(destination, Some(resting)).await {
             tracing::error!(%destination, %error, "outbox: a rest could not be written down");
@@ -151,6 +163,7 @@ fn next(
         }
     };
     next.notice(&request.lint);
+    next.judge_target(outcome, target.version());
     if is_held(&next) {
         next.held_for = Some(target.version());
     }

@@ -58,7 +58,7 @@ pub(crate) async fn drain(
             Gate::Open(width) => width,
         };
         // A shaky or unknown destination gets one probe; its answer decides over the rest.
-        let together = if width == 1 { 1 } else { batch::size(due.len(), together(shared, &target)) };
+        let together = if width == 1 { 1 } else { batch::size(due.len(), most, together(shared, &target)) };
         let most = if width == 1 { 1 } else { most };
         if together > 1 {
             due = shared.store.outbox.due(destination, now, LONG_PAGE).await?;

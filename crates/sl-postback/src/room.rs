@@ -4,8 +4,9 @@
 use std::{collections::HashMap, time::Duration};
 
 use parking_lot::Mutex;
-use sl_core::delivery::Destination;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use sl_core::{delivery::Destination, ids::TeamId};
+
+use crate::turns::{Turn, Turns};
 
 /// Platforms answer in 0.6 s (ad-platforms 2.6).
 const LONG: Duration = Duration::from_secs(2);
@@ -13,7 +14,7 @@ const LONG: Duration = Duration::from_secs(2);
 /// What is known of each destination's newest request, since the start.
 pub(crate) struct Room {
     answers: Mutex<HashMap<Destination, Answers>>,
-    slow: Semaphore,
+    slow: Turns,
 }
 
 /// How a destination answers.
@@ -27,7 +28,7 @@ enum Answers {
 impl Room {
     /// Of so many requests at once, all destinations together.
     pub(crate) fn new(concurrency: usize) -> Self {
-        Self { answers: Mutex::default(), slow: Semaphore::new((concurrency / 2).max(1)) }
+        Self { answers: Mutex::default(), slow: Turns::new(concurrency / 2) }
     }
 
     /// How many requests at once: one until the destination has answered, since it may be one that does not.
@@ -39,13 +40,13 @@ impl Room {
     }
 
     /// Waits for a place of those that do not answer soon, if the destination is one; nobody else waits here.
-    pub(crate) async fn enter(&self, destination: Destination) -> Option<SemaphorePermit<'_>> {
-        let known = self.answers.lock().get(&destination).copied();
-        if matches!(known, Some(Answers::Soon) | None) {
-            return None;
-        }
-        // It is never closed; were it, sending without a place would only be less fair.
-        self.slow.acquire().await.ok()
+    pub(crate) async fn enter(&self, team: TeamId, destination: Destination) -> Option<Turn> {
+        if self.is_slow(destination) { Some(self.slow.take(team).await) } else { None }
+    }
+
+    /// It did not answer its newest request, or took long.
+    pub(crate) fn is_slow(&self, destination: Destination) -> bool {
+        matches!(self.answers.lock().get(&destination), Some(Answers::Late | Answers::Not))
     }
 
     /// The destination answered its newest request after so long, whatever it said, or it did not.
@@ -75,15 +76,15 @@ mod tests {
         let mut held = Vec::new();
         for number in 0..4 {
             room.note(postback(number), (number % 2 == 0).then_some(LONG * 2));
-            held.push(room.enter(postback(number)).await.unwrap());
+            held.push(room.enter(TeamId(1), postback(number)).await.unwrap());
         }
         room.note(postback(5), None);
-        let fifth = room.enter(postback(5));
+        let fifth = room.enter(TeamId(1), postback(5));
         tokio::pin!(fifth);
         assert!(futures_util::poll!(&mut fifth).is_pending());
         room.note(postback(6), Some(LONG / 2));
-        assert!(room.enter(postback(6)).await.is_none(), "one that answers waits for nobody");
-        assert!(room.enter(postback(7)).await.is_none(), "nor does one that nothing is known of");
+        assert!(room.enter(TeamId(1), postback(6)).await.is_none(), "one that answers waits for nobody");
+        assert!(room.enter(TeamId(1), postback(7)).await.is_none(), "nor does one that nothing is known of");
         held.pop();
         assert!(fifth.await.is_some());
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode_str;
 use sl_core::{
     catalog::Postback,
     platforms::Answer,
@@ -21,11 +22,9 @@ const BLANK: &str = "***";
 pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// A pixel's token, also as it stands in an address.
+    /// A pixel's token.
     pub(crate) fn of_token(token: &Secret) -> Self {
-        let token = token.expose();
-        let in_address = render("{token}", Encoding::Percent, |_| Some(Cow::Borrowed(token)));
-        Self::of([token.to_owned(), in_address])
+        Self::of([token.expose()])
     }
 
     /// Of a postback: headers and parameters of its address that are called like a secret and hold no variable.
@@ -40,11 +39,16 @@ impl Secrets {
         let query = postback.url.split_once('?').map_or("", |(_, query)| query);
         let pairs = query.split(['&', '#']).filter_map(|pair| pair.split_once('='));
         let fixed = pairs.filter(|(name, value)| is_secret(name) && !value.contains('{'));
-        Self::of(words.chain(fixed.map(|(_, value)| value)).map(str::to_owned))
+        Self::of(words.chain(fixed.map(|(_, value)| value)))
     }
 
-    fn of(texts: impl IntoIterator<Item = String>) -> Self {
-        Self(texts.into_iter().filter(|text| text.len() >= SECRET_MIN).collect())
+    fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut spelled: Vec<String> = texts.into_iter().flat_map(spellings).collect();
+        spelled.retain(|text| text.len() >= SECRET_MIN);
+        // The longest first, so that none is left over around a shorter one.
+        spelled.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        spelled.dedup();
+        Self(spelled)
     }
 
     /// The text without them.
@@ -67,6 +71,14 @@ impl Secrets {
         }
         Cow::Owned(Answer { body: blanked.into_bytes(), ..answer.clone() })
     }
+}
+
+/// A text as it is, as it stands in an address and as it was meant there, and as it stands in JSON, of which some writers escape slashes.
+fn spellings(text: &str) -> [String; 5] {
+    let percent = |text: &str| render("{it}", Encoding::Percent, |_| Some(Cow::Borrowed(text)));
+    let json = |text: &str| render("{it}", Encoding::Json, |_| Some(Cow::Borrowed(text)));
+    let meant = percent_decode_str(text).decode_utf8_lossy().into_owned();
+    [text.to_owned(), percent(text), json(text), json(&meant).replace('/', "\\/"), meant]
 }
 
 /// Where the text begins to end with the beginning of a secret, as far as that would say something of it.
@@ -109,5 +121,20 @@ mod tests {
             "bad token EAAB+very/sec",
             "its own word, by chance"
         );
+    }
+
+    #[test]
+    fn a_secret_is_found_however_it_is_spelled() {
+        let secrets = Secrets::of(["a%2Fb\"c+d=="]);
+        for echoed in [
+            "a%2Fb\"c+d==",
+            "a/b\"c+d==",
+            r#"{"key":"a%2Fb\"c+d=="}"#,
+            r#"{"key":"a\/b\"c+d=="}"#,
+            "?key=a%252Fb%22c%2Bd%3D%3D",
+        ] {
+            let said = secrets.blank(echoed);
+            assert!(said.contains(BLANK) && !said.contains("c+d") && !said.contains("c%2Bd"), "{said}");
+        }
     }
 }

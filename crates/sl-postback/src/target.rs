@@ -176,15 +176,16 @@ impl Target {
     /// Reads an answer to so many events, the first of this `age`; its words are cut and without secrets.
     pub(crate) fn verdict(&self, answer: &Answer, events: usize, age: Duration) -> Verdict {
         let secrets = self.secrets();
-        let answer = secrets.blank_answer(answer);
-        let Verdict { outcome, words } = match self {
-            Self::Pixel { pixel, platform, .. } => platform.verdict(pixel, &answer, events),
+        let judge = |answer: &Answer| match self {
+            Self::Pixel { pixel, platform, .. } => platform.verdict(pixel, answer, events),
             Self::Postback(postback) => Verdict {
-                outcome: generic::outcome(&postback.answers, &answer, age),
+                outcome: generic::outcome(&postback.answers, answer, age),
                 words: Some(answer.words(WORDS_MAX)),
             },
         };
-        // Once more: JSON may have spelled them otherwise.
+        // What it means is what it said; what is kept of its words is without ours.
+        let Verdict { outcome, .. } = judge(answer);
+        let Verdict { words, .. } = judge(&secrets.blank_answer(answer));
         let words = words.map(|words| cut(secrets.blank(&words))).filter(|words| !words.is_empty());
         Verdict { outcome, words }
     }

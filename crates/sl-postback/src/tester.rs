@@ -63,10 +63,10 @@ impl Tester {
         let answer = shared.sender.send(&platform.authorise(request, &token), Origin::Operator).await;
         let answer = answer.map_err(|error| error.to_string())?;
         let secrets = Secrets::of_token(&token);
-        let Verdict { outcome, words } = platform.verdict(pixel, &secrets.blank_answer(&answer), 1);
-        if outcome == Outcome::Delivered {
+        if platform.verdict(pixel, &answer, 1).outcome == Outcome::Delivered {
             return Ok(());
         }
+        let Verdict { words, .. } = platform.verdict(pixel, &secrets.blank_answer(&answer), 1);
         let words = words.unwrap_or_else(|| format!("the platform answered {}", answer.status));
         Err(secrets.blank(&words))
     }

@@ -1,5 +1,7 @@
 //! Requests, written once and stored before they are first sent.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sl_core::{
     delivery::{Delivery, DeliveryState, Job, Progress, RenderedRequest},
@@ -20,19 +22,15 @@ use crate::{
 /// Requests written at once: each reads a few rows.
 const WRITTEN_AT_ONCE: usize = 16;
 
+/// What lies no further ahead than clocks differ (decisions 22) waits until it has happened; what lies further is told as it is, so that
+/// the platform's refusal is seen.
+const SOON: Duration = Duration::from_secs(600);
+
 /// A delivery with its request.
 pub(crate) struct Written {
     pub(crate) job: Job,
     pub(crate) progress: Progress,
     pub(crate) request: RenderedRequest,
-}
-
-/// Whether a request is on disk.
-enum Kept {
-    Yes,
-    No,
-    /// This one is, whose target was wrong.
-    Another(RenderedRequest),
 }
 
 /// The requests of those that are to be sent, as they were or will be stored; the others come to their end here, or are put off. One
@@ -46,21 +44,16 @@ pub(crate) async fn write(
     let stored = outbox.bodies(deliveries.iter().map(|delivery| delivery.job.id).collect()).await?;
     let now = shared.clock.now();
     let read = stream::iter(deliveries.into_iter().zip(stored));
-    let each = read.map(|(delivery, stored)| write_one(shared, target, delivery, stored, now));
-    let each: Vec<Option<(Written, Kept)>> = each.buffered(WRITTEN_AT_ONCE).try_collect().await?;
-    let (mut written, mut new, mut is_anew) = (Vec::with_capacity(each.len()), Vec::new(), Vec::new());
-    for (one, kept) in each.into_iter().flatten() {
-        is_anew.push(!matches!(kept, Kept::Yes));
-        match kept {
-            Kept::Yes => {}
-            Kept::No => new.push((written.len(), one.job.id, one.request.clone())),
-            Kept::Another(old) => {
-                if !outbox.replace_body(one.job.id, &old, one.request.clone()).await? {
-                    // Somebody else was first; the next look sees what they made of it.
-                    is_anew.pop();
-                    continue;
-                }
-            }
+    let each = read.map(|(delivery, stored)| async move {
+        let is_new = stored.is_none();
+        sl_store::Result::Ok((is_new, write_one(shared, target, delivery, stored, now).await?))
+    });
+    let each: Vec<(bool, Option<Written>)> = each.buffered(WRITTEN_AT_ONCE).try_collect().await?;
+    let (mut written, mut new) = (Vec::with_capacity(each.len()), Vec::new());
+    for (is_new, one) in each {
+        let Some(one) = one else { continue };
+        if is_new {
+            new.push((written.len(), one.job.id, one.request.clone()));
         }
         written.push(one);
     }
@@ -73,29 +66,6 @@ pub(crate) async fn write(
             }
         }
     }
-    let (anew, as_it_was): (Vec<_>, Vec<_>) =
-        written.into_iter().zip(is_anew).partition(|(_, is_anew)| *is_anew);
-    let anew = no_longer_held(shared, anew.into_iter().map(|(one, _)| one).collect()).await?;
-    Ok(as_it_was.into_iter().map(|(one, _)| one).chain(anew).collect())
-}
-
-/// A request that was written for the target as it is stays what it is from now on, whatever becomes of either.
-async fn no_longer_held(shared: &Shared, mut written: Vec<Written>) -> sl_store::Result<Vec<Written>> {
-    let held = written.iter().filter(|one| one.progress.held_for.is_some());
-    let changes: Vec<Change> = held
-        .map(|Written { job, progress, .. }| Change {
-            id: job.id,
-            from: progress.clone(),
-            attempt: None,
-            to: Progress { held_for: None, ..progress.clone() },
-        })
-        .collect();
-    if changes.is_empty() {
-        return Ok(written);
-    }
-    let mut went = shared.store.outbox.advance_all(changes).await?.into_iter();
-    // Of one that somebody else changed the next look sees what they made of it.
-    written.retain_mut(|one| one.progress.held_for.take().is_none() || went.next() == Some(true));
     Ok(written)
 }
 
@@ -105,9 +75,9 @@ async fn write_one(
     delivery: Delivery,
     stored: Option<RenderedRequest>,
     now: Timestamp,
-) -> sl_store::Result<Option<(Written, Kept)>> {
+) -> sl_store::Result<Option<Written>> {
     let Delivery { job, progress } = delivery;
-    if target.refuses_the_future() && job.occurred_at > now {
+    if target.refuses_the_future() && job.occurred_at > now && job.occurred_at.since(now) <= SOON {
         let to = Progress { next_attempt_at: Some(job.occurred_at), updated_at: now, ..progress.clone() };
         shared.store.outbox.advance(job.id, &progress, None, to).await?;
         return Ok(None);
@@ -119,14 +89,20 @@ async fn write_one(
         (state, Skip::TOO_OLD.0.into())
     } else if retry::may_count_twice(&progress, now, target.limits()) {
         (DeliveryState::Parked, retry::reason::AMBIGUOUS.into())
+    } else if is_for_another && progress.ambiguous_since.is_some() {
+        // Its first target may have it, and another would count it once more.
+        (DeliveryState::Parked, retry::reason::AMBIGUOUS.into())
     } else if let Some(request) = stored.clone().filter(|_| !is_for_another) {
-        return Ok(Some((Written { job, progress, request }, Kept::Yes)));
+        return Ok(Some(Written { job, progress, request }));
     } else {
         match target.render(&shared.store, &job, &shared.settings.public_url, now).await? {
             Rendered::Request(request) => {
                 count_warnings(target.label(), &request.lint.warnings);
-                let kept = stored.map_or(Kept::No, Kept::Another);
-                return Ok(Some((Written { job, progress, request }, kept)));
+                let one = Written { job, progress, request };
+                return match stored {
+                    None => Ok(Some(one)),
+                    Some(old) => rewrite(shared, one, old).await,
+                };
             }
             Rendered::Skip(Skip(word), warnings) => {
                 count_warnings(target.label(), &warnings);
@@ -140,6 +116,16 @@ async fn write_one(
     };
     finish(shared, target.label(), &job.id, (progress, None), state, why).await?;
     Ok(None)
+}
+
+/// What was written for another target is stored in the place of the old request, and stays from now on.
+async fn rewrite(shared: &Shared, one: Written, old: RenderedRequest) -> sl_store::Result<Option<Written>> {
+    let Written { job, progress, request } = one;
+    let to = Progress { wrong_target: None, ..progress.clone() };
+    let change = Change { id: job.id, from: progress, attempt: None, to: to.clone() };
+    let is_written = shared.store.outbox.rewrite(change, old, request.clone()).await?;
+    // Of one that somebody else changed the next look sees what they made of it.
+    Ok(is_written.then_some(Written { job, progress: to, request }))
 }
 
 fn count_warnings(label: &'static str, warnings: &[Warning]) {

@@ -1,8 +1,11 @@
 //! The connection: statements with the profile of their kind, rows in and out, errors in our words.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use futures_util::TryStreamExt as _;
@@ -48,6 +51,19 @@ pub(crate) struct Written {
     pub(crate) rows: AtomicU64,
 }
 
+/// Enters the keyspace. While another process is just making it, a node may not have heard of it yet: then a moment later.
+async fn enter(session: &Session, keyspace: &str) -> Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    const PAUSE: Duration = Duration::from_millis(200);
+    let begun = tokio::time::Instant::now();
+    loop {
+        match session.use_keyspace(keyspace, false).await {
+            Err(_) if begun.elapsed() < PATIENCE => tokio::time::sleep(PAUSE).await,
+            entered => return entered.map_err(unavailable),
+        }
+    }
+}
+
 // === impl Cql ===
 
 impl Cql {
@@ -65,7 +81,7 @@ impl Cql {
             .known_nodes(&config.nodes)
             .default_execution_profile_handle(profiles.of(Kind::Read))
             .keyspaces_to_fetch([keyspace])
-            .schema_agreement_interval(std::time::Duration::from_millis(20))
+            .schema_agreement_interval(Duration::from_millis(20))
             // Once after a migration instead of once per table.
             .refresh_metadata_on_auto_schema_agreement(false);
         if let Some((name, password)) = &config.login {
@@ -76,7 +92,7 @@ impl Cql {
             let text = format!("CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH {with}");
             session.query_unpaged(text, ()).await.map_err(failed)?;
         }
-        session.use_keyspace(keyspace.as_str(), false).await.map_err(unavailable)?;
+        enter(&session, keyspace).await?;
         session.refresh_metadata().await.map_err(unavailable)?;
         let clock = MonotonicTimestampGenerator::new().without_warnings();
         let written = Written::default();
@@ -99,6 +115,11 @@ impl Cql {
         statement.set_execution_profile_handle(Some(self.profiles.of(Kind::Define)));
         self.session.query_unpaged(statement, ()).await.map_err(failed)?;
         Ok(())
+    }
+
+    /// Waits until every node has heard of what another process is just defining.
+    pub(crate) async fn agreed(&self) -> Result<()> {
+        self.session.await_schema_agreement().await.map(drop).map_err(unavailable)
     }
 
     /// Learns what a change of the schema has changed.

@@ -77,6 +77,7 @@ pub(crate) async fn migrate(cql: &Arc<Cql>, to: i32) -> Result<()> {
     if !exists(cql).await? {
         cql.define(VERSIONS).await?;
     }
+    cql.agreed().await?;
     let applied = versions(cql).await?;
     if missing(cql, &applied, to).await?.is_empty() {
         return understood(cql, to).await;

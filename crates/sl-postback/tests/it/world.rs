@@ -149,7 +149,7 @@ pub(crate) fn event_id(event: &RawValue) -> String {
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) clock: Arc<ManualClock>,
-    keys: SealKeys,
+    pub(crate) keys: SealKeys,
     pub(crate) meta: SocketAddr,
     /// `ad_platforms.creatortraffic.base_url`.
     pub(crate) creatortraffic: String,

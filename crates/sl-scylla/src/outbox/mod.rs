@@ -205,13 +205,8 @@ impl Outbox for CqlOutbox {
         stored.buffered(AT_ONCE).try_collect().await
     }
 
-    async fn replace_body(
-        &self,
-        id: DeliveryId,
-        old: &RenderedRequest,
-        new: RenderedRequest,
-    ) -> Result<bool> {
-        self.tables.deliveries.replace_body(id, old, &new).await
+    async fn rewrite(&self, change: Change, old: RenderedRequest, new: RenderedRequest) -> Result<bool> {
+        self.tables.deliveries.rewrite(&change, &old, &new).await
     }
 
     async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {

@@ -13,7 +13,10 @@ use super::{
     PIXEL, POSTBACK, attempt, id, progress, request, with_jobs,
 };
 
-use crate::{StoreError, outbox::Counts};
+use crate::{
+    StoreError,
+    outbox::{Change, Counts},
+};
 
 /// The first body stays, also for callers at the same moment, and survives a restart (decisions 56).
 pub async fn the_first_body_stays(backend: &dyn Backend) {
@@ -33,23 +36,36 @@ pub async fn the_first_body_stays(backend: &dyn Backend) {
     assert_eq!(backend.open().await.outbox.body(id(1, 1)).await.unwrap().as_ref(), Some(&stored[0]));
 }
 
-/// A request is written anew in the place of the one that was read, and of no other; that holds over a restart.
-pub async fn a_body_gives_way_to_a_new_one_only_if_it_is_the_one_that_was_read(backend: &dyn Backend) {
-    let store = with_jobs(backend, &[(1, PIXEL, 1)]).await;
-    let (old, new) = (request("old"), request("new"));
-    let replace = |from: &'static str, to: &'static str| {
-        let outbox = store.outbox.clone();
-        async move { outbox.replace_body(id(1, 1), &request(from), request(to)).await.unwrap() }
+/// A request is written anew in the place of the one that was read, together with the progress, and of no other; that holds over a restart.
+pub async fn a_request_is_written_anew_only_if_nothing_was_changed_meanwhile(backend: &dyn Backend) {
+    let store = with_jobs(backend, &[(1, PIXEL, 1), (2, PIXEL, 1)]).await;
+    let fresh = Progress::fresh(after(1));
+    let refused = Progress { wrong_target: Some(after(1)), ..fresh.clone() };
+    let change = |from: &Progress, to: &Progress| Change {
+        id: id(1, 1),
+        from: from.clone(),
+        attempt: None,
+        to: to.clone(),
     };
-    assert!(!replace("old", "new").await, "there is none");
-    assert_eq!(store.outbox.body(id(1, 1)).await.unwrap(), None);
-    store.outbox.store_body(id(1, 1), old).await.unwrap();
-    assert!(replace("old", "new").await);
-    assert!(!replace("old", "late").await, "somebody else was first");
-    assert_eq!(store.outbox.store_body(id(1, 1), request("first")).await.unwrap(), new, "it is the one now");
+    let outbox = &store.outbox;
+    assert!(!outbox.rewrite(change(&fresh, &refused), request("old"), request("new")).await.unwrap());
+    assert_eq!(outbox.body(id(1, 1)).await.unwrap(), None, "there was none");
+    outbox.store_body(id(1, 1), request("old")).await.unwrap();
+    assert!(outbox.advance(id(1, 1), &fresh, None, refused.clone()).await.unwrap());
+    let stale = outbox.rewrite(change(&fresh, &refused), request("old"), request("new")).await.unwrap();
+    assert!(!stale, "somebody has changed its progress");
+    assert!(outbox.rewrite(change(&refused, &fresh), request("old"), request("new")).await.unwrap());
+    assert_eq!(outbox.delivery(TEAM, id(1, 1)).await.unwrap().unwrap().progress, fresh);
+    let late = outbox.rewrite(change(&fresh, &refused), request("old"), request("late")).await.unwrap();
+    assert!(!late, "somebody has written it anew");
+    let stored = outbox.store_body(id(1, 1), request("first")).await.unwrap();
+    assert_eq!(stored, request("new"), "it is the one now");
+    assert_eq!(outbox.due(PIXEL, after(2), 10).await.unwrap().len(), 2, "both are due as they were");
     drop(store);
     backend.restart().await;
-    assert_eq!(backend.open().await.outbox.body(id(1, 1)).await.unwrap(), Some(new));
+    let store = backend.open().await;
+    assert_eq!(store.outbox.body(id(1, 1)).await.unwrap(), Some(request("new")));
+    assert_eq!(store.outbox.delivery(TEAM, id(1, 1)).await.unwrap().unwrap().progress, fresh);
 }
 
 /// A click event keeps its body only until it is final (decisions 56).
