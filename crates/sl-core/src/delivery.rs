@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{AccountId, ClickId, ConversionId, DeliveryId, FanId, PixelId, PostbackId, SmartLinkId, TeamId},
     lint::{Known, Lint},
-    retry::Outcome,
     time::Timestamp,
 };
 
@@ -161,6 +160,8 @@ pub struct RenderedRequest {
     pub body: Vec<u8>,
     /// What was noticed when it was written. Not sent.
     pub lint: Lint,
+    /// The version of the destination (its `updated_at`) that it was written for. Not sent.
+    pub written_for: Timestamp,
 }
 
 /// One attempt.
@@ -204,8 +205,8 @@ pub struct Progress {
     pub last: Option<Attempt>,
     /// Which version of the destination (its `updated_at`) refused it, while it is parked until that is changed.
     pub held_for: Option<Timestamp>,
-    /// Which version of the destination had the target that the stored request names and that refused to be one. Until the
-    /// request is written for another, or that target may have taken it after all.
+    /// The newest version of the destination whose target was found wrong. A request written for that one or one before is written
+    /// anew once the destination is changed.
     pub wrong_target: Option<Timestamp>,
     /// Last change.
     pub updated_at: Timestamp,
@@ -282,20 +283,11 @@ impl Progress {
         Self { ambiguous_since: None, ..self.replayed(now) }
     }
 
-    /// Whether its stored request names a target that was wrong and has been changed since, at `version`.
+    /// Whether its stored request, written for the version `written_for` of the destination, names a target that was found wrong, and the
+    /// destination is another one now, at `version`.
     #[must_use]
-    pub fn has_another_target(&self, version: Timestamp) -> bool {
-        self.wrong_target.is_some_and(|refused| refused < version)
-    }
-
-    /// What an attempt at this version of the destination says about the target that the stored request names.
-    pub fn judge_target(&mut self, outcome: Outcome, version: Timestamp) {
-        match outcome {
-            Outcome::Config => self.wrong_target = Some(version),
-            Outcome::Delivered | Outcome::Ambiguous | Outcome::Unclear => self.wrong_target = None,
-            // It did not take it, whatever it is.
-            Outcome::Retry | Outcome::Slow(_) | Outcome::Auth | Outcome::Payload => {}
-        }
+    pub fn has_another_target(&self, written_for: Timestamp, version: Timestamp) -> bool {
+        written_for < version && self.wrong_target.is_some_and(|refused| refused >= written_for)
     }
 
     /// The clock was set back since this was written: what waits goes on waiting for as long as was left then, counted

@@ -83,7 +83,13 @@ async fn send(
     shared.room.note(destination, attempt.status.map(|_| took));
     let now = shared.clock.now();
     // Whatever it says about one of several, it is there.
-    let of_all = if events.len() > 1 && outcome == Outcome::Unclear { Outcome::Payload } else { outcome };
+    let of_all = match outcome {
+        Outcome::Unclear if events.len() > 1 => Outcome::Payload,
+        Outcome::Auth | Outcome::Config if events.iter().all(|event| is_of_before(event, target)) => {
+            Outcome::Payload
+        }
+        outcome => outcome,
+    };
     if let Some(resting) = shared.breakers.record(destination, target.version(), of_all, now) {
         // The breaker rests all the same; what the answer means for this delivery must not be lost over it.
         if let Err(error) = shared.store.outbox.rest(destination, Some(resting)).await {
@@ -154,7 +160,7 @@ fn next(
     (outcome, of_each): (Outcome, Option<Outcome>),
 ) -> Progress {
     let Written { job, progress, request } = event;
-    let attempt = attempt.clone();
+    let (attempt, at) = (attempt.clone(), attempt.at);
     let mut next = match of_each {
         None => retry::apart(progress, attempt, outcome),
         Some(outcome) => {
@@ -163,11 +169,24 @@ fn next(
         }
     };
     next.notice(&request.lint);
-    next.judge_target(outcome, target.version());
+    if matches!(outcome, Outcome::Auth | Outcome::Config) && is_of_before(event, target) {
+        // What is there now has not refused anything: it is written for that, and goes at once.
+        let again = next.replayed(at);
+        return Progress { wrong_target: again.wrong_target.max(Some(request.written_for)), ..again };
+    }
+    if outcome == Outcome::Config {
+        next.wrong_target = Some(target.version());
+    }
     if is_held(&next) {
         next.held_for = Some(target.version());
     }
     next
+}
+
+/// Written for an earlier version of the destination, and can be written for this one: a refusal of who sent it, or of where it went,
+/// says nothing of this one.
+fn is_of_before(event: &Written, target: &Target) -> bool {
+    event.request.written_for < target.version() && event.progress.ambiguous_since.is_none()
 }
 
 /// Whether it waits until its destination is changed.

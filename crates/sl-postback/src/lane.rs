@@ -135,7 +135,10 @@ pub(crate) async fn finish(
     state: DeliveryState,
     why: Why,
 ) -> sl_store::Result<()> {
-    let to = Progress { updated_at: shared.clock.now(), held_for, ..from.clone() };
+    // What it was written for is wrong by what others were told.
+    let refused = held_for.filter(|_| why.word == reason::CONFIG);
+    let wrong_target = from.wrong_target.max(refused);
+    let to = Progress { updated_at: shared.clock.now(), held_for, wrong_target, ..from.clone() };
     let mut to = retry::ended(to, state, Some(why.word));
     if !why.warnings.is_empty() {
         to.warnings = why.warnings.iter().map(ToString::to_string).collect();

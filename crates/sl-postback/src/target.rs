@@ -1,6 +1,6 @@
 //! A destination as it is now: what it takes to send to it and to read its answers.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use sl_core::{
     batch::Batching,
@@ -184,8 +184,11 @@ impl Target {
             },
         };
         // What it means is what it said; what is kept of its words is without ours.
-        let Verdict { outcome, .. } = judge(answer);
-        let Verdict { words, .. } = judge(&secrets.blank_answer(answer));
+        let Verdict { outcome, words } = judge(answer);
+        let words = match secrets.blank_answer(answer) {
+            Cow::Borrowed(_) => words,
+            Cow::Owned(blanked) => judge(&blanked).words,
+        };
         let words = words.map(|words| cut(secrets.blank(&words))).filter(|words| !words.is_empty());
         Verdict { outcome, words }
     }

@@ -10,7 +10,6 @@ use sl_core::{
     retry,
     time::Timestamp,
 };
-use sl_store::outbox::Change;
 
 use crate::{
     lane::finish,
@@ -82,27 +81,38 @@ async fn write_one(
         shared.store.outbox.advance(job.id, &progress, None, to).await?;
         return Ok(None);
     }
-    let is_for_another = progress.has_another_target(target.version());
+    let version = target.version();
+    let old = |stored: &RenderedRequest| progress.has_another_target(stored.written_for, version);
     let (state, why): (_, Why) = if retry::too_old(job.occurred_at, now, target.limits()) {
         // Never sent: our own rule; sent before: the receiver's.
         let state = if progress.attempts == 0 { DeliveryState::Skipped } else { DeliveryState::Expired };
         (state, Skip::TOO_OLD.0.into())
     } else if retry::may_count_twice(&progress, now, target.limits()) {
         (DeliveryState::Parked, retry::reason::AMBIGUOUS.into())
-    } else if is_for_another && progress.ambiguous_since.is_some() {
-        // Its first target may have it, and another would count it once more.
-        (DeliveryState::Parked, retry::reason::AMBIGUOUS.into())
-    } else if let Some(request) = stored.clone().filter(|_| !is_for_another) {
+    } else if let Some(request) = stored.clone().filter(|stored| !old(stored)) {
         return Ok(Some(Written { job, progress, request }));
     } else {
         match target.render(&shared.store, &job, &shared.settings.public_url, now).await? {
             Rendered::Request(request) => {
                 count_warnings(target.label(), &request.lint.warnings);
-                let one = Written { job, progress, request };
-                return match stored {
-                    None => Ok(Some(one)),
-                    Some(old) => rewrite(shared, one, old).await,
-                };
+                let request = RenderedRequest { written_for: version, ..request };
+                let is_elsewhere = stored.as_ref().is_some_and(|old| old.url != request.url);
+                match stored {
+                    None => return Ok(Some(Written { job, progress, request })),
+                    // Its first target may have it, and another would count it once more.
+                    Some(_) if is_elsewhere && progress.ambiguous_since.is_some() => {
+                        (DeliveryState::Parked, retry::reason::AMBIGUOUS.into())
+                    }
+                    // The same one may have it: with the same bytes it counts once.
+                    Some(old) if progress.ambiguous_since.is_some() => {
+                        return Ok(Some(Written { job, progress, request: old }));
+                    }
+                    Some(old) => {
+                        let is_stored = shared.store.outbox.rewrite(job.id, old, request.clone()).await?;
+                        // Where somebody else was first, the next look sees what they wrote.
+                        return Ok(is_stored.then_some(Written { job, progress, request }));
+                    }
+                }
             }
             Rendered::Skip(Skip(word), warnings) => {
                 count_warnings(target.label(), &warnings);
@@ -116,16 +126,6 @@ async fn write_one(
     };
     finish(shared, target.label(), &job.id, (progress, None), state, why).await?;
     Ok(None)
-}
-
-/// What was written for another target is stored in the place of the old request, and stays from now on.
-async fn rewrite(shared: &Shared, one: Written, old: RenderedRequest) -> sl_store::Result<Option<Written>> {
-    let Written { job, progress, request } = one;
-    let to = Progress { wrong_target: None, ..progress.clone() };
-    let change = Change { id: job.id, from: progress, attempt: None, to: to.clone() };
-    let is_written = shared.store.outbox.rewrite(change, old, request.clone()).await?;
-    // Of one that somebody else changed the next look sees what they made of it.
-    Ok(is_written.then_some(Written { job, progress: to, request }))
 }
 
 fn count_warnings(label: &'static str, warnings: &[Warning]) {

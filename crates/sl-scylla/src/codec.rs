@@ -9,7 +9,7 @@ use sl_core::pack;
 use sl_store::{Result, StoreError};
 
 /// Shape of every value below. Raised when a stored struct changes; older ones are then converted in [`decode`].
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Writes one value.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {

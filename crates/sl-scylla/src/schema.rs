@@ -77,9 +77,16 @@ pub(crate) async fn migrate(cql: &Arc<Cql>, to: i32) -> Result<()> {
     if !exists(cql).await? {
         cql.define(VERSIONS).await?;
     }
-    cql.agreed().await?;
     let applied = versions(cql).await?;
-    if missing(cql, &applied, to).await?.is_empty() {
+    let missing = match missing(cql, &applied, to).await {
+        // Another process is just making the table, and not every node has heard of it.
+        Err(StoreError::Damaged(_)) => {
+            cql.agreed().await?;
+            missing(cql, &applied, to).await?
+        }
+        missing => missing?,
+    };
+    if missing.is_empty() {
         return understood(cql, to).await;
     }
     understood(cql, to).await?;

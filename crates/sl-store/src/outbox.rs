@@ -79,10 +79,9 @@ pub trait Outbox: Send + Sync + 'static {
         Ok(stored)
     }
 
-    /// Keeps a request written anew in the place of `old`, whose target was wrong, and goes on by `change` (which has no attempt, and
-    /// leaves state and time as they are), in one step. On disk when the call returns, before it is first sent. `false`, and nothing
-    /// is written, when request or progress are no longer what they were: whoever changed them knows more.
-    async fn rewrite(&self, change: Change, old: RenderedRequest, new: RenderedRequest) -> Result<bool>;
+    /// Keeps a request written anew in the place of `old`, whose target was wrong. On disk when the call returns, before it is first
+    /// sent. `false`, and nothing is written, when another one is stored by now: whoever wrote that knows more.
+    async fn rewrite(&self, id: DeliveryId, old: RenderedRequest, new: RenderedRequest) -> Result<bool>;
 
     /// The stored request.
     async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>>;

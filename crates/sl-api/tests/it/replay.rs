@@ -15,7 +15,7 @@ use sl_core::{
 };
 use sl_store::{
     Outbox, Result,
-    outbox::{Change, Counts, DeliveryFilter, Renewal, Waiting},
+    outbox::{Counts, DeliveryFilter, Renewal, Waiting},
     suite::sample::{self, TEAM, after},
 };
 
@@ -71,8 +71,8 @@ impl Outbox for Meanwhile {
         self.outbox.store_body(id, request).await
     }
 
-    async fn rewrite(&self, change: Change, old: RenderedRequest, new: RenderedRequest) -> Result<bool> {
-        self.outbox.rewrite(change, old, new).await
+    async fn rewrite(&self, id: DeliveryId, old: RenderedRequest, new: RenderedRequest) -> Result<bool> {
+        self.outbox.rewrite(id, old, new).await
     }
 
     async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {

@@ -50,7 +50,7 @@ cases! {
         a_click_events_body_goes_when_it_is_final,
         a_progress_goes_on_from_what_is_stored,
         several_bodies_are_kept_like_each_of_them,
-        a_request_is_written_anew_only_if_nothing_was_changed_meanwhile,
+        a_request_is_written_anew_only_in_the_place_of_the_one_that_was_read,
         several_go_on_each_for_itself,
         a_shard_is_one_workers_at_a_time,
         the_last_fifty_attempts_are_kept,

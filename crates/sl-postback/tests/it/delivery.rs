@@ -2,29 +2,24 @@
 
 use std::{
     collections::HashSet,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{Mutex, mpsc},
     time::Duration,
 };
 
 use axum::{http::StatusCode, response::IntoResponse};
 use serde_json::Value;
 use sl_core::{
-    catalog::{EventMap, Pixel, PlatformKind, ValueBasis},
+    catalog::{EventMap, Pixel, PlatformKind},
     click::Click,
     conversion::{Conversion, ConversionKind},
-    delivery::{Delivery, DeliveryState, Progress},
+    delivery::DeliveryState,
     ids::{PixelId, PostbackId},
-    seal::{PIXEL_TOKEN, Secret},
     time::{Clock, Timestamp},
 };
 
 use sl_store::suite::sample::HOUR;
 
-use crate::world::{PIXEL, Receiver, World, confirmed, postback, refused};
+use crate::world::{PIXEL, Receiver, World, confirmed, postback};
 
 const LOOPBACK: &[&str] = &["127.0.0.0/8"];
 
@@ -123,149 +118,6 @@ async fn a_refused_token_parks_everything_and_a_new_one_delivers_it() {
     for id in &ids {
         world.until_state(*id, DeliveryState::Delivered).await;
     }
-    world.close().await;
-}
-
-#[tokio::test]
-async fn what_was_refused_for_a_wrong_target_goes_to_the_right_one_once_that_is_entered() {
-    let meta = Receiver::start(
-        |_, one: &crate::world::Received| {
-            if one.uri.contains("/456/") { confirmed() } else { refused(100, 33) }
-        },
-    )
-    .await;
-    let mut world = World::new(meta.address).await;
-    let mut ids = world.conversions(1..40, &[PIXEL]).await;
-    world.work(LOOPBACK).await;
-    for id in &ids {
-        let delivery = world.until_state(*id, DeliveryState::Parked).await;
-        assert_eq!(delivery.progress.reason.as_deref(), Some("config"));
-    }
-    let before = meta.all();
-    world.clock.advance(Duration::from_secs(10));
-    let pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
-    let right = Pixel { pixel_id: "456".to_owned(), updated_at: world.clock.now(), ..pixel };
-    world.store.catalog.put_pixel(right).await.unwrap();
-    ids.extend(world.conversions(40..60, &[PIXEL]).await);
-    for id in &ids {
-        world.until_state(*id, DeliveryState::Delivered).await;
-    }
-    let after: Vec<_> = meta.all().split_off(before.len());
-    assert!(after.iter().all(|one| one.uri.contains("/456/")), "nobody asks the wrong one again");
-    // Only the address is another.
-    let wrong = before[0].events().remove(0);
-    let again = after.iter().flat_map(crate::world::Received::events);
-    assert!(again.into_iter().any(|event| event.get() == wrong.get()), "{}", wrong.get());
-    world.close().await;
-}
-
-#[tokio::test]
-async fn what_was_written_for_a_mended_target_stays_the_same_whatever_comes_of_it() {
-    let down = Arc::new(AtomicBool::new(true));
-    let answers = Arc::clone(&down);
-    let meta = Receiver::start(move |_, one: &crate::world::Received| match one.uri.contains("/456/") {
-        false => refused(100, 33),
-        true if answers.load(Ordering::SeqCst) => StatusCode::BAD_GATEWAY.into_response(),
-        true => confirmed(),
-    })
-    .await;
-    let mut world = World::new(meta.address).await;
-    let id = world.conversions(1..2, &[PIXEL]).await[0];
-    world.work(LOOPBACK).await;
-    world.until_state(id, DeliveryState::Parked).await;
-    world.clock.advance(Duration::from_secs(10));
-    let pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
-    let right = Pixel { pixel_id: "456".to_owned(), updated_at: world.clock.now(), ..pixel };
-    world.store.catalog.put_pixel(right.clone()).await.unwrap();
-    let told =
-        |delivery: &Delivery| delivery.progress.last.as_ref().is_some_and(|last| last.status == Some(502));
-    let failed = world.until(id, told).await.progress;
-    assert_eq!((failed.attempts, failed.wrong_target), (1, None));
-    let (latest, shown) = world.store.outbox.latest(PIXEL).await.unwrap().unwrap();
-    assert!(
-        latest.job.id == id && shown.url.contains("/456/"),
-        "what is shown is what was sent: {}",
-        shown.url
-    );
-    // Something else of the pixel is changed before it is sent again.
-    world.clock.advance(Duration::from_secs(1));
-    let net = Pixel { value_basis: ValueBasis::Net, updated_at: world.clock.now(), ..right };
-    world.store.catalog.put_pixel(net).await.unwrap();
-    down.store(false, Ordering::SeqCst);
-    world.clock.advance(Duration::from_secs(60));
-    world.until_state(id, DeliveryState::Delivered).await;
-    let sent: Vec<_> = meta.all().into_iter().filter(|one| one.uri.contains("/456/")).collect();
-    assert_eq!(sent.len(), 2);
-    assert_eq!((&sent[0].uri, &sent[0].body), (&sent[1].uri, &sent[1].body));
-    world.close().await;
-}
-
-/// The pixel's id is mended first, and only then its token: what was refused for the id must not go to the old one.
-#[tokio::test]
-async fn a_target_that_is_mended_before_the_token_is_not_forgotten_over_it() {
-    let meta = Receiver::start(|_, one: &crate::world::Received| {
-        match (one.uri.contains("/456/"), String::from_utf8_lossy(&one.body).contains("GOOD")) {
-            (false, _) => refused(100, 33),
-            (true, false) => refused(190, 463),
-            (true, true) => confirmed(),
-        }
-    })
-    .await;
-    let mut world = World::new(meta.address).await;
-    let ids = world.conversions(1..20, &[PIXEL]).await;
-    world.work(LOOPBACK).await;
-    let all_are = async |reason: &str| {
-        for id in &ids {
-            let is = |delivery: &Delivery| delivery.progress.reason.as_deref() == Some(reason);
-            world.until(*id, is).await;
-        }
-    };
-    all_are("config").await;
-    let pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
-    world.clock.advance(Duration::from_secs(10));
-    let right = Pixel { pixel_id: "456".to_owned(), updated_at: world.clock.now(), ..pixel };
-    world.store.catalog.put_pixel(right.clone()).await.unwrap();
-    all_are("auth").await;
-    world.clock.advance(Duration::from_secs(10));
-    let sealed_token = world.keys.seal(PIXEL_TOKEN, &Secret::new("GOOD"), [4; 24]);
-    let good = Pixel { sealed_token, updated_at: world.clock.now(), ..right };
-    world.store.catalog.put_pixel(good).await.unwrap();
-    let before = meta.all().len();
-    for id in &ids {
-        world.until_state(*id, DeliveryState::Delivered).await;
-    }
-    assert!(
-        meta.all()[before..].iter().all(|one| one.uri.contains("/456/")),
-        "nobody asks the wrong one again"
-    );
-    world.close().await;
-}
-
-/// It may have arrived at the first target before that refused it: it is not told to another with other bytes.
-#[tokio::test]
-async fn what_may_have_arrived_at_a_wrong_target_is_told_to_another_only_when_somebody_asks() {
-    let meta = Receiver::start(
-        |_, one: &crate::world::Received| {
-            if one.uri.contains("/456/") { confirmed() } else { refused(100, 33) }
-        },
-    )
-    .await;
-    let mut world = World::new(meta.address).await;
-    let id = world.conversions(1..2, &[PIXEL]).await[0];
-    let fresh = world.delivery(id).await.progress;
-    let doubtful = Progress { ambiguous_since: Some(world.clock.now()), ..fresh.clone() };
-    assert!(world.store.outbox.advance(id, &fresh, None, doubtful).await.unwrap());
-    world.work(LOOPBACK).await;
-    world.until_state(id, DeliveryState::Parked).await;
-    world.clock.advance(Duration::from_secs(10));
-    let pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
-    let right = Pixel { pixel_id: "456".to_owned(), updated_at: world.clock.now(), ..pixel };
-    world.store.catalog.put_pixel(right).await.unwrap();
-    let is_doubtful = |delivery: &Delivery| delivery.progress.reason.as_deref() == Some("ambiguous");
-    let held = world.until(id, is_doubtful).await.progress;
-    assert!(world.store.outbox.advance(id, &held, None, held.asked_for(world.clock.now())).await.unwrap());
-    world.until_state(id, DeliveryState::Delivered).await;
-    assert_eq!(meta.all().iter().filter(|one| one.uri.contains("/456/")).count(), 1);
     world.close().await;
 }
 

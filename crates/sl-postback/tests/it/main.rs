@@ -15,6 +15,8 @@ mod fairness;
 #[cfg(test)]
 mod goldens;
 #[cfg(test)]
+mod mended;
+#[cfg(test)]
 mod meta;
 #[cfg(test)]
 mod mistakes;

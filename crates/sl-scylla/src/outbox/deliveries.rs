@@ -12,7 +12,7 @@ use sl_core::{
     delivery::{Attempt, Delivery, Job, Progress, RenderedRequest},
     ids::DeliveryId,
 };
-use sl_store::{Result, StoreError, moving::WholeDelivery, outbox::Change};
+use sl_store::{Result, moving::WholeDelivery};
 
 use crate::{
     codec::{decode, encode},
@@ -39,8 +39,7 @@ statements!(Statements {
     take_number: Compare "UPDATE deliveries SET change = ? WHERE id = ? IF change = ?";
     attempts: Read "SELECT attempts FROM deliveries WHERE id = ?";
     put_body: Compare "UPDATE deliveries SET body = ? WHERE id = ? IF body = null";
-    rewrite: Compare "UPDATE deliveries SET change = ?, progress = ?, body = ? WHERE id = ?
-        IF change = ? AND body = ?";
+    rewrite: Compare "UPDATE deliveries SET body = ? WHERE id = ? IF body = ?";
     body: Read "SELECT body FROM deliveries WHERE id = ?";
     body_serial: SerialRead "SELECT body FROM deliveries WHERE id = ?";
     remove: Compare "DELETE FROM deliveries WHERE id = ? IF change = ?";
@@ -220,27 +219,22 @@ impl Deliveries {
         }
     }
 
-    /// Writes `new` in the place of `old`, and the progress of the change, if both are as they were.
+    /// Writes `new` in the place of `old`, if that is what is stored.
     pub(super) async fn rewrite(
         &self,
-        Change { id, from, to, .. }: &Change,
+        id: DeliveryId,
         old: &RenderedRequest,
         new: &RenderedRequest,
     ) -> Result<bool> {
         let mut tries = Tries::of("a request written anew");
-        let (old_bytes, new_bytes) = (encode(old)?, encode(new)?);
+        let (old, bytes) = (encode(old)?, encode(new)?);
         loop {
             let once = async {
-                let Slot::Is(found) = self.slot(*id, true).await? else { return Err(StoreError::NotFound) };
-                let body = self.read_body(*id, true).await?;
-                if found.delivery.progress != *from || body.as_ref() != Some(old) {
-                    // Somebody's, or our own when a try before was applied after all.
-                    return Ok(Some(found.delivery.progress == *to && body.as_ref() == Some(new)));
+                if self.cql.compare(&self.statements.rewrite, (&bytes, key(id), &old)).await? {
+                    return Ok(Some(true));
                 }
-                let change = found.change;
-                let values = (change.unwrap_or(0) + 1, encode(to)?, &new_bytes, key(*id), change, &old_bytes);
-                let is_written = self.cql.compare(&self.statements.rewrite, values).await?;
-                Ok(is_written.then_some(true))
+                // Somebody's, or our own when a try before was applied after all.
+                Ok(Some(self.read_body(id, true).await?.as_ref() == Some(new)))
             };
             if let Some(is_written) = tries.settled(once.await).await? {
                 return Ok(is_written);

@@ -205,8 +205,8 @@ impl Outbox for CqlOutbox {
         stored.buffered(AT_ONCE).try_collect().await
     }
 
-    async fn rewrite(&self, change: Change, old: RenderedRequest, new: RenderedRequest) -> Result<bool> {
-        self.tables.deliveries.rewrite(&change, &old, &new).await
+    async fn rewrite(&self, id: DeliveryId, old: RenderedRequest, new: RenderedRequest) -> Result<bool> {
+        self.tables.deliveries.rewrite(id, &old, &new).await
     }
 
     async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {

@@ -226,9 +226,9 @@ impl Outbox for Shards {
         self.inner.store_bodies(bodies).await
     }
 
-    async fn rewrite(&self, change: Change, old: RenderedRequest, new: RenderedRequest) -> Result<bool> {
+    async fn rewrite(&self, id: DeliveryId, old: RenderedRequest, new: RenderedRequest) -> Result<bool> {
         self.has_any()?;
-        self.inner.rewrite(change, old, new).await
+        self.inner.rewrite(id, old, new).await
     }
 
     async fn bodies(&self, ids: Vec<DeliveryId>) -> Result<Vec<Option<RenderedRequest>>> {
