@@ -51,6 +51,17 @@ pub(crate) struct Written {
     pub(crate) rows: AtomicU64,
 }
 
+/// Makes the keyspace if it is not there. ScyllaDB takes no conditional writes in a keyspace with tablets before its version 2025.4, and
+/// makes new ones so; Cassandra does not know the word.
+async fn make(session: &Session, keyspace: &str, with: &str) -> Result<()> {
+    let text = format!("CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH {with}");
+    let without_tablets = format!("{text} AND tablets = {{'enabled': false}}");
+    if session.query_unpaged(without_tablets, ()).await.is_err() {
+        session.query_unpaged(text, ()).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
 /// Enters the keyspace. While another process is just making it, a node may not have heard of it yet: then a moment later.
 async fn enter(session: &Session, keyspace: &str) -> Result<()> {
     const PATIENCE: Duration = Duration::from_secs(10);
@@ -89,8 +100,7 @@ impl Cql {
         }
         let session = builder.build().await.map_err(unavailable)?;
         if let Some(with) = &config.create {
-            let text = format!("CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH {with}");
-            session.query_unpaged(text, ()).await.map_err(failed)?;
+            make(&session, keyspace, with).await?;
         }
         enter(&session, keyspace).await?;
         session.refresh_metadata().await.map_err(unavailable)?;

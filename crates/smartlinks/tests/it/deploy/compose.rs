@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{assert_every_role_once, assert_known_roles, default_ports, files, set, settings, strings, yaml};
+use super::{
+    assert_every_role_once, assert_known_roles, default_ports, files, set, settings, strings, text, yaml,
+};
 
 fn services(file: &str) -> Vec<(String, Value)> {
     let [compose] = yaml(file).try_into().unwrap();
@@ -111,6 +113,21 @@ fn services_get_settings_that_the_binary_takes_and_time_to_stop() {
             let data = strings(&service["volumes"]);
             assert!(data.iter().any(|volume| volume.ends_with(":/var/lib/smartlinks")), "{whose}: {data:?}");
         }
+    }
+}
+
+/// More copies than there are servers: no topic could be made, and no row read.
+#[test]
+fn there_are_as_many_brokers_and_nodes_as_copies() {
+    let settings: toml::Table = text("compose/cluster.toml").parse().unwrap();
+    for (section, image) in [("kafka", "apache/kafka"), ("scylla", "scylladb/scylla")] {
+        let of_image = |(_, service): &(String, Value)| service["image"].as_str().unwrap().starts_with(image);
+        let servers = services("compose/cluster.yml").into_iter().filter(of_image).count();
+        let copies = settings[section]["replication"].as_integer().unwrap();
+        assert!(
+            servers >= 1 && copies == i64::try_from(servers).unwrap(),
+            "{section}: {copies} of {servers}"
+        );
     }
 }
 
