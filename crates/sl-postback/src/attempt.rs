@@ -46,6 +46,10 @@ pub(crate) async fn deliver(
             break turn;
         }
     };
+    let Some(_sending) = shared.store.outbox.sending(destination) else {
+        // Another worker has it by now.
+        return Ok(());
+    };
     if !matches!(shared.breakers.gate(destination, target.version(), shared.clock.now(), 1), Gate::Open(_)) {
         // Answers to earlier ones closed the way; the next look decides what becomes of the rest.
         return Ok(());

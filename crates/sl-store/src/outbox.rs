@@ -1,5 +1,7 @@
 //! The outbox: jobs by destination, bodies, attempts.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sl_core::{
     breaker::Resting,
@@ -36,9 +38,27 @@ pub fn shard_of(destination: Destination) -> u32 {
     u32::try_from((number.wrapping_mul(2) | sort) % u64::from(SHARDS)).unwrap_or(0)
 }
 
+/// Leave to send to one destination, until it is dropped: when what came of it is recorded.
+#[derive(Debug, Clone, Default)]
+pub struct Sending(Arc<()>);
+
+impl Sending {
+    /// How many others there are of the same kind.
+    #[must_use]
+    pub fn others(&self) -> usize {
+        Arc::strong_count(&self.0).saturating_sub(1)
+    }
+}
+
 /// Jobs are written by [`crate::Ledger::apply`]; everything else about them is the worker's.
 #[async_trait]
 pub trait Outbox: Send + Sync + 'static {
+    /// Asked just before something is sent. `None` where that is another worker's by now: what was read before is theirs. Nobody else may
+    /// send to the destination as long as the answer is kept.
+    fn sending(&self, _destination: Destination) -> Option<Sending> {
+        Some(Sending::default())
+    }
+
     /// Destinations with something due at `now` that do not rest then, each with the time its oldest due job became due.
     async fn due_destinations(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>>;
 

@@ -2,7 +2,8 @@
 //!
 //! Shards are leased, and a worker takes no more than its share: workers are counted by the seats they have, which are leases
 //! too. So one that joins gets shards within seconds, and what a dead one held is taken over once it has been silent for a
-//! span. A worker that stands still sends nothing of a shard whose lease may be over.
+//! span. A worker that stands still sends nothing of a shard whose lease may be over, and one that hands a shard over finishes what is
+//! under way first and sends nothing else that it had read.
 
 use std::{
     sync::Arc,
@@ -21,7 +22,7 @@ use sl_core::{
 };
 use sl_store::{
     Leases, Outbox, Result, StoreError,
-    outbox::{Change, Counts, DeliveryFilter, Renewal, SHARDS, Waiting, shard_lease, shard_of},
+    outbox::{Change, Counts, DeliveryFilter, Renewal, SHARDS, Sending, Waiting, shard_lease, shard_of},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +34,22 @@ const SPAN: Duration = Duration::from_secs(10);
 pub(crate) struct Shards {
     inner: Arc<dyn Outbox>,
     /// By number.
-    shards: Mutex<Vec<Candidate>>,
+    shards: Mutex<Vec<Shard>>,
+}
+
+/// What this worker has to do with a shard.
+struct Shard {
+    lease: Candidate,
+    /// One for each request under way.
+    sending: Sending,
+    /// It is another worker's once nothing is under way any more: until then it is kept, and nothing new is sent.
+    leaving: bool,
+}
+
+impl Shard {
+    fn may_send(&self, now: Instant) -> bool {
+        self.lease.holds(now) && !self.leaving
+    }
 }
 
 /// How many shards a worker takes, of so many workers. At least one: more workers than shards wait.
@@ -43,7 +59,9 @@ fn share(workers: usize) -> usize {
 
 impl Shards {
     pub(crate) fn of(inner: Arc<dyn Outbox>, me: &str) -> Arc<Self> {
-        let shards = (0..SHARDS).map(|_| Candidate::new(me, SPAN)).collect();
+        let shard =
+            |_| Shard { lease: Candidate::new(me, SPAN), sending: Sending::default(), leaving: false };
+        let shards = (0..SHARDS).map(shard).collect();
         Arc::new(Self { inner, shards: Mutex::new(shards) })
     }
 
@@ -59,21 +77,39 @@ impl Shards {
                 () = stop.cancelled() => {}
             }
         }
-        for shard in self.held() {
+        self.shards.lock().iter_mut().for_each(|shard| shard.leaving = true);
+        let begun = Instant::now();
+        while self.has_requests_under_way() && begun.elapsed() < SPAN {
+            tokio::time::sleep(SPAN / 100).await;
+        }
+        for shard in 0..SHARDS {
             self.leave(&*leases, shard).await;
         }
         seats.leave(&*leases).await;
+    }
+
+    fn has_requests_under_way(&self) -> bool {
+        self.shards.lock().iter().any(|shard| shard.sending.others() > 0)
     }
 
     async fn look(&self, leases: &dyn Leases, seats: &mut Seats) -> Result<()> {
         let most = share(seats.count(leases).await?);
         let mine = self.held();
         for shard in mine.iter().skip(most) {
-            self.leave(leases, *shard).await;
+            self.with(*shard, |shard| shard.leaving = true);
+        }
+        let leaving: Vec<u32> = (0..SHARDS).filter(|shard| self.is(*shard, |shard| shard.leaving)).collect();
+        for shard in &leaving {
+            match self.is(*shard, |shard| shard.sending.others() == 0) {
+                true => self.leave(leases, *shard).await,
+                false => self.step(leases, *shard, most).await?,
+            }
         }
         // Others from a place of its own on, so that two who look together meet rarely.
         let start = u32::try_from(seats.own.unwrap_or_default()).unwrap_or_default();
-        let others = (0..SHARDS).map(|nth| (start + nth) % SHARDS).filter(|shard| !mine.contains(shard));
+        let others = (0..SHARDS)
+            .map(|nth| (start + nth) % SHARDS)
+            .filter(|shard| !mine.contains(shard) && !leaving.contains(shard));
         for shard in mine.iter().take(most).copied().chain(others) {
             self.step(leases, shard, most).await?;
         }
@@ -87,28 +123,33 @@ impl Shards {
     async fn step(&self, leases: &dyn Leases, shard: u32, most: usize) -> Result<()> {
         let (name, began) = (shard_lease(shard), Instant::now());
         let stored = leases.lease(&name).await?;
-        let Some(swap) = self.with(shard, |candidate| candidate.next(stored, began)).flatten() else {
+        let Some(swap) = self.with(shard, |shard| shard.lease.next(stored, began)).flatten() else {
             return Ok(());
         };
-        let held = self.held();
-        if held.contains(&shard) || held.len() < most {
+        let (held, leaving) = (self.held(), self.is(shard, |shard| shard.leaving));
+        if leaving || held.contains(&shard) || held.len() < most {
             let taken = leases.swap_lease(&name, &swap).await?;
-            self.with(shard, |candidate| candidate.settled(swap, taken, began));
+            self.with(shard, |shard| shard.lease.settled(swap, taken, began));
         }
         Ok(())
     }
 
     async fn leave(&self, leases: &dyn Leases, shard: u32) {
-        let Some(swap) = self.with(shard, |candidate| candidate.give_back()).flatten() else { return };
+        self.with(shard, |shard| shard.leaving = false);
+        let Some(swap) = self.with(shard, |shard| shard.lease.give_back()).flatten() else { return };
         // From here on nothing of it is sent, whatever the store says.
-        self.with(shard, |candidate| candidate.settled(swap.clone(), false, Instant::now()));
+        self.with(shard, |shard| shard.lease.settled(swap.clone(), false, Instant::now()));
         if let Err(error) = leases.swap_lease(&shard_lease(shard), &swap).await {
             tracing::warn!(shard, %error, "a shard can't be given back; it is free in {SPAN:?}");
         }
     }
 
-    fn with<T>(&self, shard: u32, with: impl FnOnce(&mut Candidate) -> T) -> Option<T> {
+    fn with<T>(&self, shard: u32, with: impl FnOnce(&mut Shard) -> T) -> Option<T> {
         self.shards.lock().get_mut(shard as usize).map(with)
+    }
+
+    fn is(&self, shard: u32, is: impl FnOnce(&Shard) -> bool) -> bool {
+        self.shards.lock().get(shard as usize).is_some_and(is)
     }
 
     /// An error when none may be sent from now.
@@ -122,7 +163,11 @@ impl Shards {
     /// Shards that may be sent from now.
     fn held(&self) -> Vec<u32> {
         let now = Instant::now();
-        (0..SHARDS).zip(self.shards.lock().iter()).filter(|(_, own)| own.holds(now)).map(|(n, _)| n).collect()
+        (0..SHARDS)
+            .zip(self.shards.lock().iter())
+            .filter(|(_, own)| own.may_send(now))
+            .map(|(n, _)| n)
+            .collect()
     }
 }
 
@@ -173,6 +218,11 @@ impl Seats {
 
 #[async_trait]
 impl Outbox for Shards {
+    fn sending(&self, destination: Destination) -> Option<Sending> {
+        let (now, shard) = (Instant::now(), shard_of(destination));
+        self.with(shard, |shard| shard.may_send(now).then(|| shard.sending.clone())).flatten()
+    }
+
     async fn due_destinations(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
         let mut due = Vec::new();
         for shard in self.held() {
@@ -301,7 +351,10 @@ impl Outbox for Shards {
 
 #[cfg(test)]
 mod tests {
-    use sl_core::{breaker::Rest, ids::PixelId};
+    use sl_core::{
+        breaker::Rest,
+        ids::{PixelId, PostbackId},
+    };
 
     use super::*;
 
@@ -319,6 +372,33 @@ mod tests {
         shards.look(&*store.leases, &mut Seats::of("me")).await.unwrap();
         shards.rest(to, None).await.unwrap();
         assert_eq!(shards.resting().await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_shard_is_handed_over_once_nothing_of_it_is_under_way_and_nothing_that_was_read_is_sent() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = sl_fjall::open(dir.path().join("store"), sl_fjall::FjallOptions::default()).unwrap();
+        let store = store.store();
+        let leases = &*store.leases;
+        let of = |me| (Shards::of(Arc::clone(&store.outbox), me), Seats::of(me));
+        let ((one, mut one_seats), (other, mut other_seats)) = (of("one"), of("other"));
+        one.look(leases, &mut one_seats).await.unwrap();
+        let both = |number| [Destination::Pixel(PixelId(number)), Destination::Postback(PostbackId(number))];
+        let all: Vec<Destination> = (1..20).flat_map(both).collect();
+        let to = *all.iter().find(|to| shard_of(**to) == SHARDS - 1).unwrap();
+        let under_way = one.sending(to).unwrap();
+        // Another worker comes: half of the shards are its.
+        other.look(leases, &mut other_seats).await.unwrap();
+        one.look(leases, &mut one_seats).await.unwrap();
+        other.look(leases, &mut other_seats).await.unwrap();
+        assert!(one.sending(to).is_none() && other.sending(to).is_none(), "one request is under way");
+        assert_eq!(other.held().len(), 7, "what is idle went at once");
+        drop(under_way);
+        one.look(leases, &mut one_seats).await.unwrap();
+        other.look(leases, &mut other_seats).await.unwrap();
+        assert!(one.sending(to).is_none() && other.sending(to).is_some());
+        let owners = |to: Destination| [&one, &other].iter().filter(|it| it.sending(to).is_some()).count();
+        assert!(all.into_iter().all(|to| owners(to) == 1), "each has one worker");
     }
 
     #[test]
