@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use sl_attribution::Progress;
 use sl_core::event::Position;
 use sl_kafka::Heads;
@@ -19,8 +20,11 @@ pub(crate) const OFTEN: Duration = Duration::from_millis(500);
 /// Between two looks of one that only has a metric of it. A look asks both servers about every partition, and there may
 /// be many edges.
 pub(crate) const SELDOM: Duration = Duration::from_secs(5);
-/// Longest time for one; past that nobody knows.
+/// Longest time for one, and for each partition beside it; past that nobody knows.
 const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE_EACH: Duration = Duration::from_millis(20);
+/// Partitions whose position is asked for at once.
+const AT_ONCE: usize = 32;
 /// Ends remembered per partition: an hour of standing still or more, after which the lag is at least that.
 const REMEMBERED: usize = 7200;
 
@@ -92,9 +96,10 @@ impl Elsewhere {
     async fn follow(&mut self) -> Result<std::convert::Infallible, String> {
         let heads = Heads::open(&self.cluster.kafka).await.map_err(|error| error.to_string())?;
         let store = self.cluster.scylla.store().await.map_err(|error| error.to_string())?;
+        let patience = PATIENCE + PATIENCE_EACH * self.cluster.kafka.config().partitions;
         loop {
-            let look = tokio::time::timeout(PATIENCE, self.look(&heads, &*store.ledger));
-            look.await.map_err(|_| format!("no answer within {PATIENCE:?}"))??;
+            let look = tokio::time::timeout(patience, self.look(&heads, &*store.ledger));
+            look.await.map_err(|_| format!("no answer within {patience:?}"))??;
             tokio::time::sleep(self.every).await;
         }
     }
@@ -114,10 +119,11 @@ impl Elsewhere {
         let ends = heads.read().await.map_err(|error| error.to_string())?;
         let now = Instant::now();
         self.partitions.resize_with(ends.len(), Ends::default);
+        let partitions = 0..u32::try_from(ends.len()).unwrap_or(u32::MAX);
+        let positions = stream::iter(partitions.map(|partition| ledger.sync(partition))).buffered(AT_ONCE);
+        let positions: Vec<Position> = positions.try_collect().await.map_err(|error| error.to_string())?;
         let (mut total, mut behind, mut lag) = (Position::default(), 0, Duration::ZERO);
-        for (partition, (end, seen)) in ends.into_iter().zip(&mut self.partitions).enumerate() {
-            let partition = u32::try_from(partition).unwrap_or(u32::MAX);
-            let position = ledger.sync(partition).await.map_err(|error| error.to_string())?;
+        for ((end, seen), position) in ends.into_iter().zip(&mut self.partitions).zip(positions) {
             let applied = if position.epoch == end.epoch { position.offset } else { 0 };
             behind += end.offset.saturating_sub(applied);
             lag = lag.max(seen.age(position, end, now, self.every));
