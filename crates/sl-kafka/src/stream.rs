@@ -86,6 +86,12 @@ fn begin(position: Position, epoch: u64, low: u64, high: u64) -> Begin {
     }
 }
 
+/// A place in which nothing can be read any more: it is either before the oldest record, or where the end was, whatever has been written
+/// there since.
+fn has_lost_its_end(offset: u64, low: u64) -> bool {
+    offset >= low
+}
+
 impl KafkaStream {
     /// Without a group: for tools and tests. Begins at the oldest record unless sought.
     ///
@@ -167,7 +173,10 @@ impl KafkaStream {
             _ => {}
         }
         if matches!(self.trouble, Some(Trouble::OutOfRange)) {
-            let (low, _) = self.ends().await?;
+            let (low, high) = self.ends().await?;
+            if has_lost_its_end(self.position.offset, low) {
+                self.begin_anew(self.position, high).await?;
+            }
             self.trouble = Some(Trouble::Gap(Position { epoch: self.topic.epoch, offset: low }));
         }
         match &self.trouble {
@@ -183,6 +192,14 @@ impl KafkaStream {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Records that were applied are gone, and others may come in their places: edges send again what they still have.
+    async fn begin_anew(&mut self, position: Position, high: u64) -> Result<(), StreamError> {
+        tracing::error!(?position, high, "a partition lost records that were applied: a new epoch begins");
+        let raised = self.cluster.raise_epoch(&self.topic, self.clock.now()).await;
+        self.topic = raised.map_err(io)?;
+        Ok(())
     }
 
     /// Asks whether there is really nothing; reads anew where there is.
@@ -304,13 +321,7 @@ impl EventStream for KafkaStream {
             Begin::At(offset) => (Position { epoch, offset }, None),
             Begin::Gap(low) => (position, Some(Trouble::Gap(Position { epoch, offset: low }))),
             Begin::Shorter => {
-                tracing::error!(
-                    ?position,
-                    high,
-                    "a partition lost records that were applied: a new epoch begins"
-                );
-                let raised = self.cluster.raise_epoch(&self.topic, self.clock.now()).await;
-                self.topic = raised.map_err(io)?;
+                self.begin_anew(position, high).await?;
                 (Position { epoch: self.topic.epoch, offset: low }, None)
             }
             Begin::Older => return Err(older(&self.topic.name, position)),
@@ -391,6 +402,12 @@ mod tests {
 
     fn at(epoch: u64, offset: u64) -> Position {
         Position { epoch, offset }
+    }
+
+    #[test]
+    fn a_place_that_is_gone_though_older_ones_are_there_was_behind_the_end() {
+        assert!(!has_lost_its_end(4, 5), "the oldest have gone");
+        assert!(has_lost_its_end(5, 5) && has_lost_its_end(100, 5));
     }
 
     #[test]

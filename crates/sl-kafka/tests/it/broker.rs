@@ -65,6 +65,14 @@ impl Broker {
         self.run("down", &["kafka", "--freeze"]);
     }
 
+    /// Takes the second half of a partition's only segment, as a power cut may; the broker must have been killed.
+    pub(crate) fn cut(&self, topic: &str, partition: u32) {
+        let folder = self.dir.path().join(format!("cluster/kafka-1/data/{topic}-{partition}"));
+        let segment = folder.join(format!("{:020}.log", 0));
+        let file = std::fs::OpenOptions::new().write(true).open(segment).unwrap();
+        file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    }
+
     pub(crate) fn kill_one(&self, server: &str) {
         self.run("down", &[server, "--kill"]);
     }

@@ -82,6 +82,39 @@ async fn a_broker_that_is_killed_stopped_or_frozen_under_load_loses_and_reorders
     assert!(readings.iter().all(|reading| reading.troubles.is_empty()), "nothing was missing for a moment");
 }
 
+/// What a power cut may take of a broker that has the only copy. New records come in the places of the old ones, while somebody reads
+/// behind them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn a_partition_that_loses_its_end_while_it_is_read_gets_a_new_epoch_and_nothing_is_missing() {
+    let broker = Broker::start();
+    let cluster = world::cluster(&broker.brokers, 1).await;
+    let edge = Edge::start(&cluster);
+    let append = |numbers: std::ops::Range<u64>| {
+        for n in numbers {
+            accounts().iter().for_each(|account| edge.append(world::event(account, n)));
+        }
+    };
+    append(0..20);
+    let mut readings = Reading::all(&cluster).await;
+    world::expect_complete(&mut readings, &accounts(), 20).await;
+    let before = readings[0].position;
+    let topic = cluster.config().events_topic();
+    let again = tokio::task::spawn_blocking(move || {
+        broker.kill();
+        broker.cut(&topic, 0);
+        broker.again();
+        broker
+    });
+    let _broker = again.await.unwrap();
+    // More than were lost: the partition is longer than it was.
+    append(20..60);
+    world::expect_complete(&mut readings, &accounts(), 60).await;
+    let reading = &readings[0];
+    assert!(reading.position.epoch > before.epoch, "{:?}", reading.position);
+    assert!(!reading.troubles.is_empty(), "whoever has applied something is told that records are gone");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
 async fn of_three_brokers_one_after_another_may_die_and_the_others_go_on_with_everything() {
