@@ -7,7 +7,10 @@
 //! process migrates at a time, held by a lock that expires; a migration that was broken off is done again from its beginning,
 //! which its statements allow.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use scylla::statement::prepared::PreparedStatement;
@@ -51,6 +54,9 @@ const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_versions (
 /// The lock leaves by itself when its process died: two minutes, for a migration that takes seconds.
 const LOCK: &str =
     "INSERT INTO schema_versions (part, version, name) VALUES ('lock', 0, ?) IF NOT EXISTS USING TTL 120";
+/// Said while a migration takes longer than that.
+const STAY: &str =
+    "UPDATE schema_versions USING TTL 120 SET name = ? WHERE part = 'lock' AND version = 0 IF name = ?";
 const UNLOCK: &str = "DELETE FROM schema_versions WHERE part = 'lock' AND version = 0 IF name = ?";
 const APPLIED: &str = "SELECT version FROM schema_versions WHERE part = 'applied'";
 const APPLY: &str =
@@ -62,6 +68,8 @@ const COLUMN: &str = "SELECT column_name FROM system_schema.columns
     WHERE keyspace_name = ? AND table_name = ? AND column_name = ?";
 /// How often a process that waits for another's migration looks.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How often a process that migrates says so: before a single statement could outlast the lock.
+const STAY_EVERY: Duration = Duration::from_secs(20);
 /// How long it waits: a little longer than the lock of a dead process.
 const PATIENCE: Duration = Duration::from_secs(150);
 
@@ -92,7 +100,7 @@ pub(crate) async fn migrate(cql: &Arc<Cql>, to: i32) -> Result<()> {
     understood(cql, to).await?;
     let owner = format!("{}", cql.micros());
     locked(cql, &owner).await?;
-    let done = apply_missing(cql, &applied, to).await;
+    let done = apply_missing(cql, &applied, to, &owner).await;
     let unlock = cql.prepare(Kind::Compare, UNLOCK).await?;
     // Refused when the lock has expired meanwhile: then it is somebody else's.
     cql.compare(&unlock, (owner.as_str(),)).await?;
@@ -233,10 +241,15 @@ async fn locked(cql: &Cql, owner: &str) -> Result<()> {
     waited.await.map_err(|_| late())?
 }
 
-async fn apply_missing(cql: &Cql, applied: &PreparedStatement, to: i32) -> Result<()> {
+async fn apply_missing(cql: &Cql, applied: &PreparedStatement, to: i32, owner: &str) -> Result<()> {
     let apply = cql.prepare(Kind::Compare, APPLY).await?;
+    let mut said_at = Instant::now();
     for migration in missing(cql, applied, to).await? {
         for statement in statements(migration.text) {
+            if said_at.elapsed() > STAY_EVERY {
+                said_at = Instant::now();
+                stay(cql, owner).await?;
+            }
             if !added(cql, &statement).await? {
                 cql.define(&statement).await?;
             }
@@ -248,6 +261,15 @@ async fn apply_missing(cql: &Cql, applied: &PreparedStatement, to: i32) -> Resul
         cql.compare(&apply, (migration.version, migration.name)).await?;
     }
     Ok(())
+}
+
+/// Keeps the lock for longer: two processes that make the same table through different nodes may make two.
+async fn stay(cql: &Cql, owner: &str) -> Result<()> {
+    let stay = cql.prepare(Kind::Compare, STAY).await?;
+    match cql.compare(&stay, (owner, owner)).await? {
+        true => Ok(()),
+        false => Err(StoreError::Unavailable("another process migrates the schema by now".to_owned())),
+    }
 }
 
 /// The statements of a file: each ends with a semicolon; a comment has lines of its own.
