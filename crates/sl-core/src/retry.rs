@@ -259,14 +259,11 @@ mod tests {
 
     #[test]
     fn what_may_have_arrived_is_repeated_for_47_hours_only_whenever_its_turn_comes() {
-        let first = after(
-            &Progress::fresh(Timestamp(0)),
-            attempt(Timestamp(0)),
-            Outcome::Ambiguous,
-            Timestamp(0),
-            LIMITS,
-            0.5,
-        );
+        let once = |outcome| {
+            let fresh = Progress::fresh(Timestamp(0));
+            after(&fresh, attempt(Timestamp(0)), outcome, Timestamp(0), LIMITS, 0.5)
+        };
+        let first = once(Outcome::Ambiguous);
         let hours = |hours: u64| Timestamp(0).plus(Duration::from_secs(hours * HOUR));
         assert!(!may_count_twice(&first, hours(47), LIMITS));
         assert!(may_count_twice(&first, hours(48), LIMITS));
@@ -279,15 +276,7 @@ mod tests {
             !may_count_twice(&first, hours(48), Limits { ambiguous: None, ..LIMITS }),
             "nobody there remembers any"
         );
-        let other = after(
-            &Progress::fresh(Timestamp(0)),
-            attempt(Timestamp(0)),
-            Outcome::Retry,
-            Timestamp(0),
-            LIMITS,
-            0.5,
-        );
-        assert!(!may_count_twice(&other, hours(48), LIMITS), "it never arrived");
+        assert!(!may_count_twice(&once(Outcome::Retry), hours(48), LIMITS), "it never arrived");
     }
 
     #[test]

@@ -21,8 +21,8 @@ use crate::{
 /// Requests written at once: each reads a few rows.
 const WRITTEN_AT_ONCE: usize = 16;
 
-/// What lies no further ahead than clocks differ (decisions 22) waits until it has happened; what lies further is told as it is, so that
-/// the platform's refusal is seen.
+/// What lies no further ahead than clocks differ (subscribers may by five minutes, decisions 22) waits until it has happened; what lies
+/// further is told as it is, so that the platform's refusal is seen.
 const SOON: Duration = Duration::from_secs(600);
 
 /// A delivery with its request.
@@ -81,32 +81,47 @@ async fn write_one(
         shared.store.outbox.advance(job.id, &progress, None, to).await?;
         return Ok(None);
     }
-    let version = target.version();
-    let old = |stored: &RenderedRequest| progress.has_another_target(stored.written_for, version);
-    let (state, why): (_, Why) = if retry::too_old(job.occurred_at, now, target.limits()) {
+    let ends = |state, word| finish(shared, target.label(), &job.id, (progress.clone(), None), state, word);
+    if retry::too_old(job.occurred_at, now, target.limits()) {
         // Never sent: our own rule; sent before: the receiver's.
         let state = if progress.attempts == 0 { DeliveryState::Skipped } else { DeliveryState::Expired };
-        (state, Skip::TOO_OLD.0.into())
-    } else if retry::may_count_twice(&progress, now, target.limits()) {
-        (DeliveryState::Parked, retry::reason::AMBIGUOUS.into())
-    } else if let Some(request) = stored.clone().filter(|stored| !old(stored)) {
-        return Ok(Some(Written { job, progress, request }));
-    } else {
+        ends(state, Skip::TOO_OLD.0.into()).await?;
+        return Ok(None);
+    }
+    if retry::may_count_twice(&progress, now, target.limits()) {
+        ends(DeliveryState::Parked, retry::reason::AMBIGUOUS.into()).await?;
+        return Ok(None);
+    }
+    match stored {
+        Some(request) if !progress.has_another_target(request.written_for, target.version()) => {
+            Ok(Some(Written { job, progress, request }))
+        }
+        stored => render(shared, target, Delivery { job, progress }, stored, now).await,
+    }
+}
+
+/// Writes the request: for the first time, or for another target than the stored one names.
+async fn render(
+    shared: &Shared,
+    target: &Target,
+    Delivery { job, progress }: Delivery,
+    stored: Option<RenderedRequest>,
+    now: Timestamp,
+) -> sl_store::Result<Option<Written>> {
+    let (state, why): (_, Why) =
         match target.render(&shared.store, &job, &shared.settings.public_url, now).await? {
             Rendered::Request(request) => {
                 count_warnings(target.label(), &request.lint.warnings);
-                let request = RenderedRequest { written_for: version, ..request };
-                let is_elsewhere = stored.as_ref().is_some_and(|old| old.url != request.url);
+                let request = RenderedRequest { written_for: target.version(), ..request };
+                let may_have_it = progress.ambiguous_since.is_some();
                 match stored {
                     None => return Ok(Some(Written { job, progress, request })),
                     // Its first target may have it, and another would count it once more.
-                    Some(_) if is_elsewhere && progress.ambiguous_since.is_some() => {
+                    Some(old) if may_have_it && old.url != request.url => {
                         (DeliveryState::Parked, retry::reason::AMBIGUOUS.into())
                     }
                     // The same one may have it: with the same bytes it counts once.
-                    Some(old) if progress.ambiguous_since.is_some() => {
-                        return Ok(Some(Written { job, progress, request: old }));
-                    }
+                    Some(request) if may_have_it => return Ok(Some(Written { job, progress, request })),
                     Some(old) => {
                         let is_stored = shared.store.outbox.rewrite(job.id, old, request.clone()).await?;
                         // Where somebody else was first, the next look sees what they wrote.
@@ -122,8 +137,7 @@ async fn write_one(
                 tracing::warn!(delivery = %job.id, what, "outbox: a row that this delivery tells of is gone");
                 (DeliveryState::Expired, "row_gone".into())
             }
-        }
-    };
+        };
     finish(shared, target.label(), &job.id, (progress, None), state, why).await?;
     Ok(None)
 }

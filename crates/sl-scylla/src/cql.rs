@@ -21,7 +21,7 @@ use scylla::{
         prepared::PreparedStatement,
     },
 };
-use sl_store::Result;
+use sl_store::{Result, StoreError};
 
 use crate::{
     config::ScyllaConfig,
@@ -56,10 +56,11 @@ pub(crate) struct Written {
 async fn make(session: &Session, keyspace: &str, with: &str) -> Result<()> {
     let text = format!("CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH {with}");
     let without_tablets = format!("{text} AND tablets = {{'enabled': false}}");
-    if session.query_unpaged(without_tablets, ()).await.is_err() {
-        session.query_unpaged(text, ()).await.map_err(failed)?;
+    match session.query_unpaged(without_tablets, ()).await.map_err(failed) {
+        // It does not understand. One that only did not answer is not asked for a keyspace with tablets.
+        Err(StoreError::Damaged(_)) => session.query_unpaged(text, ()).await.map_err(failed).map(drop),
+        made => made.map(drop),
     }
-    Ok(())
 }
 
 /// Enters the keyspace. While another process is just making it, a node may not have heard of it yet: then a moment later.

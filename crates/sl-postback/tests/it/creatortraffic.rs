@@ -7,7 +7,7 @@ use sl_core::{
     click::{Click, Params},
     conversion::{Conversion, ConversionKind},
     delivery::{DeliveryKind, DeliveryState},
-    ids::PixelId,
+    ids::{DeliveryId, PixelId},
     retry::Outcome,
 };
 use sl_store::suite::sample::{self, HOUR, TEAM};
@@ -80,18 +80,23 @@ fn every_status_has_its_class() {
     assert_eq!(platform.verdict(&a_pixel(), &limited, 1).outcome, Outcome::Slow(Some(nine)));
 }
 
-#[tokio::test]
-async fn a_pixel_without_an_address_waits_and_says_so_and_goes_on_once_there_is_one() {
-    let receiver = Receiver::start(|_, _| "ok".into_response()).await;
-    let mut world = World::new(receiver.address).await;
+/// The pixel is CreatorTraffic's, and somebody subscribed who came by it.
+async fn subscriber(world: &World, ecid: &str) -> DeliveryId {
     let pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
     let pixel = Pixel { platform: PlatformKind::Creatortraffic, pixel_id: String::new(), ..pixel };
     world.store.catalog.put_pixel(pixel).await.unwrap();
     let of_them = |click: &mut Click, _: &mut Conversion| {
         click.params.utm_source = Some("creatortraffic".to_owned());
-        click.params.ecid = Some("ct_1".to_owned());
+        click.params.ecid = Some(ecid.to_owned());
     };
-    let id = world.told(1..2, &[PIXEL], ConversionKind::NewSubscriber, of_them).await[0];
+    world.told(1..2, &[PIXEL], ConversionKind::NewSubscriber, of_them).await[0]
+}
+
+#[tokio::test]
+async fn a_pixel_without_an_address_waits_and_says_so_and_goes_on_once_there_is_one() {
+    let receiver = Receiver::start(|_, _| "ok".into_response()).await;
+    let mut world = World::new(receiver.address).await;
+    let id = subscriber(&world, "ct_1").await;
     world.work(&[]).await;
     let held = world.until_state(id, DeliveryState::Parked).await.progress;
     assert_eq!(held.reason.as_deref(), Some("address_missing"));
@@ -112,14 +117,7 @@ async fn a_macro_that_nobody_replaced_is_no_click_id_and_the_delivery_says_so() 
     let receiver = Receiver::start(|_, _| "ok".into_response()).await;
     let mut world = World::new(receiver.address).await;
     world.creatortraffic = format!("http://{}/in", receiver.address);
-    let pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
-    let pixel = Pixel { platform: PlatformKind::Creatortraffic, ..pixel };
-    world.store.catalog.put_pixel(pixel).await.unwrap();
-    let of_them = |click: &mut Click, _: &mut Conversion| {
-        click.params.utm_source = Some("creatortraffic".to_owned());
-        click.params.ecid = Some("{clickid}".to_owned());
-    };
-    let id = world.told(1..2, &[PIXEL], ConversionKind::NewSubscriber, of_them).await[0];
+    let id = subscriber(&world, "{clickid}").await;
     world.work(&[]).await;
     let skipped = world.until_state(id, DeliveryState::Skipped).await.progress;
     assert_eq!(skipped.reason.as_deref(), Some("missing_click_id"));

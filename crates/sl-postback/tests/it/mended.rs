@@ -21,9 +21,9 @@ use crate::world::{PIXEL, Received, Receiver, World, confirmed, postback, refuse
 
 const LOOPBACK: &[&str] = &["127.0.0.0/8"];
 
-/// Changes the pixel ten seconds later.
+/// Changes the pixel a second later: nothing that waits is due by that.
 async fn mend(world: &World, change: impl FnOnce(&mut Pixel)) {
-    world.clock.advance(Duration::from_secs(10));
+    world.clock.advance(Duration::from_secs(1));
     let mut pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
     change(&mut pixel);
     pixel.updated_at = world.clock.now();
@@ -56,10 +56,7 @@ async fn what_was_refused_for_a_wrong_target_goes_to_the_right_one_once_that_is_
         assert_eq!(delivery.progress.reason.as_deref(), Some("config"));
     }
     let before = meta.all();
-    world.clock.advance(Duration::from_secs(10));
-    let pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
-    let right = Pixel { pixel_id: "456".to_owned(), updated_at: world.clock.now(), ..pixel };
-    world.store.catalog.put_pixel(right).await.unwrap();
+    mend(&world, |pixel| pixel.pixel_id = "456".to_owned()).await;
     ids.extend(world.conversions(40..60, &[PIXEL]).await);
     for id in &ids {
         world.until_state(*id, DeliveryState::Delivered).await;
@@ -87,10 +84,7 @@ async fn what_was_written_for_a_mended_target_stays_the_same_whatever_comes_of_i
     let id = world.conversions(1..2, &[PIXEL]).await[0];
     world.work(LOOPBACK).await;
     world.until_state(id, DeliveryState::Parked).await;
-    world.clock.advance(Duration::from_secs(10));
-    let pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
-    let right = Pixel { pixel_id: "456".to_owned(), updated_at: world.clock.now(), ..pixel };
-    world.store.catalog.put_pixel(right.clone()).await.unwrap();
+    mend(&world, |pixel| pixel.pixel_id = "456".to_owned()).await;
     let told =
         |delivery: &Delivery| delivery.progress.last.as_ref().is_some_and(|last| last.status == Some(502));
     let failed = world.until(id, told).await.progress;
@@ -102,9 +96,7 @@ async fn what_was_written_for_a_mended_target_stays_the_same_whatever_comes_of_i
         shown.url
     );
     // Something else of the pixel is changed before it is sent again.
-    world.clock.advance(Duration::from_secs(1));
-    let net = Pixel { value_basis: ValueBasis::Net, updated_at: world.clock.now(), ..right };
-    world.store.catalog.put_pixel(net).await.unwrap();
+    mend(&world, |pixel| pixel.value_basis = ValueBasis::Net).await;
     down.store(false, Ordering::SeqCst);
     world.clock.advance(Duration::from_secs(60));
     world.until_state(id, DeliveryState::Delivered).await;
@@ -135,15 +127,10 @@ async fn a_target_that_is_mended_before_the_token_is_not_forgotten_over_it() {
         }
     };
     all_are("config").await;
-    let pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
-    world.clock.advance(Duration::from_secs(10));
-    let right = Pixel { pixel_id: "456".to_owned(), updated_at: world.clock.now(), ..pixel };
-    world.store.catalog.put_pixel(right.clone()).await.unwrap();
+    mend(&world, |pixel| pixel.pixel_id = "456".to_owned()).await;
     all_are("auth").await;
-    world.clock.advance(Duration::from_secs(10));
-    let sealed_token = world.keys.seal(PIXEL_TOKEN, &Secret::new("GOOD"), [4; 24]);
-    let good = Pixel { sealed_token, updated_at: world.clock.now(), ..right };
-    world.store.catalog.put_pixel(good).await.unwrap();
+    let sealed_token = token(&world, "GOOD");
+    mend(&world, |pixel| pixel.sealed_token = sealed_token).await;
     let before = meta.all().len();
     for id in &ids {
         world.until_state(*id, DeliveryState::Delivered).await;
@@ -171,10 +158,7 @@ async fn what_may_have_arrived_at_a_wrong_target_is_told_to_another_only_when_so
     assert!(world.store.outbox.advance(id, &fresh, None, doubtful).await.unwrap());
     world.work(LOOPBACK).await;
     world.until_state(id, DeliveryState::Parked).await;
-    world.clock.advance(Duration::from_secs(10));
-    let pixel = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
-    let right = Pixel { pixel_id: "456".to_owned(), updated_at: world.clock.now(), ..pixel };
-    world.store.catalog.put_pixel(right).await.unwrap();
+    mend(&world, |pixel| pixel.pixel_id = "456".to_owned()).await;
     let is_doubtful = |delivery: &Delivery| delivery.progress.reason.as_deref() == Some("ambiguous");
     let held = world.until(id, is_doubtful).await.progress;
     assert!(world.store.outbox.advance(id, &held, None, held.asked_for(world.clock.now())).await.unwrap());

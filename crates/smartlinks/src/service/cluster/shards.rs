@@ -16,7 +16,7 @@ use sl_core::{
     breaker::Resting,
     delivery::{Attempt, Delivery, Destination, Progress, RenderedRequest},
     ids::{AccountId, ClickId, DeliveryId, FanId, ReplayId, TeamId},
-    lease::Candidate,
+    lease::{Candidate, Swap},
     replay::Trail,
     time::Timestamp,
 };
@@ -49,6 +49,14 @@ struct Shard {
 impl Shard {
     fn may_send(&self, now: Instant) -> bool {
         self.lease.holds(now) && !self.leaving
+    }
+
+    /// Holds it no longer; how the lease is given back, if there is one.
+    fn give_up(&mut self) -> Option<Swap> {
+        self.leaving = false;
+        let swap = self.lease.give_back()?;
+        self.lease.settled(swap.clone(), false, Instant::now());
+        Some(swap)
     }
 }
 
@@ -135,10 +143,9 @@ impl Shards {
     }
 
     async fn leave(&self, leases: &dyn Leases, shard: u32) {
-        self.with(shard, |shard| shard.leaving = false);
-        let Some(swap) = self.with(shard, |shard| shard.lease.give_back()).flatten() else { return };
         // From here on nothing of it is sent, whatever the store says.
-        self.with(shard, |shard| shard.lease.settled(swap.clone(), false, Instant::now()));
+        let given_up = self.with(shard, Shard::give_up).flatten();
+        let Some(swap) = given_up else { return };
         if let Err(error) = leases.swap_lease(&shard_lease(shard), &swap).await {
             tracing::warn!(shard, %error, "a shard can't be given back; it is free in {SPAN:?}");
         }
