@@ -8,6 +8,7 @@
 use std::{fmt, net::IpAddr};
 
 use hkdf::Hkdf;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -198,7 +199,7 @@ const DAY_MS: i64 = 86_400_000;
 
 /// What makes two hits of one visitor the same click: the Smart Link and `ecid` (decisions 3). 64 bits of SHA-256 of the
 /// `ecid`; no `ecid` is its own value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Target {
     /// The Smart Link.
     pub link: SmartLinkId,
@@ -221,7 +222,7 @@ impl Target {
 
 /// What every edge must know of a click, so that its visitor gets the same click and link from each of them
 /// (decisions 53).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visit {
     /// The click.
     pub click: ClickId,

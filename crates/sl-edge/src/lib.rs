@@ -25,7 +25,7 @@ pub use geo::{Geo, GeoFiles, GeoWarning};
 pub use links::{BadLink, LinkTable};
 pub use server::{Edge, EdgeParts};
 pub use stock::{Aside, BLOCK, Returned, Shelf, Stock, StockBlock, Taken, Want};
-pub use window::{Rebuild, Window};
+pub use window::{Kept, Rebuild, Window};
 
 // The secret a deployment derives all visitor keys from; part of this crate's interface.
 pub use sl_core::visitor::InstallationSecret;

@@ -162,12 +162,12 @@ impl LinkTable {
     }
 
     /// The whole catalog: links that are not in it are forgotten (404). Links in the answer were refused.
-    pub fn replace(&self, links: Vec<EdgeLink>) -> Vec<BadLink> {
+    pub fn replace(&self, links: impl IntoIterator<Item = EdgeLink>) -> Vec<BadLink> {
         self.write(links, true)
     }
 
     /// Links that changed. Links in the answer were refused.
-    pub fn apply(&self, changed: Vec<EdgeLink>) -> Vec<BadLink> {
+    pub fn apply(&self, changed: impl IntoIterator<Item = EdgeLink>) -> Vec<BadLink> {
         self.write(changed, false)
     }
 
@@ -208,15 +208,18 @@ impl LinkTable {
         Cache::new(LinkSource(self.clone()))
     }
 
-    fn write(&self, changed: Vec<EdgeLink>, whole: bool) -> Vec<BadLink> {
+    fn write(&self, changed: impl IntoIterator<Item = EdgeLink>, whole: bool) -> Vec<BadLink> {
         let _one_writer = self.0.writing.lock();
         let old = self.0.now.load();
+        let changed = changed.into_iter();
         let mut parts: Vec<Part> = if whole { Vec::new() } else { old.parts.to_vec() };
-        parts.resize_with(PARTS, Part::default);
-        let (mut bad, mut pages) = (Vec::new(), Pages::default());
+        // Chance puts a few more into one part than into another.
+        let share = if whole { changed.size_hint().1.unwrap_or(0) / PARTS * 6 / 5 } else { 0 };
+        parts.resize_with(PARTS, || Arc::new(HashMap::with_capacity(share)));
+        let (mut bad, mut pages, mut last) = (Vec::new(), Pages::default(), None);
         for link in changed {
             let (id, before) = (link.id, old.get(link.id));
-            let prepared = match self.prepare(link, &mut pages) {
+            let prepared = match self.prepare(link, &mut pages, &mut last) {
                 Ok(prepared) => Some(Arc::new(prepared)),
                 Err(refused) => {
                     bad.push(refused);
@@ -232,13 +235,23 @@ impl LinkTable {
         bad
     }
 
-    fn prepare(&self, link: EdgeLink, pages: &mut Pages) -> Result<Prepared, BadLink> {
+    /// `last` is the shelf of the link before: neighbours are often of one stock.
+    fn prepare(
+        &self,
+        link: EdgeLink,
+        pages: &mut Pages,
+        last: &mut Option<Arc<Shelf>>,
+    ) -> Result<Prepared, BadLink> {
         let EdgeLink { id, team, stock, window, deleted, paused, overflow, profile_url } = link;
         let Some(page) = pages.of(&profile_url) else {
             return Err(BadLink { id, url: profile_url.as_ref().to_owned() });
         };
         let overflow = overflow.and_then(|over| Some(Box::new((over.id, location(&over.url)?))));
-        Ok(Prepared { id, team, window, deleted, paused, overflow, page, shelf: self.0.stock.shelf(&stock) })
+        let shelf = match last {
+            Some(shelf) if *shelf.stock() == stock => Arc::clone(shelf),
+            _ => Arc::clone(last.insert(self.0.stock.shelf(&stock))),
+        };
+        Ok(Prepared { id, team, window, deleted, paused, overflow, page, shelf })
     }
 }
 
@@ -299,7 +312,7 @@ mod tests {
     #[test]
     fn a_change_leaves_the_parts_of_other_links_alone() {
         let table = LinkTable::new(Stock::default());
-        table.replace((0..=255).map(|number| link(number, "https://onlyfans.com/a")).collect());
+        table.replace((0..=255).map(|number| link(number, "https://onlyfans.com/a")));
         let before = table.0.now.load_full();
         table.apply(vec![link(7, "https://onlyfans.com/b")]);
         let after = table.0.now.load_full();

@@ -29,11 +29,13 @@ use sl_core::{
 };
 
 mod index;
+mod kept;
 mod rebuild;
 mod shard;
 #[cfg(test)]
 mod tests;
 
+pub use kept::Kept;
 pub use rebuild::Rebuild;
 use shard::Shard;
 

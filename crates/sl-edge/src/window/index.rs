@@ -35,7 +35,7 @@ impl Index {
     /// its click is taken out.
     pub(super) fn put(&mut self, key: u64, new: u32, rows: &Rows) -> Option<u32> {
         if (self.used + 1) * 4 > self.slots.len() * 3 {
-            self.rebuild(rows, new);
+            self.rebuild(rows, Some(new), rows.len());
         }
         let (mut at, mut free) = (self.home(key), None);
         let before = loop {
@@ -59,12 +59,19 @@ impl Index {
         before
     }
 
-    /// Only rows that are there, all but `new`, in a table that is at most half full.
+    /// Makes room for so many keys more.
+    pub(super) fn reserve(&mut self, keys: usize, rows: &Rows) {
+        if (self.used + keys) * 4 > self.slots.len() * 3 {
+            self.rebuild(rows, None, rows.len() + keys);
+        }
+    }
+
+    /// Only rows that are there, all but `new`, in a table that so many fill half at most.
     #[cold]
-    fn rebuild(&mut self, rows: &Rows, new: u32) {
-        let length = (rows.len() * 2).next_power_of_two().max(LEAST);
+    fn rebuild(&mut self, rows: &Rows, new: Option<u32>, keys: usize) {
+        let length = (keys * 2).next_power_of_two().max(LEAST);
         *self = Self { slots: vec![0; length].into(), used: 0 };
-        for (number, key) in rows.keys().filter(|(number, _)| *number != new) {
+        for (number, key) in rows.keys().filter(|(number, _)| Some(*number) != new) {
             let mut at = self.home(key);
             while self.slots.get(at).is_some_and(|slot| *slot != 0) {
                 at = self.after(at);

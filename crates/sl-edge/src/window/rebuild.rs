@@ -9,7 +9,7 @@ use sl_core::{
     visitor::Visit,
 };
 
-use super::{Remembered, Window};
+use super::{Inner, KEYS_PER_VISITOR, Kept, Remembered, Window};
 
 /// A rebuild under way: give it the journal's clicks and repeats in order, then drop it, and all of them are remembered.
 pub struct Rebuild<'a> {
@@ -46,6 +46,26 @@ impl Rebuild<'_> {
             self.window.shard(key).lock().put(key, visitor, &entry, &self.window.0, self.now);
         }
         self.clicks.push(entry);
+        true
+    }
+
+    /// Makes room for so many keys ([`Window::keys`]) of an earlier process, as far as the window holds them.
+    pub fn expect(&mut self, keys: usize) {
+        let Inner { shards, bound, .. } = &*self.window.0;
+        // Chance puts a few more into one shard than into another.
+        let share = (keys / shards.len() * 21 / 20).min(*bound);
+        shards.iter().for_each(|shard| shard.lock().reserve(share));
+        self.clicks.reserve(share * shards.len() / KEYS_PER_VISITOR);
+    }
+
+    /// A click that an earlier process kept ([`Window::kept`]). `true` when it was remembered.
+    pub fn kept(&mut self, kept: &Kept) -> bool {
+        if !self.visit(&kept.visit) {
+            return false;
+        }
+        if let Some(entry) = self.clicks.last() {
+            kept.also.iter().for_each(|visitor| self.window.put_if_absent(*visitor, entry, self.now));
+        }
         true
     }
 

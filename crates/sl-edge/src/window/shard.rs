@@ -35,8 +35,8 @@ pub(super) struct Rows {
 
 struct Row {
     key: u64,
-    /// Half of the visitor's id: with 64 bits of a keyed hash of all of it, no other visitor is ever met.
-    whose: u64,
+    /// The visitor whose key that is, in two halves: a number of 128 bits would make a row longer.
+    whose: [u64; 2],
     at: Timestamp,
     /// `None` when a newer click has taken its place, or when it was lost.
     click: Option<Arc<Remembered>>,
@@ -46,6 +46,18 @@ impl Shard {
     /// Keys held.
     pub(super) fn len(&self) -> usize {
         self.held
+    }
+
+    /// Makes room for so many keys more.
+    pub(super) fn reserve(&mut self, keys: usize) {
+        self.rows.rows.reserve(keys);
+        self.index.reserve(keys, &self.rows);
+    }
+
+    /// Every key that counts, the oldest first.
+    pub(super) fn each(&self, mut each: impl FnMut(VisitorId, &Arc<Remembered>)) {
+        let rows = self.rows.rows.iter().filter_map(|row| Some((whole(row.whose), row.click.as_ref()?)));
+        rows.for_each(|(whose, click)| each(whose, click));
     }
 
     /// The click of a visitor, unless it is over.
@@ -59,7 +71,7 @@ impl Shard {
     ) -> Option<&Arc<Remembered>> {
         let row = self.rows.get(self.number(key)?)?;
         let fresh = now.since(row.at) < span;
-        let click = row.click.as_ref().filter(|_| fresh && row.whose == half(visitor));
+        let click = row.click.as_ref().filter(|_| fresh && row.whose == halves(visitor));
         click.filter(|click| click.target == target)
     }
 
@@ -72,7 +84,7 @@ impl Shard {
         window: &Inner,
         now: Timestamp,
     ) {
-        let row = Row { key, whose: half(visitor), at: entry.at, click: Some(Arc::clone(entry)) };
+        let row = Row { key, whose: halves(visitor), at: entry.at, click: Some(Arc::clone(entry)) };
         let number = self.rows.push(row);
         let before = self.index.put(key, number, &self.rows);
         // Of two rows with one key only the younger counts.
@@ -175,12 +187,13 @@ impl Rows {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "half of it, beside 64 bits of a keyed hash of all of it"
-)]
-fn half(visitor: VisitorId) -> u64 {
-    visitor.0 as u64
+#[expect(clippy::cast_possible_truncation, reason = "its halves")]
+fn halves(visitor: VisitorId) -> [u64; 2] {
+    [(visitor.0 >> 64) as u64, visitor.0 as u64]
+}
+
+fn whole([high, low]: [u64; 2]) -> VisitorId {
+    VisitorId(u128::from(high) << 64 | u128::from(low))
 }
 
 #[cfg(test)]
@@ -192,7 +205,7 @@ impl Rows {
     /// A row of a click that nobody looks at.
     pub(super) fn push_key(&mut self, key: u64) -> u32 {
         let entry = super::tests::nobody();
-        self.push(Row { key, whose: 0, at: entry.at, click: Some(entry) })
+        self.push(Row { key, whose: [0; 2], at: entry.at, click: Some(entry) })
     }
 
     pub(super) fn pop_number(&mut self) -> u32 {

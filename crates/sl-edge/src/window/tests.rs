@@ -226,3 +226,57 @@ fn the_window_is_rebuilt_from_clicks_and_repeats() {
     assert_eq!(visit(&window, 9, target(1, None), seen(None, 2), at), 2);
     assert_eq!(visit(&window, 9, target(1, None), seen(None, 3), at), 9);
 }
+
+/// What the next start is told.
+fn all_kept(window: &Window) -> Option<Vec<Kept>> {
+    let mut all = Vec::new();
+    window.kept(|kept| all.push(kept)).then_some(all)
+}
+
+#[test]
+fn after_an_ordered_stop_every_visitor_is_known_by_everything_it_was_known_by() {
+    use rand::{RngExt as _, SeedableRng as _};
+    let chance = &mut rand::rngs::StdRng::seed_from_u64(3);
+    let (before, after) = (Window::new(SPAN, 100), Window::new(SPAN, 100));
+    let mut any = || {
+        let came_with = chance.random_bool(0.5).then(|| chance.random_range(1000..1060));
+        let yesterday = chance.random_bool(0.2).then(|| VisitorId(chance.random_range(0..20)));
+        let seen = Seen { yesterday, ..seen(came_with, chance.random_range(0..20)) };
+        (target(chance.random_range(0..2), None), seen)
+    };
+    for number in 1..=60 {
+        let (what, who) = any();
+        visit(&before, number, what, who, NOON.plus(Duration::from_secs(u64::from(number))));
+    }
+    let now = NOON.plus(SPAN / 2);
+    let all = all_kept(&before).unwrap();
+    assert!(all.iter().any(|kept| !kept.also.is_empty()), "somebody is known by more than the click says");
+    let mut rebuild = after.rebuild(now);
+    for kept in &all {
+        // These clicks lead nowhere of their own.
+        let visit = Visit { rung: Rung::Overflow, ..kept.visit.clone() };
+        assert!(rebuild.kept(&Kept { visit, also: kept.also.clone() }));
+    }
+    drop(rebuild);
+    assert_eq!(before.keys(), after.keys());
+    for _ in 0..2000 {
+        let (what, who) = any();
+        let known = |window: &Window| {
+            let ways = [who.came_with, who.yesterday, Some(who.daily)];
+            ways.map(|way| way.and_then(|way| window.find(way, what, now)).map(|found| found.click))
+        };
+        assert_eq!(known(&before), known(&after), "{who:?}");
+    }
+}
+
+#[test]
+fn nothing_is_kept_while_a_click_may_be_lost() {
+    let window = Window::new(SPAN, 100);
+    visit(&window, 1, target(1, None), seen(None, 7), NOON);
+    let under_way = entry(2, target(1, None), &seen(None, 8), None, NOON);
+    under_way.stored.store(false, Ordering::Relaxed);
+    let _ = window.meet(&seen(None, 8), target(1, None), NOON, || ((), Some(Arc::clone(&under_way))));
+    assert_eq!(all_kept(&window), None);
+    under_way.stored.store(true, Ordering::Relaxed);
+    assert_eq!(all_kept(&window).map(|all| all.len()), Some(2));
+}

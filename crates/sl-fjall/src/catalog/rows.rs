@@ -59,10 +59,17 @@ impl Rows {
         for account in scan::<Versioned<Account>>(&snapshot, &db.catalog, &Table::Account.all())? {
             rows.set_account(account);
         }
-        // One after the other: there may be a million.
+        // There may be a million: one after the other, and without growing.
+        let about = db.catalog.approximate_len();
+        rows.links.reserve(about);
+        let mut log = Vec::with_capacity(about);
         for link in each::<Versioned<SmartLink>>(&snapshot, &db.catalog, &Table::Link.all()) {
-            rows.set_link(link?);
+            let (_, revision, id) = rows.put_link(link?);
+            log.push((revision, Changed::Link(id)));
         }
+        let mut log: BTreeMap<_, _> = log.into_iter().collect();
+        rows.revision = rows.revision.max(log.last_key_value().map_or(0, |(revision, _)| *revision));
+        rows.log.append(&mut log);
         for pixel in scan::<Pixel>(&snapshot, &db.catalog, &Table::Pixel.all())? {
             rows.pixels.insert(pixel.id, pixel);
         }
@@ -93,6 +100,12 @@ impl Rows {
     }
 
     pub(crate) fn set_link(&mut self, link: Versioned<SmartLink>) {
+        let (old, new, id) = self.put_link(link);
+        self.log_change(old, new, Changed::Link(id));
+    }
+
+    /// Its revisions before and now, and its id.
+    fn put_link(&mut self, link: Versioned<SmartLink>) -> (Option<u64>, u64, SmartLinkId) {
         let Versioned { revision, mut row } = link;
         let id = row.id;
         // Links of an account share the text of its id.
@@ -100,7 +113,7 @@ impl Rows {
             row.account = account.clone();
         }
         let old = self.links.insert(id, Versioned { revision, row: Arc::new(row) });
-        self.log_change(old.map(|old| old.revision), revision, Changed::Link(id));
+        (old.map(|old| old.revision), revision, id)
     }
 
     fn log_change(&mut self, old: Option<u64>, new: u64, changed: Changed) {

@@ -29,14 +29,18 @@ pub(crate) fn load(db: &Db, rules: PoolRules) -> Result<Shelf> {
     let mut slots: Vec<Vec<Option<Slot>>> = vec![Vec::new(); shelf.stocks.len()];
     // Links lie by account, kind and number; holders of one account likewise.
     let mut givens: Option<(AccountId, [u8; 8], Along)> = None;
+    // Neighbours are nearly always of one stock.
+    let mut last: Option<(StockKey, u32)> = None;
     for row in snapshot.prefix(&db.pool, Key::table(LINK)) {
         let value = row.value().map_err(failed)?;
         let LinkRow { link, facts } = decode(&value)?;
-        let mut slot = Slot::new(link.id.number);
-        slot.orphaned_at = facts.orphaned_at;
-        slot.last_look_at = facts.last_look_at;
-        slot.used = facts.used_at.is_some();
-        slot.retired = facts.retired_at.is_some();
+        let mut slot = Slot {
+            orphaned_at: facts.orphaned_at,
+            last_look_at: facts.last_look_at,
+            used: facts.used_at.is_some(),
+            retired: facts.retired_at.is_some(),
+            ..Slot::new(link.id.number)
+        };
         let account = &link.stock.account;
         let along = match &mut givens {
             Some((known, digest, along)) if known == account => (*digest, along),
@@ -51,8 +55,14 @@ pub(crate) fn load(db: &Db, rules: PoolRules) -> Result<Shelf> {
             let GivenRow { given, handouts } = decode(&row)?;
             (slot.holder, slot.handouts) = (Some(given.into()), handouts);
         }
-        let stock = shelf.number(&link.stock).and_then(|number| slots.get_mut(number as usize));
-        let stock = stock.ok_or_else(|| damaged("a pool stock"))?;
+        let number = match &last {
+            Some((known, number)) if *known == link.stock => *number,
+            _ => {
+                let number = shelf.number(&link.stock).ok_or_else(|| damaged("a pool stock"))?;
+                last.insert((link.stock, number)).1
+            }
+        };
+        let stock = slots.get_mut(number as usize).ok_or_else(|| damaged("a pool stock"))?;
         let ordinal = usize::try_from(link.ordinal).map_err(|_| damaged("a pool ordinal"))?;
         if stock.len() <= ordinal {
             stock.resize(ordinal + 1, None);
@@ -75,9 +85,9 @@ pub(crate) fn load(db: &Db, rules: PoolRules) -> Result<Shelf> {
     }
     for (number, stock) in slots.into_iter().enumerate() {
         let number = u32::try_from(number).map_err(|_| damaged("a pool stock"))?;
-        for slot in stock {
-            shelf.push(number, slot.ok_or_else(|| damaged("a pool stock (an ordinal is missing)"))?);
-        }
+        // Where they lie: there may be a million.
+        let stock = stock.into_iter().collect::<Option<Vec<Slot>>>();
+        shelf.fill(number, stock.ok_or_else(|| damaged("a pool stock (an ordinal is missing)"))?);
     }
     Ok(shelf)
 }

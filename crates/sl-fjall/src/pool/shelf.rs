@@ -122,6 +122,17 @@ impl Shelf {
         stock.push(slot, self.rules);
     }
 
+    /// All links of a stock that has none yet, by ordinal.
+    pub(crate) fn fill(&mut self, number: u32, slots: Vec<Slot>) {
+        let Some(stock) = self.stocks.get_mut(number as usize) else { return };
+        let places = self.places.entry(stock.key.account.clone()).or_default();
+        places.reserve(slots.len());
+        for (ordinal, slot) in (0..).zip(&slots) {
+            places.insert((stock.key.kind, slot.number), (number, ordinal));
+        }
+        stock.fill(slots, self.rules);
+    }
+
     pub(crate) fn change(&mut self, (stock, ordinal): Place, change: impl FnOnce(&mut Slot)) {
         if let Some(stock) = self.stocks.get_mut(stock as usize) {
             stock.change(ordinal, self.rules, change);

@@ -73,6 +73,14 @@ impl Stock {
         self.file(ordinal, slot, rules);
     }
 
+    /// All links, in a stock that has none yet.
+    pub(crate) fn fill(&mut self, slots: Vec<Slot>, rules: PoolRules) {
+        for (ordinal, slot) in (0..).zip(&slots) {
+            self.file(ordinal, *slot, rules);
+        }
+        self.slots = slots;
+    }
+
     /// Alters one slot and files it anew.
     pub(crate) fn change(&mut self, ordinal: u32, rules: PoolRules, change: impl FnOnce(&mut Slot)) {
         let Some(slot) = self.slots.get_mut(ordinal as usize) else { return };

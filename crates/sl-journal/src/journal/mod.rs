@@ -170,7 +170,7 @@ impl Journal {
     /// The disk's.
     pub fn recent(&self, since: Timestamp, mut each: impl FnMut(Recorded)) -> Result<u64, JournalError> {
         let (mut count, mut account) = (0, None);
-        self.each_since(since, |sequence, payload| {
+        self.each_from(self.first_since(since), |sequence, payload| {
             let event = codec::decode_after(payload, account.as_ref())?;
             if event.at >= since {
                 count += 1;
@@ -182,12 +182,17 @@ impl Journal {
         Ok(count)
     }
 
-    /// The same with what an edge remembers of its visitors, which is much less to read.
+    /// The same with what an edge remembers of its visitors, which is much less to read, and only from the sequence `from` on.
     ///
     /// # Errors
     /// The disk's.
-    pub fn recent_visitors(&self, since: Timestamp, mut each: impl FnMut(Past)) -> Result<(), JournalError> {
-        self.each_since(since, |_, payload| {
+    pub fn recent_visitors(
+        &self,
+        since: Timestamp,
+        from: u64,
+        mut each: impl FnMut(Past),
+    ) -> Result<(), JournalError> {
+        self.each_from(self.first_since(since).max(from), |_, payload| {
             let (at, past) = codec::decode_past(payload)?;
             if at >= since {
                 past.into_iter().for_each(&mut each);
@@ -196,14 +201,14 @@ impl Journal {
         })
     }
 
-    /// Every synced record of the segments that may hold one of `since` or later.
-    fn each_since(
+    /// Every synced record from a sequence on.
+    fn each_from(
         &self,
-        since: Timestamp,
+        first: u64,
         mut each: impl FnMut(u64, &[u8]) -> Result<(), DecodeError>,
     ) -> Result<(), JournalError> {
         let until = self.shared.synced();
-        let mut reader = Reader::new(Arc::clone(&self.shared), self.first_since(since));
+        let mut reader = Reader::new(Arc::clone(&self.shared), first);
         while reader.position() < until
             && let Some(sequence) = reader.step()?
         {

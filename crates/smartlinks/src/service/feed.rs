@@ -1,21 +1,13 @@
-//! Keeps what the edge answers from: the links of the catalog, with a copy on disk for a start without the store, and before
-//! the start the visitors of the last hours.
+//! Keeps the links that the edge answers from, with a copy on disk for a start without the store.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, mpsc},
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use sl_core::{
     catalog::{Account, EdgeLink, SmartLink},
-    click::Rung,
-    ids::{AccountId, SmartLinkId},
-    pool::StockKey,
+    ids::AccountId,
     time::{Clock, Timestamp},
 };
-use sl_edge::{LinkTable, Rebuild, Stock, Window};
-use sl_journal::{Journal, JournalError, Past};
+use sl_edge::LinkTable;
 use sl_store::{Catalog, StoreError, catalog::Changes};
 use tokio_util::sync::CancellationToken;
 
@@ -52,8 +44,8 @@ impl Feed {
     /// Fills the table for the first time.
     pub(crate) async fn fill(&mut self) -> Result<(), StoreError> {
         let Changes { links, revision, .. } = self.catalog.changes_since(0).await?;
-        let links = self.prepare(links, Vec::new()).await?;
-        complain(self.table.replace(links));
+        let pages = self.pages(&links, Vec::new()).await?;
+        complain(self.table.replace(links.iter().filter_map(|link| self.prepare(link, &pages))));
         (self.revision, self.is_filled) = (revision, true);
         self.copy.is_old();
         Ok(())
@@ -82,50 +74,48 @@ impl Feed {
         if !self.is_filled {
             return self.fill().await;
         }
-        let Changes { links, accounts, revision } = self.catalog.changes_since(self.revision).await?;
-        let links = self.prepare(links, accounts).await?;
-        complain(self.table.apply(links));
+        let Changes { mut links, accounts, revision } = self.catalog.changes_since(self.revision).await?;
+        // Those of changed accounts too: their page may have another address.
+        for account in &accounts {
+            let all = self.catalog.links(account.team).await?;
+            links.extend(all.into_iter().filter(|link| link.account == account.id).map(Arc::new));
+        }
+        let pages = self.pages(&links, accounts).await?;
+        complain(self.table.apply(links.iter().filter_map(|link| self.prepare(link, &pages))));
         self.revision = revision;
         self.copy.is_old();
         Ok(())
     }
 
-    /// Changed links, and those of changed accounts: their page may have another address.
-    async fn prepare(
-        &self,
-        mut links: Vec<Arc<SmartLink>>,
-        accounts: Vec<Account>,
-    ) -> Result<Vec<EdgeLink>, StoreError> {
-        for account in &accounts {
-            let all = self.catalog.links(account.team).await?;
-            links.extend(all.into_iter().filter(|link| link.account == account.id).map(Arc::new));
-        }
-        let mut pages: HashMap<AccountId, Arc<str>> =
+    /// The creators' pages: of these accounts, and of all others that the links are of.
+    async fn pages(&self, links: &[Arc<SmartLink>], accounts: Vec<Account>) -> Result<Pages, StoreError> {
+        let mut pages: Pages =
             accounts.into_iter().map(|account| (account.id.clone(), page(Some(&account)))).collect();
-        let mut prepared = Vec::with_capacity(links.len());
         for link in links {
-            let page = match pages.get(&link.account) {
-                Some(page) => Arc::clone(page),
-                None => {
-                    let page = page(self.catalog.account(&link.account).await?.as_ref());
-                    pages.insert(link.account.clone(), Arc::clone(&page));
-                    page
-                }
-            };
-            prepared.push(EdgeLink {
-                id: link.id,
-                team: link.team,
-                stock: link.stock(),
-                window: link.window.unwrap_or(self.window),
-                deleted: link.deleted_at.is_some(),
-                paused: link.paused,
-                overflow: link.overflow.clone(),
-                profile_url: page,
-            });
+            if !pages.contains_key(&link.account) {
+                let page = page(self.catalog.account(&link.account).await?.as_ref());
+                pages.insert(link.account.clone(), page);
+            }
         }
-        Ok(prepared)
+        Ok(pages)
+    }
+
+    fn prepare(&self, link: &SmartLink, pages: &Pages) -> Option<EdgeLink> {
+        Some(EdgeLink {
+            id: link.id,
+            team: link.team,
+            stock: link.stock(),
+            window: link.window.unwrap_or(self.window),
+            deleted: link.deleted_at.is_some(),
+            paused: link.paused,
+            overflow: link.overflow.clone(),
+            profile_url: Arc::clone(pages.get(&link.account)?),
+        })
     }
 }
+
+/// Creators' pages by account.
+type Pages = HashMap<AccountId, Arc<str>>;
 
 /// Keeps `data_dir/edge/catalog` like the table. Writing a million links takes a second, so it is done as often as it costs
 /// two parts of a hundred.
@@ -186,87 +176,3 @@ fn complain(bad: Vec<sl_edge::BadLink>) {
         tracing::error!("{link}");
     }
 }
-
-/// What the last hours of the journal say.
-#[derive(Debug, Default)]
-pub(crate) struct Lately {
-    /// Clicks that the window remembers again.
-    pub(crate) remembered: usize,
-    asked: HashMap<SmartLinkId, Asked>,
-}
-
-/// Visitors who got a link of their own.
-#[derive(Debug, Default)]
-struct Asked {
-    lately: usize,
-    in_all: usize,
-}
-
-/// Demand of a stock is counted in pieces of this length.
-const PIECE: Duration = Duration::from_secs(600);
-
-impl Lately {
-    /// Fills the window from the journal; blocks while it reads. One thread decodes what the other remembers.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub(crate) fn read(window: &Window, journal: &Journal, now: Timestamp) -> Result<Self, JournalError> {
-        let (batches, read) = mpsc::sync_channel::<Vec<Past>>(BATCHES);
-        std::thread::scope(|scope| {
-            let reading = scope.spawn(move || {
-                let mut batch = Vec::with_capacity(BATCH);
-                let outcome = journal.recent_visitors(now.minus(window.span()), |past| {
-                    batch.push(past);
-                    if batch.len() == BATCH {
-                        // Nobody takes it only after a panic, which ends the start.
-                        let _ = batches.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)));
-                    }
-                });
-                let _ = batches.send(batch);
-                outcome
-            });
-            let (mut lately, mut rebuild) = (Self::default(), window.rebuild(now));
-            read.into_iter().flatten().for_each(|past| lately.take(&mut rebuild, &past, now));
-            reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(|()| lately)
-        })
-    }
-
-    fn take(&mut self, rebuild: &mut Rebuild<'_>, past: &Past, now: Timestamp) {
-        let visit = match past {
-            Past::Visit(visit) => visit,
-            Past::Repeat(repeat) => return rebuild.repeat(repeat),
-        };
-        self.remembered += usize::from(rebuild.visit(visit));
-        if matches!(visit.rung, Rung::Fresh | Rung::Recycled) {
-            let asked = self.asked.entry(visit.target.link).or_default();
-            asked.in_all += 1;
-            asked.lately += usize::from(now.since(visit.at) < PIECE);
-        }
-    }
-
-    /// Tells the stock what to expect: as many as in the last ten minutes, or as in ten average ones of `span`.
-    pub(crate) fn expect(&self, links: &LinkTable, stock: &Stock, span: Duration) {
-        let mut by_stock: HashMap<StockKey, Asked> = HashMap::new();
-        for (link, asked) in &self.asked {
-            let Some(key) = links.stock_of(*link) else { continue };
-            let sum = by_stock.entry(key).or_default();
-            sum.lately += asked.lately;
-            sum.in_all += asked.in_all;
-        }
-        let pieces = span.as_secs_f64() / PIECE.as_secs_f64();
-        for (key, asked) in &by_stock {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a count, smaller than it was"
-            )]
-            #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
-            let average = (asked.in_all as f64 / pieces.max(1.0)).ceil() as usize;
-            stock.expect(key, asked.lately.max(average), Instant::now());
-        }
-    }
-}
-
-/// Records that go from the reading thread to the remembering one at once, and how often that many may wait.
-const BATCH: usize = 1024;
-const BATCHES: usize = 4;

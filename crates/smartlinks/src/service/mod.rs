@@ -4,7 +4,7 @@
 //! * [`base`]: what is opened before anything runs · [`feed`]: what the edge answers from · [`lessee`]: pool links in blocks
 //! * [`creators`]: pool keeper, matcher, reconciliation · [`deliveries`]: the outbox worker
 //! * [`attribution`]: clicks, fans and money · [`cluster`]: what the same roles need when there are many of them
-//! * [`starting`]: what runs before there is a store, [`waiting`]: what is said meanwhile · [`snapshots`], [`reserve`]: what an edge starts from then
+//! * [`starting`]: what runs before there is a store, [`waiting`]: what is said meanwhile · [`snapshots`], [`reserve`]: what an edge starts from then, [`lately`], [`remembered`]: whom it knows
 //! * [`redirects`]: the edge · [`shown`]: what the API is made of · [`supervisor`]: an end that nobody asked for is the service's
 //! * [`admin`]: the private listener · [`control`]: commands of this machine · [`progress`], [`gauges`]: where the queues stand
 //! * [`upkeep`]: retention · [`doctor`]: what follows a full disk · [`stop`]: the way down
@@ -20,10 +20,12 @@ pub(crate) mod doctor;
 pub(crate) mod feed;
 pub(crate) mod first_key;
 pub(crate) mod gauges;
+mod lately;
 mod leased;
 pub(crate) mod lessee;
 pub(crate) mod progress;
 mod redirects;
+mod remembered;
 mod reserve;
 mod shown;
 mod snapshots;

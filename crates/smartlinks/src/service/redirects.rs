@@ -13,9 +13,11 @@ use super::{
     DRAIN, Stops, Tasks,
     base::Ground,
     cluster::visitors,
-    feed::{self, CatalogCopy, Feed, Lately},
+    feed::{self, CatalogCopy, Feed},
+    lately::Lately,
     lessee::Lessee,
     pool_rules,
+    remembered::{Head, VisitorsFile},
     reserve::{self, Reserve},
     snapshots::Snapshots,
     supervisor::Supervisor,
@@ -26,14 +28,43 @@ use crate::{config::Config, failure::Failure};
 pub(super) struct Remembering {
     window: Window,
     lately: JoinHandle<Result<Lately, JournalError>>,
+    file: VisitorsFile,
 }
 
 /// Starts reading them: the journal is enough, and the store is opened meanwhile.
 pub(super) fn remember(config: &Config, ground: &Ground, clock: &dyn Clock) -> Remembering {
     let window = Window::new(config.edge.visitor_window, config.edge.window_entries);
     let (filled, journal, now) = (window.clone(), Arc::clone(&ground.journal), clock.now());
-    let lately = tokio::task::spawn_blocking(move || Lately::read(&filled, &journal, now));
-    Remembering { window, lately }
+    let file = VisitorsFile::of(&config.data_dir);
+    let from = (file.clone(), head(config, &journal));
+    let lately =
+        tokio::task::spawn_blocking(move || Lately::read(&filled, (&from.0, &from.1), &journal, now));
+    Remembering { window, lately, file }
+}
+
+/// What a file of visitors is about that is written now.
+fn head(config: &Config, journal: &Journal) -> Head {
+    Head {
+        journal: journal.id(),
+        span: config.edge.visitor_window,
+        entries: config.edge.window_entries,
+        until: journal.status().synced,
+        keys: 0,
+    }
+}
+
+/// Writes down whom the window remembers, for the next start.
+async fn keep(file: VisitorsFile, head: Head, window: Window) {
+    let written = tokio::task::spawn_blocking(move || file.write(&head, &window)).await;
+    match written.map_err(std::io::Error::other).flatten() {
+        Ok(true) => {}
+        Ok(false) => {
+            tracing::info!("clicks were under way: the next start reads its visitors from the journal")
+        }
+        Err(error) => {
+            tracing::warn!(%error, "visitors can't be written down; the next start reads them from the journal");
+        }
+    }
 }
 
 /// What the edge stands on, whether there is a store or not.
@@ -69,7 +100,7 @@ pub(super) async fn start(
     stops: &Stops,
     tasks: &mut Tasks,
 ) -> Result<Running, Failure> {
-    let Remembering { window, lately } = past;
+    let Remembering { window, lately, file } = past;
     let mut running = Running::of(footing).await;
     let lately = lately.await.map_err(Failure::run)?.map_err(Failure::run)?;
     tracing::info!(remembered = lately.remembered, "visitors of the last hours are known again");
@@ -79,9 +110,13 @@ pub(super) async fn start(
     running.address = edge.local_addr();
     let run = edge.run(stops.edge.clone(), DRAIN);
     let ended = stops.edge_ended.clone().drop_guard();
+    let (config, journal) = (footing.config.clone(), Arc::clone(&footing.ground.journal));
+    let remembered = window.clone();
     let run = async move {
         let outcome = run.await;
         drop(ended);
+        // Nobody clicks any more.
+        keep(file, head(&config, &journal), remembered).await;
         outcome
     };
     tasks.edge.push(supervisor.start_fallible("the edge", &stops.edge, run));
