@@ -41,6 +41,8 @@ pub struct AttributionSettings {
     pub sync_every: Duration,
     /// Pixels and postbacks are read again at least this often; links whenever the catalog's revision moves.
     pub refresh_every: Duration,
+    /// How long a journal is remembered of which nothing comes ([`sl_core::applied`]): longer than the stream may hold a record.
+    pub journals_kept: Duration,
     /// Records of memory kept in the cache, those of single visitors aside: 200,000 × about 300 B = 60 MB.
     pub cache: usize,
 }
@@ -56,6 +58,7 @@ impl Default for AttributionSettings {
             gather: Duration::ZERO,
             sync_every: Duration::from_secs(1),
             refresh_every: Duration::from_secs(1),
+            journals_kept: Duration::from_hours(24 * 30),
             cache: 200_000,
         }
     }

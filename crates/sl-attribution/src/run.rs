@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sl_core::{
+    applied::Applied,
     attribution::{self, Key, Memory},
     event::Position,
     time::Timestamp,
@@ -43,7 +44,9 @@ impl Attribution {
             if !batch.records.is_empty() || batch.next != steps.position {
                 self.refresh(&mut snapshot, &steps, now).await?;
                 let ledger = self.store.ledger.clone();
-                lagging = match steps.batch(&*ledger, batch.records, batch.next, &snapshot, &mut ticks).await
+                lagging = match steps
+                    .batch(&*ledger, batch.records, batch.next, now, &snapshot, &mut ticks)
+                    .await
                 {
                     Err(StoreError::Unavailable(_)) if token.is_cancelled() => break,
                     applied => applied?,
@@ -65,7 +68,8 @@ impl Attribution {
         let mut steps = Steps {
             partition: self.stream.partition(),
             position: Position::default(),
-            applied: std::collections::HashMap::new(),
+            applied: Applied::default(),
+            journals_kept: self.settings.journals_kept,
             memory: Memory::new(self.settings.cache),
             slice: self.settings.slice.max(1),
             rules: self.settings.rules.clone(),
@@ -73,7 +77,7 @@ impl Attribution {
             token: token.clone(),
         };
         let opened = steps.again(|| self.store.ledger.open(steps.partition)).await?;
-        steps.applied = opened.applied.into_iter().collect();
+        steps.applied = opened.applied;
         steps.position = self.stream.seek(opened.position).await?;
         self.progress.send_modify(|progress| {
             progress.position = steps.position;

@@ -1,10 +1,11 @@
 //! From records to applied steps: load, decide, apply, remember.
 
-use std::{collections::HashMap, future::Future, time::Duration};
+use std::{future::Future, time::Duration};
 
 use sl_core::{
+    applied::{Applied, Verdict},
     attribution::{self, Changes, Counts, Decision, Key, Memory, Names, Rules},
-    event::{JournalId, Position, Recorded},
+    event::{Position, Recorded},
     ids::{AccountId, TeamId},
     time::Timestamp,
 };
@@ -20,7 +21,9 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from
 pub(crate) struct Steps {
     pub(crate) partition: u32,
     pub(crate) position: Position,
-    pub(crate) applied: HashMap<JournalId, u64>,
+    pub(crate) applied: Applied,
+    /// How long a journal is remembered of which nothing comes.
+    pub(crate) journals_kept: Duration,
     pub(crate) memory: Memory,
     /// Records decided at once.
     pub(crate) slice: usize,
@@ -30,7 +33,7 @@ pub(crate) struct Steps {
 }
 
 /// What is left of a decision once its step is in the store.
-struct Applied {
+struct Done {
     changes: Changes,
     taken: usize,
     counts: Counts,
@@ -48,17 +51,18 @@ impl Default for Wait {
 }
 
 impl Steps {
-    /// Applies a batch. Records at or below the highest applied sequence of their journal are skipped (decisions 47).
-    /// Returns accounts whose clock stayed behind.
+    /// Applies a batch that was read at `now`. Records at or below the highest applied sequence of their journal are skipped
+    /// (decisions 47). Returns accounts whose clock stayed behind.
     pub(crate) async fn batch(
         &mut self,
         ledger: &dyn Ledger,
         records: Vec<Recorded>,
         next: Position,
+        now: Timestamp,
         snapshot: &Snapshot,
         ticks: &mut Ticks,
     ) -> Result<Vec<(TeamId, AccountId)>> {
-        let records = self.fresh(records);
+        let records = self.fresh(records, now);
         let mut rest = records.as_slice();
         let mut lagging = Vec::new();
         loop {
@@ -69,14 +73,14 @@ impl Steps {
             // Most of what the slice needs, at once; decisions ask for the rest.
             self.load(ledger, attribution::needs(slice, &self.memory)).await?;
             self.load(ledger, attribution::needs_behind(slice, &self.memory)).await?;
-            let applied = self.step(ledger, slice, after, snapshot).await?;
-            self.memory.absorb(applied.changes);
-            progress::count(&applied.counts);
-            if let Some(due) = applied.due {
+            let done = self.step(ledger, slice, after, now, snapshot).await?;
+            self.memory.absorb(done.changes);
+            progress::count(&done.counts);
+            if let Some(due) = done.due {
                 ticks.set(due);
             }
-            lagging.extend(applied.lagging);
-            rest = rest.get(applied.taken..).unwrap_or_default();
+            lagging.extend(done.lagging);
+            rest = rest.get(done.taken..).unwrap_or_default();
             if rest.is_empty() {
                 return Ok(lagging);
             }
@@ -90,41 +94,67 @@ impl Steps {
         ledger: &dyn Ledger,
         records: &[Recorded],
         next: Position,
+        now: Timestamp,
         snapshot: &Snapshot,
-    ) -> Result<Applied> {
+    ) -> Result<Done> {
         let mut wait = Wait::default();
         loop {
             let decision = self.decide(ledger, records, snapshot).await?;
             let (done, left) = records.split_at(decision.taken.min(records.len()));
             for record in done {
-                self.applied.insert(record.journal, record.sequence);
+                self.applied.note(record, now);
             }
             let position = if left.is_empty() { next } else { self.position };
             let mut step = decision.step;
             (step.partition, step.position) = (self.partition, position);
-            step.applied = self.applied.iter().map(|(journal, sequence)| (*journal, *sequence)).collect();
-            step.applied.sort_unstable();
+            step.applied = self.applied.clone();
             match ledger.apply(step).await {
                 Ok(()) => {
                     self.position = position;
                     let Decision { changes, taken, counts, due, lagging, .. } = decision;
-                    return Ok(Applied { changes, taken, counts, due, lagging });
+                    return Ok(Done { changes, taken, counts, due, lagging });
                 }
                 Err(error) => self.pause(error, &mut wait).await?,
             }
         }
     }
 
-    fn fresh(&self, records: Vec<Recorded>) -> Vec<Recorded> {
-        let mut highest = self.applied.clone();
-        let mut fresh = Vec::with_capacity(records.len());
+    /// Those that were not applied yet; journals of which nothing came for long are forgotten.
+    fn fresh(&mut self, records: Vec<Recorded>, now: Timestamp) -> Vec<Recorded> {
+        let Some(newest) = records.iter().map(|record| record.event.at).max() else { return records };
+        let mut then = self.applied.clone();
+        let (mut fresh, mut too_old) = (Vec::with_capacity(records.len()), Vec::new());
         for record in records {
-            if highest.get(&record.journal).is_none_or(|applied| record.sequence > *applied) {
-                highest.insert(record.journal, record.sequence);
-                fresh.push(record);
+            self.applied.hear(&record, now);
+            match then.verdict(&record) {
+                Verdict::Fresh => {
+                    then.note(&record, now);
+                    fresh.push(record);
+                }
+                Verdict::Known => {}
+                Verdict::TooOld => too_old.push(record),
             }
         }
+        self.leave_out(&too_old);
+        let forgotten = self.applied.forget(now, newest, self.journals_kept);
+        if forgotten > 0 {
+            tracing::info!(
+                partition = self.partition,
+                forgotten,
+                "nothing came of journals for long: they are forgotten"
+            );
+        }
         fresh
+    }
+
+    /// Of journals that were forgotten: whether they were applied nobody knows.
+    fn leave_out(&mut self, records: &[Recorded]) {
+        let Some(first) = records.first() else { return };
+        let (partition, count) = (self.partition, records.len());
+        let (journal, sequence, at) = (format!("{:016x}", first.journal.0), first.sequence, first.event.at);
+        tracing::error!(partition, count, journal, sequence, %at, "records older than what is remembered of their journals are left out");
+        records.iter().for_each(|_| progress::left_out("record_too_old"));
+        self.poisoned += u64::try_from(count).unwrap_or(u64::MAX);
     }
 
     async fn decide(

@@ -21,6 +21,7 @@ pub mod time;
 
 // The decisions.
 pub mod apikey;
+pub mod applied;
 pub mod attribution;
 pub mod batch;
 pub mod breaker;

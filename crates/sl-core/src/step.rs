@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    applied::Applied,
     click::{Class, ClickRow},
     conversion::{Conversion, ConversionKind, FanProfile},
     delivery::Job,
-    event::{JournalId, Position},
+    event::Position,
     ids::{AccountId, ClickId, DeadLetterId, FanId, PoolLinkId, SmartLinkId, TeamId},
     money::Cents,
     pool::Given,
@@ -105,8 +106,8 @@ pub struct Step {
     pub partition: u32,
     /// Where to read on after this step.
     pub position: Position,
-    /// Highest sequence applied per journal: what is not above it is skipped (decisions 47).
-    pub applied: Vec<(JournalId, u64)>,
+    /// What is applied of each journal after it, all of them (decisions 47).
+    pub applied: Applied,
     /// Memory of the state machine; `None` forgets.
     pub state: StateRows,
     /// New click rows.

@@ -28,8 +28,13 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
 
 /// Reads what [`encode`] wrote.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    decode_by(bytes, |value| postcard::from_bytes(value))
+}
+
+/// Likewise, with a reader of the value's own.
+pub(crate) fn decode_by<T>(bytes: &[u8], read: impl FnOnce(&[u8]) -> postcard::Result<T>) -> Result<T> {
     match bytes.split_first() {
-        Some((&VERSION, value)) => postcard::from_bytes(value).map_err(|error| {
+        Some((&VERSION, value)) => read(value).map_err(|error| {
             StoreError::Damaged(format!("a {} can't be decoded: {error}", std::any::type_name::<T>()))
         }),
         Some((version, _)) => Err(StoreError::Damaged(format!(

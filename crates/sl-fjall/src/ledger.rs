@@ -17,9 +17,10 @@ use std::{
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sl_core::{
-    event::{JournalId, Position},
+    applied::{self, Applied},
+    event::Position,
     ids::AccountId,
     step::{StateBytes, StateKey, Step},
 };
@@ -27,7 +28,8 @@ use sl_store::{Result, StoreError, ledger::Ledger, ledger::Opened};
 
 use crate::{
     catalog::FjallCatalog,
-    db::{Db, blocking, put, read},
+    codec::decode_by,
+    db::{Db, blocking, failed, put},
     late::{Rows, Table},
     layout::{Key, PARTITION},
     outbox::FjallOutbox,
@@ -61,11 +63,11 @@ struct Partition {
     owner: Option<u64>,
 }
 
-/// Position and applied sequences of a partition.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+/// Position and applied sequences of a partition, in the layout that [`applied::read`] reads.
+#[derive(Debug, Clone, Default, Serialize)]
 struct PartitionRow {
     position: Position,
-    applied: Vec<(JournalId, u64)>,
+    applied: Applied,
 }
 
 /// One owner's ledger.
@@ -141,8 +143,7 @@ impl LedgerCore {
             // Applied before, by this very stream: a replay changes nothing (promise 5).
             return Ok(());
         }
-        let mut row = entry.row.clone();
-        row.advance(step);
+        let row = PartitionRow { position: step.position, applied: step.applied.clone() };
         let mut batch = self.db.batch();
         put(&mut batch, &self.db.meta, partition_key(step.partition), &row)?;
         let late = stage_state(self.db.late.rows(), step);
@@ -199,7 +200,8 @@ impl Books {
         Ok(match self.partitions.entry(number) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                let row = read(&db.meta, &partition_key(number))?.unwrap_or_default();
+                let kept = db.meta.get(partition_key(number)).map_err(failed)?;
+                let row = kept.map(|bytes| PartitionRow::read(&bytes)).transpose()?.unwrap_or_default();
                 entry.insert(Partition { row, owner: None })
             }
         })
@@ -209,14 +211,8 @@ impl Books {
 // === impl PartitionRow ===
 
 impl PartitionRow {
-    fn advance(&mut self, step: &Step) {
-        self.position = step.position;
-        for &(journal, sequence) in &step.applied {
-            match self.applied.iter_mut().find(|(known, _)| *known == journal) {
-                Some((_, highest)) => *highest = (*highest).max(sequence),
-                None => self.applied.push((journal, sequence)),
-            }
-        }
+    fn read(bytes: &[u8]) -> Result<Self> {
+        decode_by(bytes, |value| applied::read(value).map(|(position, applied)| Self { position, applied }))
     }
 }
 

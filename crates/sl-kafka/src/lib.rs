@@ -20,7 +20,7 @@ mod reader;
 pub mod stream;
 pub mod visitors;
 
-pub use cluster::{Cluster, Topic};
+pub use cluster::{Cluster, HELD_LONGER, Topic};
 pub use config::{ConfigProblem, KafkaConfig};
 pub use forwarder::{Forwarder, Forwarding};
 pub use group::Group;

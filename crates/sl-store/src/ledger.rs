@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use sl_core::{
-    event::{JournalId, Position},
+    applied::Applied,
+    event::Position,
     step::{StateBytes, StateKey, Step},
 };
 
@@ -35,6 +36,6 @@ pub trait Ledger: Send + Sync + 'static {
 pub struct Opened {
     /// Read on here.
     pub position: Position,
-    /// Highest sequence applied, per journal (decisions 47).
-    pub applied: Vec<(JournalId, u64)>,
+    /// What is applied of each journal (decisions 47).
+    pub applied: Applied,
 }

@@ -5,12 +5,13 @@
 
 use async_trait::async_trait;
 use sl_core::{
+    applied::Applied,
     breaker::Resting,
     catalog::{Account, ApiKey, Pixel, Postback, SmartLink, Team},
     click::ClickRow,
     conversion::{Conversion, FanProfile},
     delivery::{Attempt, Delivery, Destination, RenderedRequest},
-    event::{JournalId, Position},
+    event::Position,
     ids::{AccountId, FanId, PoolLinkId, SmartLinkId},
     pool::{Given, StockKey},
     replay::Trail,
@@ -257,8 +258,8 @@ pub struct Page {
 pub struct Standing {
     /// What attribution has applied of the stream.
     pub position: Position,
-    /// Highest sequence applied, per journal (decisions 47).
-    pub applied: Vec<(JournalId, u64)>,
+    /// What is applied of each journal (decisions 47).
+    pub applied: Applied,
     /// Blocks of pool links that are out: none after an orderly stop.
     pub blocks: usize,
     /// How many dead letters there are.

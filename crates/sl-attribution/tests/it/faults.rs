@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sl_core::{event::EventBody, time::ManualClock};
+use sl_core::{
+    event::{EventBody, JournalId},
+    time::ManualClock,
+};
 
 use crate::tape::{LINK, START, Tape, click, history, run, seen};
 
@@ -36,4 +39,32 @@ async fn a_due_hold_ends_by_a_tick_although_nothing_else_happens() {
     assert!(tape.ticks() >= 1);
     let totals = handle.store().reports.totals(&[LINK]).await.unwrap();
     assert_eq!(totals[0].subscribers, 1);
+}
+
+#[tokio::test]
+async fn records_of_a_journal_long_forgotten_are_left_out_and_counted_and_its_new_ones_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let handle = sl_fjall::open(dir.path(), sl_fjall::FjallOptions::default()).unwrap();
+    let tape = Tape::default();
+    let day = |days: u64| START.plus(Duration::from_secs(days * 24 * 3600));
+    let put = |journal: u64, sequence: u64, number: u64, days: u64| {
+        tape.push(day(days), EventBody::click(click(number, day(days))));
+        let mut records = tape.records.lock().unwrap();
+        let last = records.last_mut().unwrap();
+        (last.journal, last.sequence) = (JournalId(journal), sequence);
+    };
+    put(2, 0, 1, 0);
+    let clock = Arc::new(ManualClock::at(day(0)));
+    assert_eq!(run(&tape, handle.store(), 64, clock.clone()).await.unwrap(), 0);
+    // Nothing of it for 40 days; then its disk is back, and all it has is sent again.
+    put(1, 0, 2, 40);
+    clock.set(day(40));
+    assert_eq!(run(&tape, handle.store(), 64, clock.clone()).await.unwrap(), 0);
+    let known = handle.store().ledger.open(0).await.unwrap().applied;
+    assert_eq!(known.iter().map(|(journal, _)| journal).collect::<Vec<_>>(), [JournalId(1)]);
+    put(2, 0, 1, 0);
+    put(2, 1, 3, 40);
+    assert_eq!(run(&tape, handle.store(), 64, clock.clone()).await.unwrap(), 1);
+    let totals = handle.store().reports.totals(&[LINK]).await.unwrap();
+    assert_eq!(totals[0].clicks, 3, "the first click counts once");
 }

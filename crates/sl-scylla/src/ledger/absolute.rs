@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use scylla::statement::prepared::PreparedStatement;
 use sl_core::{
+    applied::Applied,
     conversion::FanProfile,
-    event::{JournalId, Position},
+    event::Position,
     ids::{AccountId, FanId},
     step::Step,
 };
@@ -96,7 +97,7 @@ impl Absolute {
     pub(crate) async fn begin(
         &self,
         partitions: u32,
-        applied: &[(JournalId, u64)],
+        applied: &Applied,
         dead_letters: u64,
         number: i64,
     ) -> Result<()> {
@@ -105,7 +106,7 @@ impl Absolute {
         let mut writes = Vec::new();
         self.sums.writes(0, &counted, number, &mut writes)?;
         self.cql.write_all(writes).await?;
-        let progress = Progress { position: Position::default(), applied: applied.to_vec() };
+        let progress = Progress { position: Position::default(), applied: applied.clone() };
         for partition in 0..partitions {
             let stream = stream(partition)?;
             let before = self.heads.read(&self.cql, stream).await?;

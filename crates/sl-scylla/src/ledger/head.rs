@@ -1,25 +1,26 @@
 //! The last committed step of a stream partition: commit point and fence.
 
 use scylla::statement::prepared::PreparedStatement;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sl_core::{
-    event::{JournalId, Position},
+    applied::{self, Applied},
+    event::Position,
     step::Step,
 };
 use sl_store::Result;
 
 use crate::{
-    codec::{decode, encode},
+    codec::{decode_by, encode},
     cql::Cql,
     profiles::Kind,
     statements::Tries,
 };
 
-/// Position and applied sequences of a partition.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Position and applied sequences of a partition, in the layout that [`applied::read`] reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Progress {
     pub(super) position: Position,
-    pub(super) applied: Vec<(JournalId, u64)>,
+    pub(super) applied: Applied,
 }
 
 /// A row of `steps`.
@@ -47,15 +48,12 @@ pub(super) struct Heads {
 
 impl Progress {
     /// Behind a step.
-    pub(super) fn after(&self, step: &Step) -> Self {
-        let mut progress = Self { position: step.position, applied: self.applied.clone() };
-        for &(journal, sequence) in &step.applied {
-            match progress.applied.iter_mut().find(|(known, _)| *known == journal) {
-                Some((_, highest)) => *highest = (*highest).max(sequence),
-                None => progress.applied.push((journal, sequence)),
-            }
-        }
-        progress
+    pub(super) fn after(step: &Step) -> Self {
+        Self { position: step.position, applied: step.applied.clone() }
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self> {
+        decode_by(bytes, |value| applied::read(value).map(|(position, applied)| Self { position, applied }))
     }
 }
 
@@ -108,7 +106,7 @@ impl Heads {
     async fn head(&self, cql: &Cql, statement: &PreparedStatement, stream: i32) -> Result<Option<Head>> {
         let row: Option<(i64, String, bool, Vec<u8>)> = cql.row(statement, (stream,)).await?;
         let head = row.map(|(number, owner, redo, progress)| {
-            Ok::<_, sl_store::StoreError>(Head { number, owner, redo, progress: decode(&progress)? })
+            Ok::<_, sl_store::StoreError>(Head { number, owner, redo, progress: Progress::read(&progress)? })
         });
         head.transpose()
     }

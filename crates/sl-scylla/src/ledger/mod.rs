@@ -168,7 +168,7 @@ impl CqlLedger {
             return Err(fenced(stream));
         }
         let number = self.number_after(owned.number);
-        let progress = owned.progress.after(&step);
+        let progress = Progress::after(&step);
         let (redo, rows) = self.begin.redo(&self.cql, &self.effects, owned, step).await?;
         // (a)
         let mut writes = self.raw.writes(&rows, number)?;

@@ -48,7 +48,7 @@ pub async fn state_effects_and_position_agree_but_rows(store: &Store, at_least: 
     let opened = store.ledger.open(0).await.unwrap();
     let last = opened.position.offset;
     assert!(last >= at_least, "{last} steps are left of {at_least} that had returned");
-    assert_eq!(opened.applied, [(JournalId(9), last)]);
+    assert_eq!(opened.applied.iter().collect::<Vec<_>>(), [(JournalId(9), last)]);
     assert_eq!(opened.position, position(last));
     let state = store.ledger.load(0, vec![StateKey(b"visitor".to_vec())]).await.unwrap();
     assert_eq!(state[0].as_ref().unwrap().0, last.to_be_bytes());

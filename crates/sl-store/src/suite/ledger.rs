@@ -1,6 +1,7 @@
 //! State, effects and position move together, once.
 
 use sl_core::{
+    applied::Applied,
     delivery::Destination,
     event::JournalId,
     ids::PixelId,
@@ -28,7 +29,7 @@ pub fn full_step(offset: u64) -> Step {
     let row = sample::click(offset, link, after(offset));
     let kind = sl_core::conversion::ConversionKind::NewTransaction;
     Step {
-        applied: vec![(JournalId(9), offset)],
+        applied: Applied::from_iter([(JournalId(9), offset)]),
         state: StateRows::from_iter([(
             StateKey(b"visitor".to_vec()),
             Some(StateBytes(offset.to_be_bytes().to_vec())),
@@ -129,7 +130,7 @@ pub async fn a_step_is_there_at_once_and_after_a_restart(backend: &dyn Backend) 
     let store = backend.open().await;
     assert_eq!(picture(&store).await, before);
     let opened = store.ledger.open(0).await.unwrap();
-    assert_eq!(opened, Opened { position: position(3), applied: vec![(JournalId(9), 3)] });
+    assert_eq!(opened, Opened { position: position(3), applied: Applied::from_iter([(JournalId(9), 3)]) });
 }
 
 /// Promise 5: a step that comes again after a crash, last or older, changes nothing.
@@ -194,12 +195,12 @@ pub async fn a_new_epoch_goes_on_from_its_own_start(backend: &dyn Backend) {
     store.ledger.open(0).await.unwrap();
     store.ledger.apply(sample::step(500)).await.unwrap();
     let fresh = sl_core::event::Position { epoch: 1, offset: 2 };
-    let step = Step { applied: vec![(JournalId(1), 1)], ..Step::default() };
+    let step = Step { applied: Applied::from_iter([(JournalId(1), 1)]), ..Step::default() };
     store.ledger.apply(Step { position: fresh, ..step.clone() }).await.unwrap();
-    let again = Step { position: position(501), applied: vec![(JournalId(1), 77)], ..step };
+    let again = Step { position: position(501), applied: Applied::from_iter([(JournalId(1), 77)]), ..step };
     store.ledger.apply(again).await.unwrap();
     let opened = store.ledger.open(0).await.unwrap();
-    assert_eq!(opened, Opened { position: fresh, applied: vec![(JournalId(1), 1)] });
+    assert_eq!(opened, Opened { position: fresh, applied: Applied::from_iter([(JournalId(1), 1)]) });
 }
 
 /// Marks change the rows they name, in the step of the row or later.

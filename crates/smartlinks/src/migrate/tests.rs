@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use sl_core::{
+    applied::Applied,
     attribution::{Key, Who},
     breaker::{Rest, Resting},
     click::{Class, VisitorId},
@@ -261,7 +262,7 @@ async fn machine_remembers(store: &Store) {
         Key::Hour(link_id(2), HOUR),
     ];
     let state = keys.iter().map(|key| (key.to_state_key(), Some(StateBytes(format!("{key:?}").into()))));
-    let applied = vec![(JOURNAL, 41)];
+    let applied = Applied::from_iter([(JOURNAL, 41)]);
     store.ledger.apply(Step { state: state.collect(), applied, ..sample::step(6) }).await.unwrap();
 }
 
@@ -325,7 +326,10 @@ async fn a_row_of_every_kind_is_moved_and_goes_on_there() {
     // Attribution begins before the first record, and knows what was applied.
     for partition in 0..4 {
         let opened = store.ledger.open(partition).await.unwrap();
-        assert_eq!((opened.position, opened.applied), (Position::default(), vec![(JOURNAL, 41)]));
+        assert_eq!(
+            (opened.position, opened.applied),
+            (Position::default(), Applied::from_iter([(JOURNAL, 41)]))
+        );
     }
     let partition = sl_kafka::partition::of_account(&account(), 4);
     let name = Key::Account(account()).to_state_key();

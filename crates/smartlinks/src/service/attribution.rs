@@ -54,6 +54,7 @@ pub(super) fn start(
             journal: Arc::clone(&base.journal),
             settings: AttributionSettings {
                 gather: config.attribution.gather,
+                journals_kept: config.kafka.retention + sl_kafka::HELD_LONGER,
                 ..settings(config, AttributionSettings::shared())
             },
             clock: Arc::clone(clock),
