@@ -114,6 +114,8 @@ impl Attribution {
             Err(StreamError::Gap(first)) => {
                 tracing::error!(?first, "records are gone before they were applied");
                 progress::left_out("records_gone");
+                let ledger = self.store.ledger.clone();
+                steps.move_to(&*ledger, first).await?;
                 self.stream.seek(first).await?;
                 steps.poisoned += 1;
             }
@@ -153,14 +155,15 @@ impl Attribution {
     }
 
     fn tell(&self, steps: &Steps, newest: Option<Timestamp>, now: Timestamp) {
-        let caught_up = steps.position >= self.stream.head();
+        let caught_up = steps.position >= self.stream.head() && !steps.position.is_lost();
         let lag = newest.filter(|_| !caught_up).map_or(0.0, |at| now.since(at).as_secs_f64());
         metrics::gauge!("smartlinks_attribution_lag_seconds").set(lag);
         self.progress.send_if_modified(|progress| {
             let before = progress.clone();
             progress.position = steps.position;
             progress.lag_seconds = lag;
-            progress.behind = self.stream.head().offset.saturating_sub(steps.position.offset);
+            progress.behind =
+                self.stream.head().offset.saturating_sub(steps.position.offset).max(u64::from(!caught_up));
             progress.caught_up = caught_up;
             progress.poisoned = steps.poisoned;
             *progress != before

@@ -7,6 +7,7 @@ use sl_core::{
     attribution::{self, Changes, Counts, Decision, Key, Memory, Names, Rules},
     event::{Position, Recorded},
     ids::{AccountId, TeamId},
+    step::Step,
     time::Timestamp,
 };
 use sl_store::{Ledger, Result, StoreError};
@@ -85,6 +86,15 @@ impl Steps {
                 return Ok(lagging);
             }
         }
+    }
+
+    /// A step that does nothing but note where reading goes on.
+    pub(crate) async fn move_to(&mut self, ledger: &dyn Ledger, position: Position) -> Result<()> {
+        let (partition, applied) = (self.partition, self.applied.clone());
+        let step = Step { partition, position, applied, ..Step::default() };
+        self.again(|| ledger.apply(step.clone())).await?;
+        self.position = position;
+        Ok(())
     }
 
     /// Decides about the first of `records` and applies the step. While the store does not answer it is decided again:

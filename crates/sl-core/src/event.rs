@@ -95,6 +95,21 @@ pub struct Position {
     pub offset: u64,
 }
 
+impl Position {
+    /// What a consumer keeps once its stream has lost records that it had applied, until it has begun anew: behind every end
+    /// there ever is.
+    #[must_use]
+    pub fn lost(self) -> Self {
+        Self { offset: u64::MAX, ..self }
+    }
+
+    /// Whether it is [`Position::lost`].
+    #[must_use]
+    pub fn is_lost(self) -> bool {
+        self.offset == u64::MAX
+    }
+}
+
 /// Names one journal directory for life; (journal, sequence) names one record for ever (decisions 47).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct JournalId(pub u64);

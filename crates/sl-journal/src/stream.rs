@@ -13,7 +13,8 @@ pub trait EventStream: Send {
     fn partition(&self) -> u32;
 
     /// Reads on from `position` from now on. A position the stream no longer understands (it was replaced, or is
-    /// shorter) starts a new epoch: the answer is where reading really goes on.
+    /// shorter) starts a new epoch: the answer is where reading really goes on. A stream that many write to says
+    /// [`StreamError::Gap`] with [`Position::lost`] first when it is shorter, and begins anew when that is sought.
     ///
     /// # Errors
     /// [`StreamError`] when the stream can't be read.
@@ -48,7 +49,8 @@ pub struct Batch {
 /// The stream can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// The records before this one are gone although somebody still needed them.
+    /// The records before this one are gone although somebody still needed them. The consumer stores the position with its
+    /// state before it seeks it: what was found out must not be forgotten in between.
     #[error("records before {0:?} were removed before they were read")]
     Gap(Position),
     /// A record that passed its checksum can't be decoded.

@@ -4,6 +4,11 @@
 //! would read on in the middle of other records. So the topic carries its **epoch** (decisions 47), the second in which
 //! it was made, in a setting that has no effect on it: `delete.retention.ms` concerns compacted topics only. It is set
 //! in the same request that makes the topic, and goes with it.
+//!
+//! When a partition lost records that were applied, the epoch is **raised**, so that edges send again what they still have.
+//! That is the business of this partition alone: in all others every record is still there, at its offset. So the topic
+//! keeps the epoch in which it was made beside it (`min.compaction.lag.ms`, without effect likewise), and each partition's
+//! own epoch, from which on its records count, is the one of its consumer's position.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -25,8 +30,10 @@ use crate::{
 pub struct Topic {
     /// Its name.
     pub name: String,
-    /// Raised when it is made anew.
+    /// Raised when it is made anew, or when one of its partitions lost its end: what is sent carries it.
     pub epoch: u64,
+    /// The epoch in which it was made: positions of an earlier one are another topic's.
+    pub made: u64,
     /// Fixed when it is made.
     pub partitions: u32,
     /// The largest record it takes, bytes.
@@ -53,10 +60,24 @@ impl fmt::Debug for Cluster {
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The epoch's place.
 const EPOCH: &str = "delete.retention.ms";
+/// The place of the epoch in which the topic was made.
+const MADE: &str = "min.compaction.lag.ms";
 /// Earlier seconds than this one (2020) are no epoch of ours but the setting's default, a day.
 const FIRST_EPOCH: u64 = 1_577_836_800;
 /// A record of the journal has at most 4 MiB; Kafka counts what it wraps around it.
 pub(crate) const LONGEST: usize = (4 << 20) + (64 << 10);
+
+impl Topic {
+    /// The epoch after its own, at `now`.
+    pub(crate) fn next_epoch(&self, now: Timestamp) -> u64 {
+        u64::try_from(now.0 / 1000).unwrap_or(0).max(self.epoch + 1)
+    }
+
+    /// Whether its epoch was raised since it was made.
+    pub(crate) fn is_raised(&self) -> bool {
+        self.made < self.epoch
+    }
+}
 
 impl Cluster {
     /// Connects when first asked something.
@@ -113,7 +134,7 @@ impl Cluster {
         for (key, value) in fixed_settings(self.config().replication) {
             topic = topic.set(key, value);
         }
-        topic.set("retention.ms", retention).set(EPOCH, epoch)
+        topic.set("retention.ms", retention).set(EPOCH, epoch).set(MADE, epoch)
     }
 
     async fn make(&self, topic: NewTopic<'_>) -> Result<(), ClusterError> {
@@ -176,10 +197,12 @@ impl Cluster {
                 topic: name.to_owned(),
                 reason: format!("its {EPOCH} is no epoch: delete it and let this service make it"),
             })?;
+        // A topic of an earlier version does not say.
+        let made = number(MADE).filter(|made| (FIRST_EPOCH..=epoch).contains(made)).unwrap_or(epoch);
         let longest =
             number("max.message.bytes").and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(LONGEST);
         let partitions = self.partitions(name).await?;
-        Ok(Topic { name: name.to_owned(), epoch, partitions, longest })
+        Ok(Topic { name: name.to_owned(), epoch, made, partitions, longest })
     }
 
     /// A broker that refuses a login or shows a strange certificate is one that does not answer: the client says no more.
@@ -223,25 +246,24 @@ impl Cluster {
         count.and_then(|count| u32::try_from(count).ok()).ok_or_else(|| absent(name))
     }
 
-    /// Gives the events topic a new epoch: something of it is lost, and what edges still have in their journals shall
-    /// come again.
+    /// Gives the events topic this epoch, unless it has a later one: a partition lost its end, and what edges still have
+    /// in their journals shall come again.
     ///
     /// # Errors
     /// [`ClusterError`].
-    pub(crate) async fn raise_epoch(&self, known: &Topic, now: Timestamp) -> Result<Topic, ClusterError> {
+    pub(crate) async fn raise_epoch(&self, next: u64) -> Result<Topic, ClusterError> {
         let current = self.events().await?;
-        if current.epoch > known.epoch {
+        if current.epoch >= next {
             return Ok(current);
         }
-        let next = u64::try_from(now.0 / 1000).unwrap_or(0).max(current.epoch + 1);
-        let epoch = next.to_string();
+        let (epoch, made) = (next.to_string(), current.made.to_string());
         let retention = self.config().retention.as_millis().to_string();
         // This request replaces all settings of a topic, so it names all of them.
         let mut change = AlterConfig::new(ResourceSpecifier::Topic(&current.name));
         for (key, value) in fixed_settings(self.config().replication) {
             change = change.set(key, value);
         }
-        let change = change.set("retention.ms", &retention).set(EPOCH, &epoch);
+        let change = change.set("retention.ms", &retention).set(EPOCH, &epoch).set(MADE, &made);
         let changed =
             self.0.admin.alter_configs([&change], &options()).await.map_err(ClusterError::unavailable)?;
         if let Some(Err((_, code))) = changed.into_iter().next() {
@@ -269,7 +291,7 @@ pub const HELD_LONGER: Duration = Duration::from_hours(24 * 8);
 const VISITOR_PARTITIONS: u32 = 12;
 
 /// The settings that all our topics have, and why.
-fn fixed_settings(replication: u16) -> [(&'static str, &'static str); 7] {
+fn fixed_settings(replication: u16) -> [(&'static str, &'static str); 8] {
     [
         // By age alone: size would cut off whatever attribution had not read in a busy hour.
         ("cleanup.policy", "delete"),
@@ -282,6 +304,8 @@ fn fixed_settings(replication: u16) -> [(&'static str, &'static str); 7] {
         ("message.timestamp.type", "LogAppendTime"),
         // An acknowledged record is on two brokers, where there are so many: one of three may be lost at any moment.
         ("min.insync.replicas", if replication >= 3 { "2" } else { "1" }),
+        // No cleaner comes to a topic like this; brokers refuse a `min.compaction.lag.ms` above it.
+        ("max.compaction.lag.ms", "9223372036854775807"),
         // Rather wait for a broker that has everything than go on with one that has not.
         ("unclean.leader.election.enable", "false"),
     ]

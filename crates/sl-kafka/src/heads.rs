@@ -30,7 +30,7 @@ impl Heads {
         Ok(Self { consumer, topic })
     }
 
-    /// Behind the last record of each partition, in their order.
+    /// Behind the last record of each partition, in their order, in the epoch in which the topic was made.
     ///
     /// # Errors
     /// [`ClusterError`]; try again.
@@ -40,7 +40,7 @@ impl Heads {
             (0..i32::try_from(topic.partitions).unwrap_or(i32::MAX))
                 .map(|partition| {
                     let (_, high) = consumer.fetch_watermarks(&topic.name, partition, PATIENCE)?;
-                    Ok(Position { epoch: topic.epoch, offset: u64::try_from(high).unwrap_or(0) })
+                    Ok(Position { epoch: topic.made, offset: u64::try_from(high).unwrap_or(0) })
                 })
                 .collect::<rdkafka::error::KafkaResult<Vec<_>>>()
         };

@@ -53,6 +53,7 @@ impl ConsumerContext for Heads {}
 #[derive(Clone, Default)]
 pub(crate) struct Looked {
     pub(crate) epoch: u64,
+    pub(crate) made: u64,
     pub(crate) times: u64,
 }
 
@@ -100,7 +101,7 @@ impl Reader {
                 .spawn(move || serve(&consumer, &stop))
                 .map_err(ClusterError::unavailable)?
         };
-        let (told, looked) = watch::channel(Looked { epoch: topic.epoch, times: 0 });
+        let (told, looked) = watch::channel(Looked { epoch: topic.epoch, made: topic.made, times: 0 });
         let doubt = Arc::new(Notify::new());
         let watcher = tokio::spawn(look(cluster.clone(), told, Arc::clone(&doubt)));
         let topic = topic.name.clone();
@@ -186,7 +187,7 @@ async fn look(cluster: Cluster, told: watch::Sender<Looked>, doubt: Arc<Notify>)
     loop {
         match cluster.events().await {
             Ok(topic) => told.send_modify(|looked| {
-                looked.epoch = topic.epoch;
+                (looked.epoch, looked.made) = (topic.epoch, topic.made);
                 looked.times += 1;
             }),
             Err(error @ ClusterError::Unavailable(_)) => tracing::debug!(%error, "looking at the topic"),

@@ -1,9 +1,16 @@
 //! One partition of `<prefix>.events` as an [`EventStream`].
 //!
-//! Positions are (epoch of the topic, offset) and live with the consumer's state; Kafka hears of them only so that its
-//! tools can show a lag.
+//! Positions are (epoch, offset) and live with the consumer's state; Kafka hears of them only so that its tools can show a
+//! lag. The epoch is the partition's own: that of the topic when it was made, or to which it was raised when this partition
+//! lost its end. Records that were sent in an earlier one do not count. When another partition raises the topic's epoch,
+//! reading goes on where it was: everything is still there, and what edges send again is known.
+//!
+//! A partition that lost its end is given a new epoch in three steps, each of which may be the last of this process: the
+//! consumer stores that its position is lost; the topic's epoch is raised; the consumer stores its place in the new one.
+//! Were the epoch raised first, whoever comes next would find the partition long enough again, and take it for one of the
+//! others.
 
-use std::{cmp::Ordering, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rdkafka::{Message as _, error::KafkaError, message::BorrowedMessage, types::RDKafkaErrorCode};
@@ -17,7 +24,7 @@ use tokio::{sync::Notify, time::Instant};
 use crate::{
     Cluster, ClusterError, Topic,
     group::Held,
-    reader::{Queue, Reader},
+    reader::{Looked, Queue, Reader},
 };
 
 /// Most bytes of payload in one batch, so that a run of large webhooks does not fill the memory.
@@ -62,27 +69,27 @@ enum Trouble {
 /// Where reading begins.
 #[derive(Debug, PartialEq, Eq)]
 enum Begin {
-    At(u64),
+    At(Position),
     /// Records are missing before this one.
-    Gap(u64),
+    Gap(Position),
     /// The partition is shorter than it was.
     Shorter,
     /// The state has seen a later topic.
     Older,
 }
 
-/// A position of the state against a partition that holds `low..high` in this epoch.
-fn begin(position: Position, epoch: u64, low: u64, high: u64) -> Begin {
-    if position.epoch > epoch {
+/// A position of the state against a partition of `topic` that holds `low..high`.
+fn begin(position: Position, topic: &Topic, low: u64, high: u64) -> Begin {
+    if position.epoch > topic.epoch {
         Begin::Older
-    } else if position.epoch < epoch {
-        Begin::At(low)
+    } else if position.epoch < topic.made {
+        Begin::At(Position { epoch: topic.made, offset: low })
     } else if position.offset > high {
         Begin::Shorter
     } else if position.offset < low {
-        Begin::Gap(low)
+        Begin::Gap(Position { offset: low, ..position })
     } else {
-        Begin::At(position.offset)
+        Begin::At(position)
     }
 }
 
@@ -162,22 +169,13 @@ impl KafkaStream {
     /// Says what is wrong, as long as it is.
     async fn settle_trouble(&mut self) -> Result<(), StreamError> {
         let looked = self.reader.looked();
-        match looked.epoch.cmp(&self.topic.epoch) {
-            Ordering::Greater => {
-                self.trouble = Some(Trouble::Gap(Position { epoch: looked.epoch, offset: 0 }));
-            }
-            // Unless that look is older than the last seek's.
-            Ordering::Less if looked.times >= self.looks + FRESH => {
-                return Err(older(&self.topic.name, Position { epoch: self.topic.epoch, offset: 0 }));
-            }
-            _ => {}
-        }
+        self.compare(&looked).await?;
         if matches!(self.trouble, Some(Trouble::OutOfRange)) {
-            let (low, high) = self.ends().await?;
-            if has_lost_its_end(self.position.offset, low) {
-                self.begin_anew(self.position, high).await?;
-            }
-            self.trouble = Some(Trouble::Gap(Position { epoch: self.topic.epoch, offset: low }));
+            let (low, _) = self.ends().await?;
+            let is_lost = has_lost_its_end(self.position.offset, low);
+            let first =
+                if is_lost { self.position.lost() } else { Position { offset: low, ..self.position } };
+            self.trouble = Some(Trouble::Gap(first));
         }
         match &self.trouble {
             Some(Trouble::Gap(first)) => Err(StreamError::Gap(*first)),
@@ -194,12 +192,35 @@ impl KafkaStream {
         }
     }
 
-    /// Records that were applied are gone, and others may come in their places: edges send again what they still have.
-    async fn begin_anew(&mut self, position: Position, high: u64) -> Result<(), StreamError> {
-        tracing::error!(?position, high, "a partition lost records that were applied: a new epoch begins");
-        let raised = self.cluster.raise_epoch(&self.topic, self.clock.now()).await;
-        self.topic = raised.map_err(io)?;
+    /// Takes in what the topic was when it was last looked at.
+    async fn compare(&mut self, looked: &Looked) -> Result<(), StreamError> {
+        if looked.made > self.topic.made {
+            self.trouble = Some(Trouble::Gap(Position { epoch: looked.made, offset: 0 }));
+        } else if looked.made == self.topic.made && looked.epoch > self.topic.epoch {
+            // For another partition.
+            self.topic.epoch = looked.epoch;
+        } else if looked.epoch < self.topic.epoch && looked.times >= self.looks + FRESH {
+            // Otherwise that look is older than the last seek's. Of two who raised it at once the lower one may have won.
+            if looked.made < self.topic.made || !self.topic.is_raised() {
+                return Err(older(&self.topic.name, Position { epoch: self.topic.epoch, offset: 0 }));
+            }
+            self.raise(self.topic.epoch).await?;
+        }
         Ok(())
+    }
+
+    async fn raise(&mut self, next: u64) -> Result<(), StreamError> {
+        self.topic = self.cluster.raise_epoch(next).await.map_err(io)?;
+        self.looks = self.reader.looked().times;
+        Ok(())
+    }
+
+    /// Records that were applied are gone, and others may come in their places: edges send again what they still have.
+    async fn begin_anew(&mut self, low: u64) -> Result<Position, StreamError> {
+        let partition = self.partition;
+        tracing::error!(partition, "a partition lost records that were applied: a new epoch begins");
+        self.raise(self.topic.next_epoch(self.clock.now())).await?;
+        Ok(Position { epoch: self.topic.epoch, offset: low })
     }
 
     /// Asks whether there is really nothing; reads anew where there is.
@@ -224,7 +245,7 @@ impl KafkaStream {
             match polled {
                 Ok(message) => {
                     bytes += message.payload_len();
-                    let place = Place { epoch: self.topic.epoch, position: &mut self.position };
+                    let place = Place { topic: self.topic.epoch, position: &mut self.position };
                     let Err(trouble) = take(&message, place, &mut records) else { continue };
                     if let Trouble::Doubt(_) = trouble {
                         self.trouble = Some(doubt(&self.reader));
@@ -252,7 +273,9 @@ impl KafkaStream {
 }
 
 struct Place<'a> {
-    epoch: u64,
+    /// Epoch of the topic.
+    topic: u64,
+    /// ... and of the partition.
     position: &'a mut Position,
 }
 
@@ -264,18 +287,19 @@ fn take(message: &BorrowedMessage<'_>, place: Place<'_>, records: &mut Vec<Recor
         return Ok(());
     }
     if offset > place.position.offset {
-        return Err(Trouble::Gap(Position { epoch: place.epoch, offset }));
+        return Err(Trouble::Gap(Position { offset, ..*place.position }));
     }
     let before = records.last().map(|record: &Recorded| &record.event);
     let sent = codec::decode_sent(message.payload().unwrap_or_default(), before)
         .map_err(|error| Trouble::Undecodable { offset, reason: error.to_string() })?;
-    if sent.epoch > place.epoch {
+    if sent.epoch > place.topic {
         // Not passed over: it is read again once the topic has been looked at.
         return Err(Trouble::Doubt(0));
     }
     place.position.offset = offset + 1;
-    if sent.epoch < place.epoch {
-        // Its forwarder took this topic for the one before. It will notice, and begin again (module `forwarder`).
+    if sent.epoch < place.position.epoch {
+        // Its forwarder took this topic for the one before, or did not know yet that this partition lost its end. It will
+        // notice, and begin again (module `forwarder`).
         metrics::counter!("smartlinks_stream_stale_total").increment(1);
         return Ok(());
     }
@@ -311,22 +335,23 @@ impl EventStream for KafkaStream {
     }
 
     /// A topic that was made anew is read from its oldest record. A partition that lost its end gets a new epoch, so
-    /// that edges send again what they still have.
+    /// that edges send again what they still have, when the position sought is [`Position::lost`].
     async fn seek(&mut self, position: Position) -> Result<Position, StreamError> {
         self.check_fence()?;
         self.topic = self.cluster.events().await.map_err(io)?;
+        if position.epoch > self.topic.epoch && self.topic.is_raised() {
+            // Of two who raised it at once the lower one won.
+            self.raise(position.epoch).await?;
+        }
         let (low, high) = self.ends().await?;
-        let epoch = self.topic.epoch;
-        let (at, trouble) = match begin(position, epoch, low, high) {
-            Begin::At(offset) => (Position { epoch, offset }, None),
-            Begin::Gap(low) => (position, Some(Trouble::Gap(Position { epoch, offset: low }))),
-            Begin::Shorter => {
-                self.begin_anew(position, high).await?;
-                (Position { epoch: self.topic.epoch, offset: low }, None)
-            }
+        let (at, trouble) = match begin(position, &self.topic, low, high) {
+            Begin::At(at) => (at, None),
+            Begin::Gap(first) => (position, Some(Trouble::Gap(first))),
+            Begin::Shorter if position.is_lost() => (self.begin_anew(low).await?, None),
+            Begin::Shorter => (position, Some(Trouble::Gap(position.lost()))),
             Begin::Older => return Err(older(&self.topic.name, position)),
         };
-        self.assign(at.offset.max(low)).await?;
+        self.assign(at.offset.clamp(low, high)).await?;
         (self.position, self.trouble) = (at, trouble);
         self.looks = self.reader.looked().times;
         self.heard = Instant::now();
@@ -376,7 +401,7 @@ impl EventStream for KafkaStream {
     async fn passed(&mut self, position: Position) -> Result<(), StreamError> {
         self.check_fence()?;
         match &self.held {
-            Some(held) if position.epoch == self.topic.epoch => {
+            Some(held) if position.epoch >= self.topic.made && !position.is_lost() => {
                 held.commit(&self.topic.name, self.number(), position.offset).map_err(io)
             }
             _ => Ok(()),
@@ -412,12 +437,17 @@ mod tests {
 
     #[test]
     fn where_reading_begins() {
-        assert_eq!(begin(at(0, 0), 9, 5, 20), Begin::At(5), "a fresh state begins with the oldest record");
-        assert_eq!(begin(at(8, 15), 9, 5, 20), Begin::At(5), "a topic that was made anew from its oldest");
-        assert_eq!(begin(at(9, 5), 9, 5, 20), Begin::At(5));
-        assert_eq!(begin(at(9, 20), 9, 5, 20), Begin::At(20), "everything is read");
-        assert_eq!(begin(at(9, 4), 9, 5, 20), Begin::Gap(5), "retention took what was not read");
-        assert_eq!(begin(at(9, 21), 9, 5, 20), Begin::Shorter);
-        assert_eq!(begin(at(10, 7), 9, 5, 20), Begin::Older);
+        let topic = Topic { name: String::new(), epoch: 9, made: 7, partitions: 1, longest: 1 };
+        let begin = |epoch, offset| begin(at(epoch, offset), &topic, 5, 20);
+        assert_eq!(begin(0, 0), Begin::At(at(7, 5)), "a fresh state begins with the oldest record");
+        assert_eq!(begin(6, 15), Begin::At(at(7, 5)), "a topic that was made anew from its oldest");
+        for epoch in [7, 8, 9] {
+            assert_eq!(begin(epoch, 5), Begin::At(at(epoch, 5)), "whatever happened to another partition");
+            assert_eq!(begin(epoch, 20), Begin::At(at(epoch, 20)), "everything is read");
+            assert_eq!(begin(epoch, 4), Begin::Gap(at(epoch, 5)), "retention took what was not read");
+            assert_eq!(begin(epoch, 21), Begin::Shorter);
+            assert_eq!(begin(epoch, u64::MAX), Begin::Shorter);
+        }
+        assert_eq!(begin(10, 7), Begin::Older);
     }
 }

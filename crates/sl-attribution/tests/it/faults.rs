@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sl_core::{
-    event::{EventBody, JournalId},
+    event::{EventBody, JournalId, Position},
     time::ManualClock,
 };
 
@@ -67,4 +67,19 @@ async fn records_of_a_journal_long_forgotten_are_left_out_and_counted_and_its_ne
     assert_eq!(run(&tape, handle.store(), 64, clock.clone()).await.unwrap(), 1);
     let totals = handle.store().reports.totals(&[LINK]).await.unwrap();
     assert_eq!(totals[0].clicks, 3, "the first click counts once");
+}
+
+#[tokio::test]
+async fn that_the_stream_lost_its_end_is_stored_before_anything_is_done_about_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let handle = sl_fjall::open(dir.path(), sl_fjall::FjallOptions::default()).unwrap();
+    let store = handle.store();
+    let tape = Tape { cut: Some(120), ledger: Some(store.ledger.clone()), ..history() };
+    assert_eq!(run(&tape, store.clone(), 64, Arc::new(ManualClock::at(START))).await.unwrap(), 1);
+    let lost = Position { epoch: 0, offset: 120 }.lost();
+    let sought = tape.sought.lock().unwrap().clone();
+    assert_eq!(sought, [(Position::default(), Position::default()), (lost, lost)]);
+    let totals = store.reports.totals(&[LINK]).await.unwrap();
+    assert_eq!(totals[0].clicks, 200, "what came again was known");
+    assert_eq!(store.ledger.open(0).await.unwrap().position, Position { epoch: 1, offset: tape.len() });
 }

@@ -19,7 +19,7 @@ use sl_core::{
     time::{ManualClock, Timestamp},
 };
 use sl_journal::{Batch, ClickLog, EventStream, Fate, LostReason, StreamError, Ticket};
-use sl_store::Store;
+use sl_store::{Ledger, Store};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const LINK: SmartLinkId = SmartLinkId(ulid::Ulid(0xA));
@@ -31,6 +31,12 @@ pub(crate) struct Tape {
     pub(crate) records: Arc<Mutex<Vec<Recorded>>>,
     /// A record that can't be decoded.
     pub(crate) broken: Option<u64>,
+    /// Told once instead of this record: the stream lost its end.
+    pub(crate) cut: Option<u64>,
+    /// Asked what is stored when a place is sought.
+    pub(crate) ledger: Option<Arc<dyn Ledger>>,
+    /// What was sought, and what was stored then.
+    pub(crate) sought: Arc<Mutex<Vec<(Position, Position)>>>,
 }
 
 impl Tape {
@@ -48,7 +54,7 @@ impl Tape {
     }
 
     pub(crate) fn stream(&self) -> Box<dyn EventStream> {
-        Box::new(TapeStream { tape: self.clone(), offset: 0 })
+        Box::new(TapeStream { tape: self.clone(), epoch: 0, offset: 0 })
     }
 }
 
@@ -67,6 +73,7 @@ impl ClickLog for Tape {
 
 struct TapeStream {
     tape: Tape,
+    epoch: u64,
     offset: u64,
 }
 
@@ -77,15 +84,25 @@ impl EventStream for TapeStream {
     }
 
     async fn seek(&mut self, position: Position) -> Result<Position, StreamError> {
-        self.offset = position.offset;
-        Ok(position)
+        if let Some(ledger) = &self.tape.ledger {
+            let stored = ledger.sync(0).await.unwrap();
+            self.tape.sought.lock().unwrap().push((position, stored));
+        }
+        let at = if position.is_lost() { Position { epoch: 1, offset: 0 } } else { position };
+        self.offset = at.offset;
+        (self.epoch, self.tape.cut) = (at.epoch, self.tape.cut.filter(|_| at.epoch == 0));
+        Ok(at)
     }
 
     async fn next(&mut self, max: usize, wait: Duration) -> Result<Batch, StreamError> {
+        if self.tape.cut == Some(self.offset) {
+            return Err(StreamError::Gap(Position { epoch: self.epoch, offset: self.offset }.lost()));
+        }
         if self.tape.broken == Some(self.offset) {
             return Err(StreamError::Undecodable { offset: self.offset, reason: "test".into() });
         }
-        let behind = self.tape.broken.filter(|broken| *broken > self.offset).unwrap_or(u64::MAX);
+        let stops = [self.tape.broken, self.tape.cut].into_iter().flatten();
+        let behind = stops.filter(|stop| *stop > self.offset).min().unwrap_or(u64::MAX);
         let records: Vec<_> = {
             let all = self.tape.records.lock().unwrap();
             let rest = all.iter().skip(self.offset as usize).take_while(|record| record.sequence < behind);
@@ -95,7 +112,7 @@ impl EventStream for TapeStream {
             tokio::time::sleep(wait).await;
         }
         self.offset += records.len() as u64;
-        Ok(Batch { records, next: Position { epoch: 0, offset: self.offset } })
+        Ok(Batch { records, next: Position { epoch: self.epoch, offset: self.offset } })
     }
 
     async fn passed(&mut self, _: Position) -> Result<(), StreamError> {
@@ -103,7 +120,7 @@ impl EventStream for TapeStream {
     }
 
     fn head(&self) -> Position {
-        Position { epoch: 0, offset: self.tape.len() }
+        Position { epoch: self.epoch, offset: self.tape.len() }
     }
 }
 

@@ -5,6 +5,8 @@ mod broker;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod epochs;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod forwarding;

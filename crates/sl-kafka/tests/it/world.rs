@@ -248,7 +248,7 @@ impl Reading {
         }
     }
 
-    fn apply(&mut self, record: &Recorded) {
+    pub(crate) fn apply(&mut self, record: &Recorded) {
         let highest = self.applied.get(&record.journal);
         if highest.is_some_and(|highest| record.sequence <= *highest) {
             self.skipped += 1;

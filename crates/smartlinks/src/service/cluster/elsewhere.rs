@@ -124,10 +124,10 @@ impl Elsewhere {
         let positions: Vec<Position> = positions.try_collect().await.map_err(|error| error.to_string())?;
         let (mut total, mut behind, mut lag) = (Position::default(), 0, Duration::ZERO);
         for ((end, seen), position) in ends.into_iter().zip(&mut self.partitions).zip(positions) {
-            let applied = if position.epoch == end.epoch { position.offset } else { 0 };
-            behind += end.offset.saturating_sub(applied);
-            lag = lag.max(seen.age(position, end, now, self.every));
-            total = Position { epoch: total.epoch.max(end.epoch), offset: total.offset + applied };
+            let applied = applied(position, end);
+            behind += end.offset.saturating_sub(applied.offset);
+            lag = lag.max(seen.age(applied, end, now, self.every));
+            total = Position { epoch: total.epoch.max(end.epoch), offset: total.offset + applied.offset };
         }
         self.looked_at = now;
         self.progress.send_if_modified(|progress| {
@@ -147,9 +147,25 @@ impl Elsewhere {
     }
 }
 
+/// A position in the epoch of the partition's end, which is that of the topic when it was made: nothing is applied of another
+/// topic, or of a partition that must be begun anew; where one was, only its offset counts.
+fn applied(position: Position, end: Position) -> Position {
+    let is_there = position.epoch >= end.epoch && !position.is_lost();
+    Position { epoch: end.epoch, offset: if is_there { position.offset } else { 0 } }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_applied_is_told_in_the_epoch_of_the_topic_that_is_there() {
+        let (end, at) = (Position { epoch: 7, offset: 20 }, |epoch, offset| Position { epoch, offset });
+        assert_eq!(applied(at(7, 15), end), at(7, 15));
+        assert_eq!(applied(at(9, 15), end), at(7, 15), "the partition was begun anew");
+        assert_eq!(applied(at(6, 15), end), at(7, 0), "another topic");
+        assert_eq!(applied(at(7, 15).lost(), end), at(7, 0));
+    }
 
     #[test]
     fn the_lag_is_the_age_of_the_oldest_end_that_is_not_reached() {
