@@ -52,6 +52,7 @@ mod clock;
 mod derive;
 mod destinations;
 mod effects;
+mod expiry;
 mod fans;
 mod forget;
 mod hooks;
@@ -72,6 +73,7 @@ use std::time::Duration;
 
 pub use destinations::{Destinations, Hearer, retell, retell_click};
 pub use effects::Counts;
+pub use expiry::{ASKED_FOR, may_go};
 pub use key::{Key, Names, Who};
 pub use memory::{Changes, Memory};
 pub use needs::{needs, needs_behind};

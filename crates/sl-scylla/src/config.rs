@@ -19,6 +19,9 @@ pub struct ScyllaConfig {
     /// How long raw click rows live at most (`retention.clicks`, and a little more); `None` for ever. The server lets them
     /// go by itself then; [`sl_store::Upkeep`] removes them on the hour.
     pub keep_clicks: Option<Duration>,
+    /// How long the memory of a visitor lives at least that is bound to no fan, and of who held a pool link, since it was last
+    /// written; `None` for ever. At least [`sl_core::attribution::ASKED_FOR`] and what the stream may hold a record for.
+    pub keep_visitors: Option<Duration>,
     /// Longest time one request may take, its retries included. Default 10 s.
     pub timeout: Duration,
 }
@@ -36,6 +39,7 @@ impl ScyllaConfig {
             datacenter: None,
             login: None,
             keep_clicks: None,
+            keep_visitors: None,
             timeout: Duration::from_secs(10),
         }
     }
@@ -44,7 +48,7 @@ impl ScyllaConfig {
 /// Without the password.
 impl fmt::Debug for ScyllaConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { nodes, keyspace, create, datacenter, login, keep_clicks, timeout } = self;
+        let Self { nodes, keyspace, create, datacenter, login, keep_clicks, keep_visitors, timeout } = self;
         f.debug_struct("ScyllaConfig")
             .field("nodes", nodes)
             .field("keyspace", keyspace)
@@ -52,6 +56,7 @@ impl fmt::Debug for ScyllaConfig {
             .field("datacenter", datacenter)
             .field("login", &login.as_ref().map(|(name, _)| name))
             .field("keep_clicks", keep_clicks)
+            .field("keep_visitors", keep_visitors)
             .field("timeout", timeout)
             .finish()
     }

@@ -36,7 +36,10 @@ mod statements;
 mod upkeep;
 mod writes;
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use sl_store::{Result, Store};
 
@@ -48,7 +51,7 @@ use crate::{
     cql::Cql,
     effects::Effects,
     leases::CqlLeases,
-    ledger::CqlLedger,
+    ledger::{CqlLedger, Ttls},
     outbox::{CqlOutbox, Tables},
     pool::CqlPool,
     reports::CqlReports,
@@ -59,8 +62,7 @@ use crate::{
 #[derive(Clone)]
 pub struct ScyllaHandle {
     cql: Arc<Cql>,
-    /// Seconds, 0 for ever.
-    click_ttl: i32,
+    ttls: Ttls,
 }
 
 /// What has been asked of the servers through a connection, for metrics.
@@ -97,8 +99,12 @@ pub async fn connect_at(config: &ScyllaConfig, version: i32) -> Result<ScyllaHan
     schema::migrate(&cql, version).await?;
     // Twenty years is the longest that servers take.
     const LONGEST: u64 = 630_720_000;
-    let ttl = config.keep_clicks.map_or(0, |keep| keep.as_secs().clamp(1, LONGEST));
-    Ok(ScyllaHandle { cql, click_ttl: i32::try_from(ttl).unwrap_or(0) })
+    let ttl = |keep: Option<Duration>| {
+        let seconds = keep.map_or(0, |keep| keep.as_secs().clamp(1, LONGEST));
+        i32::try_from(seconds).unwrap_or(0)
+    };
+    let ttls = Ttls { clicks: ttl(config.keep_clicks), visitors: ttl(config.keep_visitors) };
+    Ok(ScyllaHandle { cql, ttls })
 }
 
 // === impl ScyllaHandle ===
@@ -116,7 +122,7 @@ impl ScyllaHandle {
         Ok(Store {
             catalog,
             pool: Arc::new(CqlPool::new(&self.cql).await?),
-            ledger: Arc::new(CqlLedger::new(Arc::clone(&self.cql), effects, self.click_ttl).await?),
+            ledger: Arc::new(CqlLedger::new(Arc::clone(&self.cql), effects, self.ttls).await?),
             reports: Arc::new(CqlReports::new(Arc::clone(&self.cql)).await?),
             upkeep: Arc::new(CqlUpkeep::new(&self.cql, Arc::clone(&outbox)).await?),
             outbox,

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// First byte of every record.
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 
 /// Kept bytes that this version can't read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

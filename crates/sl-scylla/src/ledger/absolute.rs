@@ -15,7 +15,7 @@ use sl_store::{Result, StoreError, moving::Piece};
 use tokio::sync::Mutex;
 
 use super::{
-    begin,
+    Ttls, begin,
     head::{Head, Heads, Progress},
     memory::Pieces,
     parts::Parts,
@@ -43,11 +43,10 @@ pub(crate) struct Absolute {
 // === impl Absolute ===
 
 impl Absolute {
-    /// `ttl`: seconds that raw click rows live, 0 for ever.
-    pub(crate) async fn new(cql: Arc<Cql>, ttl: i32) -> Result<Self> {
+    pub(crate) async fn new(cql: Arc<Cql>, ttls: Ttls) -> Result<Self> {
         Ok(Self {
-            pieces: Pieces::new(&cql).await?,
-            raw: Raw::new(&cql, ttl).await?,
+            pieces: Pieces::new(&cql, ttls.visitors).await?,
+            raw: Raw::new(&cql, ttls.clicks).await?,
             sums: Sums::new(&cql).await?,
             heads: Heads::new(&cql).await?,
             ask: Parts::statement(&cql).await?,

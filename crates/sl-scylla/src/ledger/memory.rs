@@ -7,7 +7,10 @@ use scylla::{
     statement::prepared::PreparedStatement,
     value::CqlValue::{BigInt, Int},
 };
-use sl_core::step::{StateBytes, StateKey, StateRows};
+use sl_core::{
+    attribution::may_go,
+    step::{StateBytes, StateKey, StateRows},
+};
 use sl_store::Result;
 
 use crate::{
@@ -24,6 +27,8 @@ const IN_FLIGHT: usize = 32;
 
 /// Statements on `state`.
 pub(super) struct Pieces {
+    /// Seconds that pieces live which may go, 0 for ever.
+    ttl: i32,
     get: PreparedStatement,
     put: Arc<PreparedStatement>,
     remove: Arc<PreparedStatement>,
@@ -32,12 +37,14 @@ pub(super) struct Pieces {
 // === impl Pieces ===
 
 impl Pieces {
-    pub(super) async fn new(cql: &Cql) -> Result<Self> {
+    /// `ttl`: seconds that pieces live which may go ([`may_go`]), 0 for ever.
+    pub(super) async fn new(cql: &Cql, ttl: i32) -> Result<Self> {
         let write = |text| cql.prepare(Kind::Write, text);
         let get = "SELECT key, value FROM state WHERE stream = ? AND key IN ?";
-        let put = "INSERT INTO state (stream, key, value) VALUES (?, ?, ?) USING TIMESTAMP ?";
+        let put = "INSERT INTO state (stream, key, value) VALUES (?, ?, ?) USING TTL ? AND TIMESTAMP ?";
         let remove = "DELETE FROM state USING TIMESTAMP ? WHERE stream = ? AND key = ?";
         Ok(Self {
+            ttl,
             get: cql.prepare(Kind::Read, get).await?,
             put: Arc::new(write(put).await?),
             remove: Arc::new(write(remove).await?),
@@ -68,7 +75,8 @@ impl Pieces {
 
     /// The write of one piece.
     pub(super) fn put(&self, stream: i32, key: &[u8], value: &[u8], number: i64) -> Write {
-        Write::new(&self.put, [Int(stream), blob(key), blob(value), BigInt(number)])
+        let ttl = if may_go(key, value) { self.ttl } else { 0 };
+        Write::new(&self.put, [Int(stream), blob(key), blob(value), Int(ttl), BigInt(number)])
     }
 
     /// Each name once, as said last: two writes of one step have the same time, so their order would not count.

@@ -43,6 +43,15 @@ use crate::{
     effects::{Effects, Work},
 };
 
+/// How long the server keeps what goes by its age: seconds, 0 for ever.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ttls {
+    /// Raw click rows.
+    pub(crate) clicks: i32,
+    /// Memory of visitors who are bound to no fan, since it was last written.
+    pub(crate) visitors: i32,
+}
+
 /// One owner's ledger.
 pub(crate) struct CqlLedger {
     cql: Arc<Cql>,
@@ -80,13 +89,12 @@ struct Owned {
 // === impl CqlLedger ===
 
 impl CqlLedger {
-    /// `ttl`: seconds that raw click rows live, 0 for ever.
-    pub(crate) async fn new(cql: Arc<Cql>, effects: Effects, ttl: i32) -> Result<Self> {
+    pub(crate) async fn new(cql: Arc<Cql>, effects: Effects, ttls: Ttls) -> Result<Self> {
         let owner = format!("{}-{}", cql.session().session_id(), cql.micros());
         Ok(Self {
             heads: Heads::new(&cql).await?,
-            pieces: Pieces::new(&cql).await?,
-            raw: Raw::new(&cql, ttl).await?,
+            pieces: Pieces::new(&cql, ttls.visitors).await?,
+            raw: Raw::new(&cql, ttls.clicks).await?,
             sums: Sums::new(&cql).await?,
             begin: Begin::new(&cql).await?,
             effects,

@@ -82,7 +82,7 @@ impl ScyllaHandle {
             pool: CqlPool::new(cql).await?,
             waiting: Waiting::new(Arc::clone(cql)).await?,
             outbox: Tables::new(cql).await?,
-            ledger: Absolute::new(Arc::clone(cql), self.click_ttl).await?,
+            ledger: Absolute::new(Arc::clone(cql), self.ttls).await?,
             cql: Arc::clone(cql),
             number,
         })

@@ -16,3 +16,5 @@ mod parts;
 mod runs;
 #[cfg(test)]
 mod seams;
+#[cfg(test)]
+mod ttl;

@@ -10,7 +10,7 @@ pub(crate) mod visitors;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use sl_core::time::Clock;
+use sl_core::{attribution::ASKED_FOR, time::Clock};
 use sl_journal::Journal;
 use sl_kafka::{Forwarder, Forwarding};
 use sl_scylla::{ScyllaConfig, ScyllaHandle};
@@ -134,8 +134,15 @@ pub(crate) fn scylla_config(config: &Config) -> ScyllaConfig {
         datacenter: scylla.local_dc.clone(),
         login: scylla.user.clone().zip(password),
         keep_clicks: Some(config.retention.clicks + SPARE),
+        keep_visitors: Some(keep_visitors(config)),
         ..ScyllaConfig::new(nodes.collect(), scylla.keyspace.clone())
     }
+}
+
+/// As long as click rows, and never so short that a subscriber could still ask, however late the stream is read.
+fn keep_visitors(config: &Config) -> Duration {
+    let late = config.kafka.retention + sl_kafka::HELD_LONGER;
+    (config.retention.clicks + SPARE).max(ASKED_FOR + late)
 }
 
 /// A clock that may be cloned into tasks.
