@@ -1,4 +1,12 @@
 //! What is promised about each kind of statement.
+//!
+//! **One datacentre.** That a read sees what was written holds where both ask the same datacentre: `LOCAL_QUORUM` waits for no
+//! other, and what is written in one may reach the copies in another minutes later, or after a repair only. Conditional
+//! writes are `SERIAL`, over all of them, so a fence holds everywhere: but who takes a partition over elsewhere would
+//! decide from memory that lags behind, and its absolute values would overwrite newer ones. So all processes share one
+//! `scylla.local_dc`, and the keyspace that they make has copies there alone. Where an operator adds copies elsewhere,
+//! these are a reserve: conditional writes then need a quorum of all copies, and a move there is to stop every process, wait
+//! until the copies agree (`nodetool repair`), change `scylla.local_dc` and start.
 
 use std::{sync::Arc, time::Duration};
 
