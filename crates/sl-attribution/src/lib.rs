@@ -58,7 +58,7 @@ impl Default for AttributionSettings {
             gather: Duration::ZERO,
             sync_every: Duration::from_secs(1),
             refresh_every: Duration::from_secs(1),
-            journals_kept: Duration::from_hours(24 * 30),
+            journals_kept: Duration::from_secs(24 * 30 * 3600),
             cache: 200_000,
         }
     }

@@ -19,7 +19,7 @@ use crate::{
 /// go, too.
 const MOST: usize = 4096;
 /// How long journals are remembered at least, however many there are.
-const SHORT: Duration = Duration::from_hours(72);
+const SHORT: Duration = Duration::from_secs(72 * 3600);
 
 /// Highest sequences applied, per journal.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

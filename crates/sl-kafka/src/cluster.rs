@@ -286,7 +286,7 @@ impl Cluster {
 
 /// How much longer than its retention a topic may hold a record: it goes with its segment, whose newest record is up to
 /// `segment.ms` (7 days unless a broker is told otherwise) younger; and a day for whoever looks late.
-pub const HELD_LONGER: Duration = Duration::from_hours(24 * 8);
+pub const HELD_LONGER: Duration = Duration::from_secs(24 * 8 * 3600);
 /// Of `<prefix>.visitors`: 12 spread over 2, 3, 4, 6 or 12 brokers.
 const VISITOR_PARTITIONS: u32 = 12;
 

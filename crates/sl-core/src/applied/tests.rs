@@ -7,11 +7,11 @@ use crate::{
     pack,
 };
 
-const KEEP: Duration = Duration::from_hours(24 * 15);
+const KEEP: Duration = Duration::from_secs(24 * 15 * 3600);
 const BEGAN: Timestamp = Timestamp(1_800_000_000_000);
 
 fn days(days: u64) -> Timestamp {
-    BEGAN.plus(Duration::from_hours(24 * days))
+    BEGAN.plus(Duration::from_secs(24 * days * 3600))
 }
 
 fn record(journal: u64, sequence: u64, at: Timestamp) -> Recorded {
@@ -122,7 +122,7 @@ proptest! {
         let mut written: BTreeMap<u64, Vec<Recorded>> = BTreeMap::new();
         for happening in happenings {
             match happening {
-                Happening::Days(days) => now = now.plus(Duration::from_hours(24 * days)),
+                Happening::Days(days) => now = now.plus(Duration::from_secs(24 * days * 3600)),
                 Happening::Write(journal) => {
                     let own = written.entry(journal).or_default();
                     now = now.plus(Duration::from_millis(1));

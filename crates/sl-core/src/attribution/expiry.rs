@@ -15,7 +15,7 @@ use super::{
 /// How long a click may still be asked about once it is applied: 30 days, the longest window of a link, two days for which
 /// subscribers wait for it, and as much again for a clock that is off, a look that comes late and a stream that stands
 /// still. What waits longer in the stream than that must be added.
-pub const ASKED_FOR: Duration = Duration::from_hours(24 * 45);
+pub const ASKED_FOR: Duration = Duration::from_secs(45 * 24 * 3600);
 
 /// Whether the store may forget this piece [`ASKED_FOR`] after this value was written: a visitor bound to no fan, or who held
 /// a pool link.

@@ -14,7 +14,7 @@ use sl_store::suite::sample;
 
 use crate::backend::Cluster;
 
-const KEEP: Duration = Duration::from_hours(24 * 90);
+const KEEP: Duration = Duration::from_secs(24 * 90 * 3600);
 
 /// Seconds left of each piece of memory; `None` for ever.
 async fn left(config: &ScyllaConfig) -> HashMap<StateKey, Option<i32>> {
