@@ -85,14 +85,14 @@ pub(crate) async fn migrate(cql: &Arc<Cql>, to: i32) -> Result<()> {
     if !exists(cql).await? {
         cql.define(VERSIONS).await?;
     }
-    let applied = versions(cql).await?;
-    let missing = match missing(cql, &applied, to).await {
-        // Another process is just making the table, and not every node has heard of it.
-        Err(StoreError::Damaged(_)) => {
+    let (applied, missing) = match asked(cql, to).await {
+        Ok((applied, missing)) if missing.is_empty() => (applied, missing),
+        // Perhaps others are just making the table, each through a node of its own: then there are several of them for a
+        // moment, of which one stays, with what was written to that one. Once the nodes agree, it is the only one.
+        Ok(_) | Err(_) => {
             cql.agreed().await?;
-            missing(cql, &applied, to).await?
+            asked(cql, to).await?
         }
-        missing => missing?,
     };
     if missing.is_empty() {
         return understood(cql, to).await;
@@ -150,6 +150,13 @@ async fn exists(cql: &Cql) -> Result<bool> {
     let column = cql.prepare(Kind::Read, COLUMN).await?;
     let found: Option<(String,)> = cql.row(&column, (cql.keyspace(), "schema_versions", "name")).await?;
     Ok(found.is_some())
+}
+
+/// What is missing, and the question that says what was migrated.
+async fn asked(cql: &Cql, to: i32) -> Result<(PreparedStatement, Vec<&'static Migration>)> {
+    let applied = versions(cql).await?;
+    let missing = missing(cql, &applied, to).await?;
+    Ok((applied, missing))
 }
 
 /// The question what was migrated. A server lists a table that another process is just making a moment before it takes
@@ -215,6 +222,17 @@ pub async fn take_back(config: &ScyllaConfig, version: i32) -> Result<()> {
         cql.compare(&forget, (migration.version,)).await?;
     }
     Ok(())
+}
+
+/// The versions that are noted as applied: for tests.
+///
+/// # Errors
+/// `Unavailable` when no node answers.
+pub async fn applied(config: &ScyllaConfig) -> Result<Vec<i32>> {
+    let cql = Cql::connect(config).await?;
+    let applied = cql.prepare(Kind::SerialRead, APPLIED).await?;
+    let applied: Vec<(i32,)> = cql.rows(&applied, ()).await?;
+    Ok(applied.into_iter().map(|(version,)| version).collect())
 }
 
 /// Says what a newer program would: for tests.

@@ -36,6 +36,25 @@ async fn many_processes_may_start_at_once() {
     }
 }
 
+/// The first table is made before anybody can be locked out: through several nodes at once it may be made several times.
+#[tokio::test]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn processes_that_make_the_first_table_at_once_end_with_the_same_one_and_nothing_of_it_is_lost() {
+    for _ in 0..3 {
+        let cluster = Cluster::bare();
+        let starts = (0..8).map(|nth| {
+            let mut config = cluster.config().clone();
+            let first = nth % config.nodes.len();
+            config.nodes.rotate_left(first);
+            tokio::spawn(async move { sl_scylla::connect_at(&config, 1).await.map(drop) })
+        });
+        for start in starts.collect::<Vec<_>>() {
+            start.await.unwrap().unwrap();
+        }
+        assert_eq!(schema::applied(cluster.config()).await.unwrap(), [1]);
+    }
+}
+
 /// What a keyspace has of each table's kind: the stream's position, a click, the link, stock, a delivery.
 #[derive(Debug, PartialEq, Eq)]
 struct Found {
