@@ -2,12 +2,12 @@
 
 use std::{path::Path, thread, time::Duration};
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
+    cluster_outage::patiently,
+    history::{History, Outcome},
     process::{Reach, Service, command, named},
     world::{Ads, Platform},
 };
@@ -72,7 +72,7 @@ pub(crate) fn dir() -> TempDir {
 
 /// A link with its stock, a postback for everything.
 pub(crate) fn set_up(api: &Service, key: &str, tracker: &str) -> String {
-    api.until(key, "/api/accounts", |shown| shown[0]["onlyfans_username"] == "nova");
+    patiently(api, key, "/api/accounts", |shown| shown[0]["onlyfans_username"] == "nova");
     let link = json!({ "account_id": "acct_1", "name": "Ad", "link_type": "tracking_link" });
     let link = api.post(key, "/api/smart-links", &link)["data"]["id"].as_str().unwrap().to_owned();
     let postback = json!({
@@ -81,7 +81,7 @@ pub(crate) fn set_up(api: &Service, key: &str, tracker: &str) -> String {
         "conversion_types": ["new_subscriber", "new_transaction"],
     });
     api.post(key, "/api/smart-link-postbacks", &postback);
-    api.until(key, "/api/x/pool", |shown| shown["data"][0]["leased"].as_u64() > Some(0));
+    patiently(api, key, "/api/x/pool", |shown| shown["data"][0]["leased"].as_u64() > Some(0));
     link
 }
 
@@ -128,82 +128,11 @@ fn one_process_with_all_roles_does_the_whole_job_on_the_cluster() {
     assert_eq!(service.terminate().code(), Some(0));
 }
 
-/// What buyers see of a history.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Row {
-    fan: String,
-    kind: String,
-    gross: String,
-    net: String,
-    status: String,
-    /// Address of the visitor whose click is credited.
-    visitor: String,
-}
-
-/// Sixty visitors, some of whom come again; 24 subscribe, spend, write and take money back: the same each time.
-fn history(settings: &[(&str, &str)]) -> (Vec<Row>, serde_json::Value) {
-    let (platform, ads, home) = (Platform::start("nova"), Ads::start(), dir());
-    let url = platform.url();
-    let more = [("POOL__MIN", "100"), ("PLATFORM__REQUESTS_PER_MINUTE", "60000")];
-    let settings = [settings, &Platform::settings(&url), &more].concat();
-    let mut service = Service::start_with(home.path(), &settings);
-    platform.webhooks_to(service.admin);
-    let key = service.owner_key.clone().unwrap();
-    let link = set_up(&service, &key, &ads.url());
-    service.until(&key, "/api/x/pool", |shown| shown["data"][0]["leased"].as_u64() >= Some(100));
-    let mut chance = ChaCha8Rng::seed_from_u64(5);
-    let places: Vec<String> = (1..=60).map(|visitor| visit(&service, &link, visitor)).collect();
-    for _ in 0..20 {
-        let visitor = chance.random_range(1..=60_u32);
-        assert_eq!(visit(&service, &link, visitor), places[visitor as usize - 1]);
-    }
-    for (fan, place) in (500..524).zip(places.iter().step_by(2)) {
-        platform.act("subscribe", &json!({ "link": place, "fan": { "id": fan } }));
-        for _ in 0..chance.random_range(0..4) {
-            let cents = chance.random_range(300..20_000);
-            let spend = json!({ "account": "acct_1", "fan": fan, "type": "tip", "amount_cents": cents });
-            let spent = platform.act("spend", &spend);
-            if chance.random_bool(0.2) {
-                let back =
-                    json!({ "account": "acct_1", "transaction": spent["transaction"], "status": "undo" });
-                platform.act("chargeback", &back);
-            }
-        }
-        for _ in 0..chance.random_range(0..5) {
-            platform.act("message", &json!({ "account": "acct_1", "fan": fan, "text": "hi" }));
-        }
-    }
-    let path = format!("/api/smart-links/{link}/conversions?limit=500");
-    let mut before = serde_json::Value::Null;
-    let mut same = 0;
-    // Quiet three times in a row, with the same rows.
-    while same < 3 {
-        service.settle(&key);
-        thread::sleep(Duration::from_millis(700));
-        let shown = service.api(&key, &path)["data"].clone();
-        same = if shown["rows"] == before["rows"] { same + 1 } else { 0 };
-        before = shown;
-    }
-    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let mut rows: Vec<Row> = before["rows"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| Row {
-            fan: text(&row["fan_onlyfans_id"]),
-            kind: text(&row["conversion_type"]),
-            gross: text(&row["amount_gross"]),
-            net: text(&row["amount_net"]),
-            status: text(&row["status"]),
-            visitor: text(&row["click"]["ip_address"]),
-        })
-        .collect();
-    rows.sort();
-    let shown = service.api(&key, &format!("/api/smart-links/{link}"))["data"].clone();
-    let totals =
-        json!([shown["clicks_count"], shown["subscribers_count"], shown["revenue"], before["summary"],]);
-    assert_eq!(service.terminate().code(), Some(0));
-    (rows, totals)
+/// All of it, without any trouble.
+fn history(settings: &[(&str, &str)]) -> Outcome {
+    let mut history = History::start(settings);
+    history.people(History::FANS);
+    history.outcome(0)
 }
 
 #[test]
@@ -216,7 +145,7 @@ fn the_same_history_gives_the_same_conversions_bindings_and_cents_on_both() {
         (embedded.join().unwrap(), cluster)
     });
     assert!(
-        embedded.0.len() > 60 && embedded.0.iter().all(|row| row.visitor.starts_with("23.")),
+        embedded.rows.len() > 60 && embedded.rows.iter().all(|row| row.visitor.starts_with("23.")),
         "{embedded:#?}"
     );
     assert_eq!(embedded, cluster);

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::{
     cluster::{Machine, Servers, set_up, visit},
-    cluster_outage::patiently,
+    cluster_outage::{Until, patiently},
     process::{Reach, Service, visit as visit_at},
     world::{Ads, Platform},
 };
@@ -127,6 +127,7 @@ fn a_rolling_restart_of_every_role_under_load_loses_and_doubles_nothing() {
         fans += 1;
     };
     let (count, own) = thread::scope(|scope| {
+        let until = Until(&stop);
         let traffic = scope.spawn(|| visitors(&edges, &link, &next, &stop));
         for pair in [&mut creators, &mut deciders, &mut workers] {
             pair.restart(&settings, |_| fan(), |_, _| {});
@@ -142,7 +143,7 @@ fn a_rolling_restart_of_every_role_under_load_loses_and_doubles_nothing() {
             },
             |number, service| edges.set(number, Some(service.edge)),
         );
-        stop.store(true, Ordering::Relaxed);
+        drop(until);
         traffic.join().unwrap()
     });
     assert!(own > 100, "there was no load: {count} visitors, {own} with links of their own");

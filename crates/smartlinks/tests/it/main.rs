@@ -27,6 +27,8 @@ mod demo;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod inside;
 #[cfg(test)]
 mod journey;

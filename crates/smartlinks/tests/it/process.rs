@@ -13,6 +13,8 @@ use std::{
 
 /// Nothing here takes so long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// ... but a first start on servers that share a busy machine with their test: three of them have to agree on fifty tables.
+const PATIENCE_WITH_STARTS: Duration = Duration::from_secs(300);
 
 /// The command with nothing of the test's own environment that could configure it.
 pub(crate) fn command() -> Command {
@@ -29,6 +31,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// Where a running service answers.
+#[derive(Clone, Copy)]
 pub(crate) struct Reach {
     pub(crate) edge: SocketAddr,
     pub(crate) admin: SocketAddr,
@@ -121,7 +124,7 @@ impl Service {
         thread::spawn(move || log.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line))));
         let mut said = Vec::new();
         loop {
-            let Ok(line) = service.log.recv_timeout(PATIENCE) else {
+            let Ok(line) = service.log.recv_timeout(PATIENCE_WITH_STARTS) else {
                 panic!("the service did not start: {said:#?}")
             };
             if let Some((_, secret)) = line.split_once("shown once): ") {
@@ -138,6 +141,11 @@ impl Service {
             }
             said.push(line);
         }
+    }
+
+    /// Where it answers, for others to hold.
+    pub(crate) fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// Waits until the log says something.
@@ -179,8 +187,12 @@ impl Service {
 
     /// SIGTERM.
     pub(crate) fn signal(&self) {
+        self.tell(rustix::process::Signal::TERM);
+    }
+
+    fn tell(&self, signal: rustix::process::Signal) {
         let process = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(process, signal).unwrap();
     }
 
     /// The exit status, once it has ended.

@@ -1,6 +1,6 @@
 //! The simulated creator platform and ad platforms, on runtimes of their own, beside a service in a process of its own.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc, thread, time::Duration};
 
 use serde_json::{Value, json};
 use sl_core::{
@@ -74,6 +74,17 @@ impl Platform {
 
     pub(crate) fn webhooks_to(&self, admin: SocketAddr) {
         self.sim.set_webhook(format!("http://{admin}/webhooks/onlyfansapi").parse().unwrap());
+    }
+
+    /// Waits until everything that it has to say was taken.
+    pub(crate) fn until_webhooks_are_taken(&self) {
+        for _ in 0..3600 {
+            if self.sim.state().webhooks.waiting == 0 {
+                return;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("nobody takes the webhooks: {:?}", self.sim.state().webhooks);
     }
 
     /// A service that follows it closely.
