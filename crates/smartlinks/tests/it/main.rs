@@ -13,6 +13,8 @@ mod cluster_outage;
 #[cfg(test)]
 mod cluster_poison;
 #[cfg(test)]
+mod cluster_replicas;
+#[cfg(test)]
 mod cluster_rolling;
 #[cfg(test)]
 mod cluster_start;
