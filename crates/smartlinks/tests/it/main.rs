@@ -9,6 +9,8 @@ mod cluster;
 #[cfg(test)]
 mod cluster_clock;
 #[cfg(test)]
+mod cluster_kills;
+#[cfg(test)]
 mod cluster_outage;
 #[cfg(test)]
 mod cluster_poison;
