@@ -21,6 +21,8 @@ mod cluster_rolling;
 #[cfg(test)]
 mod cluster_start;
 #[cfg(test)]
+mod cluster_workers;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod crash;

@@ -190,6 +190,16 @@ impl Service {
         self.tell(rustix::process::Signal::TERM);
     }
 
+    /// SIGSTOP: a machine that stands still.
+    pub(crate) fn freeze(&self) {
+        self.tell(rustix::process::Signal::STOP);
+    }
+
+    /// Goes on after [`Self::freeze`].
+    pub(crate) fn thaw(&self) {
+        self.tell(rustix::process::Signal::CONT);
+    }
+
     fn tell(&self, signal: rustix::process::Signal) {
         let process = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(process, signal).unwrap();

@@ -145,6 +145,12 @@ impl Ads {
         control(&self.runtime, &self.http, format!("{}/_sim/stall", self.sim.url()), how);
     }
 
+    /// Every answer takes so long from now on, milliseconds.
+    pub(crate) fn slow(&self, millis: u64) {
+        let latency = json!({ "ms": millis });
+        control(&self.runtime, &self.http, format!("{}/_sim/latency", self.sim.url()), &latency);
+    }
+
     /// A service that tells them.
     pub(crate) fn service(&self, dir: &Path) -> Service {
         Service::start_with(dir, &[("AD_PLATFORMS__META__BASE_URL", &self.sim.url())])
