@@ -11,6 +11,8 @@ mod cluster_clock;
 #[cfg(test)]
 mod cluster_kills;
 #[cfg(test)]
+mod cluster_once;
+#[cfg(test)]
 mod cluster_outage;
 #[cfg(test)]
 mod cluster_poison;

@@ -1,6 +1,6 @@
 //! The simulated creator platform and ad platforms, on runtimes of their own, beside a service in a process of its own.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, thread, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, thread, time::Duration};
 
 use serde_json::{Value, json};
 use sl_core::{
@@ -85,6 +85,11 @@ impl Platform {
             thread::sleep(Duration::from_millis(50));
         }
         panic!("nobody takes the webhooks: {:?}", self.sim.state().webhooks);
+    }
+
+    /// Its book of requests: by endpoint and status.
+    pub(crate) fn requests(&self) -> BTreeMap<String, BTreeMap<u16, u64>> {
+        self.sim.state().requests
     }
 
     /// A service that follows it closely.
