@@ -88,7 +88,10 @@ impl Cluster {
         if let Some(problem) = config.problems().into_iter().next() {
             return Err(problem);
         }
-        let client = config.client();
+        let mut client = config.client();
+        // Told to connect only where it must, librdkafka connects anew without any pause while a question waits for the
+        // controller and no broker is there: each failure lets it ask for the connection again, which ends the pause.
+        client.set("enable.sparse.connections", "false");
         let admin = rdkafka::config::FromClientConfigAndContext::from_config_and_context(&client, Quiet)
             .map_err(|error| config.blame(&error))?;
         Ok(Self(Arc::new(Inner { config, admin })))

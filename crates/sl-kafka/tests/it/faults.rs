@@ -9,7 +9,7 @@ use std::{
 };
 
 use sl_journal::ClickLog as _;
-use sl_kafka::KafkaConfig;
+use sl_kafka::{ClusterError, KafkaConfig};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -80,6 +80,30 @@ async fn a_broker_that_is_killed_stopped_or_frozen_under_load_loses_and_reorders
     let mut readings = reading.await.unwrap();
     world::expect_complete(&mut readings, &accounts(), count).await;
     assert!(readings.iter().all(|reading| reading.troubles.is_empty()), "nothing was missing for a moment");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn a_question_that_waits_for_a_broker_tries_to_reach_it_now_and_then_and_not_all_the_time() {
+    let broker = Broker::start();
+    let cluster = world::cluster(&broker.brokers, 1).await;
+    cluster.events().await.unwrap();
+    broker.kill();
+    let before = refused();
+    for _ in 0..2 {
+        assert!(matches!(cluster.events().await, Err(ClusterError::Unavailable(_))));
+    }
+    // Without a pause there are thousands a second. Other tests' clients are among them, which pause.
+    let tries = refused() - before;
+    assert!((1..2000).contains(&tries), "{tries} in two times five seconds");
+}
+
+/// Connections that were refused on this machine since it was started.
+fn refused() -> u64 {
+    let counters = std::fs::read_to_string("/proc/net/snmp").unwrap();
+    let mut tcp = counters.lines().filter(|line| line.starts_with("Tcp:"));
+    let mut named = tcp.next().unwrap().split(' ').zip(tcp.next().unwrap().split(' '));
+    named.find(|(name, _)| *name == "AttemptFails").unwrap().1.parse().unwrap()
 }
 
 /// What a power cut may take of a broker that has the only copy. New records come in the places of the old ones, while somebody reads
