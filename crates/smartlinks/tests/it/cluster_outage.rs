@@ -86,10 +86,13 @@ fn script(name: &str, home: &Path, arguments: &[String]) -> String {
     said
 }
 
-/// How long each server is away: long enough for every time-out; `SMARTLINKS_TEST_OUTAGE_SECONDS` asks for more.
+/// How long each server is away: long enough for every time-out.
+const SPAN: Duration = Duration::from_secs(15);
+
+/// The same, or what `SMARTLINKS_TEST_OUTAGE_SECONDS` asks for.
 fn span() -> Duration {
     let asked = std::env::var("SMARTLINKS_TEST_OUTAGE_SECONDS").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs(asked.unwrap_or(15))
+    asked.map_or(SPAN, Duration::from_secs)
 }
 
 /// Tells the traffic to stop when it goes: also when the test fails, which would wait for the traffic for ever.
@@ -101,14 +104,16 @@ impl Drop for Until<'_> {
     }
 }
 
-/// Visitors until told to stop, about fifty a second, each of whom is redirected.
+/// Visitors until told to stop, about fifty a second, each of whom is redirected. In longer outages they are fewer a second: a
+/// subscriber whose link more than 4,000 others came after is found when that link is looked at next, up to twenty minutes later.
 pub(crate) fn visitors(edge: &Reach, link: &str, next: &AtomicU32, stop: &AtomicBool) {
+    let pause = Duration::from_millis(20).mul_f64(span().as_secs_f64() / SPAN.as_secs_f64());
     while !stop.load(Ordering::Relaxed) {
         let visitor = next.fetch_add(1, Ordering::Relaxed);
         let begun = Instant::now();
         visit(edge, link, visitor);
         assert!(begun.elapsed() < Duration::from_secs(10), "visitor {visitor} waited");
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(pause);
     }
 }
 
