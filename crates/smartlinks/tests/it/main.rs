@@ -8,6 +8,7 @@ mod clock;
 mod cluster;
 #[cfg(test)]
 mod cluster_clock;
+#[cfg(test)]
 mod cluster_deciders;
 #[cfg(test)]
 mod cluster_kills;
