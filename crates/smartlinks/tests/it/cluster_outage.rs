@@ -104,8 +104,7 @@ impl Drop for Until<'_> {
     }
 }
 
-/// Visitors until told to stop, about fifty a second, each of whom is redirected. In longer outages they are fewer a second: a
-/// subscriber whose link more than 4,000 others came after is found when that link is looked at next, up to twenty minutes later.
+/// Visitors until told to stop, about fifty a second, each of whom is redirected; in longer outages fewer a second.
 pub(crate) fn visitors(edge: &Reach, link: &str, next: &AtomicU32, stop: &AtomicBool) {
     let pause = Duration::from_millis(20).mul_f64(span().as_secs_f64() / SPAN.as_secs_f64());
     while !stop.load(Ordering::Relaxed) {
