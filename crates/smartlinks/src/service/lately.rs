@@ -74,8 +74,10 @@ impl Lately {
             Batch::Kept(Piece::Keys(keys)) => rebuild.expect(keys),
             Batch::Kept(Piece::Clicks(clicks)) => {
                 for kept in clicks {
-                    let known = rebuild.kept(&kept);
-                    self.count(&kept.visit, known, now);
+                    // The file may be old: what is over was no demand of these hours.
+                    if rebuild.kept(&kept) {
+                        self.count(&kept.visit, true, now);
+                    }
                 }
             }
             Batch::Past(records) => {
@@ -210,6 +212,10 @@ mod tests {
         append(&journal, 10..15).await;
         let all = (0..15).chain([77]).collect::<Vec<_>>();
         assert_eq!(known(&file, &journal), (16, all.clone()));
+
+        let (window, later) = (Window::new(SPAN, 1000), NOON.plus(SPAN * 2));
+        let lately = Lately::read(&window, (&file, &head(&journal)), &journal, later).unwrap();
+        assert_eq!((lately.remembered, lately.asked.len()), (0, 0), "an old file: nobody, and no demand");
 
         let path = dir.path().join("edge/visitors");
         let whole = std::fs::read(&path).unwrap();

@@ -66,36 +66,21 @@ impl VisitorsFile {
             DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         }
         let unfinished = self.0.with_extension("new");
-        let file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        let mut frames = Frames { file: BufWriter::with_capacity(1 << 20, file), buffer: Vec::new() };
-        frames.file.write_all(&MAGIC)?;
-        frames.write(&Head { keys: window.keys(), ..head.clone() })?;
-        let (mut clicks, mut failed) = (Vec::with_capacity(CLICKS), None);
-        let is_whole = window.kept(|kept| {
-            clicks.push(kept);
-            if clicks.len() == CLICKS && failed.is_none() {
-                failed = frames.write(&clicks).err();
-                clicks.clear();
-            }
-        });
-        failed.map_or(Ok(()), Err)?;
-        if !is_whole {
-            fs::remove_file(unfinished)?;
-            return Ok(false);
+        let written = write(&unfinished, head, window);
+        let replaced = match &written {
+            Ok(true) => fs::rename(&unfinished, &self.0),
+            _ => Ok(()),
+        };
+        if !matches!((&written, &replaced), (Ok(true), Ok(()))) {
+            // The disk may be full: nothing half done takes room.
+            let _ = fs::remove_file(&unfinished);
         }
-        frames.write(&clicks)?;
-        if !clicks.is_empty() {
-            frames.write(&Vec::<Kept>::new())?;
-        }
-        frames.file.flush()?;
-        fs::rename(&unfinished, &self.0)?;
-        Ok(true)
+        replaced.and(written)
     }
 
-    /// Says how many keys there were, then what it has; from which sequence on the journal is to be read. `None` when there is nothing for a process like
-    /// `wanted`, or when it turns out to be damaged: then the journal is to be read
-    /// as if nothing had been said.
+    /// Says how many keys there were, then what it has; from which sequence on the journal is to be read. `None` when there is
+    /// nothing for a process like `wanted`, or when it turns out to be damaged: then the journal is to be read as if nothing
+    /// had been said.
     pub(super) fn read(&self, wanted: &Head, mut each: impl FnMut(Piece)) -> Option<u64> {
         let file = match File::open(&self.0) {
             Ok(file) => file,
@@ -114,6 +99,32 @@ impl VisitorsFile {
             }
         }
     }
+}
+
+/// `false` while a click may still be lost; the file is not whole then.
+fn write(path: &Path, head: &Head, window: &Window) -> io::Result<bool> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut frames = Frames { file: BufWriter::with_capacity(1 << 20, file), buffer: Vec::new() };
+    frames.file.write_all(&MAGIC)?;
+    frames.write(&Head { keys: window.keys(), ..head.clone() })?;
+    let (mut clicks, mut failed) = (Vec::with_capacity(CLICKS), None);
+    let is_whole = window.kept(|kept| {
+        clicks.push(kept);
+        if clicks.len() == CLICKS {
+            failed = failed.take().or_else(|| frames.write(&clicks).err());
+            clicks.clear();
+        }
+    });
+    failed.map_or(Ok(()), Err)?;
+    if !is_whole {
+        return Ok(false);
+    }
+    frames.write(&clicks)?;
+    if !clicks.is_empty() {
+        frames.write(&Vec::<Kept>::new())?;
+    }
+    frames.file.flush()?;
+    Ok(true)
 }
 
 fn read(file: &mut impl Read, wanted: &Head, each: &mut impl FnMut(Piece)) -> io::Result<Option<u64>> {
@@ -249,6 +260,15 @@ mod tests {
             fs::write(&file.0, &whole[..at]).unwrap();
             assert_eq!(read_by(&file, &head(5)).0, None, "torn at {at}");
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_leaves_nothing_half_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = VisitorsFile::of(dir.path());
+        fs::create_dir_all(file.0.join("in the way")).unwrap();
+        assert!(file.write(&head(5), &Window::new(SPAN, 10_000)).is_err());
+        assert_eq!(fs::read_dir(dir.path().join("edge")).unwrap().count(), 1);
     }
 
     #[test]
