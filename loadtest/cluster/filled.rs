@@ -24,6 +24,8 @@ use crate::{Options, Outcome, servers::Servers};
 pub(crate) struct Shared {
     pub(crate) kafka: sl_kafka::Cluster,
     pub(crate) store: Store,
+    /// Of the team that has everything.
+    pub(crate) owner_key: Option<String>,
     settings: Vec<(&'static str, String)>,
     scylla_config: ScyllaConfig,
 }
@@ -62,7 +64,9 @@ impl Shared {
         // A first process makes topics, tables and the team, as everywhere.
         let dir = dir.join(format!("{name}-first"));
         std::fs::create_dir_all(&dir)?;
-        Service::start(&options.program, "api", &dir, &settings)?.0.stop()?;
+        let mut first = Service::start(&options.program, "api", &dir, &settings)?.0;
+        let owner_key = first.owner_key.take();
+        first.stop()?;
         let config = KafkaConfig {
             brokers: servers.kafka.clone(),
             prefix: name.clone(),
@@ -74,7 +78,7 @@ impl Shared {
         let scylla_config = ScyllaConfig::new(servers.cql.split(',').map(str::to_owned).collect(), name);
         let store = sl_scylla::open(&scylla_config).await?;
         fill(&store, options.creators, options.stock).await?;
-        Ok(Self { kafka, store, settings, scylla_config })
+        Ok(Self { kafka, store, owner_key, settings, scylla_config })
     }
 
     /// Settings of a process of it.

@@ -1,10 +1,12 @@
 //! The service over a real Kafka broker and a real CQL server: what an edge loses by it, how long a click takes until it is
-//! attributed, and what it costs on the way.
+//! attributed, what it costs on the way, and when every edge knows of a change.
 //!
 //! * [`edges`]: one edge on cluster storage against one on embedded storage, in turns · [`lag`]: from the click to its
-//!   attribution at steady rates · [`costs`]: CPU, bytes and rows · [`books`]: every answered click once
+//!   attribution at steady rates · [`costs`]: CPU, bytes and rows · [`books`]: every answered click once ·
+//!   [`changes`]: from the API to every edge
 
 mod books;
+mod changes;
 mod costs;
 mod edges;
 mod filled;
@@ -60,6 +62,9 @@ struct Options {
     /// Clicks per second of the rounds that look at an edge's times; beside them it is asked as fast as it answers.
     #[arg(long, default_value_t = 10_000.0)]
     round_rate: f64,
+    /// Smart Links that are made and deleted again, to see when edges know.
+    #[arg(long, default_value_t = 20)]
+    changes: u32,
     /// Core of the edge being compared; everything else of that comparison is on the other one.
     #[arg(long, default_value_t = 0)]
     edge_core: usize,
@@ -80,6 +85,8 @@ enum What {
     Edges,
     /// Lag and costs at steady rates.
     Lag,
+    /// How soon edges know of a change.
+    Changes,
 }
 
 fn main() -> ExitCode {
@@ -106,6 +113,9 @@ fn run(options: &Options) -> Outcome<bool> {
     }
     if options.what.contains(&What::Lag) {
         balanced &= lag::run(options, &servers, scratch.path())?;
+    }
+    if options.what.contains(&What::Changes) {
+        changes::run(options, &servers, scratch.path())?;
     }
     println!("{}", if balanced { "the books balance" } else { "THE BOOKS DO NOT BALANCE" });
     Ok(balanced)

@@ -99,7 +99,32 @@ impl Service {
     /// # Errors
     /// When none comes.
     pub fn ask_edge(&self, target: &str, headers: &str) -> Result<String, Box<dyn Error>> {
-        ask(self.edge, target, headers)
+        ask(self.edge, "GET", target, headers, "")
+    }
+
+    /// Asks the API with a key, and gives what it answers.
+    ///
+    /// # Errors
+    /// When the answer is no success: what it says.
+    pub fn send(
+        &self,
+        key: &str,
+        method: &str,
+        target: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<serde_json::Value, Box<dyn Error>> {
+        let body = body.map(serde_json::Value::to_string).unwrap_or_default();
+        let headers = format!(
+            "Authorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        let answer = ask(self.admin, method, target, &headers, &body)?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or("no body")?;
+        match body {
+            _ if !head.starts_with("HTTP/1.1 2") => Err(answer.into()),
+            "" => Ok(serde_json::Value::Null),
+            body => Ok(serde_json::from_str(body)?),
+        }
     }
 
     /// Records that attribution has passed, over all partitions; `key` is the owner's.
@@ -107,12 +132,9 @@ impl Service {
     /// # Errors
     /// When the answer says something else.
     pub fn attributed(&self, key: &str) -> Result<u64, Box<dyn Error>> {
-        let headers = format!("Authorization: Bearer {key}\r\n");
-        let answer = ask(self.admin, "/api/x/progress", &headers)?;
-        let (_, body) = answer.split_once("\r\n\r\n").ok_or("no body")?;
-        let progress: serde_json::Value = serde_json::from_str(body)?;
+        let progress = self.send(key, "GET", "/api/x/progress", None)?;
         let position = progress.pointer("/data/attribution/position").and_then(serde_json::Value::as_u64);
-        Ok(position.ok_or(body)?)
+        Ok(position.ok_or_else(|| progress.to_string())?)
     }
 
     /// The sum over all labels of a metric; 0 while it has none.
@@ -128,7 +150,7 @@ impl Service {
     /// # Errors
     /// As [`Self::metric`].
     pub fn metrics(&self, name: &str) -> Result<Vec<(String, f64)>, Box<dyn Error>> {
-        let answer = ask(self.admin, "/metrics", "")?;
+        let answer = ask(self.admin, "GET", "/metrics", "", "")?;
         let found = answer.lines().filter_map(|line| {
             let (series, value) = line.rsplit_once(' ')?;
             let labels = series.strip_prefix(name)?;
@@ -165,10 +187,16 @@ impl Drop for Service {
     }
 }
 
-fn ask(address: SocketAddr, target: &str, headers: &str) -> Result<String, Box<dyn Error>> {
+fn ask(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: &str,
+) -> Result<String, Box<dyn Error>> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    write!(stream, "GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n")?;
+    write!(stream, "{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n{body}")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)

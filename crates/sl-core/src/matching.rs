@@ -75,23 +75,35 @@ impl Looks {
         span / 8
     }
 
-    /// Times at which a subscriber is searched for whose webhook was applied at `known_at`.
-    fn times(&self, known_at: Timestamp, debounce: Duration) -> impl Iterator<Item = Timestamp> {
-        let first = known_at.plus(debounce);
-        std::iter::once(first).chain(self.searches.iter().map(move |span| first.plus(*span)))
-    }
-
-    /// When to search next, the last search having begun at `searched_at`; `None` after the last one: the subscriber is
-    /// left to the schedule.
+    /// When to search next for a subscriber whose webhook was applied at `known_at`; `None` after the last time: the
+    /// subscriber is left to the schedule. The later searches count from the first one, not from the webhook: after an
+    /// outage that one may be minutes late and still ahead of the clicks that bring the link.
     #[must_use]
     pub fn next_search(
         &self,
         known_at: Timestamp,
         debounce: Duration,
-        searched_at: Option<Timestamp>,
+        searched: Option<Searched>,
     ) -> Option<Timestamp> {
-        self.times(known_at, debounce).find(|at| searched_at.is_none_or(|searched| searched < *at))
+        let Some(Searched { first_at, last_at }) = searched else { return Some(known_at.plus(debounce)) };
+        self.searches.iter().map(|span| first_at.plus(*span)).find(|at| last_at < *at)
     }
+
+    /// Whether a subscriber who could not be searched for has waited for as long as the searches take.
+    #[must_use]
+    pub fn is_past_searching(&self, known_at: Timestamp, debounce: Duration, now: Timestamp) -> bool {
+        let searched = Searched { first_at: known_at.plus(debounce), last_at: now };
+        self.next_search(known_at, debounce, Some(searched)).is_none()
+    }
+}
+
+/// The searches for one subscriber so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Searched {
+    /// When the first one began.
+    pub first_at: Timestamp,
+    /// When the last one began.
+    pub last_at: Timestamp,
 }
 
 /// A look that a link wants.
@@ -118,6 +130,7 @@ mod tests {
 
     const WINDOW: Duration = Duration::from_secs(6 * 3600);
     const QUARANTINE: Duration = Duration::from_secs(24 * 3600);
+    const DEBOUNCE: Duration = Duration::from_secs(2);
 
     fn minutes(count: i64) -> Timestamp {
         Timestamp(count * 60_000)
@@ -142,6 +155,19 @@ mod tests {
             assert!(due.at <= due.latest);
             times.push(due.at.0 / 60_000);
             facts.last_look_at = Some(due.at);
+        }
+        times
+    }
+
+    /// Seconds at which somebody is searched for, the first time no sooner than `from`.
+    fn searches(known_at: Timestamp, from: Timestamp) -> Vec<i64> {
+        let mut times = Vec::new();
+        let mut searched: Option<Searched> = None;
+        while let Some(at) = looks().next_search(known_at, DEBOUNCE, searched) {
+            let last_at = at.max(from);
+            times.push(last_at.0 / 1000);
+            searched =
+                Some(Searched { first_at: searched.map_or(last_at, |so_far| so_far.first_at), last_at });
         }
         times
     }
@@ -199,15 +225,20 @@ mod tests {
 
     #[test]
     fn a_subscriber_is_searched_for_four_times() {
-        let (known, debounce) = (minutes(0), Duration::from_secs(2));
-        let mut times = Vec::new();
-        let mut searched = None;
-        while let Some(at) = looks().next_search(known, debounce, searched) {
-            times.push(at.0 / 1000);
-            searched = Some(at);
-        }
-        assert_eq!(times, [2, 32, 122, 602]);
-        assert_eq!(looks().next_search(known, debounce, Some(minutes(3))), Some(Timestamp(602_000)));
+        assert_eq!(searches(minutes(0), Timestamp(2000)), [2, 32, 122, 602]);
+        let searched = Searched { first_at: Timestamp(2000), last_at: minutes(3) };
+        assert_eq!(looks().next_search(minutes(0), DEBOUNCE, Some(searched)), Some(Timestamp(602_000)));
+    }
+
+    #[test]
+    fn a_search_that_begins_late_is_repeated_as_often_as_one_in_time() {
+        assert_eq!(searches(minutes(0), minutes(60)), [3600, 3630, 3720, 4200]);
+    }
+
+    #[test]
+    fn who_can_not_be_searched_for_waits_for_as_long() {
+        assert!(!looks().is_past_searching(minutes(0), DEBOUNCE, Timestamp(601_999)));
+        assert!(looks().is_past_searching(minutes(0), DEBOUNCE, Timestamp(602_000)));
     }
 
     #[test]

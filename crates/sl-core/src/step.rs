@@ -353,7 +353,7 @@ pub struct Unmatched {
     pub fan: FanId,
     /// `createdAt` of the webhook.
     pub subscribed_at: Timestamp,
-    /// When the webhook was applied: the search times count from here.
+    /// When the webhook was applied: the first search counts from here.
     pub known_at: Timestamp,
 }
 

@@ -2,7 +2,7 @@
 //! 51, 55).
 //!
 //! * [`account`]: one account's work, call after call · [`look`]: one page and what follows · [`watch`]: which pages are
-//!   due · [`search`]: subscribers whose webhook came · [`places`]: on which page a link is
+//!   due · [`search`]: subscribers whose webhook came · [`places`]: on which page a link is · [`backlog`]: what is left to do
 //!
 //! A look costs one request for about a hundred links; the subscribers of a link are read only when its counter moved. A
 //! counter is stored after the `SubscriberSeen` it caused is in the journal, so that a crash in between repeats a look and
@@ -10,6 +10,7 @@
 //! `Pool::unmatched`, which is read several times in `platform.debounce`; so a restart forgets no search.
 
 mod account;
+mod backlog;
 mod look;
 mod places;
 mod search;
@@ -19,10 +20,7 @@ mod watch;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -38,7 +36,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::account::AccountMatcher;
+use self::{account::AccountMatcher, backlog::Backlog};
 use crate::platform::CreatorPlatform;
 
 /// How far attribution is behind the journal: a look counts as begun that much earlier (decisions 50).
@@ -92,6 +90,7 @@ pub struct Matcher {
 /// An account that is looked after.
 struct AtWork {
     inbox: channel::Sender<Vec<Unmatched>>,
+    backlog: Arc<Backlog>,
     stop: CancellationToken,
 }
 
@@ -99,7 +98,7 @@ struct AtWork {
 #[derive(Clone, Default)]
 pub struct MatcherHandle {
     woken: Arc<Notify>,
-    backlogs: Arc<Mutex<HashMap<AccountId, Arc<AtomicUsize>>>>,
+    backlogs: Arc<Mutex<HashMap<AccountId, Arc<Backlog>>>>,
     followed: Arc<Mutex<Followed>>,
 }
 
@@ -118,7 +117,7 @@ impl MatcherHandle {
     #[must_use]
     pub fn backlog(&self) -> u64 {
         let backlogs = self.backlogs.lock();
-        let due: u64 = backlogs.values().map(|count| count.load(Ordering::Relaxed) as u64).sum();
+        let due: u64 = backlogs.values().map(|backlog| backlog.count()).sum();
         let followed = self.followed.lock();
         // Somebody may be sought since; the next tick tells.
         let behind = followed.applied.as_ref().is_some_and(|applied| applied() != followed.read_at);
@@ -213,17 +212,20 @@ impl Matcher {
         }
         for (account, work) in &self.accounts {
             let rows = waiting.remove(account).unwrap_or_default();
-            work.inbox.send_if_modified(|known| {
+            let is_new = work.inbox.send_if_modified(|known| {
                 let is_new = *known != rows;
                 *known = rows;
                 is_new
             });
+            if is_new {
+                work.backlog.sent();
+            }
         }
         // Of an account that nobody knows or that is logged out: it has as long as any other to turn up. After that its
         // looks find the subscriber.
         let (looks, now) = (&self.settings.looks, self.clock.now());
         for row in waiting.into_values().flatten() {
-            if looks.next_search(row.known_at, self.settings.debounce, Some(now)).is_none() {
+            if looks.is_past_searching(row.known_at, self.settings.debounce, now) {
                 self.store.pool.give_up(&row.account, &row.fan).await?;
             }
         }
@@ -239,10 +241,11 @@ impl Matcher {
             return;
         }
         let (sender, inbox) = channel::channel(Vec::new());
-        let backlog = Arc::new(AtomicUsize::new(0));
+        let backlog = Arc::<Backlog>::default();
         self.handle.backlogs.lock().insert(account.id.clone(), Arc::clone(&backlog));
         let stop = shutdown.child_token();
-        self.accounts.insert(account.id.clone(), AtWork { inbox: sender, stop: stop.clone() });
+        let at_work = AtWork { inbox: sender, backlog: Arc::clone(&backlog), stop: stop.clone() };
+        self.accounts.insert(account.id.clone(), at_work);
         let work = AccountMatcher {
             account: account.id,
             team: account.team,
@@ -254,6 +257,7 @@ impl Matcher {
             settings: Arc::clone(&self.settings),
             inbox,
             backlog,
+            inbox_read: 0,
             watch: watch::Watch::default(),
             searches: search::Searches::default(),
             told: HashMap::new(),

@@ -2,10 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Lag, MatcherSettings,
+    backlog::Backlog,
     look::{LookError, Told},
     places::Whereabouts,
     search::Searches,
@@ -51,7 +49,9 @@ pub(super) struct AccountMatcher {
     pub(super) lag: Lag,
     pub(super) settings: Arc<MatcherSettings>,
     pub(super) inbox: watch::Receiver<Vec<Unmatched>>,
-    pub(super) backlog: Arc<AtomicUsize>,
+    pub(super) backlog: Arc<Backlog>,
+    /// The change of the inbox that `searches` has.
+    pub(super) inbox_read: u64,
     pub(super) watch: Watch,
     pub(super) searches: Searches,
     pub(super) told: HashMap<PoolLinkId, Told>,
@@ -103,6 +103,7 @@ impl AccountMatcher {
         if self.turned_at.replace(now).is_some_and(|before| now.is_set_back_since(before)) {
             self.forget_times();
         }
+        self.inbox_read = self.backlog.change();
         let waiting = self.inbox.borrow_and_update().clone();
         self.searches.refresh(waiting);
         self.note_backlog();
@@ -245,6 +246,6 @@ impl AccountMatcher {
         let now = self.clock.now();
         let looks = &self.settings.looks;
         let count = self.searches.backlog(looks, self.settings.debounce, now) + self.watch.due_count(now);
-        self.backlog.store(count, Ordering::Relaxed);
+        self.backlog.note(self.inbox_read, count);
     }
 }

@@ -5,13 +5,18 @@ use std::{
     time::Duration,
 };
 
-use sl_core::{ids::FanId, matching::Looks, step::Unmatched, time::Timestamp};
+use sl_core::{
+    ids::FanId,
+    matching::{Looks, Searched},
+    step::Unmatched,
+    time::Timestamp,
+};
 
-/// The searches of one account. Where a search stands is kept in memory: after a start a subscriber is sought once more.
+/// The searches of one account. Where a search stands is kept in memory: after a start a subscriber is sought anew.
 #[derive(Debug, Default)]
 pub(super) struct Searches {
     waiting: Vec<Unmatched>,
-    searched_at: HashMap<FanId, Timestamp>,
+    searched: HashMap<FanId, Searched>,
     found: HashSet<FanId>,
 }
 
@@ -21,7 +26,7 @@ impl Searches {
     /// Takes over who waits.
     pub(super) fn refresh(&mut self, waiting: Vec<Unmatched>) {
         let fans: HashSet<&FanId> = waiting.iter().map(|row| &row.fan).collect();
-        self.searched_at.retain(|fan, _| fans.contains(fan));
+        self.searched.retain(|fan, _| fans.contains(fan));
         self.found.retain(|fan| fans.contains(fan));
         self.waiting = waiting;
     }
@@ -40,7 +45,7 @@ impl Searches {
 
     /// Whether somebody was not sought yet.
     pub(super) fn has_new(&self) -> bool {
-        self.open().any(|row| !self.searched_at.contains_key(&row.fan))
+        self.open().any(|row| !self.searched.contains_key(&row.fan))
     }
 
     /// Whom to seek now; the search counts from here.
@@ -48,7 +53,8 @@ impl Searches {
         let due = |row: &&Unmatched| self.next_of(row, looks, debounce).is_some_and(|at| at <= now);
         let due: Vec<_> = self.open().filter(due).cloned().collect();
         for row in &due {
-            self.searched_at.insert(row.fan.clone(), now);
+            let searched = self.searched.entry(row.fan.clone());
+            searched.or_insert(Searched { first_at: now, last_at: now }).last_at = now;
         }
         due
     }
@@ -56,13 +62,13 @@ impl Searches {
     /// A search was not finished: it is due again.
     pub(super) fn undo(&mut self, rows: &[Unmatched]) {
         for row in rows {
-            self.searched_at.remove(&row.fan);
+            self.searched.remove(&row.fan);
         }
     }
 
     /// The clock was set back: everybody is sought as if for the first time.
     pub(super) fn forget_times(&mut self) {
-        self.searched_at.clear();
+        self.searched.clear();
     }
 
     /// Whether it is still sought.
@@ -80,7 +86,7 @@ impl Searches {
     }
 
     fn next_of(&self, row: &Unmatched, looks: &Looks, debounce: Duration) -> Option<Timestamp> {
-        looks.next_search(row.known_at, debounce, self.searched_at.get(&row.fan).copied())
+        looks.next_search(row.known_at, debounce, self.searched.get(&row.fan).copied())
     }
 
     /// Found, and not yet applied by attribution, or due.
@@ -88,7 +94,7 @@ impl Searches {
         let soon = now.plus(debounce);
         let due = |row: &&Unmatched| {
             !self.is_open(&row.fan)
-                || (!self.searched_at.contains_key(&row.fan))
+                || (!self.searched.contains_key(&row.fan))
                 || self.next_of(row, looks, debounce).is_some_and(|at| at <= soon)
         };
         self.waiting.iter().filter(due).count()

@@ -1,10 +1,7 @@
 //! The matcher: who subscribed through which link, told once, before the counter is stored.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -52,9 +49,13 @@ pub(crate) async fn give(world: &World, step: u64, links: &[PoolLinkId]) {
         let click = ClickId(ulid::Ulid(u128::from(link.number) + 1));
         ("acct_1".into(), *link, Given { click, at, last_hit_at: at, window: RULES.window })
     });
-    let position = Position { epoch: 0, offset: step };
-    let step = Step { position, given: given.collect(), ..Step::default() };
-    world.store.ledger.apply(step).await.unwrap();
+    apply(world, step, Step { given: given.collect(), ..Step::default() }).await;
+}
+
+async fn apply(world: &World, number: u64, step: Step) {
+    let position = Position { epoch: 0, offset: number };
+    world.store.ledger.apply(Step { position, ..step }).await.unwrap();
+    world.applied.store(number, Ordering::SeqCst);
 }
 
 /// Makes links at the platform and in the pool.
@@ -92,7 +93,10 @@ pub(crate) fn settings() -> MatcherSettings {
 
 fn matcher(world: &World, lag: Lag) -> Matcher {
     let (log, clock): (Arc<_>, Arc<dyn Clock>) = (Arc::new(world.tape.clone()), world.clock.clone());
+    let applied = Arc::clone(&world.applied);
+    let position = move || Position { epoch: 0, offset: applied.load(Ordering::SeqCst) };
     Matcher::new(settings(), world.client(), world.store.clone(), log, lag, clock)
+        .following(Arc::new(position))
 }
 
 pub(crate) fn start(world: &World) -> JoinHandle<()> {
@@ -293,6 +297,24 @@ async fn a_subscriber_that_no_link_shows_is_sought_four_times_and_left_as_organi
     role.await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_sought_before_the_late_click_is_applied_is_found_by_the_next_search() {
+    let world = World::start().await;
+    let links = stocked(&world, 3).await;
+    world.upstream.subscribe("tracking-links", links[2].number, 9, Some(world.clock.now().iso()));
+    wait_for(&world, 1, 9).await;
+    // An outage: the webhook is minutes old when attribution reads it, and the click is still on its way.
+    world.clock.advance(Duration::from_secs(150));
+    let (role, handle) = started(&world);
+    until("a search", async || handle.backlog() == 0).await;
+    assert_eq!(world.tape.seen(), [], "no link is given yet");
+    give(&world, 2, &links).await;
+    world.clock.advance(Duration::from_secs(30));
+    until("found", async || world.tape.seen().len() == 1).await;
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
 async fn looked(world: &World, id: PoolLinkId) -> bool {
     let link = PoolLinkRef { account: "acct_1".into(), id };
     world.store.pool.get(link).await.unwrap().unwrap().facts.last_look_at.is_some()
@@ -308,8 +330,7 @@ async fn wait_for(world: &World, step: u64, fan: u64) {
         subscribed_at: now,
         known_at: now,
     };
-    let position = Position { epoch: 0, offset: step };
-    world.store.ledger.apply(Step { position, unmatched: vec![row], ..Step::default() }).await.unwrap();
+    apply(world, step, Step { unmatched: vec![row], ..Step::default() }).await;
     world.clock.advance(settings().debounce);
 }
 
@@ -334,10 +355,8 @@ async fn a_look_that_attribution_has_not_passed_recycles_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_backlog_is_never_empty_between_attribution_and_the_next_tick() {
     let world = World::start().await;
-    let applied = Arc::new(AtomicU64::new(0));
-    let source = Arc::clone(&applied);
-    let position = move || Position { epoch: 0, offset: source.load(Ordering::SeqCst) };
-    let role = matcher(&world, Arc::new(|| Duration::ZERO)).following(Arc::new(position));
+    let applied = Arc::clone(&world.applied);
+    let role = matcher(&world, Arc::new(|| Duration::ZERO));
     let handle = role.handle();
     applied.store(1, Ordering::SeqCst);
     assert_eq!(handle.backlog(), 1, "nobody has looked since");

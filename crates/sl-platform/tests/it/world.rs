@@ -1,6 +1,11 @@
 //! The store, the journal and the client around the roles.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -33,6 +38,8 @@ pub(crate) struct World {
     pub(crate) tape: Tape,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) stop: CancellationToken,
+    /// How far attribution has come.
+    pub(crate) applied: Arc<AtomicU64>,
     _handle: FjallHandle,
     _dir: TempDir,
 }
@@ -53,6 +60,7 @@ impl World {
             tape: Tape::default(),
             clock: Arc::new(ManualClock::at(START)),
             stop: CancellationToken::new(),
+            applied: Arc::default(),
             _handle: handle,
             _dir: dir,
         }

@@ -73,9 +73,12 @@ impl Drop for Own {
     }
 }
 
+pub(crate) fn scripts() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../deploy/dev-cluster")
+}
+
 fn script(name: &str, home: &Path, arguments: &[String]) -> String {
-    let scripts = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../deploy/dev-cluster");
-    let mut command = Command::new(scripts.join(name));
+    let mut command = Command::new(scripts().join(name));
     let output = command.args(arguments).arg("--dir").arg(home.join("cluster")).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(

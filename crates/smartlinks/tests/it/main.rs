@@ -37,6 +37,8 @@ mod demo;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
+mod dev_cluster;
+#[cfg(test)]
 mod history;
 #[cfg(test)]
 mod inside;

@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -222,7 +222,8 @@ impl Rig {
             lag: Arc::new(|| Duration::ZERO),
             settings: Arc::new(MatcherSettings { poll, debounce, looks }),
             inbox: self.inbox.subscribe(),
-            backlog: Arc::new(AtomicUsize::new(0)),
+            backlog: Arc::default(),
+            inbox_read: 0,
             watch: Watch::default(),
             searches: Searches::default(),
             told: HashMap::new(),
