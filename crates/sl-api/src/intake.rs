@@ -161,7 +161,7 @@ async fn team_of(app: &App, account: &AccountId) -> Result<TeamId> {
     if account.as_str().is_empty() {
         return Ok(TeamId(1));
     }
-    Ok(app.store.catalog.account(account).await?.map_or(TeamId(1), |account| account.team))
+    Ok(app.teams.of(&*app.store.catalog, account).await?.unwrap_or(TeamId(1)))
 }
 
 /// Idempotency keys stored by this process lately. Only an answer hangs on it: attribution itself recognises every

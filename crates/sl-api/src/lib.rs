@@ -22,6 +22,7 @@ mod query;
 mod reply;
 mod routes;
 mod smart_links;
+mod teams;
 mod x;
 
 pub use keys::{KeyError, NewKey, create_key, ensure_team_and_owner_key, list_keys, revoke_key};
@@ -31,3 +32,4 @@ pub use parts::{
     ProgressSource, Random, StockStatus, TestEvent, TestRefused, Upstream,
 };
 pub use routes::{Served, router};
+pub use teams::Teams;

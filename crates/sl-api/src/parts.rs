@@ -15,7 +15,7 @@ use sl_core::{
 use sl_journal::ClickLog;
 use sl_store::{Store, pool::PoolRules};
 
-use crate::{dashboard::Pages, intake::Recent};
+use crate::{dashboard::Pages, intake::Recent, teams::Teams};
 
 /// Fills a slice with random bytes fit for secrets.
 pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
@@ -34,6 +34,8 @@ pub type Acceptance = Arc<dyn Fn(Option<PlatformKind>) -> Limits + Send + Sync>;
 pub struct ApiParts {
     /// The store.
     pub store: Store,
+    /// Whose accounts are, as far as it was read.
+    pub teams: Arc<Teams>,
     /// Where webhooks are kept before they are answered.
     pub log: Arc<dyn ClickLog>,
     /// The time.

@@ -171,6 +171,7 @@ pub(crate) fn parts(store: Store, journal: Arc<Journal>, clock: Arc<ManualClock>
     let counter = AtomicU64::new(1 << 32);
     ApiParts {
         store,
+        teams: Arc::default(),
         log: journal,
         clock,
         progress: Arc::new(Still),

@@ -44,6 +44,15 @@ pub(super) struct Told {
     looked_at: Option<Timestamp>,
 }
 
+/// When a page was read.
+#[derive(Clone, Copy)]
+struct ReadAt {
+    /// The time of the reading: fans on a list are there since then at the latest.
+    clock: Timestamp,
+    /// Earlier by what attribution is behind: who clicked before is known (decisions 50).
+    passed: Timestamp,
+}
+
 /// Whose list is read.
 struct Listed {
     id: PoolLinkId,
@@ -59,16 +68,15 @@ impl AccountMatcher {
     pub(super) async fn look(&mut self, page: Page, priority: Priority) -> Result<(), LookError> {
         let (kind, number) = page;
         let start = self.clock.now();
-        // Attribution has passed everything that happened before that (decisions 50).
         let lag = (self.lag)();
-        let looked_at = start.minus(lag);
+        let at = ReadAt { clock: start, passed: start.minus(lag) };
         let ask = LinkPage { kind, offset: number.saturating_mul(PAGE), newest_first: false };
         let rows = self.platform.links(&self.account, ask, priority).await?.rows;
         self.watch.places(kind).learn(number, rows.iter().map(|row| row.id.number));
         self.read_at.insert(page, start);
         let mut looks = Vec::new();
         for row in &rows {
-            match self.look_at(row, looked_at, priority).await {
+            match self.look_at(row, at, priority).await {
                 Ok(Some(look)) => looks.push(look),
                 Ok(None) => {}
                 Err(error) => {
@@ -114,7 +122,7 @@ impl AccountMatcher {
     async fn look_at(
         &mut self,
         row: &LinkSeen,
-        at: Timestamp,
+        at: ReadAt,
         priority: Priority,
     ) -> Result<Option<Look>, LookError> {
         if self.watch.shared.contains_key(&row.id) {
@@ -131,7 +139,7 @@ impl AccountMatcher {
                 absent_at: link.facts.last_look_at,
                 moved: Some(row.subscribers - seen),
             };
-            let found = self.read_subscribers(&listed, at, priority).await?;
+            let found = self.read_subscribers(&listed, at.clock, priority).await?;
             let short = self.short.entry(row.id).or_default();
             if found < row.subscribers as usize && *short < SHORT_LISTS {
                 *short += 1;
@@ -140,13 +148,13 @@ impl AccountMatcher {
             self.short.remove(&row.id);
         }
         let link = PoolLinkRef { account: self.account.clone(), id: row.id };
-        Ok(Some(Look { link, at, subscribers: row.subscribers.max(seen) }))
+        Ok(Some(Look { link, at: at.passed, subscribers: row.subscribers.max(seen) }))
     }
 
     async fn look_at_shared(
         &mut self,
         row: &LinkSeen,
-        at: Timestamp,
+        at: ReadAt,
         priority: Priority,
     ) -> Result<(), LookError> {
         let Some(shared) = self.watch.shared.get(&row.id).cloned() else { return Ok(()) };
@@ -161,7 +169,7 @@ impl AccountMatcher {
                 moved,
             };
             let before = told.fans.len();
-            self.read_subscribers(&listed, at, priority).await?;
+            self.read_subscribers(&listed, at.clock, priority).await?;
             let told = self.told.entry(row.id).or_default();
             let new = u32::try_from(told.fans.len().saturating_sub(before)).unwrap_or(u32::MAX);
             let short = self.short.entry(row.id).or_default();
@@ -172,7 +180,7 @@ impl AccountMatcher {
             self.short.remove(&row.id);
         }
         let told = self.told.entry(row.id).or_default();
-        (told.counted, told.looked_at) = (Some(row.subscribers), Some(at));
+        (told.counted, told.looked_at) = (Some(row.subscribers), Some(at.passed));
         Ok(())
     }
 

@@ -353,6 +353,29 @@ async fn a_look_that_attribution_has_not_passed_recycles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_dates_a_subscriber_however_far_attribution_was_behind_at_the_look() {
+    let world = World::start().await;
+    let id = world.link(1, |_| {}).await;
+    let links = stocked(&world, 2).await;
+    world.tape.push(START, EventBody::click(click(1, links[1], START)));
+    world.attribute();
+    let at = START.plus(Duration::from_secs(90));
+    world.clock.set(at);
+    world.upstream.subscribe("tracking-links", links[1].number, 77, None);
+    let behind = Arc::new(|| Duration::from_secs(3600));
+    let role = tokio::spawn(matcher(&world, behind).run(world.stop.clone()));
+    until("the look at one minute", async || world.tape.seen().len() == 1).await;
+    assert_eq!(world.tape.seen()[0].seen_at, at, "when the list was read");
+    world.tape.push(at, announced(77, at));
+    until("the subscriber counts", async || {
+        world.store.reports.totals(&[id]).await.unwrap()[0].subscribers == 1
+    })
+    .await;
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_backlog_is_never_empty_between_attribution_and_the_next_tick() {
     let world = World::start().await;
     let applied = Arc::clone(&world.applied);

@@ -162,7 +162,7 @@ impl Service {
             matcher: Some(backlog(&standing)),
         };
         let ready = Ready { unready: stops.unready.clone(), has_topics: starting.has_topics };
-        let shown = Shown { queues, standing, tester, metrics };
+        let shown = Shown { queues, standing, tester, metrics, teams: shown::teams(&base).await };
         let parts = shown::api(config, &base, &clock, shown, ready)?;
         let router = sl_api::router(parts, served(roles));
         let gauges = Gauges::new(

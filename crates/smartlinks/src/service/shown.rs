@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sl_api::{ApiParts, ApiSettings};
+use sl_api::{ApiParts, ApiSettings, Teams};
 use sl_core::time::Clock;
 use sl_journal::Journal;
 use tokio::sync::watch;
@@ -20,6 +20,7 @@ pub(super) struct Shown {
     pub(super) standing: Standing,
     pub(super) tester: sl_postback::Tester,
     pub(super) metrics: metrics_exporter_prometheus::PrometheusHandle,
+    pub(super) teams: Teams,
 }
 
 /// What `/readyz` goes by.
@@ -41,6 +42,15 @@ impl Ready {
     }
 }
 
+/// Whose accounts are: a webhook that comes while the store is away is kept by it.
+pub(super) async fn teams(base: &Base) -> Teams {
+    let teams = Teams::default();
+    if let Err(error) = teams.read(&*base.store.catalog).await {
+        tracing::warn!(%error, "whose accounts are can't be read; webhooks wait for the store until it answers");
+    }
+    teams
+}
+
 /// The parts of the router.
 ///
 /// # Errors
@@ -52,10 +62,11 @@ pub(super) fn api(
     shown: Shown,
     ready: Ready,
 ) -> Result<ApiParts, Failure> {
-    let Shown { queues, standing, tester, metrics } = shown;
+    let Shown { queues, standing, tester, metrics, teams } = shown;
     let standing = Arc::new(standing);
     Ok(ApiParts {
         store: base.store.clone(),
+        teams: Arc::new(teams),
         log: Arc::<Journal>::clone(&base.journal),
         clock: Arc::clone(clock),
         progress: Arc::new(queues),

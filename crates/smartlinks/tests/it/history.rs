@@ -39,6 +39,8 @@ pub(crate) struct Outcome {
     pub(crate) totals: Value,
     /// Requests that the buyer's tracker got as one event: how many, and how many of those came in two versions.
     pub(crate) told: (u64, u64),
+    /// Webhooks that the service did not take at once: the platform gives up after a few tries.
+    refused: u64,
 }
 
 /// What buyers see of a conversion.
@@ -137,7 +139,12 @@ impl History {
         let told = self.ads.of("postback");
         assert_eq!(self.service.terminate().code(), Some(0));
         drop(self.home);
-        Outcome { rows, totals, told: (told.distinct, told.changed) }
+        Outcome {
+            rows,
+            totals,
+            told: (told.distinct, told.changed),
+            refused: self.platform.refused_webhooks(),
+        }
     }
 
     /// The conversions when nothing is left to do, three times in a row with the same rows.

@@ -77,6 +77,11 @@ impl Platform {
     }
 
     /// Waits until everything that it has to say was taken.
+    /// Tries of webhooks that were not answered with a 2xx.
+    pub(crate) fn refused_webhooks(&self) -> u64 {
+        self.sim.state().webhooks.refused
+    }
+
     pub(crate) fn until_webhooks_are_taken(&self) {
         for _ in 0..3600 {
             if self.sim.state().webhooks.waiting == 0 {
