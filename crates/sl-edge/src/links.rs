@@ -1,8 +1,16 @@
 //! The Smart Links this edge answers for: a snapshot that every thread reads without a lock, fed from outside.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{
+    borrow::Borrow,
+    collections::HashMap,
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::{ArcSwap, Cache};
+use hashbrown::HashSet;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use sl_core::{
@@ -78,14 +86,38 @@ pub(crate) struct Snapshot {
     parts: Box<[Part]>,
 }
 
-type Part = Arc<HashMap<SmartLinkId, Arc<Prepared>>>;
+type Part = Arc<HashSet<ById>>;
+
+/// A link, found by its id: only we make ids, so that a quick hash does.
+#[derive(Clone)]
+struct ById(Arc<Prepared>);
+
+impl Borrow<SmartLinkId> for ById {
+    fn borrow(&self) -> &SmartLinkId {
+        &self.0.id
+    }
+}
+
+impl Hash for ById {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for ById {}
 
 /// One per value of a byte.
 const PARTS: usize = 256;
 
 impl Snapshot {
     pub(crate) fn get(&self, id: SmartLinkId) -> Option<&Arc<Prepared>> {
-        self.parts.get(part(id))?.get(&id)
+        Some(&self.parts.get(part(id))?.get(&id)?.0)
     }
 }
 
@@ -182,7 +214,7 @@ impl LinkTable {
     pub fn links(&self) -> Vec<EdgeLink> {
         let mut pages = Texts::default();
         let parts = &self.0.now.load().parts;
-        parts.iter().flat_map(|part| part.values()).map(|link| link.plain(&mut pages)).collect()
+        parts.iter().flat_map(|part| part.iter()).map(|link| link.0.plain(&mut pages)).collect()
     }
 
     /// The stock that a link draws from.
@@ -215,7 +247,7 @@ impl LinkTable {
         let mut parts: Vec<Part> = if whole { Vec::new() } else { old.parts.to_vec() };
         // Chance puts a few more into one part than into another.
         let share = if whole { changed.size_hint().1.unwrap_or(0) / PARTS * 6 / 5 } else { 0 };
-        parts.resize_with(PARTS, || Arc::new(HashMap::with_capacity(share)));
+        parts.resize_with(PARTS, || Arc::new(HashSet::with_capacity(share)));
         let (mut bad, mut pages, mut last) = (Vec::new(), Pages::default(), None);
         for link in changed {
             let (id, before) = (link.id, old.get(link.id));
@@ -228,7 +260,7 @@ impl LinkTable {
             };
             if let (Some(prepared), Some(part)) = (prepared, parts.get_mut(part(id))) {
                 // The first link of a part copies it; the others find it theirs.
-                Arc::make_mut(part).insert(id, prepared);
+                Arc::make_mut(part).replace(ById(prepared));
             }
         }
         self.0.now.store(Arc::new(Snapshot { loaded: true, parts: parts.into() }));

@@ -63,7 +63,7 @@ impl FjallCatalog {
     ) -> Result<()> {
         {
             let mut rows = self.rows.lock();
-            let Some(row) = change(rows.links.get(&id).map(|link| &*link.row)) else {
+            let Some(row) = change(rows.link(id)) else {
                 return Err(StoreError::NotFound);
             };
             let link = Versioned { revision: rows.revision + 1, row };
@@ -224,7 +224,7 @@ impl Catalog for FjallCatalog {
     }
 
     async fn link(&self, id: SmartLinkId) -> Result<Option<SmartLink>> {
-        Ok(self.rows.lock().links.get(&id).map(|link| SmartLink::clone(&link.row)))
+        Ok(self.rows.lock().link(id).cloned())
     }
 
     async fn links(&self, team: TeamId) -> Result<Vec<SmartLink>> {

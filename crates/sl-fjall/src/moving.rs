@@ -78,7 +78,7 @@ impl FjallSource {
     /// Every account that a row may belong to.
     fn accounts(&self) -> pool::Accounts {
         let rows = self.catalog.lock();
-        let links = rows.links.values().map(|link| &link.row.account);
+        let links = rows.every_link().map(|link| &link.account);
         let mut accounts: pool::Accounts =
             rows.accounts.keys().chain(links).map(|account| (account.digest(), account.clone())).collect();
         drop(rows);

@@ -1,10 +1,13 @@
 //! The catalog in memory: it is small (100,000 links of 300 bytes are 30 MB), and everybody asks it all the time.
 
 use std::{
+    borrow::Borrow,
     collections::{BTreeMap, HashMap},
+    hash::{Hash, Hasher},
     sync::Arc,
 };
 
+use hashbrown::HashSet;
 use serde::{Deserialize, Serialize};
 use sl_core::{
     catalog::{Account, ApiKey, Pixel, Postback, SmartLink, Team},
@@ -29,13 +32,21 @@ pub(crate) struct Rows {
     pub(crate) keys: BTreeMap<ApiKeyId, ApiKey>,
     hashes: HashMap<[u8; 32], ApiKeyId>,
     pub(crate) accounts: BTreeMap<AccountId, Versioned<Account>>,
-    /// Shared with whoever follows the catalog; a table of a million rows grows by moving pointers.
-    pub(crate) links: HashMap<SmartLinkId, Versioned<Arc<SmartLink>>>,
+    links: HashSet<Link>,
     pub(crate) pixels: BTreeMap<PixelId, Pixel>,
     pub(crate) postbacks: BTreeMap<PostbackId, Postback>,
-    /// Revision → what was last written with it.
+    /// Revision → what was last written with it, since the store was opened.
     log: BTreeMap<u64, Changed>,
+    /// The newest revision of before: who is behind it reads every row.
+    opened_at: u64,
     pub(crate) revision: u64,
+}
+
+/// A Smart Link, found by its id. Its row is shared with whoever follows the catalog.
+#[derive(Debug)]
+struct Link {
+    revision: u64,
+    row: Arc<SmartLink>,
 }
 
 #[derive(Debug, Clone)]
@@ -43,6 +54,28 @@ enum Changed {
     Link(SmartLinkId),
     Account(AccountId),
 }
+
+// === impl Link ===
+
+impl Borrow<SmartLinkId> for Link {
+    fn borrow(&self) -> &SmartLinkId {
+        &self.row.id
+    }
+}
+
+impl Hash for Link {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.row.id.hash(state);
+    }
+}
+
+impl PartialEq for Link {
+    fn eq(&self, other: &Self) -> bool {
+        self.row.id == other.row.id
+    }
+}
+
+impl Eq for Link {}
 
 // === impl Rows ===
 
@@ -60,16 +93,12 @@ impl Rows {
             rows.set_account(account);
         }
         // There may be a million: one after the other, and without growing.
-        let about = db.catalog.approximate_len();
-        rows.links.reserve(about);
-        let mut log = Vec::with_capacity(about);
+        rows.links.reserve(db.catalog.approximate_len());
         for link in each::<Versioned<SmartLink>>(&snapshot, &db.catalog, &Table::Link.all()) {
-            let (_, revision, id) = rows.put_link(link?);
-            log.push((revision, Changed::Link(id)));
+            rows.put_link(link?);
         }
-        let mut log: BTreeMap<_, _> = log.into_iter().collect();
-        rows.revision = rows.revision.max(log.last_key_value().map_or(0, |(revision, _)| *revision));
-        rows.log.append(&mut log);
+        rows.log.clear();
+        rows.opened_at = rows.revision;
         for pixel in scan::<Pixel>(&snapshot, &db.catalog, &Table::Pixel.all())? {
             rows.pixels.insert(pixel.id, pixel);
         }
@@ -99,21 +128,30 @@ impl Rows {
         self.log_change(old.map(|old| old.revision), revision, Changed::Account(id));
     }
 
+    pub(crate) fn link(&self, id: SmartLinkId) -> Option<&SmartLink> {
+        self.links.get(&id).map(|link| &*link.row)
+    }
+
+    /// Of every team, deleted ones too.
+    pub(crate) fn every_link(&self) -> impl Iterator<Item = &SmartLink> {
+        self.links.iter().map(|link| &*link.row)
+    }
+
     pub(crate) fn set_link(&mut self, link: Versioned<SmartLink>) {
-        let (old, new, id) = self.put_link(link);
+        let (id, new) = (link.row.id, link.revision);
+        let old = self.put_link(link);
         self.log_change(old, new, Changed::Link(id));
     }
 
-    /// Its revisions before and now, and its id.
-    fn put_link(&mut self, link: Versioned<SmartLink>) -> (Option<u64>, u64, SmartLinkId) {
+    /// Its revision before.
+    fn put_link(&mut self, link: Versioned<SmartLink>) -> Option<u64> {
         let Versioned { revision, mut row } = link;
-        let id = row.id;
         // Links of an account share the text of its id.
         if let Some((account, _)) = self.accounts.get_key_value(&row.account) {
             row.account = account.clone();
         }
-        let old = self.links.insert(id, Versioned { revision, row: Arc::new(row) });
-        (old.map(|old| old.revision), revision, id)
+        self.revision = self.revision.max(revision);
+        self.links.replace(Link { revision, row: Arc::new(row) }).map(|old| old.revision)
     }
 
     fn log_change(&mut self, old: Option<u64>, new: u64, changed: Changed) {
@@ -125,23 +163,26 @@ impl Rows {
     }
 
     pub(crate) fn live_links(&self, team: TeamId) -> Vec<SmartLink> {
-        let mut links: Vec<_> = self
-            .links
-            .values()
-            .map(|link| &link.row)
-            .filter(|link| link.team == team && link.deleted_at.is_none())
-            .map(|link| SmartLink::clone(link))
-            .collect();
+        let live = self.every_link().filter(|link| link.team == team && link.deleted_at.is_none());
+        let mut links: Vec<SmartLink> = live.cloned().collect();
         links.sort_unstable_by_key(|link| std::cmp::Reverse((link.created_at, link.id)));
         links
     }
 
     pub(crate) fn changes_since(&self, revision: u64) -> Changes {
         let mut changes = Changes { revision: self.revision, ..Changes::default() };
+        if revision < self.opened_at {
+            let new = |row: u64| row > revision;
+            let links = self.links.iter().filter(|link| new(link.revision));
+            changes.links = links.map(|link| Arc::clone(&link.row)).collect();
+            let accounts = self.accounts.values().filter(|account| new(account.revision));
+            changes.accounts = accounts.map(|account| account.row.clone()).collect();
+            return changes;
+        }
         for changed in self.log.range(revision.saturating_add(1)..).map(|(_, changed)| changed) {
             match changed {
                 Changed::Link(id) => {
-                    changes.links.extend(self.links.get(id).map(|link| Arc::clone(&link.row)))
+                    changes.links.extend(self.links.get(id).map(|link| Arc::clone(&link.row)));
                 }
                 Changed::Account(id) => {
                     changes.accounts.extend(self.accounts.get(id).map(|account| account.row.clone()));

@@ -26,7 +26,10 @@ pub(crate) fn load(db: &Db, rules: PoolRules) -> Result<Shelf> {
         shelf.number_or_new(&key);
     }
     // Slots by stock and ordinal: links lie on disk by their platform number.
-    let mut slots: Vec<Vec<Option<Slot>>> = vec![Vec::new(); shelf.stocks.len()];
+    // All of one account often: with the room that its share takes none of a million is moved.
+    let share = db.pool.approximate_len() / shelf.stocks.len().max(1);
+    let mut slots: Vec<Vec<Option<Slot>>> = Vec::new();
+    slots.resize_with(shelf.stocks.len(), || Vec::with_capacity(share));
     // Links lie by account, kind and number; holders of one account likewise.
     let mut givens: Option<(AccountId, [u8; 8], Along)> = None;
     // Neighbours are nearly always of one stock.

@@ -1,11 +1,11 @@
 //! Every stock in memory, where each link is, and the blocks that are out.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, hash::BuildHasher as _};
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use serde::{Deserialize, Serialize};
 use sl_core::{
-    ids::{AccountId, ClickId, LinkKind, PoolLinkId},
+    ids::{AccountId, ClickId, PoolLinkId},
     pool::{Given, StockKey},
     time::Timestamp,
 };
@@ -30,7 +30,9 @@ pub(crate) struct Shelf {
     pub(crate) rules: PoolRules,
     pub(crate) stocks: Vec<Stock>,
     numbers: HashMap<StockKey, u32>,
-    places: HashMap<AccountId, HashMap<(LinkKind, u64), Place>>,
+    /// Where each link of an account is, by kind and number, which its stock and slot have.
+    places: HashMap<AccountId, HashTable<Place>>,
+    hasher: DefaultHashBuilder,
     pub(crate) blocks: BTreeMap<u64, BlockRow>,
 }
 
@@ -70,6 +72,7 @@ impl Shelf {
             stocks: Vec::new(),
             numbers: HashMap::new(),
             places: HashMap::new(),
+            hasher: DefaultHashBuilder::default(),
             blocks: BTreeMap::new(),
         }
     }
@@ -100,7 +103,8 @@ impl Shelf {
     }
 
     pub(crate) fn place(&self, account: &AccountId, id: PoolLinkId) -> Option<Place> {
-        self.places.get(account)?.get(&(id.kind, id.number)).copied()
+        let here = |place: &Place| id_at(&self.stocks, *place) == Some(id);
+        self.places.get(account)?.find(self.hasher.hash_one(Some(id)), here).copied()
     }
 
     pub(crate) fn place_of(&self, link: &PoolLinkRef) -> Option<Place> {
@@ -114,23 +118,29 @@ impl Shelf {
     /// Puts a link at the end of its stock.
     pub(crate) fn push(&mut self, number: u32, slot: Slot) {
         let Some(stock) = self.stocks.get_mut(number as usize) else { return };
-        let ordinal = u32::try_from(stock.len()).unwrap_or(u32::MAX);
-        self.places
-            .entry(stock.key.account.clone())
-            .or_default()
-            .insert((stock.key.kind, slot.number), (number, ordinal));
+        let first = stock.len();
         stock.push(slot, self.rules);
+        self.note_places(number, first);
     }
 
     /// All links of a stock that has none yet, by ordinal.
     pub(crate) fn fill(&mut self, number: u32, slots: Vec<Slot>) {
         let Some(stock) = self.stocks.get_mut(number as usize) else { return };
-        let places = self.places.entry(stock.key.account.clone()).or_default();
-        places.reserve(slots.len());
-        for (ordinal, slot) in (0..).zip(&slots) {
-            places.insert((stock.key.kind, slot.number), (number, ordinal));
-        }
         stock.fill(slots, self.rules);
+        self.note_places(number, 0);
+    }
+
+    /// Notes where the links of a stock are, from the ordinal `first` on.
+    fn note_places(&mut self, number: u32, first: usize) {
+        let Some(stock) = self.stocks.get(number as usize) else { return };
+        let places = self.places.entry(stock.key.account.clone()).or_default();
+        let hash = |place: &Place| self.hasher.hash_one(id_at(&self.stocks, *place));
+        places.reserve(stock.len() - first, hash);
+        let from = u32::try_from(first).unwrap_or(u32::MAX);
+        for ordinal in (from..).take(stock.len() - first) {
+            let place = (number, ordinal);
+            places.insert_unique(hash(&place), place, hash);
+        }
     }
 
     pub(crate) fn change(&mut self, (stock, ordinal): Place, change: impl FnOnce(&mut Slot)) {
@@ -179,6 +189,12 @@ impl Shelf {
         }
         Ok(())
     }
+}
+
+/// What the link in a place is.
+fn id_at(stocks: &[Stock], (stock, ordinal): Place) -> Option<PoolLinkId> {
+    let stock = stocks.get(stock as usize)?;
+    Some(PoolLinkId { kind: stock.key.kind, number: stock.slot(ordinal)?.number })
 }
 
 /// Where the holder of a link is.

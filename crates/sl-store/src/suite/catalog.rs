@@ -121,6 +121,23 @@ pub async fn changes_are_told_by_revision(backend: &dyn Backend) {
     assert_eq!((after_signal.links.len(), after_signal.accounts.len()), (0, 1));
     assert_eq!(*revisions.borrow_and_update(), after_signal.revision);
     assert_eq!(catalog.changes_since(after_signal.revision).await.unwrap().links, []);
+
+    // A reader that outlives the store's process goes on where it was.
+    drop(revisions);
+    drop(store);
+    backend.restart().await;
+    let catalog = backend.open().await.catalog;
+    let again = catalog.changes_since(all.revision).await.unwrap();
+    assert_eq!(
+        (again.links.len(), again.accounts.len()),
+        (1, 1),
+        "neither the stranger's link nor anything older"
+    );
+    assert_eq!(again.revision, after_signal.revision);
+    catalog.put_link(smart_link(3, TEAM)).await.unwrap();
+    let newer = catalog.changes_since(again.revision).await.unwrap();
+    assert_eq!((newer.links.len(), newer.accounts.len()), (1, 0));
+    assert_eq!(catalog.changes_since(0).await.unwrap().links.len(), 3);
 }
 
 /// What one process changes another one is told of in less than two seconds, without asking.
