@@ -54,7 +54,7 @@ pub(crate) fn run(options: &Options, servers: &Servers, dir: &Path) -> Outcome<(
         );
     }
     drop((api, edges));
-    Ok(runtime.block_on(shared.remove())?)
+    runtime.block_on(shared.remove())
 }
 
 /// Milliseconds until every edge redirects, or does not any more.

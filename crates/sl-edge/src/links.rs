@@ -1,16 +1,9 @@
 //! The Smart Links this edge answers for: a snapshot that every thread reads without a lock, fed from outside.
 
-use std::{
-    borrow::Borrow,
-    collections::HashMap,
-    fmt,
-    hash::{Hash, Hasher},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, hash::BuildHasher as _, num::NonZero, sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, Cache};
-use hashbrown::HashSet;
+use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry};
 use http::HeaderValue;
 use parking_lot::Mutex;
 use sl_core::{
@@ -82,42 +75,20 @@ type Texts = HashMap<*const HeaderValue, Arc<str>>;
 pub(crate) struct Snapshot {
     /// `false` until the first catalog: the edge answers 503, not 404 (decisions 53).
     pub(crate) loaded: bool,
-    /// By the last byte of the id, which is chance.
+    /// By the last byte of the id, which is chance. In a part links are found by their ids; only we make these, so that a quick
+    /// hash does.
     parts: Box<[Part]>,
+    hasher: DefaultHashBuilder,
 }
 
-type Part = Arc<HashSet<ById>>;
-
-/// A link, found by its id: only we make ids, so that a quick hash does.
-#[derive(Clone)]
-struct ById(Arc<Prepared>);
-
-impl Borrow<SmartLinkId> for ById {
-    fn borrow(&self) -> &SmartLinkId {
-        &self.0.id
-    }
-}
-
-impl Hash for ById {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.id.hash(state);
-    }
-}
-
-impl PartialEq for ById {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.id == other.0.id
-    }
-}
-
-impl Eq for ById {}
+type Part = Arc<HashTable<Arc<Prepared>>>;
 
 /// One per value of a byte.
 const PARTS: usize = 256;
 
 impl Snapshot {
     pub(crate) fn get(&self, id: SmartLinkId) -> Option<&Arc<Prepared>> {
-        Some(&self.parts.get(part(id))?.get(&id)?.0)
+        self.parts.get(part(id))?.find(self.hasher.hash_one(id), |link| link.id == id)
     }
 }
 
@@ -214,7 +185,7 @@ impl LinkTable {
     pub fn links(&self) -> Vec<EdgeLink> {
         let mut pages = Texts::default();
         let parts = &self.0.now.load().parts;
-        parts.iter().flat_map(|part| part.iter()).map(|link| link.0.plain(&mut pages)).collect()
+        parts.iter().flat_map(|part| part.iter()).map(|link| link.plain(&mut pages)).collect()
     }
 
     /// The stock that a link draws from.
@@ -243,27 +214,26 @@ impl LinkTable {
     fn write(&self, changed: impl IntoIterator<Item = EdgeLink>, whole: bool) -> Vec<BadLink> {
         let _one_writer = self.0.writing.lock();
         let old = self.0.now.load();
-        let changed = changed.into_iter();
         let mut parts: Vec<Part> = if whole { Vec::new() } else { old.parts.to_vec() };
-        // Chance puts a few more into one part than into another.
-        let share = if whole { changed.size_hint().1.unwrap_or(0) / PARTS * 6 / 5 } else { 0 };
-        parts.resize_with(PARTS, || Arc::new(HashSet::with_capacity(share)));
+        parts.resize_with(PARTS, Part::default);
+        let mut new: Vec<Vec<Arc<Prepared>>> = vec![Vec::new(); PARTS];
         let (mut bad, mut pages, mut last) = (Vec::new(), Pages::default(), None);
         for link in changed {
-            let (id, before) = (link.id, old.get(link.id));
+            let id = link.id;
             let prepared = match self.prepare(link, &mut pages, &mut last) {
                 Ok(prepared) => Some(Arc::new(prepared)),
                 Err(refused) => {
                     bad.push(refused);
-                    before.cloned()
+                    old.get(id).cloned()
                 }
             };
-            if let (Some(prepared), Some(part)) = (prepared, parts.get_mut(part(id))) {
-                // The first link of a part copies it; the others find it theirs.
-                Arc::make_mut(part).replace(ById(prepared));
+            if let Some(new) = new.get_mut(part(id)) {
+                new.extend(prepared);
             }
         }
-        self.0.now.store(Arc::new(Snapshot { loaded: true, parts: parts.into() }));
+        let hasher = old.hasher.clone();
+        file(&mut parts, new, &hasher);
+        self.0.now.store(Arc::new(Snapshot { loaded: true, parts: parts.into(), hasher }));
         bad
     }
 
@@ -287,17 +257,56 @@ impl LinkTable {
     }
 }
 
+/// So many links are worth a second thread.
+const MANY: usize = 100_000;
+
+/// Puts links into their parts. A part that is filed into is copied first: somebody may be reading it.
+fn file(parts: &mut [Part], new: Vec<Vec<Arc<Prepared>>>, hasher: &DefaultHashBuilder) {
+    let count: usize = new.iter().map(Vec::len).sum();
+    let threads = if count < MANY { 1 } else { std::thread::available_parallelism().map_or(1, NonZero::get) };
+    let share = parts.len().div_ceil(threads);
+    let mut new = new.into_iter();
+    std::thread::scope(|scope| {
+        for parts in parts.chunks_mut(share) {
+            let work: Vec<_> = parts.iter_mut().zip(new.by_ref()).collect();
+            let file = move || work.into_iter().for_each(|(part, new)| file_part(part, new, hasher));
+            if threads == 1 { file() } else { drop(scope.spawn(file)) }
+        }
+    });
+}
+
+fn file_part(part: &mut Part, new: Vec<Arc<Prepared>>, hasher: &DefaultHashBuilder) {
+    if new.is_empty() {
+        return;
+    }
+    let hash = |link: &Arc<Prepared>| hasher.hash_one(link.id);
+    let part = Arc::make_mut(part);
+    part.reserve(new.len(), hash);
+    for link in new {
+        match part.entry(hash(&link), |other| other.id == link.id, hash) {
+            Entry::Occupied(mut entry) => *entry.get_mut() = link,
+            Entry::Vacant(entry) => drop(entry.insert(link)),
+        }
+    }
+}
+
 /// Creators' pages met in one writing: links of one creator share one copy.
 #[derive(Default)]
-struct Pages(HashMap<Arc<str>, Option<Arc<HeaderValue>>>);
+struct Pages {
+    known: HashMap<Arc<str>, Option<Arc<HeaderValue>>>,
+    /// That of the link before: neighbours are often of one creator.
+    last: Option<(Arc<str>, Option<Arc<HeaderValue>>)>,
+}
 
 impl Pages {
     fn of(&mut self, url: &Arc<str>) -> Option<Arc<HeaderValue>> {
-        if let Some(known) = self.0.get(url) {
-            return known.clone();
+        if let Some((last, page)) = &self.last
+            && Arc::ptr_eq(last, url)
+        {
+            return page.clone();
         }
-        let page = location(url).map(Arc::new);
-        self.0.insert(Arc::clone(url), page.clone());
+        let page = self.known.entry(Arc::clone(url)).or_insert_with(|| location(url).map(Arc::new)).clone();
+        self.last = Some((Arc::clone(url), page.clone()));
         page
     }
 }

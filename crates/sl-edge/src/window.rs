@@ -221,9 +221,13 @@ impl Window {
 
     #[expect(clippy::indexing_slicing, reason = "the number of shards is a power of two, at least 1")]
     fn shard(&self, key: u64) -> &Mutex<Shard> {
+        &self.0.shards[self.shard_of(key)]
+    }
+
+    fn shard_of(&self, key: u64) -> usize {
         // The low bits choose the bucket inside the map.
         let high = usize::try_from(key >> 48).unwrap_or(0);
-        &self.0.shards[high & (self.0.shards.len() - 1)]
+        high & (self.0.shards.len() - 1)
     }
 }
 

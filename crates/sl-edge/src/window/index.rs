@@ -31,6 +31,11 @@ impl Index {
         }
     }
 
+    /// Where a search for the key begins: of many keys at once these are fetched from far away memory together.
+    pub(super) fn first_slot(&self, key: u64) -> u64 {
+        self.slots.get(self.home(key)).copied().unwrap_or_default()
+    }
+
     /// Puts the youngest row under its key; says which row that was before, if it is still there. That one counts no more:
     /// its click is taken out.
     pub(super) fn put(&mut self, key: u64, new: u32, rows: &Rows) -> Option<u32> {

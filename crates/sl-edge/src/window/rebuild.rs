@@ -9,7 +9,7 @@ use sl_core::{
     visitor::Visit,
 };
 
-use super::{Inner, KEYS_PER_VISITOR, Kept, Remembered, Window};
+use super::{Inner, KEYS_PER_VISITOR, Kept, Remembered, Shard, Window};
 
 /// A rebuild under way: give it the journal's clicks and repeats in order, then drop it, and all of them are remembered.
 pub struct Rebuild<'a> {
@@ -21,6 +21,17 @@ pub struct Rebuild<'a> {
     repeats: Vec<(ClickId, VisitorId)>,
 }
 
+/// One of the keys of a click.
+struct Known {
+    key: u64,
+    visitor: VisitorId,
+    entry: Arc<Remembered>,
+    /// Beside those that the click came with: what is known under it meanwhile stays.
+    beside: bool,
+}
+
+/// Keys whose places are fetched together: about what a processor waits for at once.
+const TOGETHER: usize = 32;
 /// Repeats that wait for their clicks to be sorted: somebody may tap for ever, and 32 MiB are enough.
 const REPEATS: usize = 1 << 20;
 
@@ -58,15 +69,40 @@ impl Rebuild<'_> {
         self.clicks.reserve(share * shards.len() / KEYS_PER_VISITOR);
     }
 
-    /// A click that an earlier process kept ([`Window::kept`]). `true` when it was remembered.
-    pub fn kept(&mut self, kept: &Kept) -> bool {
-        if !self.visit(&kept.visit) {
-            return false;
+    /// Clicks that an earlier process kept ([`Window::kept`]), in their order; `each` hears of those that are remembered.
+    pub fn kept(&mut self, clicks: &[Kept], mut each: impl FnMut(&Visit)) {
+        let mut by_shard: Vec<Vec<Known>> = Vec::new();
+        by_shard.resize_with(self.window.0.shards.len(), Vec::new);
+        for Kept { visit, also } in clicks {
+            if self.now.since(visit.at) >= self.window.span() {
+                continue;
+            }
+            let Some(entry) = remembered(visit).map(Arc::new) else { continue };
+            let own = [Some(entry.daily), entry.given].into_iter().flatten();
+            let all = own.map(|visitor| (visitor, false)).chain(also.iter().map(|visitor| (*visitor, true)));
+            for (visitor, beside) in all {
+                let key = self.window.key(visitor, entry.target);
+                if let Some(shard) = by_shard.get_mut(self.window.shard_of(key)) {
+                    shard.push(Known { key, visitor, entry: Arc::clone(&entry), beside });
+                }
+            }
+            self.clicks.push(entry);
+            each(visit);
         }
-        if let Some(entry) = self.clicks.last() {
-            kept.also.iter().for_each(|visitor| self.window.put_if_absent(*visitor, entry, self.now));
+        for (shard, known) in self.window.0.shards.iter().zip(by_shard) {
+            let mut shard = shard.lock();
+            for known in known.chunks(TOGETHER) {
+                shard.fetch(known.iter().map(|known| known.key));
+                known.iter().for_each(|known| self.put(&mut shard, known));
+            }
         }
-        true
+    }
+
+    fn put(&self, shard: &mut Shard, Known { key, visitor, entry, beside }: &Known) {
+        let window = &*self.window.0;
+        if !beside || shard.get(*key, *visitor, entry.target, self.now, window.span).is_none() {
+            shard.put(*key, *visitor, entry, window, self.now);
+        }
     }
 
     /// A repeat of the journal: the visitor may be known by more than its click said.

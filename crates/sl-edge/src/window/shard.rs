@@ -94,6 +94,11 @@ impl Shard {
         self.let_go(window, now);
     }
 
+    /// Fetches what [`Self::put`] will need for these keys, all of it at once.
+    pub(super) fn fetch(&self, keys: impl Iterator<Item = u64>) {
+        std::hint::black_box(keys.fold(0, |all, key| all ^ self.index.first_slot(key)));
+    }
+
     /// Lets go of what is over or too much: a few rows at once, so that the processor fetches their clicks from far away
     /// memory together, not one after the other.
     fn let_go(&mut self, window: &Inner, now: Timestamp) {

@@ -36,6 +36,30 @@ pub(crate) struct Stock {
     given_total: u64,
 }
 
+/// In which sets a slot is, and under which times.
+struct Filed {
+    phase: Phase,
+    is_watched: bool,
+    open: Option<Timestamp>,
+    ending: Option<Timestamp>,
+    cleared: Option<Timestamp>,
+}
+
+impl Filed {
+    fn of(slot: &Slot, kind: LinkKind, rules: PoolRules) -> Self {
+        let phase = slot.phase();
+        let free_at = slot.free_at(rules).filter(|_| phase == Phase::Held);
+        let is_trial = kind == LinkKind::FreeTrial;
+        Self {
+            phase,
+            is_watched: slot.is_watched(kind, rules),
+            open: slot.holder.filter(|_| phase == Phase::Held).map(|holder| holder.open_until),
+            ending: free_at.filter(|_| is_trial),
+            cleared: free_at.filter(|_| !is_trial && slot.is_cleared(rules)),
+        }
+    }
+}
+
 // === impl Stock ===
 
 impl Stock {
@@ -73,12 +97,24 @@ impl Stock {
         self.file(ordinal, slot, rules);
     }
 
-    /// All links, in a stock that has none yet.
+    /// All links, in a stock that has none yet: each set is made at once, of as many nodes as it needs.
     pub(crate) fn fill(&mut self, slots: Vec<Slot>, rules: PoolRules) {
+        let (mut fresh, mut recycled, mut watched) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut open, mut ending, mut cleared) = (Vec::new(), Vec::new(), Vec::new());
         for (ordinal, slot) in (0..).zip(&slots) {
-            self.file(ordinal, *slot, rules);
+            let filed = Filed::of(slot, self.key.kind, rules);
+            self.count(slot, filed.phase);
+            fresh.extend((filed.phase == Phase::Fresh).then_some(ordinal));
+            watched.extend(filed.is_watched.then_some(ordinal));
+            recycled.extend(filed.cleared.map(|_| ordinal));
+            cleared.extend(filed.cleared.map(|at| (at, ordinal)));
+            open.extend(filed.open.map(|at| (at, ordinal)));
+            ending.extend(filed.ending.map(|at| (at, ordinal)));
         }
         self.slots = slots;
+        (self.fresh, self.recycled) = (fresh.into_iter().collect(), recycled.into_iter().collect());
+        (self.watched, self.cleared) = (watched.into_iter().collect(), cleared.into_iter().collect());
+        (self.open, self.ending) = (open.into_iter().collect(), ending.into_iter().collect());
     }
 
     /// Alters one slot and files it anew.
@@ -102,29 +138,30 @@ impl Stock {
     }
 
     fn file(&mut self, ordinal: u32, slot: Slot, rules: PoolRules) {
-        self.given_total += u64::from(slot.handouts);
-        if slot.is_watched(self.key.kind, rules) {
+        let filed = Filed::of(&slot, self.key.kind, rules);
+        self.count(&slot, filed.phase);
+        if filed.phase == Phase::Fresh {
+            self.fresh.insert(ordinal);
+        }
+        if filed.is_watched {
             self.watched.insert(ordinal);
         }
-        match slot.phase() {
-            Phase::Fresh => drop(self.fresh.insert(ordinal)),
+        if let Some(at) = filed.cleared {
+            self.recycled.insert(ordinal);
+            self.cleared.insert((at, ordinal));
+        }
+        self.open.extend(filed.open.map(|at| (at, ordinal)));
+        self.ending.extend(filed.ending.map(|at| (at, ordinal)));
+    }
+
+    fn count(&mut self, slot: &Slot, phase: Phase) {
+        self.given_total += u64::from(slot.handouts);
+        match phase {
+            Phase::Fresh => {}
             Phase::Leased => self.leased += 1,
             Phase::Used => self.used += 1,
             Phase::Retired => self.retired += 1,
-            Phase::Held => {
-                self.held += 1;
-                if let Some(holder) = slot.holder {
-                    self.open.insert((holder.open_until, ordinal));
-                }
-                match (self.key.kind, slot.free_at(rules)) {
-                    (LinkKind::FreeTrial, Some(free_at)) => drop(self.ending.insert((free_at, ordinal))),
-                    (LinkKind::TrackingLink, Some(free_at)) if slot.is_cleared(rules) => {
-                        self.recycled.insert(ordinal);
-                        self.cleared.insert((free_at, ordinal));
-                    }
-                    _ => {}
-                }
-            }
+            Phase::Held => self.held += 1,
         }
     }
 

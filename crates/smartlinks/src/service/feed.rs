@@ -43,9 +43,9 @@ impl Feed {
 
     /// Fills the table for the first time.
     pub(crate) async fn fill(&mut self) -> Result<(), StoreError> {
-        let Changes { links, revision, .. } = self.catalog.changes_since(0).await?;
-        let pages = self.pages(&links, Vec::new()).await?;
-        complain(self.table.replace(links.iter().filter_map(|link| self.prepare(link, &pages))));
+        let Changes { links, accounts, revision } = self.catalog.changes_since(0).await?;
+        let pages = Pages::of(&accounts);
+        complain(self.table.replace(links.iter().map(|link| self.prepare(link, &pages))));
         (self.revision, self.is_filled) = (revision, true);
         self.copy.is_old();
         Ok(())
@@ -80,28 +80,27 @@ impl Feed {
             let all = self.catalog.links(account.team).await?;
             links.extend(all.into_iter().filter(|link| link.account == account.id).map(Arc::new));
         }
-        let pages = self.pages(&links, accounts).await?;
-        complain(self.table.apply(links.iter().filter_map(|link| self.prepare(link, &pages))));
+        let pages = self.pages(&links, &accounts).await?;
+        complain(self.table.apply(links.iter().map(|link| self.prepare(link, &pages))));
         self.revision = revision;
         self.copy.is_old();
         Ok(())
     }
 
     /// The creators' pages: of these accounts, and of all others that the links are of.
-    async fn pages(&self, links: &[Arc<SmartLink>], accounts: Vec<Account>) -> Result<Pages, StoreError> {
-        let mut pages: Pages =
-            accounts.into_iter().map(|account| (account.id.clone(), page(Some(&account)))).collect();
+    async fn pages(&self, links: &[Arc<SmartLink>], accounts: &[Account]) -> Result<Pages, StoreError> {
+        let mut pages = Pages::of(accounts);
         for link in links {
-            if !pages.contains_key(&link.account) {
+            if !pages.known.contains_key(&link.account) {
                 let page = page(self.catalog.account(&link.account).await?.as_ref());
-                pages.insert(link.account.clone(), page);
+                pages.known.insert(link.account.clone(), page);
             }
         }
         Ok(pages)
     }
 
-    fn prepare(&self, link: &SmartLink, pages: &Pages) -> Option<EdgeLink> {
-        Some(EdgeLink {
+    fn prepare(&self, link: &SmartLink, pages: &Pages) -> EdgeLink {
+        EdgeLink {
             id: link.id,
             team: link.team,
             stock: link.stock(),
@@ -109,13 +108,24 @@ impl Feed {
             deleted: link.deleted_at.is_some(),
             paused: link.paused,
             overflow: link.overflow.clone(),
-            profile_url: Arc::clone(pages.get(&link.account)?),
-        })
+            profile_url: Arc::clone(pages.known.get(&link.account).unwrap_or(&pages.nobodys)),
+        }
     }
 }
 
 /// Creators' pages by account.
-type Pages = HashMap<AccountId, Arc<str>>;
+struct Pages {
+    known: HashMap<AccountId, Arc<str>>,
+    /// Of an account that the catalog does not have.
+    nobodys: Arc<str>,
+}
+
+impl Pages {
+    fn of(accounts: &[Account]) -> Self {
+        let known = accounts.iter().map(|account| (account.id.clone(), page(Some(account))));
+        Self { known: known.collect(), nobodys: page(None) }
+    }
+}
 
 /// Keeps `data_dir/edge/catalog` like the table. Writing a million links takes a second, so it is done as often as it costs
 /// two parts of a hundred.

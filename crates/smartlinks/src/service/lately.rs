@@ -73,12 +73,8 @@ impl Lately {
             Batch::Anew => *self = Self::default(),
             Batch::Kept(Piece::Keys(keys)) => rebuild.expect(keys),
             Batch::Kept(Piece::Clicks(clicks)) => {
-                for kept in clicks {
-                    // The file may be old: what is over was no demand of these hours.
-                    if rebuild.kept(&kept) {
-                        self.count(&kept.visit, true, now);
-                    }
-                }
+                // The file may be old: what is over was no demand of these hours.
+                rebuild.kept(&clicks, |visit| self.count(visit, true, now));
             }
             Batch::Past(records) => {
                 for past in records {
