@@ -24,7 +24,7 @@ use crate::{
 /// Stock number and ordinal.
 pub(crate) type Place = (u32, u32);
 
-/// The pool in memory: about 200 bytes a link.
+/// The pool in memory: about 150 bytes a link.
 #[derive(Debug)]
 pub(crate) struct Shelf {
     pub(crate) rules: PoolRules,
