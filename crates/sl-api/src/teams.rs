@@ -45,6 +45,11 @@ impl Teams {
     /// # Errors
     /// The store's, when it was never asked for the account.
     pub(crate) async fn of(&self, catalog: &dyn Catalog, account: &AccountId) -> Result<Option<TeamId>> {
+        // Not at the start, then now: the store may go away at any time.
+        if !self.0.lock().is_whole {
+            let read = tokio::time::timeout(PATIENCE, self.read(catalog)).await;
+            tracing::debug!(?read, "whose accounts are was to be read");
+        }
         let revision = *catalog.revisions().borrow();
         let asked = async { Ok(catalog.account(account).await?.map(|account| account.team)) };
         self.find(account, revision, asked).await

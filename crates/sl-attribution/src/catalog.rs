@@ -1,6 +1,6 @@
 //! The snapshot of the catalog that destinations are chosen from.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sl_core::{
     attribution::Destinations,
@@ -9,28 +9,38 @@ use sl_core::{
 };
 use sl_store::{Catalog, Result};
 
+/// The catalog as the loops of a process see it: read once for all of them. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct SharedView(Arc<tokio::sync::Mutex<Snapshot>>);
+
+impl SharedView {
+    /// What it is at `now`, read again if it may have changed.
+    pub(crate) async fn at(
+        &self,
+        catalog: &dyn Catalog,
+        now: Timestamp,
+        every: Duration,
+    ) -> Result<Arc<Destinations>> {
+        let mut snapshot = self.0.lock().await;
+        snapshot.refresh(catalog, now, every).await?;
+        Ok(Arc::clone(&snapshot.view))
+    }
+}
+
 /// Kept fresh by the catalog's revision, and by time for what has none.
 #[derive(Debug, Default)]
-pub(crate) struct Snapshot {
+struct Snapshot {
     pixels: Vec<Pixel>,
     postbacks: Vec<Postback>,
     revision: u64,
     read_at: Option<Timestamp>,
-    view: Destinations,
+    /// Copied for a change only while a loop decides by it.
+    view: Arc<Destinations>,
 }
 
 impl Snapshot {
-    pub(crate) fn view(&self) -> &Destinations {
-        &self.view
-    }
-
     /// Reads again what may have changed.
-    pub(crate) async fn refresh(
-        &mut self,
-        catalog: &dyn Catalog,
-        now: Timestamp,
-        every: Duration,
-    ) -> Result<()> {
+    async fn refresh(&mut self, catalog: &dyn Catalog, now: Timestamp, every: Duration) -> Result<()> {
         let moved = *catalog.revisions().borrow() != self.revision;
         let fresh = self.read_at.is_some_and(|at| now >= at && now.since(at) < every);
         if fresh && !moved {
@@ -42,13 +52,16 @@ impl Snapshot {
             pixels.extend(catalog.pixels(team.id).await?);
             postbacks.extend(catalog.postbacks(team.id).await?);
         }
-        changes.links.iter().for_each(|link| self.view.set_link(link));
+        if !changes.links.is_empty() {
+            let view = Arc::make_mut(&mut self.view);
+            changes.links.iter().for_each(|link| view.set_link(link));
+        }
         if pixels != self.pixels {
-            self.view.set_pixels(&pixels);
+            Arc::make_mut(&mut self.view).set_pixels(&pixels);
             self.pixels = pixels;
         }
         if postbacks != self.postbacks {
-            self.view.set_postbacks(&postbacks);
+            Arc::make_mut(&mut self.view).set_postbacks(&postbacks);
             self.postbacks = postbacks;
         }
         self.revision = changes.revision;

@@ -20,6 +20,7 @@ use sl_journal::{ClickLog, EventStream, StreamError};
 use sl_store::{Store, StoreError};
 use tokio::sync::watch;
 
+pub use catalog::SharedView;
 pub use progress::Progress;
 
 /// How the loop works; what decides is in [`Rules`].
@@ -94,6 +95,7 @@ pub struct Attribution {
     settings: AttributionSettings,
     clock: Arc<dyn Clock>,
     progress: watch::Sender<Progress>,
+    view: SharedView,
 }
 
 impl Attribution {
@@ -106,7 +108,14 @@ impl Attribution {
         settings: AttributionSettings,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { stream, store, log, settings, clock, progress: watch::Sender::new(Progress::default()) }
+        let progress = watch::Sender::new(Progress::default());
+        Self { stream, store, log, settings, clock, progress, view: SharedView::default() }
+    }
+
+    /// Lets loops of one process see the catalog together, instead of each reading all of it.
+    #[must_use]
+    pub fn with_view(self, view: SharedView) -> Self {
+        Self { view, ..self }
     }
 
     /// Where the loop stands, now and later; may be cloned, and outlives the loop.

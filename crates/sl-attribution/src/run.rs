@@ -1,10 +1,10 @@
 //! The loop itself: read, apply, sync, tell, until told to stop.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sl_core::{
     applied::Applied,
-    attribution::{self, Key, Memory},
+    attribution::{self, Destinations, Key, Memory},
     event::Position,
     time::Timestamp,
 };
@@ -13,7 +13,11 @@ use sl_store::StoreError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Attribution, AttributionError, catalog::Snapshot, progress, steps::Steps, ticks::Ticks};
+use crate::{
+    Attribution, AttributionError, progress,
+    steps::{Steps, Wait},
+    ticks::Ticks,
+};
 
 /// Wait before a stream that can't be read is asked again.
 const STREAM_BACKOFF: Duration = Duration::from_millis(500);
@@ -25,7 +29,6 @@ impl Attribution {
     /// [`AttributionError`] when the store or the stream refuse for good.
     pub async fn run(mut self, token: CancellationToken) -> Result<(), AttributionError> {
         let mut steps = self.start(&token).await?;
-        let mut snapshot = Snapshot::default();
         let mut ticks = self.waiting(&steps).await?;
         let mut synced_at = self.clock.now();
         let mut next_at = Instant::now();
@@ -42,11 +45,9 @@ impl Attribution {
             let newest = batch.records.last().map(|record| record.event.at);
             let mut lagging = Vec::new();
             if !batch.records.is_empty() || batch.next != steps.position {
-                self.refresh(&mut snapshot, &steps, now).await?;
+                let view = self.view(&steps, now).await?;
                 let ledger = self.store.ledger.clone();
-                lagging = match steps
-                    .batch(&*ledger, batch.records, batch.next, now, &snapshot, &mut ticks)
-                    .await
+                lagging = match steps.batch(&*ledger, batch.records, batch.next, now, &view, &mut ticks).await
                 {
                     Err(StoreError::Unavailable(_)) if token.is_cancelled() => break,
                     applied => applied?,
@@ -76,7 +77,17 @@ impl Attribution {
             poisoned: 0,
             token: token.clone(),
         };
-        let opened = steps.again(|| self.store.ledger.open(steps.partition)).await?;
+        let mut wait = Wait::default();
+        let opened = loop {
+            // While the store did not answer, somebody else may have become its owner, and would be thrown out.
+            if self.stream.is_fenced() {
+                return Err(StreamError::Fenced.into());
+            }
+            match self.store.ledger.open(steps.partition).await {
+                Ok(opened) => break opened,
+                Err(error) => steps.pause(error, &mut wait).await?,
+            }
+        };
         steps.applied = opened.applied;
         steps.position = self.stream.seek(opened.position).await?;
         self.progress.send_modify(|progress| {
@@ -131,16 +142,11 @@ impl Attribution {
         Ok(None)
     }
 
-    async fn refresh(
-        &mut self,
-        snapshot: &mut Snapshot,
-        steps: &Steps,
-        now: Timestamp,
-    ) -> Result<(), AttributionError> {
+    async fn view(&mut self, steps: &Steps, now: Timestamp) -> Result<Arc<Destinations>, AttributionError> {
         let mut wait = Duration::from_millis(50);
         loop {
-            match snapshot.refresh(&*self.store.catalog, now, self.settings.refresh_every).await {
-                Ok(()) => return Ok(()),
+            match self.view.at(&*self.store.catalog, now, self.settings.refresh_every).await {
+                Ok(view) => return Ok(view),
                 Err(error) if error.is_temporary() && !steps.token.is_cancelled() => {
                     tracing::warn!(%error, "the catalog can't be read; trying again");
                     tokio::select! {

@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use sl_core::{
     applied::{Applied, Verdict},
-    attribution::{self, Changes, Counts, Decision, Key, Memory, Names, Rules},
+    attribution::{self, Changes, Counts, Decision, Destinations, Key, Memory, Names, Rules},
     event::{Position, Recorded},
     ids::{AccountId, TeamId},
     step::Step,
@@ -13,7 +13,7 @@ use sl_core::{
 use sl_store::{Ledger, Result, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use crate::{catalog::Snapshot, progress, ticks::Ticks};
+use crate::{progress, ticks::Ticks};
 
 /// First and longest wait before the store is asked again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
@@ -43,7 +43,7 @@ struct Done {
 }
 
 /// How long the next pause is.
-struct Wait(Duration);
+pub(crate) struct Wait(Duration);
 
 impl Default for Wait {
     fn default() -> Self {
@@ -60,7 +60,7 @@ impl Steps {
         records: Vec<Recorded>,
         next: Position,
         now: Timestamp,
-        snapshot: &Snapshot,
+        view: &Destinations,
         ticks: &mut Ticks,
     ) -> Result<Vec<(TeamId, AccountId)>> {
         let records = self.fresh(records, now);
@@ -74,7 +74,7 @@ impl Steps {
             // Most of what the slice needs, at once; decisions ask for the rest.
             self.load(ledger, attribution::needs(slice, &self.memory)).await?;
             self.load(ledger, attribution::needs_behind(slice, &self.memory)).await?;
-            let done = self.step(ledger, slice, after, now, snapshot).await?;
+            let done = self.step(ledger, slice, after, now, view).await?;
             self.memory.absorb(done.changes);
             progress::count(&done.counts);
             if let Some(due) = done.due {
@@ -105,11 +105,11 @@ impl Steps {
         records: &[Recorded],
         next: Position,
         now: Timestamp,
-        snapshot: &Snapshot,
+        view: &Destinations,
     ) -> Result<Done> {
         let mut wait = Wait::default();
         loop {
-            let decision = self.decide(ledger, records, snapshot).await?;
+            let decision = self.decide(ledger, records, view).await?;
             let (done, left) = records.split_at(decision.taken.min(records.len()));
             for record in done {
                 self.applied.note(record, now);
@@ -171,10 +171,10 @@ impl Steps {
         &mut self,
         ledger: &dyn Ledger,
         records: &[Recorded],
-        snapshot: &Snapshot,
+        view: &Destinations,
     ) -> Result<Decision> {
         loop {
-            let guess = attribution::guess(records, &self.memory, &self.rules, snapshot.view());
+            let guess = attribution::guess(records, &self.memory, &self.rules, view);
             if self.load(ledger, guess.missing).await? == 0 {
                 return Ok(guess.decision);
             }
@@ -221,7 +221,7 @@ impl Steps {
     }
 
     /// Waits before the store is asked again; an error that stays, or a stop, ends the asking.
-    async fn pause(&self, error: StoreError, wait: &mut Wait) -> Result<()> {
+    pub(crate) async fn pause(&self, error: StoreError, wait: &mut Wait) -> Result<()> {
         if !error.is_temporary() || self.token.is_cancelled() {
             return Err(error);
         }

@@ -20,6 +20,11 @@ pub trait EventStream: Send {
     /// [`StreamError`] when the stream can't be read.
     async fn seek(&mut self, position: Position) -> Result<Position, StreamError>;
 
+    /// Whether the partition was given to somebody else: [`EventStream::next`] will say so, too.
+    fn is_fenced(&self) -> bool {
+        false
+    }
+
     /// The next records, at most `max`, waiting up to `wait` for the first. Only synced records are seen. An empty
     /// batch means that nothing came.
     ///

@@ -334,6 +334,10 @@ impl EventStream for KafkaStream {
         self.partition
     }
 
+    fn is_fenced(&self) -> bool {
+        self.check_fence().is_err()
+    }
+
     /// A topic that was made anew is read from its oldest record. A partition that lost its end gets a new epoch, so
     /// that edges send again what they still have, when the position sought is [`Position::lost`].
     async fn seek(&mut self, position: Position) -> Result<Position, StreamError> {

@@ -34,8 +34,11 @@ const WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(
 pub struct ReconcileSettings {
     /// Owner of accounts that are new here: the team of `platform.api_key` (decisions 58). Default: the first.
     pub team: TeamId,
-    /// Between two readings of accounts and transactions. Default 1 h.
+    /// Between two readings of transactions. Default 1 h.
     pub every: Duration,
+    /// Between two readings of accounts. Default 1 h; sooner where webhooks come in elsewhere, so that nobody says when one was
+    /// connected.
+    pub accounts_every: Duration,
     /// After a start, until transactions are read. Default 10 s.
     pub first_after: Duration,
     /// How far back transactions are read after a start: the longest outage that loses no money. Default 7 d.
@@ -54,6 +57,7 @@ impl Default for ReconcileSettings {
         Self {
             team: TeamId(1),
             every: HOUR,
+            accounts_every: HOUR,
             first_after: Duration::from_secs(10),
             first_span: HOUR * 24 * 7,
             overlap: HOUR * 48,
@@ -144,7 +148,7 @@ impl Reconcile {
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { mut accounts, mut money, mut lists, handle, settings } = self;
         let never = Notify::new();
-        let accounts = repeat(&mut accounts, Duration::ZERO, settings.every, &handle.accounts);
+        let accounts = repeat(&mut accounts, Duration::ZERO, settings.accounts_every, &handle.accounts);
         let money = repeat(&mut money, settings.first_after, settings.every, &handle.money);
         let lists = repeat(&mut lists, settings.lists_every, settings.lists_every, &never);
         tokio::select! {

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use sl_store::pool::PoolRules;
+
 /// Addresses, names and rights.
 #[derive(Clone)]
 pub struct ScyllaConfig {
@@ -22,6 +24,9 @@ pub struct ScyllaConfig {
     /// How long the memory of a visitor lives at least that is bound to no fan, and of who held a pool link, since it was last
     /// written; `None` for ever. At least [`sl_core::attribution::ASKED_FOR`] and what the stream may hold a record for.
     pub keep_visitors: Option<Duration>,
+    /// What `Pool::live` goes by until `lease` or `levels` has brought the configured times: a process that only looks never
+    /// does. Defaults: those of `attribution.window` (6 h) and `pool.quarantine` (24 h).
+    pub rules: PoolRules,
     /// Longest time one request may take, its retries included. Default 10 s.
     pub timeout: Duration,
 }
@@ -40,6 +45,10 @@ impl ScyllaConfig {
             login: None,
             keep_clicks: None,
             keep_visitors: None,
+            rules: PoolRules {
+                window: Duration::from_secs(6 * 3600),
+                quarantine: Duration::from_secs(24 * 3600),
+            },
             timeout: Duration::from_secs(10),
         }
     }
@@ -48,7 +57,8 @@ impl ScyllaConfig {
 /// Without the password.
 impl fmt::Debug for ScyllaConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { nodes, keyspace, create, datacenter, login, keep_clicks, keep_visitors, timeout } = self;
+        let Self { nodes, keyspace, create, datacenter, login, keep_clicks, keep_visitors, rules, timeout } =
+            self;
         f.debug_struct("ScyllaConfig")
             .field("nodes", nodes)
             .field("keyspace", keyspace)
@@ -57,6 +67,7 @@ impl fmt::Debug for ScyllaConfig {
             .field("login", &login.as_ref().map(|(name, _)| name))
             .field("keep_clicks", keep_clicks)
             .field("keep_visitors", keep_visitors)
+            .field("rules", rules)
             .field("timeout", timeout)
             .finish()
     }

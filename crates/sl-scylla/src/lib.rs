@@ -41,7 +41,8 @@ use std::{
     time::Duration,
 };
 
-use sl_store::{Result, Store};
+use sl_store::{Result, Store, pool::PoolRules};
+use tokio::sync::OnceCell;
 
 pub use config::ScyllaConfig;
 pub use moving::{Come, Move, Mover};
@@ -63,6 +64,15 @@ use crate::{
 pub struct ScyllaHandle {
     cql: Arc<Cql>,
     ttls: Ttls,
+    rules: PoolRules,
+    shared: Arc<OnceCell<Shared>>,
+}
+
+/// What the stores of [`ScyllaHandle::owner`] have in common.
+struct Shared {
+    store: Store,
+    catalog: Arc<CqlCatalog>,
+    tables: Arc<Tables>,
 }
 
 /// What has been asked of the servers through a connection, for metrics.
@@ -104,30 +114,51 @@ pub async fn connect_at(config: &ScyllaConfig, version: i32) -> Result<ScyllaHan
         i32::try_from(seconds).unwrap_or(0)
     };
     let ttls = Ttls { clicks: ttl(config.keep_clicks), visitors: ttl(config.keep_visitors) };
-    Ok(ScyllaHandle { cql, ttls })
+    Ok(ScyllaHandle { cql, ttls, rules: config.rules, shared: Arc::default() })
 }
 
 // === impl ScyllaHandle ===
 
 impl ScyllaHandle {
-    /// A store over this connection. Its ledger is an owner of its own, as if it were another process.
+    /// A store over this connection, as if it were another process: its ledger is an owner of its own, and it follows what
+    /// others change by itself.
     ///
     /// # Errors
     /// As [`open`].
     pub async fn store(&self) -> Result<Store> {
+        Ok(self.make().await?.store)
+    }
+
+    /// The process's store with a ledger that is an owner of its own: everything else is shared by all of them, and follows
+    /// what others change once.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub async fn owner(&self) -> Result<Store> {
+        let shared = self.shared.get_or_try_init(|| self.make()).await?;
+        let ledger = self.ledger(&shared.catalog, &shared.tables).await?;
+        Ok(Store { ledger: Arc::new(ledger), ..shared.store.clone() })
+    }
+
+    async fn make(&self) -> Result<Shared> {
         let catalog = Arc::new(CqlCatalog::new(Arc::clone(&self.cql)).await?);
         let tables = Tables::new(&self.cql).await?;
-        let effects = Effects::new(&self.cql, Arc::clone(&catalog), Arc::clone(&tables)).await?;
-        let outbox = Arc::new(CqlOutbox::new(tables));
-        Ok(Store {
-            catalog,
-            pool: Arc::new(CqlPool::new(&self.cql).await?),
-            ledger: Arc::new(CqlLedger::new(Arc::clone(&self.cql), effects, self.ttls).await?),
+        let outbox = Arc::new(CqlOutbox::new(Arc::clone(&tables)));
+        let store = Store {
+            catalog: Arc::clone(&catalog) as _,
+            pool: Arc::new(CqlPool::new(&self.cql, self.rules).await?),
+            ledger: Arc::new(self.ledger(&catalog, &tables).await?),
             reports: Arc::new(CqlReports::new(Arc::clone(&self.cql)).await?),
             upkeep: Arc::new(CqlUpkeep::new(&self.cql, Arc::clone(&outbox)).await?),
             outbox,
             leases: Arc::new(CqlLeases::new(&self.cql).await?),
-        })
+        };
+        Ok(Shared { store, catalog, tables })
+    }
+
+    async fn ledger(&self, catalog: &Arc<CqlCatalog>, tables: &Arc<Tables>) -> Result<CqlLedger> {
+        let effects = Effects::new(&self.cql, Arc::clone(catalog), Arc::clone(tables)).await?;
+        CqlLedger::new(Arc::clone(&self.cql), effects, self.ttls).await
     }
 
     /// What was written so far.

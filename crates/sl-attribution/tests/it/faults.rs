@@ -2,10 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use sl_attribution::AttributionError;
 use sl_core::{
     event::{EventBody, JournalId, Position},
+    step::Step,
     time::ManualClock,
 };
+use sl_journal::StreamError;
 
 use crate::tape::{LINK, START, Tape, click, history, run, seen};
 
@@ -18,6 +21,19 @@ async fn a_record_that_cannot_be_decoded_is_left_out_and_the_rest_goes_on() {
     assert_eq!(poisoned, 1);
     let totals = handle.store().reports.totals(&[LINK]).await.unwrap();
     assert_eq!(totals[0].clicks, 199, "record 5 was a click");
+}
+
+#[tokio::test]
+async fn who_has_lost_the_partition_before_the_store_answers_takes_it_from_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let handle = sl_fjall::open(dir.path(), sl_fjall::FjallOptions::default()).unwrap();
+    let owner = handle.store().ledger;
+    owner.open(0).await.unwrap();
+    let late = Tape { fenced: true, ..history() };
+    let ended = run(&late, handle.store(), 64, Arc::new(ManualClock::at(START))).await;
+    assert!(matches!(ended, Err(AttributionError::Stream(StreamError::Fenced))), "{ended:?}");
+    let position = Position { epoch: 0, offset: 1 };
+    owner.apply(Step { position, ..Step::default() }).await.unwrap();
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ pub(crate) struct Tape {
     pub(crate) broken: Option<u64>,
     /// Told once instead of this record: the stream lost its end.
     pub(crate) cut: Option<u64>,
+    /// The partition is somebody else's meanwhile.
+    pub(crate) fenced: bool,
     /// Asked what is stored when a place is sought.
     pub(crate) ledger: Option<Arc<dyn Ledger>>,
     /// What was sought, and what was stored then.
@@ -81,6 +83,10 @@ struct TapeStream {
 impl EventStream for TapeStream {
     fn partition(&self) -> u32 {
         0
+    }
+
+    fn is_fenced(&self) -> bool {
+        self.tape.fenced
     }
 
     async fn seek(&mut self, position: Position) -> Result<Position, StreamError> {

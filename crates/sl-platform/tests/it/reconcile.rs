@@ -46,6 +46,20 @@ fn listed(id: &str, is_authenticated: bool) -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_is_connected_later_is_found_without_a_word() {
+    let world = World::start().await;
+    let (role, _handle) = start_with(&world, |settings| settings.accounts_every = Duration::from_millis(20));
+    until("a first reading", async || world.upstream.count("GET /api/accounts") > 0).await;
+    world.upstream.change(|rows| rows.accounts = vec![listed("acct_9", true)]);
+    until("the account", async || {
+        world.store.catalog.account(&"acct_9".into()).await.unwrap().is_some_and(|account| account.usable.yes)
+    })
+    .await;
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_of_the_key_come_into_the_catalog_with_their_handle() {
     let world = World::start().await;
     world.upstream.change(|rows| {

@@ -79,7 +79,7 @@ impl ScyllaHandle {
         Ok(Mover {
             record,
             catalog: CqlCatalog::new(Arc::clone(cql)).await?,
-            pool: CqlPool::new(cql).await?,
+            pool: CqlPool::new(cql, self.rules).await?,
             waiting: Waiting::new(Arc::clone(cql)).await?,
             outbox: Tables::new(cql).await?,
             ledger: Absolute::new(Arc::clone(cql), self.ttls).await?,

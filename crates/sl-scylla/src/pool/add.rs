@@ -112,7 +112,7 @@ mod tests {
                 format!("adds_{}", std::process::id()),
             )
         };
-        let pool = CqlPool::new(&connect(&config).await.unwrap().cql).await.unwrap();
+        let pool = CqlPool::new(&connect(&config).await.unwrap().cql, config.rules).await.unwrap();
         let stock = pool.stocks.number_or_new(&sample::stock()).await.unwrap();
         let from = pool.reserve(stock, 4).await.unwrap();
         let mut seen = pool.books.read_to_change(stock).await.unwrap();

@@ -16,7 +16,7 @@ mod stocks;
 mod waiting;
 mod whole;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -44,10 +44,6 @@ use self::{
 pub(crate) use self::{links::Links, waiting::Waiting};
 use crate::{cql::Cql, figures::Figures};
 
-/// What is assumed until somebody says otherwise: the defaults of `attribution.window` and `pool.quarantine`.
-const RULES: PoolRules =
-    PoolRules { window: Duration::from_secs(6 * 3600), quarantine: Duration::from_secs(24 * 3600) };
-
 /// The pool on CQL.
 pub(crate) struct CqlPool {
     stocks: Stocks,
@@ -66,7 +62,8 @@ pub(crate) struct CqlPool {
 // === impl CqlPool ===
 
 impl CqlPool {
-    pub(crate) async fn new(cql: &Arc<Cql>) -> Result<Self> {
+    /// By `rules` until somebody says others.
+    pub(crate) async fn new(cql: &Arc<Cql>, rules: PoolRules) -> Result<Self> {
         let links = Arc::new(Links::new(Arc::clone(cql)).await?);
         let order = Arc::new(Order::new(Arc::clone(cql)).await?);
         let books = Arc::new(Books::new(Arc::clone(cql)).await?);
@@ -86,7 +83,7 @@ impl CqlPool {
             leases,
             waiting: Waiting::new(Arc::clone(cql)).await?,
             news: News::open(Arc::clone(cql)).await?,
-            rules: Mutex::new(RULES),
+            rules: Mutex::new(rules),
             figures: Figures::none(),
         })
     }

@@ -249,12 +249,14 @@ fn secrets(config: &Config, problems: &mut Vec<Problem>) {
     if platform.api_key.0.is_none() {
         problems.push(Problem::warning(
             "platform.api_key",
-            "not set: no links are made and nobody is matched; visitors go to the creator's page",
+            "not set: the roles pool and matcher make no links and match nobody; visitors go to the creator's page",
         ));
     }
     match (platform.webhook_secrets.is_empty(), platform.accept_unsigned) {
-        (true, false) => problems
-            .push(Problem::warning("platform.webhook_secrets", "empty: every webhook is refused with 401")),
+        (true, false) => problems.push(Problem::warning(
+            "platform.webhook_secrets",
+            "empty: the role intake refuses every webhook with 401",
+        )),
         (_, true) => problems.push(Problem::warning(
             "platform.accept_unsigned",
             "true: whoever reaches admin.listen can invent revenue",

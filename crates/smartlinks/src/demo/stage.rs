@@ -79,8 +79,12 @@ impl Stage {
         // Nothing is traced: no endpoint is configured.
         let _ = logs::start(&config, &tokio::runtime::Handle::current())?;
         let every = Duration::from_secs(60);
-        let reconcile =
-            ReconcileSettings { every, lists_every: Duration::from_secs(1), ..ReconcileSettings::default() };
+        let reconcile = ReconcileSettings {
+            every,
+            accounts_every: every,
+            lists_every: Duration::from_secs(1),
+            ..ReconcileSettings::default()
+        };
         let service =
             Service::start(&config, &RoleSet::all(), &Pace { faster: FASTER, reconcile }, clock).await?;
         let edge = service.edge.ok_or_else(|| Failure::Run("there is no edge among the roles".to_owned()))?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sl_attribution::{Attribution, AttributionSettings, Progress};
+use sl_attribution::{Attribution, AttributionSettings, Progress, SharedView};
 use sl_core::{attribution::Rules, time::Clock};
 use sl_journal::Journal;
 use tokio::sync::watch;
@@ -58,6 +58,7 @@ pub(super) fn start(
                 ..settings(config, AttributionSettings::shared())
             },
             clock: Arc::clone(clock),
+            view: SharedView::default(),
         };
         tasks.attribution.push(supervisor.start_fallible("attribution", stop, sharing.run(stop.clone())));
     }

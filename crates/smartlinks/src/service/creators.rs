@@ -23,6 +23,9 @@ use crate::{config::Config, failure::Failure};
 /// Longest time for one request: a create that takes longer is found by name.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Between two readings of the accounts where nobody says that one was connected.
+const ACCOUNTS_ELSEWHERE: Duration = Duration::from_secs(60);
+
 /// How closely the platform is followed. The default is right for people; a demo of seconds looks sooner.
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
@@ -162,11 +165,16 @@ impl Makers {
             debounce: config.platform.debounce,
             looks: Looks::new(config.attribution.window, config.pool.quarantine).faster(pace.faster),
         };
+        let mut reconcile = pace.reconcile;
+        if base.cluster().is_some() {
+            // The process that takes the webhooks may be another one.
+            reconcile.accounts_every = reconcile.accounts_every.min(ACCOUNTS_ELSEWHERE);
+        }
         Ok(Some(Self {
             platform: Arc::new(platform),
             keeper,
             matcher,
-            reconcile: pace.reconcile,
+            reconcile,
             store: base.store.clone(),
             journal: Arc::clone(&base.journal),
             clock: Arc::clone(clock),

@@ -161,7 +161,9 @@ impl Service {
             embedded: base.cluster().is_none(),
             matcher: Some(backlog(&standing)),
         };
-        let ready = Ready { unready: stops.unready.clone(), has_topics: starting.has_topics };
+        let answering = [Role::Edge, Role::Api, Role::Intake, Role::Dashboard];
+        let answers = answering.into_iter().any(|role| roles.has(role));
+        let ready = Ready { unready: stops.unready.clone(), has_topics: starting.has_topics, answers };
         let shown = Shown { queues, standing, tester, metrics, teams: shown::teams(&base).await };
         let parts = shown::api(config, &base, &clock, shown, ready)?;
         let router = sl_api::router(parts, served(roles));

@@ -28,6 +28,8 @@ pub(super) struct Ready {
     pub(super) unready: CancellationToken,
     /// Kafka has been reached since the start; later it may be away, and everything is written down meanwhile.
     pub(super) has_topics: watch::Receiver<bool>,
+    /// The process answers people, ads or the platform, which it can do without Kafka: it has its journal.
+    pub(super) answers: bool,
 }
 
 impl Ready {
@@ -35,7 +37,7 @@ impl Ready {
         if self.unready.is_cancelled() {
             return Err("the service is stopping".to_owned());
         }
-        if !*self.has_topics.borrow() {
+        if !self.answers && !*self.has_topics.borrow() {
             return Err("kafka.brokers: not reached since the start, and tried again".to_owned());
         }
         Ok(())
@@ -90,4 +92,23 @@ pub(super) fn api(
         metrics_text: Arc::new(move || metrics.render()),
         ready: Arc::new(move || ready.check()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_answers_is_ready_without_kafka_and_who_reads_from_it_is_not() {
+        let topics = watch::Sender::new(false);
+        let ready =
+            |answers| Ready { unready: CancellationToken::new(), has_topics: topics.subscribe(), answers };
+        let (api, worker) = (ready(true), ready(false));
+        assert_eq!(api.check(), Ok(()));
+        assert!(worker.check().unwrap_err().contains("kafka.brokers"));
+        topics.send_replace(true);
+        assert_eq!(worker.check(), Ok(()));
+        api.unready.cancel();
+        assert!(api.check().unwrap_err().contains("stopping"));
+    }
 }

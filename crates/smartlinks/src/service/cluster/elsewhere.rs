@@ -95,7 +95,7 @@ impl Elsewhere {
 
     async fn follow(&mut self) -> Result<std::convert::Infallible, String> {
         let heads = Heads::open(&self.cluster.kafka).await.map_err(|error| error.to_string())?;
-        let store = self.cluster.scylla.store().await.map_err(|error| error.to_string())?;
+        let store = self.cluster.scylla.owner().await.map_err(|error| error.to_string())?;
         let patience = PATIENCE + PATIENCE_EACH * self.cluster.kafka.config().partitions;
         loop {
             let look = tokio::time::timeout(patience, self.look(&heads, &*store.ledger));

@@ -102,7 +102,7 @@ impl Addresses {
                 this.begun.iso()
             ))));
         }
-        let store = scylla.store().await?;
+        let store = scylla.owner().await?;
         Ok(Ok((Cluster { kafka: self.kafka.clone(), scylla, me: self.me.clone() }, store)))
     }
 
@@ -135,6 +135,7 @@ pub(crate) fn scylla_config(config: &Config) -> ScyllaConfig {
         login: scylla.user.clone().zip(password),
         keep_clicks: Some(config.retention.clicks + SPARE),
         keep_visitors: Some(keep_visitors(config)),
+        rules: crate::service::pool_rules(config),
         ..ScyllaConfig::new(nodes.collect(), scylla.keyspace.clone())
     }
 }

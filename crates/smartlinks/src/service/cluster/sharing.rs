@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use sl_attribution::{Attribution, AttributionError, AttributionSettings};
+use sl_attribution::{Attribution, AttributionError, AttributionSettings, SharedView};
 use sl_journal::{EventStream as _, Journal, StreamError};
 use sl_kafka::{Group, KafkaStream};
 use sl_store::StoreError;
@@ -20,6 +20,7 @@ pub(crate) struct Sharing {
     pub(crate) journal: Arc<Journal>,
     pub(crate) settings: AttributionSettings,
     pub(crate) clock: SharedClock,
+    pub(crate) view: SharedView,
 }
 
 type Ended = Result<(), AttributionError>;
@@ -77,16 +78,17 @@ impl Sharing {
     }
 
     async fn decide(self, stream: KafkaStream, stop: CancellationToken) -> Ended {
-        // A store of its own: a loop is an owner of its partition, and of no other.
-        let mut store = self.cluster.scylla.store().await;
+        // A ledger of its own: a loop is an owner of its partition, and of no other.
+        let mut store = self.cluster.scylla.owner().await;
         while let Err(error) = &store
             && error.is_temporary()
             && !stop.is_cancelled()
         {
             tokio::time::sleep(AGAIN).await;
-            store = self.cluster.scylla.store().await;
+            store = self.cluster.scylla.owner().await;
         }
-        Attribution::new(Box::new(stream), store?, self.journal, self.settings, self.clock).run(stop).await
+        let attribution = Attribution::new(Box::new(stream), store?, self.journal, self.settings, self.clock);
+        attribution.with_view(self.view).run(stop).await
     }
 
     /// Whether the others go on.
