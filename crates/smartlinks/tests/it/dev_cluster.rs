@@ -2,10 +2,12 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     net::{TcpListener, TcpStream},
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     thread,
+    time::Duration,
 };
 
 use crate::cluster_outage::scripts;
@@ -61,6 +63,32 @@ fn two_clusters_that_start_at_once_never_collide_and_one_ends_without_the_other(
     assert!(serve(&dirs[1]));
     assert!(run("down", &dirs[1], &[]).status.success());
     assert!(!dirs[1].exists());
+}
+
+#[test]
+#[ignore = "starts a Kafka broker of its own with deploy/dev-cluster: needs Java and Maven"]
+fn a_cluster_goes_with_who_asked_for_it_also_when_that_ends_while_it_starts() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("cluster");
+    let mut asker = Command::new("sleep").arg("600").spawn().unwrap();
+    let mut up = Command::new(scripts().join("up"));
+    up.args(["kafka", "--while", &asker.id().to_string(), "--dir"]).arg(&dir);
+    let mut up = up.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = |said: &str| said.contains("kafka-1: starting");
+    let said =
+        BufReader::new(up.stderr.take().unwrap()).lines().map_while(Result::ok).find(|line| begun(line));
+    assert!(said.is_some(), "it did not start");
+    // Nobody reads any more, which ends the script, too.
+    asker.kill().unwrap();
+    asker.wait().unwrap();
+    for _ in 0..1200 {
+        if !dir.exists() {
+            up.wait().unwrap();
+            return;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("the broker is still there");
 }
 
 #[test]
