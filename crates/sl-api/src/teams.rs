@@ -18,8 +18,8 @@ pub struct Teams(Mutex<Known>);
 struct Known {
     /// With the revision of the catalog at which it was asked.
     accounts: HashMap<AccountId, (TeamId, u64)>,
-    /// Every account of some moment is there: another one was nobody's then.
-    is_whole: bool,
+    /// The revision of which every account is there: as long as it is the newest, another one is nobody's.
+    whole_at: Option<u64>,
 }
 
 // === impl Teams ===
@@ -36,7 +36,7 @@ impl Teams {
             let known = &mut self.0.lock().accounts;
             known.extend(accounts.into_iter().map(|account| (account.id, (account.team, revision))));
         }
-        self.0.lock().is_whole = true;
+        self.0.lock().whole_at = Some(revision);
         Ok(())
     }
 
@@ -46,7 +46,7 @@ impl Teams {
     /// The store's, when it was never asked for the account.
     pub(crate) async fn of(&self, catalog: &dyn Catalog, account: &AccountId) -> Result<Option<TeamId>> {
         // Not at the start, then now: the store may go away at any time.
-        if !self.0.lock().is_whole {
+        if self.0.lock().whole_at.is_none() {
             let read = tokio::time::timeout(PATIENCE, self.read(catalog)).await;
             tracing::debug!(?read, "whose accounts are was to be read");
         }
@@ -63,7 +63,7 @@ impl Teams {
     ) -> Result<Option<TeamId>> {
         let (known, is_whole) = {
             let known = self.0.lock();
-            (known.accounts.get(account).copied(), known.is_whole)
+            (known.accounts.get(account).copied(), known.whole_at == Some(revision))
         };
         if let Some((team, at)) = known
             && at == revision
@@ -117,7 +117,12 @@ mod tests {
         assert_eq!(teams.find(&account(), 1, ready(away())).await, away());
         assert_eq!(teams.find(&account(), 1, ready(Ok(None))).await, Ok(None));
         assert_eq!(teams.find(&account(), 1, ready(away())).await, away(), "it may be somebody's meanwhile");
-        teams.0.lock().is_whole = true;
+        teams.0.lock().whole_at = Some(1);
         assert_eq!(teams.find(&account(), 1, ready(away())).await, Ok(None));
+        assert_eq!(
+            teams.find(&account(), 2, ready(away())).await,
+            away(),
+            "another team may have got it since"
+        );
     }
 }

@@ -45,7 +45,11 @@ impl Attribution {
             let newest = batch.records.last().map(|record| record.event.at);
             let mut lagging = Vec::new();
             if !batch.records.is_empty() || batch.next != steps.position {
-                let view = self.view(&steps, now).await?;
+                // Of many loops that wait for one reading none keeps the stop waiting.
+                let view = tokio::select! {
+                    view = self.view(&steps, now) => view?,
+                    () = token.cancelled() => break,
+                };
                 let ledger = self.store.ledger.clone();
                 lagging = match steps.batch(&*ledger, batch.records, batch.next, now, &view, &mut ticks).await
                 {
