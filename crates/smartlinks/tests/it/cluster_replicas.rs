@@ -10,7 +10,8 @@ use serde_json::json;
 
 use crate::{
     cluster::{Servers, dir, set_up, visit},
-    cluster_outage::{Own, Until, patiently, visitors},
+    cluster_outage::{Until, patiently, visitors},
+    own::Own,
     process::{Reach, Service},
     world::{Ads, Platform},
 };

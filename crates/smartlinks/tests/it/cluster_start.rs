@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::{
     cluster::{Machine, Servers, set_up, visit},
-    cluster_outage::{Own, patiently},
+    cluster_outage::patiently,
+    own::Own,
     process::{Reach, Service},
     world::{Ads, Platform},
 };

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::cluster_outage::scripts;
+use crate::own::scripts;
 
 fn run(name: &str, dir: &Path, words: &[&str]) -> Output {
     Command::new(scripts().join(name)).args(words).arg("--dir").arg(dir).output().unwrap()

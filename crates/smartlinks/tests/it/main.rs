@@ -49,6 +49,8 @@ mod migrate;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod own;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod replay;

@@ -151,7 +151,7 @@ fn the_workloads_run_every_role_once_with_settings_that_the_binary_takes() {
     assert_every_role_once(sets.iter().map(String::as_str), "kubernetes");
 }
 
-/// Every file that is read is a key of the secret and mounted here.
+/// Every file that is read is a key of the secret and mounted here, and no other key is.
 fn assert_secrets_are_mounted(name: &str, workload: &Value, variables: &[(String, String)]) {
     let keys = of_kind("Secret").remove(0)["stringData"].clone();
     let volumes = workload["spec"]["template"]["spec"]["volumes"].as_array().unwrap();
@@ -159,11 +159,13 @@ fn assert_secrets_are_mounted(name: &str, workload: &Value, variables: &[(String
     let config: toml::Table = text("kubernetes/smartlinks.toml").parse().unwrap();
     let of_all = config["secrets"]["key_file"].as_str().unwrap();
     let paths = variables.iter().filter(|(name, _)| name.ends_with("_FILE")).map(|(_, path)| path.as_str());
+    let mut read = Vec::new();
     for path in paths.chain([of_all]) {
         let key = path.strip_prefix("/run/secrets/smartlinks/").unwrap_or_else(|| panic!("{name}: {path}"));
         assert!(keys[key].is_string(), "{name}: the secret has no {key}");
-        if let Some(items) = mounted["secret"]["items"].as_array() {
-            assert!(items.iter().any(|item| item["path"] == key), "{name}: {key} is not mounted");
-        }
+        read.push(key);
     }
+    let items = mounted["secret"]["items"].as_array().unwrap_or_else(|| panic!("{name} gets every secret"));
+    let paths = items.iter().map(|item| item["path"].as_str().unwrap());
+    assert_eq!(set(paths), set(read), "{name}: mounted, and read");
 }
