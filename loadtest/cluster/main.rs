@@ -117,6 +117,8 @@ fn run(options: &Options) -> Outcome<bool> {
     if options.what.contains(&What::Changes) {
         changes::run(options, &servers, scratch.path())?;
     }
-    println!("{}", if balanced { "the books balance" } else { "THE BOOKS DO NOT BALANCE" });
+    if options.what.iter().any(|what| *what != What::Changes) {
+        println!("{}", if balanced { "the books balance" } else { "THE BOOKS DO NOT BALANCE" });
+    }
     Ok(balanced)
 }

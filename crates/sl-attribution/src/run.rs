@@ -147,19 +147,11 @@ impl Attribution {
     }
 
     async fn view(&mut self, steps: &Steps, now: Timestamp) -> Result<Arc<Destinations>, AttributionError> {
-        let mut wait = Duration::from_millis(50);
+        let mut wait = Wait::default();
         loop {
             match self.view.at(&*self.store.catalog, now, self.settings.refresh_every).await {
                 Ok(view) => return Ok(view),
-                Err(error) if error.is_temporary() && !steps.token.is_cancelled() => {
-                    tracing::warn!(%error, "the catalog can't be read; trying again");
-                    tokio::select! {
-                        () = tokio::time::sleep(wait) => {}
-                        () = steps.token.cancelled() => {}
-                    }
-                    wait = (wait * 2).min(Duration::from_secs(5));
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => steps.pause(error, &mut wait).await?,
             }
         }
     }
