@@ -98,20 +98,24 @@ pub struct ProgressFacts {
     pub journal_head: u64,
     /// Records on disk.
     pub journal_synced: u64,
+    /// Records in journals of all processes that attribution can't read yet, because Kafka does not have them; 0 on embedded
+    /// storage. Of half a second ago where they are another process's.
+    pub unforwarded: u64,
     /// Next record attribution will read; in a cluster with the positions of all partitions added up.
     pub attribution: Position,
     /// Records that attribution has still before it.
     pub attribution_behind: u64,
     /// Age of the oldest record that attribution has not applied, seconds; 0 when there is none.
     pub attribution_lag_seconds: f64,
-    /// Looks and searches of the matcher that are due now.
+    /// Looks and searches of the matcher that are due now; of half a second ago where it runs in another process.
     pub matcher_backlog: u64,
 }
 
 impl ProgressFacts {
     /// Nothing is under way before the outbox: all is on disk, applied and looked up.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.journal_synced >= self.journal_head && self.attribution_behind == 0 && self.matcher_backlog == 0
+        let read = self.unforwarded == 0 && self.attribution_behind == 0;
+        self.journal_synced >= self.journal_head && read && self.matcher_backlog == 0
     }
 }
 

@@ -7,6 +7,7 @@ use sl_store::{Result, Store, StoreError, moving::Source, pool::PoolRules};
 use crate::{
     catalog::FjallCatalog,
     db::{Db, blocking},
+    heartbeats::FjallHeartbeats,
     leases::FjallLeases,
     ledger::FjallLedger,
     ledger::LedgerCore,
@@ -65,6 +66,7 @@ pub struct FjallHandle {
     upkeep: Arc<FjallUpkeep>,
     ledger: Arc<LedgerCore>,
     leases: Arc<FjallLeases>,
+    heartbeats: Arc<FjallHeartbeats>,
 }
 
 /// Opens the store in `dir`, which is made if need be. Reads the disk: call it before the runtime is busy.
@@ -89,13 +91,14 @@ pub fn open(dir: impl AsRef<Path>, options: FjallOptions) -> Result<FjallHandle>
     )?);
     let reports = Arc::new(FjallReports::new(Arc::clone(&db), Arc::clone(&ledger)));
     let upkeep = Arc::new(FjallUpkeep::new(Arc::clone(&db), Arc::clone(&ledger), Arc::clone(&outbox)));
-    Ok(FjallHandle { db, catalog, pool, outbox, reports, upkeep, ledger, leases: Arc::default() })
+    let (leases, heartbeats) = (Arc::default(), Arc::default());
+    Ok(FjallHandle { db, catalog, pool, outbox, reports, upkeep, ledger, leases, heartbeats })
 }
 
 // === impl FjallHandle ===
 
 impl FjallHandle {
-    /// The seven seams. Each call gives a ledger that is an owner of its own: whoever opens a partition last has it.
+    /// The eight seams. Each call gives a ledger that is an owner of its own: whoever opens a partition last has it.
     #[must_use]
     pub fn store(&self) -> Store {
         Store {
@@ -106,6 +109,7 @@ impl FjallHandle {
             outbox: Arc::clone(&self.outbox) as _,
             upkeep: Arc::clone(&self.upkeep) as _,
             leases: Arc::clone(&self.leases) as _,
+            heartbeats: Arc::clone(&self.heartbeats) as _,
         }
     }
 

@@ -20,6 +20,7 @@ use std::{path::PathBuf, time::Duration};
 
 use sl_core::event::JournalId;
 use sl_journal::EventStream;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::{position::PositionFile, session::Session, stop::Stop};
@@ -61,6 +62,7 @@ pub struct Forwarder {
     journal: JournalId,
     cluster: Cluster,
     settings: Forwarding,
+    acknowledged: watch::Sender<Option<u64>>,
 }
 
 impl Forwarder {
@@ -72,7 +74,13 @@ impl Forwarder {
         cluster: Cluster,
         settings: Forwarding,
     ) -> Self {
-        Self { stream, journal, cluster, settings }
+        Self { stream, journal, cluster, settings, acknowledged: watch::Sender::new(None) }
+    }
+
+    /// One more than the last record of the journal that Kafka has with everything before it; `None` until it was asked.
+    #[must_use]
+    pub fn acknowledged(&self) -> watch::Receiver<Option<u64>> {
+        self.acknowledged.subscribe()
     }
 
     /// Forwards until `token` is cancelled. Kafka may be down, for hours: it is tried again.

@@ -1,4 +1,4 @@
-//! The cluster store: the seven seams of `sl-store` on a CQL cluster, ScyllaDB or Cassandra, shared by many processes.
+//! The cluster store: the eight seams of `sl-store` on a CQL cluster, ScyllaDB or Cassandra, shared by many processes.
 //!
 //! Writes are absolute and may come twice; nothing is counted up in the database, and no batch spans partitions. What must
 //! happen once (a step of attribution, a lease, a unique name) is decided by a conditional write on a single row, in
@@ -23,6 +23,7 @@ mod effects;
 mod failure;
 mod figures;
 mod fuse;
+mod heartbeats;
 mod leases;
 mod ledger;
 mod moving;
@@ -51,6 +52,7 @@ use crate::{
     catalog::CqlCatalog,
     cql::Cql,
     effects::Effects,
+    heartbeats::CqlHeartbeats,
     leases::CqlLeases,
     ledger::{CqlLedger, Ttls},
     outbox::{CqlOutbox, Tables},
@@ -152,6 +154,7 @@ impl ScyllaHandle {
             upkeep: Arc::new(CqlUpkeep::new(&self.cql, Arc::clone(&outbox)).await?),
             outbox,
             leases: Arc::new(CqlLeases::new(&self.cql).await?),
+            heartbeats: Arc::new(CqlHeartbeats::new(&self.cql).await?),
         };
         Ok(Shared { store, catalog, tables })
     }

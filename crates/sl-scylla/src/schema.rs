@@ -46,6 +46,7 @@ const MIGRATIONS: &[Migration] = &migrations![
     7 "0007_upkeep",
     8 "0008_rests_and_trails",
     9 "0009_moves",
+    10 "0010_heartbeats",
 ];
 
 /// Who migrates, and what was migrated. Every cell is written by conditional writes.

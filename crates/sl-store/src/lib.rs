@@ -6,6 +6,7 @@
 //! This crate never stores anything itself.
 
 pub mod catalog;
+pub mod heartbeats;
 pub mod leases;
 pub mod ledger;
 pub mod moving;
@@ -19,6 +20,7 @@ pub mod upkeep;
 use std::sync::Arc;
 
 pub use catalog::Catalog;
+pub use heartbeats::Heartbeats;
 pub use leases::Leases;
 pub use ledger::Ledger;
 pub use outbox::Outbox;
@@ -26,7 +28,7 @@ pub use pool::Pool;
 pub use reports::Reports;
 pub use upkeep::Upkeep;
 
-/// One backend, seen through its seven seams.
+/// One backend, seen through its eight seams.
 #[derive(Clone)]
 pub struct Store {
     /// What people configure.
@@ -43,6 +45,8 @@ pub struct Store {
     pub upkeep: Arc<dyn Upkeep>,
     /// Who does what only one process should.
     pub leases: Arc<dyn Leases>,
+    /// What processes tell each other of themselves.
+    pub heartbeats: Arc<dyn Heartbeats>,
 }
 
 impl Store {

@@ -11,7 +11,11 @@ pub(crate) async fn progress(State(app): State<App>) -> Result<Reply> {
     let outbox = app.store.outbox.counts(app.now()).await?;
     let dead_letters = app.store.reports.dead_letter_count().await?;
     Ok(Reply::data(json!({
-        "journal": { "head": facts.journal_head, "synced": facts.journal_synced },
+        "journal": {
+            "head": facts.journal_head,
+            "synced": facts.journal_synced,
+            "unforwarded": facts.unforwarded,
+        },
         "attribution": {
             "position": facts.attribution.offset,
             "lag_seconds": facts.attribution_lag_seconds,

@@ -1,6 +1,8 @@
 //! One test per case of the suite.
 
-use sl_store::suite::{catalog, dimensions, leases, ledger, outbox, pool, pool_model, reports, upkeep};
+use sl_store::suite::{
+    catalog, dimensions, heartbeats, leases, ledger, outbox, pool, pool_model, reports, upkeep,
+};
 
 use crate::backend::Fjall;
 
@@ -27,6 +29,8 @@ cases! {
     dimensions:
         clicks_are_summed_by_dimension,
         dimension_sums_can_be_rebuilt_from_raw_rows;
+    heartbeats:
+        the_last_word_of_each_sender_is_known_until_it_is_silent;
     leases:
         a_lease_goes_to_one_of_those_who_saw_the_same;
     ledger:

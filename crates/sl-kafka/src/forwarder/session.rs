@@ -82,6 +82,7 @@ impl<'a> Session<'a> {
             |known| known.position,
         );
         let passed = forwarder.stream.seek(begin).await.map_err(ClusterError::unavailable)?;
+        forwarder.acknowledged.send_replace(Some(passed.offset));
         let answers = Arc::new(Answers::default());
         let producer = producer(forwarder, Arc::clone(&answers))?;
         tracing::info!(position = passed.offset, epoch = events.epoch, "forwarding to Kafka");
@@ -212,6 +213,7 @@ impl<'a> Session<'a> {
             let records = passed.offset.saturating_sub(self.passed.offset);
             metrics::counter!("smartlinks_forwarded_total").increment(records);
             self.passed = passed;
+            self.forwarder.acknowledged.send_replace(Some(passed.offset));
             self.progress_at = Instant::now();
         }
         if self.window.is_empty() {

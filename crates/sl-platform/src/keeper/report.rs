@@ -8,10 +8,11 @@ use std::{
 
 use metrics::gauge;
 use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
 use sl_core::{forecast::time_to_empty, pool::StockKey, time::Timestamp};
 
 /// What the keeper knows of one stock beyond its counts (decisions 24).
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct StockReport {
     /// Links expected to be handed out in the next hour; `None` before the first look.
     pub forecast_per_hour: Option<f64>,
@@ -34,6 +35,12 @@ impl PoolSnapshot {
     #[must_use]
     pub fn status(&self, stock: &StockKey) -> StockReport {
         self.0.read().get(stock).cloned().unwrap_or_default()
+    }
+
+    /// All stocks that the keeper has looked at, in no order.
+    #[must_use]
+    pub fn all(&self) -> Vec<(StockKey, StockReport)> {
+        self.0.read().iter().map(|(stock, report)| (stock.clone(), report.clone())).collect()
     }
 
     pub(super) fn level(&self, stock: &StockKey, available: u64, per_hour: f64) {

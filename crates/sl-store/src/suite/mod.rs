@@ -13,6 +13,7 @@
 pub mod catalog;
 pub mod crash;
 pub mod dimensions;
+pub mod heartbeats;
 pub mod leases;
 pub mod ledger;
 pub mod outbox;

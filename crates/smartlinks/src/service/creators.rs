@@ -3,21 +3,18 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use parking_lot::RwLock;
-
-use sl_api::{PoolStatus, StockStatus, Upstream};
 use sl_attribution::Progress;
-use sl_core::{ids::AccountId, matching::Looks, pool::StockKey, time::Clock};
+use sl_core::{matching::Looks, time::Clock};
 use sl_journal::Journal;
 use sl_platform::{
-    CreatorPlatform, Keeper, KeeperSettings, Matcher, MatcherHandle, MatcherSettings, OfApi, OfApiConfig,
-    PoolSnapshot, Reconcile, ReconcileHandle, ReconcileSettings, StockReport,
+    CreatorPlatform, Keeper, KeeperSettings, Matcher, MatcherSettings, OfApi, OfApiConfig, Reconcile,
+    ReconcileSettings,
 };
 use sl_store::Store;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{base::Base, leased, pool_rules, supervisor::Supervisor};
+use super::{base::Base, leased, pool_rules, standing::Standing, supervisor::Supervisor};
 use crate::{config::Config, failure::Failure};
 
 /// Longest time for one request: a create that takes longer is found by name.
@@ -40,47 +37,6 @@ impl Default for Pace {
     }
 }
 
-/// What the API shows of these roles, as far as this process has them now.
-#[derive(Clone, Default)]
-pub(crate) struct Standing(Arc<RwLock<Running>>);
-
-#[derive(Default)]
-struct Running {
-    pool: PoolSnapshot,
-    matcher: Option<MatcherHandle>,
-    reconcile: Option<ReconcileHandle>,
-}
-
-impl Standing {
-    /// Work of the matcher that is due now.
-    pub(crate) fn backlog(&self) -> u64 {
-        self.0.read().matcher.as_ref().map_or(0, MatcherHandle::backlog)
-    }
-}
-
-impl PoolStatus for Standing {
-    fn status(&self, stock: &StockKey) -> StockStatus {
-        let StockReport { forecast_per_hour, time_to_empty, last_refill_at, last_error } =
-            self.0.read().pool.status(stock);
-        StockStatus { forecast_per_hour, time_to_empty, last_refill_at, last_error }
-    }
-}
-
-/// Without a platform key, or where the matcher is elsewhere, nobody is told.
-impl Upstream for Standing {
-    fn webhook_came(&self, account: &AccountId) {
-        self.0.read().reconcile.iter().for_each(|reconcile| reconcile.webhook_came(account));
-    }
-
-    fn webhook_refused(&self) {
-        self.0.read().reconcile.iter().for_each(ReconcileHandle::webhook_refused);
-    }
-
-    fn accounts_changed(&self) {
-        self.0.read().reconcile.iter().for_each(ReconcileHandle::accounts_changed);
-    }
-}
-
 /// Which of these roles the process has.
 pub(crate) struct Part {
     pub(crate) keeper: bool,
@@ -99,14 +55,15 @@ pub(crate) fn start(
     (supervisor, stop): (&Supervisor, &CancellationToken),
 ) -> Result<(Standing, Vec<JoinHandle<()>>), Failure> {
     let mut tasks = Vec::new();
+    let standing = if base.cluster().is_some() { Standing::of_many() } else { Standing::default() };
     if !part.keeper && !part.matcher {
-        return Ok((Standing::default(), tasks));
+        return Ok((standing, tasks));
     }
     let Some(makers) = Makers::new(config, pace, base, clock, attribution)? else {
         tracing::warn!("platform.api_key is not set: no pool links are made and no subscriber is matched");
-        return Ok((Standing::default(), tasks));
+        return Ok((standing, tasks));
     };
-    let standing = makers.standing.clone();
+    let makers = Makers { standing: standing.clone(), ..makers };
     if part.keeper {
         let (makers, stop) = (makers.clone(), stop.clone());
         let role = move |end| makers.keeper(end);
@@ -188,8 +145,12 @@ impl Makers {
         rand::fill(&mut seed);
         let (platform, store) = (Arc::clone(&self.platform), self.store.clone());
         let keeper = Keeper::new(self.keeper, platform, store, Arc::clone(&self.clock), seed);
-        self.standing.0.write().pool = keeper.snapshot();
-        keeper.run(stop)
+        let (snapshot, standing) = (keeper.snapshot(), self.standing.clone());
+        standing.here(|here| here.pool = Some(snapshot));
+        async move {
+            keeper.run(stop).await;
+            standing.here(|here| here.pool = None);
+        }
     }
 
     fn matcher(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
@@ -206,16 +167,11 @@ impl Makers {
         );
         let matcher = Matcher::new(self.matcher.clone(), platform, store, journal, lag, clock)
             .following(Arc::new(move || applied.borrow().position));
-        {
-            let mut running = self.standing.0.write();
-            running.matcher = Some(matcher.handle());
-            running.reconcile = Some(reconcile.handle());
-        }
-        let standing = self.standing.clone();
+        let (standing, handles) = (self.standing.clone(), (matcher.handle(), reconcile.handle()));
+        standing.here(|here| (here.matcher, here.reconcile) = (Some(handles.0), Some(handles.1)));
         async move {
             tokio::join!(matcher.run(stop.clone()), reconcile.run(stop));
-            let mut running = standing.0.write();
-            (running.matcher, running.reconcile) = (None, None);
+            standing.here(|here| (here.matcher, here.reconcile) = (None, None));
         }
     }
 }

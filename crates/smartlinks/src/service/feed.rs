@@ -27,6 +27,7 @@ pub(crate) struct Feed {
     revision: u64,
     /// Whether the table has all of the catalog, and not what was there at an earlier start.
     is_filled: bool,
+    pages: Pages,
     copy: CatalogCopy,
 }
 
@@ -38,14 +39,14 @@ impl Feed {
         window: Duration,
         copy: CatalogCopy,
     ) -> Self {
-        Self { catalog, table, window, revision: 0, is_filled: false, copy }
+        Self { catalog, table, window, revision: 0, is_filled: false, pages: Pages::of(&[]), copy }
     }
 
     /// Fills the table for the first time.
     pub(crate) async fn fill(&mut self) -> Result<(), StoreError> {
         let Changes { links, accounts, revision } = self.catalog.changes_since(0).await?;
-        let pages = Pages::of(&accounts);
-        complain(self.table.replace(links.iter().map(|link| self.prepare(link, &pages))));
+        self.pages = Pages::of(&accounts);
+        complain(self.table.replace(links.iter().map(|link| self.prepare(link))));
         (self.revision, self.is_filled) = (revision, true);
         self.copy.is_old();
         Ok(())
@@ -75,31 +76,28 @@ impl Feed {
             return self.fill().await;
         }
         let Changes { mut links, accounts, revision } = self.catalog.changes_since(self.revision).await?;
-        // Those of changed accounts too: their page may have another address.
-        for account in &accounts {
+        let mut pages = Pages::of(&accounts).known;
+        // An account changes every now and then; only where its page has another address, all its links do.
+        for account in
+            accounts.iter().filter(|account| self.pages.known.get(&account.id) != pages.get(&account.id))
+        {
             let all = self.catalog.links(account.team).await?;
             links.extend(all.into_iter().filter(|link| link.account == account.id).map(Arc::new));
         }
-        let pages = self.pages(&links, &accounts).await?;
-        complain(self.table.apply(links.iter().map(|link| self.prepare(link, &pages))));
+        for link in &links {
+            if !pages.contains_key(&link.account) && !self.pages.known.contains_key(&link.account) {
+                let page = page(self.catalog.account(&link.account).await?.as_ref());
+                pages.insert(link.account.clone(), page);
+            }
+        }
+        self.pages.known.extend(pages);
+        complain(self.table.apply(links.iter().map(|link| self.prepare(link))));
         self.revision = revision;
         self.copy.is_old();
         Ok(())
     }
 
-    /// The creators' pages: of these accounts, and of all others that the links are of.
-    async fn pages(&self, links: &[Arc<SmartLink>], accounts: &[Account]) -> Result<Pages, StoreError> {
-        let mut pages = Pages::of(accounts);
-        for link in links {
-            if !pages.known.contains_key(&link.account) {
-                let page = page(self.catalog.account(&link.account).await?.as_ref());
-                pages.known.insert(link.account.clone(), page);
-            }
-        }
-        Ok(pages)
-    }
-
-    fn prepare(&self, link: &SmartLink, pages: &Pages) -> EdgeLink {
+    fn prepare(&self, link: &SmartLink) -> EdgeLink {
         EdgeLink {
             id: link.id,
             team: link.team,
@@ -108,7 +106,7 @@ impl Feed {
             deleted: link.deleted_at.is_some(),
             paused: link.paused,
             overflow: link.overflow.clone(),
-            profile_url: Arc::clone(pages.known.get(&link.account).unwrap_or(&pages.nobodys)),
+            profile_url: Arc::clone(self.pages.known.get(&link.account).unwrap_or(&self.pages.nobodys)),
         }
     }
 }
@@ -184,5 +182,58 @@ fn page(account: Option<&Account>) -> Arc<str> {
 fn complain(bad: Vec<sl_edge::BadLink>) {
     for link in bad {
         tracing::error!("{link}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sl_edge::Stock;
+    use sl_fjall::FjallOptions;
+    use sl_store::suite::sample::{self, TEAM};
+
+    use super::*;
+    use crate::clock;
+
+    /// Addresses of the pages of each link, by account.
+    fn pages(table: &LinkTable) -> Vec<(AccountId, String)> {
+        let mut pages: Vec<_> = table
+            .links()
+            .into_iter()
+            .map(|link| (link.stock.account, link.profile_url.to_string()))
+            .collect();
+        pages.sort();
+        pages
+    }
+
+    #[tokio::test]
+    async fn links_lead_to_their_creators_page_also_when_that_gets_another_address_or_is_known_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let catalog = sl_fjall::open(dir.path(), FjallOptions::default()).unwrap().store().catalog;
+        let account = |id: &str, name: &str| Account {
+            username: Some(name.to_owned()),
+            ..sample::account_row(id, TEAM)
+        };
+        let link =
+            |number, account: &str| SmartLink { account: account.into(), ..sample::smart_link(number, TEAM) };
+        catalog.put_account(account("a", "nova")).await.unwrap();
+        for link in [link(1, "a"), link(2, "a")] {
+            catalog.put_link(link).await.unwrap();
+        }
+        let table = LinkTable::new(Stock::default());
+        let copy = CatalogCopy::new(None, clock::system());
+        let mut feed = Feed::new(Arc::clone(&catalog), table.clone(), Duration::from_secs(1), copy);
+        feed.fill().await.unwrap();
+        let shown = |account: &str, page: &str| (AccountId::from(account), format!("{PLATFORM_PAGE}{page}"));
+        assert_eq!(pages(&table), [shown("a", "nova"), shown("a", "nova")]);
+        catalog.put_account(account("a", "stella")).await.unwrap();
+        catalog.put_link(link(3, "b")).await.unwrap();
+        feed.follow().await.unwrap();
+        assert_eq!(pages(&table), [shown("a", "stella"), shown("a", "stella"), shown("b", "")]);
+        // A link of an account that the feed has known for long, and the account of one that it has known without.
+        catalog.put_link(link(4, "a")).await.unwrap();
+        catalog.put_account(account("b", "iris")).await.unwrap();
+        feed.follow().await.unwrap();
+        let a = shown("a", "stella");
+        assert_eq!(pages(&table), [a.clone(), a.clone(), a, shown("b", "iris")]);
     }
 }

@@ -2,7 +2,7 @@
 //! order.
 //!
 //! * [`base`]: what is opened before anything runs · [`feed`]: what the edge answers from · [`lessee`]: pool links in blocks
-//! * [`creators`]: pool keeper, matcher, reconciliation · [`deliveries`]: the outbox worker
+//! * [`creators`]: pool keeper, matcher, reconciliation · [`standing`]: how they stand · [`deliveries`]: the outbox worker
 //! * [`attribution`]: clicks, fans and money · [`cluster`]: what the same roles need when there are many of them
 //! * [`starting`]: what runs before there is a store, [`waiting`]: what is said meanwhile · [`snapshots`], [`reserve`]: what an edge starts from then, [`lately`], [`remembered`]: whom it knows
 //! * [`redirects`]: the edge · [`shown`]: what the API is made of · [`supervisor`]: an end that nobody asked for is the service's
@@ -29,6 +29,7 @@ mod remembered;
 mod reserve;
 mod shown;
 mod snapshots;
+mod standing;
 pub(crate) mod starting;
 mod stop;
 mod supervisor;
@@ -53,12 +54,14 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     base::{Backing, Base},
+    cluster::heartbeat::{Heartbeat, Unforwarded},
     control::Control,
-    creators::{Pace, Standing},
+    creators::Pace,
     doctor::Doctor,
     gauges::Gauges,
-    progress::{Backlog, Queues},
+    progress::{Count, Queues},
     shown::{Ready, Shown},
+    standing::Standing,
     starting::Starting,
     upkeep::Upkeep,
 };
@@ -98,6 +101,7 @@ struct Stops {
     helpers: CancellationToken,
     attribution: CancellationToken,
     forwarding: CancellationToken,
+    heartbeat: CancellationToken,
 }
 
 /// What runs, by the stage in which it is waited for.
@@ -109,6 +113,7 @@ struct Tasks {
     helpers: Vec<JoinHandle<()>>,
     attribution: Vec<JoinHandle<()>>,
     forwarding: Vec<JoinHandle<()>>,
+    heartbeat: Option<JoinHandle<()>>,
 }
 
 impl Service {
@@ -154,12 +159,22 @@ impl Service {
         tasks.creators = creators;
         let tester = deliveries::start(config, roles, &base, &clock, &supervisor, &stops, &mut tasks)?;
 
+        let journal = Arc::clone(&base.journal);
+        let own = starting.acknowledged.map(|acknowledged| Unforwarded { journal, acknowledged });
+        if let (Some(cluster), Some(own)) = (base.cluster(), own.clone()) {
+            let speaker = (Arc::clone(&base.store.heartbeats), cluster.me.clone());
+            let shows = roles.has(Role::Api) || roles.has(Role::Dashboard);
+            let heartbeat = Heartbeat::new(speaker, own, standing.clone(), shows);
+            let run = heartbeat.run(stops.heartbeat.clone());
+            tasks.heartbeat = Some(supervisor.start("heartbeats", &stops.heartbeat, run));
+        }
         let control = Control::bind(&config.data_dir)?;
         let queues = Queues {
             journal: Arc::clone(&base.journal),
             attribution: progress.clone(),
             embedded: base.cluster().is_none(),
-            matcher: Some(backlog(&standing)),
+            matcher: backlog(&standing),
+            unforwarded: unforwarded(&standing, own),
         };
         let answering = [Role::Edge, Role::Api, Role::Intake, Role::Dashboard];
         let answers = answering.into_iter().any(|role| roles.has(role));
@@ -248,10 +263,16 @@ fn served(roles: &RoleSet) -> Served {
     }
 }
 
-/// Work of the matcher that is due now, as far as this process has it.
-fn backlog(standing: &Standing) -> Backlog {
+/// Work of the matcher that is due now.
+fn backlog(standing: &Standing) -> Count {
     let standing = standing.clone();
     Arc::new(move || standing.backlog())
+}
+
+/// Records that Kafka does not have, of this process and of all others. An embedded store reads the journal itself.
+fn unforwarded(standing: &Standing, own: Option<Unforwarded>) -> Count {
+    let standing = standing.clone();
+    Arc::new(move || own.as_ref().map_or(0, |own| own.count() + standing.unforwarded()))
 }
 
 pub(crate) fn pool_rules(config: &Config) -> PoolRules {

@@ -7,15 +7,17 @@ use sl_attribution::Progress;
 use sl_journal::Journal;
 use tokio::sync::watch;
 
-/// What the matcher has to do now.
-pub(crate) type Backlog = Arc<dyn Fn() -> u64 + Send + Sync>;
+/// What there is to do now.
+pub(crate) type Count = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// Reads the running roles.
 pub(crate) struct Queues {
     pub(crate) journal: Arc<Journal>,
     pub(crate) attribution: watch::Receiver<Progress>,
-    /// `None` without a platform key.
-    pub(crate) matcher: Option<Backlog>,
+    /// The matcher's backlog.
+    pub(crate) matcher: Count,
+    /// Records of all journals that Kafka does not have.
+    pub(crate) unforwarded: Count,
     /// Attribution reads this process's own journal.
     pub(crate) embedded: bool,
 }
@@ -29,13 +31,14 @@ impl ProgressSource for Queues {
         ProgressFacts {
             journal_head: journal.head.offset,
             journal_synced: journal.synced,
+            unforwarded: (self.unforwarded)(),
             attribution: attribution.position,
             attribution_behind: match self.embedded {
                 true => journal.head.offset.saturating_sub(attribution.position.offset),
                 false => attribution.behind,
             },
             attribution_lag_seconds: attribution.lag_seconds,
-            matcher_backlog: self.matcher.as_ref().map_or(0, |backlog| backlog()),
+            matcher_backlog: (self.matcher)(),
         }
     }
 }
@@ -66,7 +69,8 @@ mod tests {
             });
             u64::from(written.recv_timeout(Duration::from_secs(10)).is_ok())
         };
-        let queues = Queues { journal, attribution, matcher: Some(Arc::new(backlog)), embedded: true };
+        let (matcher, unforwarded): (Count, Count) = (Arc::new(backlog), Arc::new(|| 0));
+        let queues = Queues { journal, attribution, matcher, unforwarded, embedded: true };
         assert_eq!(queues.facts().matcher_backlog, 1, "attribution waited for the answer");
     }
 }

@@ -8,7 +8,7 @@ use sl_journal::Journal;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{base::Base, creators::Standing, deliveries, pool_rules, progress::Queues};
+use super::{base::Base, deliveries, pool_rules, progress::Queues, standing::Standing};
 use crate::{config::Config, failure::Failure};
 
 /// Longest time for a body of the API or a webhook.

@@ -48,6 +48,8 @@ pub(crate) struct Starting {
     cluster: Option<Addresses>,
     /// Kafka has its topics.
     pub(super) has_topics: watch::Receiver<bool>,
+    /// How much of the journal it has, in a cluster.
+    pub(super) acknowledged: Option<watch::Receiver<Option<u64>>>,
     pub(super) edge: Option<Running>,
     pub(super) admin: Option<Desk>,
     pub(super) reached: Option<(Store, Backing, FirstKey)>,
@@ -91,6 +93,7 @@ impl Starting {
             past,
             cluster,
             has_topics: watch::Sender::new(true).subscribe(),
+            acknowledged: None,
             edge: None,
             admin: None,
             reached: None,
@@ -109,6 +112,7 @@ impl Starting {
         let has_topics = watch::Sender::new(made);
         self.has_topics = has_topics.subscribe();
         let forwarder = cluster.forwarder(&self.ground.journal, &self.config.data_dir);
+        self.acknowledged = Some(forwarder.acknowledged());
         if marker::read(&self.config.data_dir)?.is_some() {
             // Nobody reads under that name any more, and the journal would keep everything for it until it is full.
             self.ground.journal.forget_consumer("attribution");

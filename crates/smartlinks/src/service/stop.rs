@@ -18,7 +18,7 @@ impl Service {
     /// [`Failure::Run`] when the last sync fails.
     pub(crate) async fn shutdown(self) -> Result<(), Failure> {
         let Self { base, stops, tasks, mut attribution, .. } = self;
-        let Tasks { edge, creators, helpers, attribution: attribution_tasks, forwarding } = tasks;
+        let Tasks { edge, creators, helpers, attribution: attribution_tasks, forwarding, heartbeat } = tasks;
         stops.unready.cancel();
         stops.edge.cancel();
         within("redirects, returning pool links", all(edge)).await;
@@ -35,6 +35,8 @@ impl Service {
         // Last, so that it takes what the others wrote: ticks, subscribers, webhooks.
         stops.forwarding.cancel();
         within("what the journal has still for Kafka", all(forwarding)).await;
+        stops.heartbeat.cancel();
+        within("the last word to other processes", all(heartbeat)).await;
         let base_store = base.store;
         drop(base_store);
         // The journal is closed whatever the store says: it has what the store has not.

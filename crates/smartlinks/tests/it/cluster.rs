@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use crate::{
     cluster_outage::patiently,
+    fleet::WHOLE,
     history::{History, Outcome},
     process::{Reach, Service, command, named},
     world::{Ads, Platform},
@@ -130,7 +131,7 @@ fn one_process_with_all_roles_does_the_whole_job_on_the_cluster() {
 
 /// All of it, without any trouble.
 fn history(settings: &[(&str, &str)]) -> Outcome {
-    let mut history = History::start(settings);
+    let mut history = History::start(WHOLE, settings);
     history.people(History::FANS);
     history.outcome(0)
 }

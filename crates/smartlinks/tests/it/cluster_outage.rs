@@ -8,18 +8,21 @@ use std::{
 
 use crate::{
     cluster::{Servers, visit},
+    fleet::{APART, WHOLE},
     history::{History, Outcome},
     own::Own,
     process::Reach,
 };
 
-/// How long each server is away: long enough for every time-out.
+/// How long one server is away: long enough for every time-out.
 const SPAN: Duration = Duration::from_secs(15);
+/// How long both are.
+const BOTH: Duration = Duration::from_secs(120);
 
-/// The same, or what `SMARTLINKS_TEST_OUTAGE_SECONDS` asks for.
-fn span() -> Duration {
-    let asked = std::env::var("SMARTLINKS_TEST_OUTAGE_SECONDS").ok().and_then(|text| text.parse().ok());
-    asked.map_or(SPAN, Duration::from_secs)
+/// What `SMARTLINKS_TEST_OUTAGE_SECONDS` asks for, of all outages.
+fn asked() -> Option<Duration> {
+    let asked = std::env::var("SMARTLINKS_TEST_OUTAGE_SECONDS").ok()?;
+    asked.parse().ok().map(Duration::from_secs)
 }
 
 /// Tells the traffic to stop when it goes: also when the test fails, which would wait for the traffic for ever.
@@ -31,23 +34,22 @@ impl Drop for Until<'_> {
     }
 }
 
-/// Visitors until told to stop, about fifty a second, each of whom is redirected; in longer outages fewer a second.
+/// Visitors until told to stop, about twenty-five a second, each of whom is redirected.
 pub(crate) fn visitors(edge: &Reach, link: &str, next: &AtomicU32, stop: &AtomicBool) {
-    let pause = Duration::from_millis(20).mul_f64(span().as_secs_f64() / SPAN.as_secs_f64());
     while !stop.load(Ordering::Relaxed) {
         let visitor = next.fetch_add(1, Ordering::Relaxed);
         let begun = Instant::now();
         visit(edge, link, visitor);
         assert!(begun.elapsed() < Duration::from_secs(10), "visitor {visitor} waited");
-        thread::sleep(pause);
+        thread::sleep(Duration::from_millis(40));
     }
 }
 
 /// The history that no server spoils, with as many visitors besides.
 fn embedded(visitors: u32) -> Outcome {
-    let mut history = History::start(&[]);
+    let mut history = History::start(WHOLE, &[]);
     for visitor in 1000..1000 + visitors {
-        visit(history.service(), history.link(), visitor);
+        visit(history.fleet().edge(), history.link(), visitor);
     }
     history.people(History::FANS);
     history.outcome(visitors.into())
@@ -58,28 +60,32 @@ fn embedded(visitors: u32) -> Outcome {
 fn servers_that_stop_cost_no_redirect_and_no_cent_and_the_totals_are_those_of_embedded_storage() {
     let own = Own::start();
     let servers = Servers::at("outage", &own.kafka, &own.cql);
-    let mut history = History::start(&servers.and(&[]));
+    let mut history = History::start(APART, &servers.and(&[]));
     let (next, stop) = (AtomicU32::new(1000), AtomicBool::new(false));
-    let (edge, link, key) = (history.service().reach(), history.link().to_owned(), history.key().to_owned());
+    let (api, edge) = (history.fleet().api().reach(), history.fleet().edge().reach());
+    let (link, key) = (history.link().to_owned(), history.key().to_owned());
     thread::scope(|scope| {
         let until = Until(&stop);
         let traffic = scope.spawn(|| visitors(&edge, &link, &next, &stop));
         history.people(500..506);
-        for (fans, gone) in
-            [(506..512, &["kafka-1"][..]), (512..518, &["cql-1"]), (518..524, &["kafka-1", "cql-1"])]
-        {
+        for (fans, gone, span) in [
+            (506..512, &["kafka-1"][..], SPAN),
+            (512..518, &["cql-1"], SPAN),
+            (518..524, &["kafka-1", "cql-1"], BOTH),
+        ] {
+            let span = asked().unwrap_or(span);
             gone.iter().for_each(|server| own.down(server, &[]));
-            thread::sleep(span() / 2);
+            thread::sleep(span / 2);
             // In the middle of it people subscribe and spend.
             history.people(fans);
-            thread::sleep(span() / 2);
+            thread::sleep(span / 2);
             if gone == ["kafka-1"] {
                 // Where attribution stands is not known now, and nobody claims that it has caught up.
                 let behind = |shown: &serde_json::Value| {
                     shown["data"]["attribution"]["lag_seconds"].as_f64() > Some(3.0)
                         && shown["data"]["settled"] == false
                 };
-                patiently(&edge, &key, "/api/x/progress", behind);
+                patiently(&api, &key, "/api/x/progress", behind);
             }
             gone.iter().for_each(|server| own.up(server));
         }

@@ -5,12 +5,12 @@ use std::{ops::Range, thread, time::Duration};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::{
-    cluster::{dir, set_up, visit},
+    cluster::{set_up, visit},
     cluster_outage::patiently,
-    process::{Reach, Service},
+    fleet::Fleet,
+    process::Reach,
     world::{Ads, Platform},
 };
 
@@ -21,8 +21,7 @@ const VISITORS: u32 = 60;
 pub(crate) struct History {
     platform: Platform,
     ads: Ads,
-    home: TempDir,
-    service: Service,
+    fleet: Fleet,
     key: String,
     link: String,
     chance: ChaCha8Rng,
@@ -62,27 +61,28 @@ impl History {
     pub(crate) const FANS: Range<u32> = 500..524;
 
     /// The visitors have come.
-    pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
-        let (platform, ads, home) = (Platform::start("nova"), Ads::start(), dir());
+    pub(crate) fn start(roles: &[&'static str], settings: &[(&str, &str)]) -> Self {
+        let (platform, ads) = (Platform::start("nova"), Ads::start());
         let url = platform.url();
         let more = [("POOL__MIN", "300"), ("PLATFORM__REQUESTS_PER_MINUTE", "60000")];
         let settings = [settings, &Platform::settings(&url), &more].concat();
-        let service = Service::start_with(home.path(), &settings);
-        platform.webhooks_to(service.admin);
-        let key = service.owner_key.clone().unwrap();
-        let link = set_up(&service, &key, &ads.url());
-        patiently(&service, &key, "/api/x/pool", |shown| shown["data"][0]["leased"].as_u64() >= Some(100));
+        let fleet = Fleet::start(roles, &settings);
+        let (api, edge) = (fleet.api(), fleet.edge());
+        platform.webhooks_to(api.admin);
+        let key = api.owner_key.clone().unwrap();
+        let link = set_up(api, &key, &ads.url());
+        patiently(api, &key, "/api/x/pool", |shown| shown["data"][0]["leased"].as_u64() >= Some(100));
         let mut chance = ChaCha8Rng::seed_from_u64(5);
-        let places: Vec<String> = (1..=VISITORS).map(|visitor| visit(&service, &link, visitor)).collect();
+        let places: Vec<String> = (1..=VISITORS).map(|visitor| visit(edge, &link, visitor)).collect();
         for _ in 0..20 {
             let visitor = chance.random_range(1..=VISITORS);
-            assert_eq!(visit(&service, &link, visitor), places[visitor as usize - 1]);
+            assert_eq!(visit(edge, &link, visitor), places[visitor as usize - 1]);
         }
-        Self { platform, ads, home, service, key, link, chance, places, fans: 0 }
+        Self { platform, ads, fleet, key, link, chance, places, fans: 0 }
     }
 
-    pub(crate) fn service(&self) -> &Service {
-        &self.service
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.fleet
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -117,7 +117,7 @@ impl History {
 
     /// Once everything is credited and told: `visitors` came besides the sixty.
     pub(crate) fn outcome(mut self, visitors: u64) -> Outcome {
-        let (service, key): (&Reach, _) = (&self.service, self.key.as_str());
+        let (service, key): (&Reach, _) = (self.fleet.api(), self.key.as_str());
         self.platform.until_webhooks_are_taken();
         let clicks = u64::from(VISITORS) + visitors;
         let shown = format!("/api/smart-links/{}", self.link);
@@ -137,8 +137,7 @@ impl History {
             conversions["summary"],
         ]);
         let told = self.ads.of("postback");
-        assert_eq!(self.service.terminate().code(), Some(0));
-        drop(self.home);
+        self.fleet.terminate();
         Outcome {
             rows,
             totals,
@@ -150,7 +149,7 @@ impl History {
     /// The conversions when nothing is left to do, three times in a row with the same rows.
     fn quiet(&self) -> Value {
         let (service, path): (&Reach, _) =
-            (&self.service, format!("/api/smart-links/{}/conversions?limit=500", self.link));
+            (self.fleet.api(), format!("/api/smart-links/{}/conversions?limit=500", self.link));
         let (mut before, mut same) = (Value::Null, 0);
         while same < 3 {
             // What could not be read or sent at first waits for its next try.

@@ -25,6 +25,8 @@ mod cluster_rolling;
 #[cfg(test)]
 mod cluster_start;
 #[cfg(test)]
+mod cluster_told;
+#[cfg(test)]
 mod cluster_workers;
 #[cfg(test)]
 mod commands;
@@ -33,11 +35,15 @@ mod crash;
 #[cfg(test)]
 mod creator;
 #[cfg(test)]
+mod crowd;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod dev_cluster;
+#[cfg(test)]
+mod fleet;
 #[cfg(test)]
 mod history;
 #[cfg(test)]

@@ -58,11 +58,15 @@ impl Platform {
 
     /// The same with a clock of the test's.
     pub(crate) fn start_at(username: &str, clock: Arc<dyn Clock>) -> Self {
+        Self::of(vec![AccountSetup::new("acct_1", username, 77)], Faults::none(), clock)
+    }
+
+    /// One with these accounts and this behaviour.
+    pub(crate) fn of(accounts: Vec<AccountSetup>, faults: Faults, clock: Arc<dyn Clock>) -> Self {
         let runtime = runtime();
         let (key, hook) = (Secret::new("key-1"), Secret::new("hook-1"));
         let mut config = PlatformConfig::new(clock, 1, key, hook);
-        config.accounts = vec![AccountSetup::new("acct_1", username, 77)];
-        config.faults = Faults::none();
+        (config.accounts, config.faults) = (accounts, faults);
         let sim = runtime.block_on(PlatformSim::bind(config)).unwrap();
         Self { runtime, sim, http: client() }
     }
@@ -76,12 +80,12 @@ impl Platform {
         self.sim.set_webhook(format!("http://{admin}/webhooks/onlyfansapi").parse().unwrap());
     }
 
-    /// Waits until everything that it has to say was taken.
     /// Tries of webhooks that were not answered with a 2xx.
     pub(crate) fn refused_webhooks(&self) -> u64 {
         self.sim.state().webhooks.refused
     }
 
+    /// Waits until everything that it has to say was taken.
     pub(crate) fn until_webhooks_are_taken(&self) {
         for _ in 0..3600 {
             if self.sim.state().webhooks.waiting == 0 {
@@ -170,6 +174,11 @@ impl Ads {
     pub(crate) fn pixel(&self, service: &Service, key: &str) {
         let pixel = json!({ "platform": "meta", "pixel_id": "123456789", "pixel_access_token": "TOKEN-1" });
         service.post(key, &format!("/api/smart-links/{LINK}/pixels"), &pixel);
+    }
+
+    /// What all of them have seen.
+    pub(crate) fn all(&self) -> BTreeMap<String, ReceiverState> {
+        self.sim.state().receivers
     }
 
     /// What Meta has seen.

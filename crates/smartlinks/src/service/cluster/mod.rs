@@ -2,8 +2,10 @@
 //!
 //! * [`sharing`]: loops of attribution for the partitions of this process · [`elsewhere`]: where all of them stand
 //! * [`shards`]: destinations that this worker sends to · [`visitors`]: whom other edges saw
+//! * [`heartbeat`]: what processes say of themselves
 
 pub(crate) mod elsewhere;
+pub(crate) mod heartbeat;
 pub(crate) mod shards;
 pub(crate) mod sharing;
 pub(crate) mod visitors;

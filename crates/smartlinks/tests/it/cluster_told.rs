@@ -1,0 +1,73 @@
+//! What one process says of all of them, and what it tells them.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::{
+    cluster::{Machine, Servers, set_up, visit},
+    cluster_outage::patiently,
+    world::{Ads, Platform},
+};
+
+/// Readings of the accounts that the platform has counted.
+fn readings(platform: &Platform) -> u64 {
+    platform.requests().get("accounts").map_or(0, |answers| answers.values().sum())
+}
+
+#[test]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+fn the_api_answers_for_roles_in_other_processes_and_they_hear_of_the_webhooks_it_takes() {
+    let (servers, platform, ads) = (Servers::of("told"), Platform::start("nova"), Ads::start());
+    let url = platform.url();
+    let settings = servers.and(&Platform::settings(&url));
+    // Nothing answers at this port, so the edge's clicks stay in its journal.
+    let cut_off =
+        servers.and(&[&Platform::settings(&url)[..], &[("KAFKA__BROKERS", "127.0.0.1:9")]].concat());
+    let desk = Machine::of("api,intake,dashboard");
+    let api = desk.start(&settings);
+    let key = api.owner_key.clone().unwrap();
+    platform.webhooks_to(api.admin);
+    let (creators, decider, machine) =
+        (Machine::of("pool,matcher"), Machine::of("attribution"), Machine::of("edge"));
+    let _others = [creators.start(&settings), decider.start(&settings)];
+    let edge = machine.start(&cut_off);
+    let link = set_up(&api, &key, &ads.url());
+
+    // The keeper is elsewhere.
+    patiently(&api, &key, "/api/x/pool", |shown| {
+        let stock = &shown["data"][0];
+        stock["forecast_per_hour"].is_number() && stock["last_refill_at"].is_string()
+    });
+
+    // The click is in the journal of another process only, and counts as not settled also when that dies.
+    visit(&edge, &link, 1);
+    let waits = |shown: &serde_json::Value| {
+        shown["data"]["journal"]["unforwarded"] == 1 && shown["data"]["settled"] == false
+    };
+    patiently(&api, &key, "/api/x/progress", waits);
+    edge.kill();
+    let died = Instant::now();
+    while died.elapsed() < Duration::from_secs(3) {
+        let shown = api.api(&key, "/api/x/progress");
+        assert!(waits(&shown), "{shown}");
+        thread::sleep(Duration::from_millis(100));
+    }
+    let mut edge = machine.start(&settings);
+    api.settle(&key);
+    let shown = api.api(&key, &format!("/api/smart-links/{link}"));
+    assert_eq!(shown["data"]["clicks_count"], 1, "settled means counted: {shown}");
+
+    // Sooner than by themselves, after a minute.
+    let before = readings(&platform);
+    platform.act("login", &json!({ "account": "acct_1", "login": "logged_in" }));
+    let told = Instant::now();
+    while readings(&platform) == before {
+        assert!(told.elapsed() < Duration::from_secs(30), "nobody reads the accounts anew");
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(edge.terminate().code(), Some(0));
+}
