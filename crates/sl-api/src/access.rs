@@ -1,5 +1,7 @@
 //! Who asks, and may they (contract A.1, F; decisions 13).
 
+use std::sync::Arc;
+
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequestParts, MatchedPath, Request, State},
@@ -19,6 +21,7 @@ use crate::{
     body::BODY_LIMIT,
     error::{ApiError, Result},
     parts::App,
+    turn,
 };
 
 /// What an endpoint demands.
@@ -113,8 +116,20 @@ async fn run_alone(app: &App, request: Request, next: Next) -> Response {
         Ok(body) => body,
         Err(error) => return error.into_response(),
     };
-    let _alone = app.writes.lock().await;
-    next.run(Request::from_parts(parts, body.into())).await
+    let alone = Arc::clone(&app.writes).lock_owned().await;
+    let call = next.run(Request::from_parts(parts, body.into()));
+    let Some(process) = app.process.clone() else { return call.await };
+    // In a task of its own: a client that goes away must not leave the turn taken.
+    let leases = Arc::clone(&app.store.leases);
+    let done = tokio::spawn(async move {
+        let _alone = alone;
+        turn::alone(&*leases, &process, call).await
+    });
+    match done.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => ApiError::from(error).into_response(),
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
 }
 
 async fn admitted(app: &App, access: Access, headers: &HeaderMap) -> Result<Caller> {

@@ -23,13 +23,14 @@ mod reply;
 mod routes;
 mod smart_links;
 mod teams;
+mod turn;
 mod x;
 
 pub use keys::{KeyError, NewKey, create_key, ensure_team_and_owner_key, list_keys, revoke_key};
 pub use operations::may_read_metrics;
 pub use parts::{
-    Acceptance, ApiParts, ApiSettings, EgressCheck, PixelTester, PlatformNotice, PoolStatus, ProgressFacts,
-    ProgressSource, Random, StockStatus, TestEvent, TestRefused, Upstream,
+    Acceptance, ApiParts, ApiSettings, EgressCheck, JournalsFacts, PixelTester, PlatformNotice, PoolStatus,
+    ProgressFacts, ProgressSource, Random, StockStatus, TestEvent, TestRefused, Upstream,
 };
 pub use routes::{Served, router};
 pub use teams::Teams;

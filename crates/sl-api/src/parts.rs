@@ -48,6 +48,8 @@ pub struct ApiParts {
     pub upstream: Arc<dyn Upstream>,
     /// Sends test events; without one the endpoint answers 503.
     pub pixel_tester: Option<Arc<dyn PixelTester>>,
+    /// This start of this process, where others change the same rows; `None` where there is only one.
+    pub process: Option<String>,
     /// Seals tokens of others and dashboard sessions.
     pub seal_keys: SealKeys,
     /// Chance.
@@ -98,9 +100,8 @@ pub struct ProgressFacts {
     pub journal_head: u64,
     /// Records on disk.
     pub journal_synced: u64,
-    /// Records in journals of all processes that attribution can't read yet, because Kafka does not have them; 0 on embedded
-    /// storage. Of half a second ago where they are another process's.
-    pub unforwarded: u64,
+    /// Where there are several processes.
+    pub journals: Option<JournalsFacts>,
     /// Next record attribution will read; in a cluster with the positions of all partitions added up.
     pub attribution: Position,
     /// Records that attribution has still before it.
@@ -111,10 +112,21 @@ pub struct ProgressFacts {
     pub matcher_backlog: u64,
 }
 
+/// Journals of all processes; of half a second ago where they are another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct JournalsFacts {
+    /// Records that attribution can't read yet, because Kafka does not have them.
+    pub unforwarded: u64,
+    /// Processes whose journals have clicks, webhooks or subscribers, and that have not been heard of for 45 s: what has come to
+    /// them since then is not counted.
+    pub silent: u64,
+}
+
 impl ProgressFacts {
     /// Nothing is under way before the outbox: all is on disk, applied and looked up.
     pub(crate) fn is_quiet(&self) -> bool {
-        let read = self.unforwarded == 0 && self.attribution_behind == 0;
+        let forwarded = self.journals.is_none_or(|journals| journals.unforwarded == 0);
+        let read = forwarded && self.attribution_behind == 0;
         self.journal_synced >= self.journal_head && read && self.matcher_backlog == 0
     }
 }
@@ -190,8 +202,8 @@ pub(crate) struct App(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) parts: ApiParts,
     pub(crate) recent: Recent,
-    /// Management calls that change something go one at a time: rows are read, changed and written whole.
-    pub(crate) writes: tokio::sync::Mutex<()>,
+    /// Management calls of this process that change something go one at a time: rows are read, changed and written whole.
+    pub(crate) writes: Arc<tokio::sync::Mutex<()>>,
     pub(crate) pages: Pages,
 }
 
@@ -200,7 +212,7 @@ impl App {
         Self(Arc::new(Inner {
             parts,
             recent: Recent::default(),
-            writes: tokio::sync::Mutex::new(()),
+            writes: Arc::default(),
             pages: Pages::compile(),
         }))
     }

@@ -93,7 +93,7 @@ impl Attribution {
             }
         };
         steps.applied = opened.applied;
-        steps.position = self.stream.seek(opened.position).await?;
+        steps.position = self.seek(opened.position, token).await?;
         self.progress.send_modify(|progress| {
             progress.position = steps.position;
             progress.synced = opened.position;
@@ -123,7 +123,7 @@ impl Attribution {
                 tracing::error!(partition, offset, reason, "a record can't be decoded and is left out");
                 progress::left_out("record_undecodable");
                 let behind = Position { epoch: steps.position.epoch, offset: offset.saturating_add(1) };
-                self.stream.seek(behind).await?;
+                self.seek(behind, token).await?;
                 steps.poisoned += 1;
             }
             Err(StreamError::Gap(first)) => {
@@ -131,7 +131,7 @@ impl Attribution {
                 progress::left_out("records_gone");
                 let ledger = self.store.ledger.clone();
                 steps.move_to(&*ledger, first).await?;
-                self.stream.seek(first).await?;
+                self.seek(first, token).await?;
                 steps.poisoned += 1;
             }
             Err(StreamError::Fenced) => return Err(StreamError::Fenced.into()),
@@ -144,6 +144,23 @@ impl Attribution {
             }
         }
         Ok(None)
+    }
+
+    /// Goes to a place of the stream. A partition that can't be read now is waited for: only its own accounts wait with it.
+    async fn seek(&mut self, to: Position, token: &CancellationToken) -> Result<Position, AttributionError> {
+        loop {
+            match self.stream.seek(to).await {
+                Err(error @ StreamError::Io(_)) if !token.is_cancelled() => {
+                    let partition = self.stream.partition();
+                    tracing::warn!(partition, %error, "the stream can't be read; trying again");
+                    tokio::select! {
+                        () = tokio::time::sleep(STREAM_BACKOFF) => {}
+                        () = token.cancelled() => {}
+                    }
+                }
+                sought => return Ok(sought?),
+            }
+        }
     }
 
     async fn view(&mut self, steps: &Steps, now: Timestamp) -> Result<Arc<Destinations>, AttributionError> {
@@ -159,7 +176,6 @@ impl Attribution {
     fn tell(&self, steps: &Steps, newest: Option<Timestamp>, now: Timestamp) {
         let caught_up = steps.position >= self.stream.head() && !steps.position.is_lost();
         let lag = newest.filter(|_| !caught_up).map_or(0.0, |at| now.since(at).as_secs_f64());
-        metrics::gauge!("smartlinks_attribution_lag_seconds").set(lag);
         self.progress.send_if_modified(|progress| {
             let before = progress.clone();
             progress.position = steps.position;

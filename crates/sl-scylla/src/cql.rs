@@ -78,6 +78,9 @@ async fn enter(session: &Session, keyspace: &str) -> Result<()> {
 
 // === impl Cql ===
 
+/// How often a connection is asked whether the node is still there, and how long the answer may take.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+
 impl Cql {
     /// Connects, and makes the keyspace if the configuration says so.
     ///
@@ -93,6 +96,9 @@ impl Cql {
             .known_nodes(&config.nodes)
             .default_execution_profile_handle(profiles.of(Kind::Read))
             .keyspaces_to_fetch([keyspace])
+            // A node that is gone without a word is noticed within seconds, not after a minute: leases are held by it.
+            .keepalive_interval(KEEPALIVE)
+            .keepalive_timeout(KEEPALIVE)
             .schema_agreement_interval(Duration::from_millis(20))
             // Once after a migration instead of once per table.
             .refresh_metadata_on_auto_schema_agreement(false);

@@ -10,12 +10,13 @@ pub(crate) async fn progress(State(app): State<App>) -> Result<Reply> {
     let facts = app.progress.facts();
     let outbox = app.store.outbox.counts(app.now()).await?;
     let dead_letters = app.store.reports.dead_letter_count().await?;
+    let mut journal = json!({ "head": facts.journal_head, "synced": facts.journal_synced });
+    if let Some(journals) = facts.journals {
+        journal["unforwarded"] = journals.unforwarded.into();
+        journal["silent"] = journals.silent.into();
+    }
     Ok(Reply::data(json!({
-        "journal": {
-            "head": facts.journal_head,
-            "synced": facts.journal_synced,
-            "unforwarded": facts.unforwarded,
-        },
+        "journal": journal,
         "attribution": {
             "position": facts.attribution.offset,
             "lag_seconds": facts.attribution_lag_seconds,

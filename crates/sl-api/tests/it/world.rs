@@ -177,6 +177,7 @@ pub(crate) fn parts(store: Store, journal: Arc<Journal>, clock: Arc<ManualClock>
         progress: Arc::new(Still),
         pool_status: Arc::new(Still),
         upstream: Arc::new(()),
+        process: None,
         pixel_tester: Some(Arc::new(Still)),
         seal_keys: SealKeys::new([7; 32]),
         random: Arc::new(move |bytes| chance(&counter, bytes)),

@@ -1,6 +1,9 @@
 //! One bad record, a hold nobody touches.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use sl_attribution::AttributionError;
 use sl_core::{
@@ -34,6 +37,16 @@ async fn who_has_lost_the_partition_before_the_store_answers_takes_it_from_nobod
     assert!(matches!(ended, Err(AttributionError::Stream(StreamError::Fenced))), "{ended:?}");
     let position = Position { epoch: 0, offset: 1 };
     owner.apply(Step { position, ..Step::default() }).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_can_not_be_read_at_the_start_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let handle = sl_fjall::open(dir.path(), sl_fjall::FjallOptions::default()).unwrap();
+    let tape = history();
+    tape.away.store(20, Ordering::Relaxed);
+    assert_eq!(run(&tape, handle.store(), 64, Arc::new(ManualClock::at(START))).await.unwrap(), 0);
+    assert_eq!(handle.store().reports.totals(&[LINK]).await.unwrap()[0].clicks, 200);
 }
 
 #[tokio::test]

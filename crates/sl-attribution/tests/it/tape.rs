@@ -3,7 +3,10 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -35,6 +38,8 @@ pub(crate) struct Tape {
     pub(crate) cut: Option<u64>,
     /// The partition is somebody else's meanwhile.
     pub(crate) fenced: bool,
+    /// So many times a place can't be sought, because the stream can't be read.
+    pub(crate) away: Arc<AtomicU32>,
     /// Asked what is stored when a place is sought.
     pub(crate) ledger: Option<Arc<dyn Ledger>>,
     /// What was sought, and what was stored then.
@@ -90,6 +95,10 @@ impl EventStream for TapeStream {
     }
 
     async fn seek(&mut self, position: Position) -> Result<Position, StreamError> {
+        let less = |away: u32| away.checked_sub(1);
+        if self.tape.away.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+            return Err(StreamError::Io("away".into()));
+        }
         if let Some(ledger) = &self.tape.ledger {
             let stored = ledger.sync(0).await.unwrap();
             self.tape.sought.lock().unwrap().push((position, stored));

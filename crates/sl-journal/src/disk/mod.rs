@@ -2,10 +2,12 @@
 //!
 //! A trait, so that tests can put a disk underneath that fails on command and forgets what was not synced.
 
+mod direct;
 mod real;
 
 use std::{io, sync::Arc};
 
+pub(crate) use direct::Zeros;
 pub use real::RealDisk;
 
 /// One directory. Names are plain file names.
@@ -21,6 +23,14 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// What the operating system says; no room included.
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// The same for a segment: behind what was written, zeros may follow up to the next 4,096 bytes.
+    ///
+    /// # Errors
+    /// What the operating system says; no room included.
+    fn create_segment(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.create(name)
+    }
 
     /// Opens an existing file, for writing too when `writable`.
     ///

@@ -10,7 +10,7 @@ use std::{
 
 use rustix::fs::{Advice, FlockOperation, fadvise, flock};
 
-use super::{Disk, DiskFile};
+use super::{Disk, DiskFile, direct::DirectFile};
 
 /// A directory, locked against a second writer for as long as this value lives.
 #[derive(Debug)]
@@ -38,6 +38,10 @@ impl RealDisk {
     pub fn read_only(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.to_owned(), directory: File::open(path)? })
     }
+
+    fn new_file(&self, name: &str) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create_new(true).open(self.path.join(name))
+    }
 }
 
 impl Disk for RealDisk {
@@ -53,9 +57,15 @@ impl Disk for RealDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let path = self.path.join(name);
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-        Ok(Arc::new(RealFile(file)))
+        Ok(Arc::new(RealFile(self.new_file(name)?)))
+    }
+
+    fn create_segment(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.new_file(name)?;
+        Ok(match DirectFile::beside(&self.path.join(name)) {
+            Some(direct) => Arc::new(SegmentFile { whole: RealFile(file), direct }),
+            None => Arc::new(RealFile(file)),
+        })
     }
 
     fn open(&self, name: &str, writable: bool) -> io::Result<Arc<dyn DiskFile>> {
@@ -73,6 +83,41 @@ impl Disk for RealDisk {
 
     fn sync(&self) -> io::Result<()> {
         self.directory.sync_all()
+    }
+}
+
+/// A segment that is being written: past the page cache, read and cut like any file.
+struct SegmentFile {
+    whole: RealFile,
+    direct: DirectFile,
+}
+
+impl DiskFile for SegmentFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.whole.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        match self.direct.write_at(bytes, offset)? {
+            Some(written) => Ok(written),
+            None => self.whole.write_at(bytes, offset),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.whole.sync()
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.whole.set_len(bytes)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.whole.len()
+    }
+
+    fn forget_cached(&self) {
+        self.whole.forget_cached();
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     LostReason,
-    disk::{DiskFile, remove_if_there, write_all},
+    disk::{DiskFile, Zeros, remove_if_there, write_all},
     segment::{HEADER_BYTES, Header},
 };
 
@@ -109,7 +109,8 @@ impl Opener {
         }
         let size = self.shared.config.segment_bytes;
         self.shared.promise(size, 0)?;
-        let made = remove_if_there(&*self.shared.disk, DRAFT).and_then(|()| self.shared.disk.create(DRAFT));
+        let made =
+            remove_if_there(&*self.shared.disk, DRAFT).and_then(|()| self.shared.disk.create_segment(DRAFT));
         self.shared.shelf.lock().promised -= size;
         let file = made.map_err(|error| reason(&error))?;
         Ok(Spare { name: DRAFT.to_owned(), file, size })
@@ -152,8 +153,8 @@ impl Opener {
 pub(super) fn make_spare(shared: &Shared) -> io::Result<()> {
     /// Zeros per sync: the commits of the hot path wait behind one of these at most.
     const CHUNK: u64 = 1 << 20;
-    /// Zeros per write: few enough to leave the processor's caches to the hot path.
-    const PIECE: usize = 1 << 16;
+    /// Zeros per write.
+    const PIECE: usize = 1 << 18;
     // A name of its own: the writer may have taken the last spare off the shelf and not yet given it its place. Removing
     // that file as a leftover would leave the writer with a file that has no name.
     let name = {
@@ -168,13 +169,14 @@ pub(super) fn make_spare(shared: &Shared) -> io::Result<()> {
         // The last room inside journal.max_disk is the writer's: it must never be lost to a file still being made.
         return Ok(());
     }
-    let made =
-        remove_if_there(&*shared.disk, &name).and_then(|()| shared.disk.create(&name)).and_then(|file| {
-            let zeros = vec![0; PIECE];
+    let made = remove_if_there(&*shared.disk, &name)
+        .and_then(|()| shared.disk.create_segment(&name))
+        .and_then(|file| {
+            let zeros = Zeros::of(PIECE);
             let mut offset = 0;
             while offset < size && !shared.keeper.stopped() {
                 let length = usize::try_from(size - offset).unwrap_or(PIECE).min(PIECE);
-                write_all(&*file, zeros.get(..length).unwrap_or_default(), offset)?;
+                write_all(&*file, zeros.get(length), offset)?;
                 offset += length as u64;
                 if offset.is_multiple_of(CHUNK) || offset == size {
                     file.sync()?;

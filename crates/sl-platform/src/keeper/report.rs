@@ -49,9 +49,7 @@ impl PoolSnapshot {
             report.forecast_per_hour = Some((per_hour * 100.0).round() / 100.0);
             report.time_to_empty = left;
         });
-        let labels = [("account", stock.account.to_string()), ("type", stock.type_label())];
-        gauge!("smartlinks_pool_time_to_empty_seconds", &labels)
-            .set(left.map_or(f64::INFINITY, |left| left.as_secs_f64()));
+        time_to_empty_gauge(stock).set(left.map_or(f64::INFINITY, |left| left.as_secs_f64()));
     }
 
     pub(super) fn refilled(&self, stock: &StockKey, at: Timestamp) {
@@ -66,10 +64,28 @@ impl PoolSnapshot {
     }
 
     pub(super) fn keep_only(&self, stocks: &BTreeSet<StockKey>) {
-        self.0.write().retain(|stock, _| stocks.contains(stock));
+        self.0.write().retain(|stock, _| {
+            let stays = stocks.contains(stock);
+            if !stays {
+                time_to_empty_gauge(stock).set(f64::INFINITY);
+            }
+            stays
+        });
+    }
+
+    /// Nobody knows any more: the keeper has stopped, or is another process.
+    pub fn clear(&self) {
+        for stock in std::mem::take(&mut *self.0.write()).into_keys() {
+            time_to_empty_gauge(&stock).set(f64::INFINITY);
+        }
     }
 
     fn change(&self, stock: &StockKey, change: impl FnOnce(&mut StockReport)) {
         change(self.0.write().entry(stock.clone()).or_default());
     }
+}
+
+fn time_to_empty_gauge(stock: &StockKey) -> metrics::Gauge {
+    let labels = [("account", stock.account.to_string()), ("type", stock.type_label())];
+    gauge!("smartlinks_pool_time_to_empty_seconds", &labels)
 }

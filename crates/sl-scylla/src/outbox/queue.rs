@@ -47,7 +47,7 @@ statements!(Statements {
         WHERE shard = ? AND destination = ?";
     of_destination_from: Read "SELECT minute FROM outbox_minutes
         WHERE shard = ? AND destination = ? AND minute >= ?";
-    first: Read "SELECT due_at FROM outbox_due WHERE destination = ? AND minute = ? LIMIT 1";
+    first: Read "SELECT due_at FROM outbox_due WHERE destination = ? AND minute = ? AND due_at >= ? LIMIT 1";
     page: Read "SELECT due_at, id, change FROM outbox_due
         WHERE destination = ? AND minute = ? AND (due_at, id) > (?, ?) AND (due_at) <= (?) LIMIT ?";
     times: Read "SELECT due_at FROM outbox_due WHERE destination = ? AND minute = ? AND due_at <= ?";
@@ -125,10 +125,16 @@ impl Queue {
         destinations.dedup();
         let minutes = &minutes;
         let firsts = stream::iter(destinations)
-            .map(|to| async move { Ok((to, self.first_of(to, minutes, minute(now)).await?)) });
-        let firsts: Vec<(Destination, Option<Timestamp>)> = firsts.buffered(AT_ONCE).try_collect().await?;
-        let due =
-            firsts.into_iter().filter_map(|(to, first)| Some((to, first.filter(|first| *first <= now)?)));
+            .map(|to| async move { (to, self.first_of(to, minutes, minute(now)).await) });
+        let firsts: Vec<(Destination, Result<Option<Timestamp>>)> = firsts.buffered(AT_ONCE).collect().await;
+        let due = firsts.into_iter().filter_map(|(to, first)| match first {
+            Ok(first) => Some((to, first.filter(|first| *first <= now)?)),
+            // A minute that can't be read, of which too much was sent, say, stops nobody but its own destination.
+            Err(error) => {
+                tracing::warn!(destination = %to, %error, "what is due can't be read; it is tried again");
+                None
+            }
+        });
         Ok(due.collect())
     }
 
@@ -255,8 +261,9 @@ impl Queue {
     }
 
     async fn first(&self, to: Destination, minute: i64) -> Result<Option<Timestamp>> {
+        let Timestamp(from) = self.floor(to, minute).0;
         let first: Option<(i64,)> =
-            self.cql.row(&self.statements.first, (destination_bytes(to), minute)).await?;
+            self.cql.row(&self.statements.first, (destination_bytes(to), minute, from)).await?;
         Ok(first.map(|(due,)| Timestamp(due)))
     }
 

@@ -7,8 +7,8 @@ use sl_attribution::Progress;
 use sl_core::{matching::Looks, time::Clock};
 use sl_journal::Journal;
 use sl_platform::{
-    CreatorPlatform, Keeper, KeeperSettings, Matcher, MatcherSettings, OfApi, OfApiConfig, Reconcile,
-    ReconcileSettings,
+    CreatorPlatform, Keeper, KeeperSettings, Matcher, MatcherSettings, OfApi, OfApiConfig, PoolSnapshot,
+    Reconcile, ReconcileSettings,
 };
 use sl_store::Store;
 use tokio::{sync::watch, task::JoinHandle};
@@ -19,6 +19,10 @@ use crate::{config::Config, failure::Failure};
 
 /// Longest time for one request: a create that takes longer is found by name.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Leases of a cluster.
+const KEEPER: &str = "pool keeper";
+const MATCHER: &str = "matcher";
 
 /// Between two readings of the accounts where nobody says that one was connected.
 const ACCOUNTS_ELSEWHERE: Duration = Duration::from_secs(60);
@@ -59,23 +63,28 @@ pub(crate) fn start(
     if !part.keeper && !part.matcher {
         return Ok((standing, tasks));
     }
-    let Some(makers) = Makers::new(config, pace, base, clock, attribution)? else {
+    let Some(makers) = Makers::new(config, &part, pace, base, clock, attribution)? else {
         tracing::warn!("platform.api_key is not set: no pool links are made and no subscriber is matched");
         return Ok((standing, tasks));
     };
     let makers = Makers { standing: standing.clone(), ..makers };
-    if part.keeper {
-        let (makers, stop) = (makers.clone(), stop.clone());
-        let role = move |end| makers.keeper(end);
-        let run = leased::once(base, "pool keeper", stop.clone(), role);
-        tasks.push(supervisor.start("the pool keeper", &stop, run));
-    }
-    if part.matcher {
-        let stop = stop.clone();
-        let role = move |end| makers.matcher(end);
-        let run = leased::once(base, "matcher", stop.clone(), role);
-        tasks.push(supervisor.start("the matcher and reconciliation", &stop, run));
-    }
+    let turn = leased::Turn::of(base);
+    let run = match part {
+        // Only who has the keeper's lease asks for the matcher's: together they ask the platform for no more than one pace.
+        Part { keeper: true, matcher: true } => {
+            turn.clone().once(KEEPER, stop.clone(), move |end: CancellationToken| {
+                let (makers, turn) = (makers.clone(), turn.clone());
+                async move {
+                    let keeper = makers.keeper(end.clone());
+                    let matcher = turn.once(MATCHER, end, move |end| makers.matcher(end));
+                    tokio::join!(keeper, matcher);
+                }
+            })
+        }
+        Part { keeper: true, .. } => turn.once(KEEPER, stop.clone(), move |end| makers.keeper(end)),
+        Part { .. } => turn.once(MATCHER, stop.clone(), move |end| makers.matcher(end)),
+    };
+    tasks.push(supervisor.start("pool keeper, matcher and reconciliation", stop, run));
     Ok((standing, tasks))
 }
 
@@ -96,13 +105,18 @@ struct Makers {
 impl Makers {
     fn new(
         config: &Config,
+        part: &Part,
         pace: &Pace,
         base: &Base,
         clock: &Arc<dyn Clock>,
         attribution: watch::Receiver<Progress>,
     ) -> Result<Option<Self>, Failure> {
         let Some(api_key) = config.platform.api_key.0.clone() else { return Ok(None) };
-        let requests_per_minute = config.platform.requests_per_minute;
+        let mut requests_per_minute = config.platform.requests_per_minute;
+        if base.cluster().is_some() && !(part.keeper && part.matcher) {
+            // The other role is in another process, and the platform counts both.
+            requests_per_minute = (requests_per_minute / 2).max(1);
+        }
         let client = OfApiConfig {
             base_url: config.platform.base_url.clone(),
             api_key,
@@ -149,7 +163,8 @@ impl Makers {
         standing.here(|here| here.pool = Some(snapshot));
         async move {
             keeper.run(stop).await;
-            standing.here(|here| here.pool = None);
+            let pool = standing.here(|here| here.pool.take());
+            pool.iter().for_each(PoolSnapshot::clear);
         }
     }
 

@@ -18,16 +18,26 @@ use super::base::Base;
 /// How long a holder may be silent.
 const SPAN: Duration = Duration::from_secs(5);
 
-/// Runs a role here; in a cluster, while this process has its lease.
-pub(crate) fn once<F: Future<Output = ()> + Send + 'static>(
-    base: &Base,
-    name: &'static str,
-    stop: CancellationToken,
-    role: impl Fn(CancellationToken) -> F + Send + Sync + 'static,
-) -> BoxFuture<'static, ()> {
-    match base.cluster() {
-        None => role(stop).boxed(),
-        Some(cluster) => run(name, Arc::clone(&base.store.leases), cluster.me.clone(), stop, role).boxed(),
+/// Whose turn it is: this process's, unless it is one of a cluster.
+#[derive(Clone)]
+pub(crate) struct Turn(Option<(Arc<dyn Leases>, String)>);
+
+impl Turn {
+    pub(crate) fn of(base: &Base) -> Self {
+        Self(base.cluster().map(|cluster| (Arc::clone(&base.store.leases), cluster.me.clone())))
+    }
+
+    /// Runs a role here; in a cluster, while this process has its lease.
+    pub(crate) fn once<F: Future<Output = ()> + Send + 'static>(
+        self,
+        name: &'static str,
+        stop: CancellationToken,
+        role: impl Fn(CancellationToken) -> F + Send + Sync + 'static,
+    ) -> BoxFuture<'static, ()> {
+        match self.0 {
+            None => role(stop).boxed(),
+            Some((leases, me)) => run(name, leases, me, stop, role).boxed(),
+        }
     }
 }
 

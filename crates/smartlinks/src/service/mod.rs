@@ -38,7 +38,7 @@ mod waiting;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use sl_api::Served;
+use sl_api::{JournalsFacts, Served};
 use sl_attribution::Progress;
 use sl_core::{
     apikey::{self, KeySecret},
@@ -59,7 +59,7 @@ use self::{
     creators::Pace,
     doctor::Doctor,
     gauges::Gauges,
-    progress::{Count, Queues},
+    progress::{Count, Journals, Queues},
     shown::{Ready, Shown},
     standing::Standing,
     starting::Starting,
@@ -164,9 +164,10 @@ impl Service {
         if let (Some(cluster), Some(own)) = (base.cluster(), own.clone()) {
             let speaker = (Arc::clone(&base.store.heartbeats), cluster.me.clone());
             let shows = roles.has(Role::Api) || roles.has(Role::Dashboard);
-            let heartbeat = Heartbeat::new(speaker, own, standing.clone(), shows);
+            let keeps = [Role::Edge, Role::Intake, Role::Matcher].into_iter().any(|role| roles.has(role));
+            let heartbeat = Heartbeat::new(speaker, own, standing.clone(), (keeps, shows));
             let run = heartbeat.run(stops.heartbeat.clone());
-            tasks.heartbeat = Some(supervisor.start("heartbeats", &stops.heartbeat, run));
+            tasks.heartbeat = Some(supervisor.start_fallible("heartbeats", &stops.heartbeat, run));
         }
         let control = Control::bind(&config.data_dir)?;
         let queues = Queues {
@@ -174,7 +175,7 @@ impl Service {
             attribution: progress.clone(),
             embedded: base.cluster().is_none(),
             matcher: backlog(&standing),
-            unforwarded: unforwarded(&standing, own),
+            journals: own.map(|own| journals(&standing, own)),
         };
         let answering = [Role::Edge, Role::Api, Role::Intake, Role::Dashboard];
         let answers = answering.into_iter().any(|role| roles.has(role));
@@ -213,7 +214,8 @@ impl Service {
             supervisor.start("gauges", stop, gauges.run(stop.clone())),
         ]);
         if roles.has(Role::Attribution) {
-            let run = leased::once(&base, "retention", stop.clone(), move |end| upkeep.clone().run(end));
+            let run =
+                leased::Turn::of(&base).once("retention", stop.clone(), move |end| upkeep.clone().run(end));
             tasks.helpers.push(supervisor.start("retention", stop, run));
         }
         if let Backing::Embedded(handle) = &base.backing {
@@ -269,10 +271,13 @@ fn backlog(standing: &Standing) -> Count {
     Arc::new(move || standing.backlog())
 }
 
-/// Records that Kafka does not have, of this process and of all others. An embedded store reads the journal itself.
-fn unforwarded(standing: &Standing, own: Option<Unforwarded>) -> Count {
+/// Journals of this process and of all others.
+fn journals(standing: &Standing, own: Unforwarded) -> Journals {
     let standing = standing.clone();
-    Arc::new(move || own.as_ref().map_or(0, |own| own.count() + standing.unforwarded()))
+    Arc::new(move || {
+        let (unforwarded, silent) = standing.journals_elsewhere();
+        JournalsFacts { unforwarded: unforwarded + own.count(), silent }
+    })
 }
 
 pub(crate) fn pool_rules(config: &Config) -> PoolRules {

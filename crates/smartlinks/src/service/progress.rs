@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use sl_api::{ProgressFacts, ProgressSource};
+use sl_api::{JournalsFacts, ProgressFacts, ProgressSource};
 use sl_attribution::Progress;
 use sl_journal::Journal;
 use tokio::sync::watch;
 
 /// What there is to do now.
 pub(crate) type Count = Arc<dyn Fn() -> u64 + Send + Sync>;
+/// How all journals stand.
+pub(crate) type Journals = Arc<dyn Fn() -> JournalsFacts + Send + Sync>;
 
 /// Reads the running roles.
 pub(crate) struct Queues {
@@ -16,8 +18,8 @@ pub(crate) struct Queues {
     pub(crate) attribution: watch::Receiver<Progress>,
     /// The matcher's backlog.
     pub(crate) matcher: Count,
-    /// Records of all journals that Kafka does not have.
-    pub(crate) unforwarded: Count,
+    /// Journals of all processes, in a cluster.
+    pub(crate) journals: Option<Journals>,
     /// Attribution reads this process's own journal.
     pub(crate) embedded: bool,
 }
@@ -31,7 +33,7 @@ impl ProgressSource for Queues {
         ProgressFacts {
             journal_head: journal.head.offset,
             journal_synced: journal.synced,
-            unforwarded: (self.unforwarded)(),
+            journals: self.journals.as_ref().map(|journals| journals()),
             attribution: attribution.position,
             attribution_behind: match self.embedded {
                 true => journal.head.offset.saturating_sub(attribution.position.offset),
@@ -69,8 +71,8 @@ mod tests {
             });
             u64::from(written.recv_timeout(Duration::from_secs(10)).is_ok())
         };
-        let (matcher, unforwarded): (Count, Count) = (Arc::new(backlog), Arc::new(|| 0));
-        let queues = Queues { journal, attribution, matcher, unforwarded, embedded: true };
+        let matcher: Count = Arc::new(backlog);
+        let queues = Queues { journal, attribution, matcher, journals: None, embedded: true };
         assert_eq!(queues.facts().matcher_backlog, 1, "attribution waited for the answer");
     }
 }

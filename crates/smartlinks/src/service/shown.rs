@@ -74,6 +74,7 @@ pub(super) fn api(
         progress: Arc::new(queues),
         pool_status: standing.clone(),
         upstream: standing,
+        process: base.cluster().map(|cluster| cluster.me.clone()),
         pixel_tester: Some(Arc::new(deliveries::Tests(tester))),
         seal_keys: base.secrets.seal.clone(),
         random: Arc::new(|bytes: &mut [u8]| rand::fill(bytes)),

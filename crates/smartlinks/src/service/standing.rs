@@ -35,6 +35,8 @@ pub(super) struct Here {
 pub(super) struct Elsewhere {
     /// Records in their journals that Kafka does not have.
     pub(super) unforwarded: u64,
+    /// Those of them that have not been heard of lately.
+    pub(super) silent: u64,
     /// Work of the matcher that is due.
     pub(super) backlog: u64,
     /// The keeper's reports, by the stock's name.
@@ -59,8 +61,8 @@ impl Standing {
     }
 
     /// Changes what runs here.
-    pub(super) fn here(&self, change: impl FnOnce(&mut Here)) {
-        change(&mut self.0.here.write());
+    pub(super) fn here<T>(&self, change: impl FnOnce(&mut Here) -> T) -> T {
+        change(&mut self.0.here.write())
     }
 
     /// Takes over what others say.
@@ -78,9 +80,10 @@ impl Standing {
         self.0.here.read().matcher.as_ref().map(MatcherHandle::backlog)
     }
 
-    /// Records that Kafka does not have of other processes.
-    pub(crate) fn unforwarded(&self) -> u64 {
-        self.0.elsewhere.read().unforwarded
+    /// Records of other processes that Kafka does not have, and how many processes have not been heard of lately.
+    pub(crate) fn journals_elsewhere(&self) -> (u64, u64) {
+        let elsewhere = self.0.elsewhere.read();
+        (elsewhere.unforwarded, elsewhere.silent)
     }
 
     /// The keeper's reports, if it runs here.

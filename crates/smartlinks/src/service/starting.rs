@@ -153,8 +153,9 @@ impl Starting {
         let (tell, why) = watch::channel(String::new());
         let (config, clock, has_api) =
             (self.config.clone(), Arc::clone(&self.clock), self.roles.has(Role::Api));
+        let journal = Arc::clone(&self.ground.journal);
         let mut reach = pin!(async move {
-            let (cluster, store) = cluster.reach(&tell).await?;
+            let (cluster, store) = cluster.reach(&journal, &tell).await?;
             let key = match has_api {
                 true => first_key(&config, &store, Some(&cluster.me), &*clock).await?,
                 false => FirstKey::default(),
@@ -230,16 +231,17 @@ impl Starting {
     /// [`Failure::Run`] when the journal's last sync fails.
     pub(crate) async fn stop(self) -> Result<(), Failure> {
         let Self { stops, tasks, edge, ground, .. } = self;
+        let end = tokio::time::Instant::now() + stop::ALL;
         stops.unready.cancel();
         stops.edge.cancel();
-        stop::within("redirects", stop::all(tasks.edge)).await;
+        stop::within(end, "redirects", stop::all(tasks.edge)).await;
         if let Some(edge) = edge {
             edge.close().await;
         }
         stops.helpers.cancel();
-        stop::within("what says that the store is waited for", stop::all(tasks.helpers)).await;
+        stop::within(end, "what says that the store is waited for", stop::all(tasks.helpers)).await;
         stops.forwarding.cancel();
-        stop::within("what the journal has still for Kafka", stop::all(tasks.forwarding)).await;
+        stop::within(end, "what the journal has still for Kafka", stop::all(tasks.forwarding)).await;
         ground.close().await
     }
 }

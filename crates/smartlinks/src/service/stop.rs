@@ -3,13 +3,15 @@
 
 use std::{future::Future, time::Duration};
 
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 
 use super::{Service, Tasks};
 use crate::failure::Failure;
 
-/// Longest time for each stage beyond the edge's own drain.
+/// Longest time for each stage beyond the edge's own drain ...
 const STAGE: Duration = Duration::from_secs(4);
+/// ... and for all of them: the journal's last sync follows, and who stops processes does not wait longer (decisions 14).
+pub(super) const ALL: Duration = Duration::from_secs(14);
 
 impl Service {
     /// Stops every role in order. What a stage does not manage in its time is found again at the next start.
@@ -19,24 +21,25 @@ impl Service {
     pub(crate) async fn shutdown(self) -> Result<(), Failure> {
         let Self { base, stops, tasks, mut attribution, .. } = self;
         let Tasks { edge, creators, helpers, attribution: attribution_tasks, forwarding, heartbeat } = tasks;
+        let end = Instant::now() + ALL;
         stops.unready.cancel();
         stops.edge.cancel();
-        within("redirects, returning pool links", all(edge)).await;
+        within(end, "redirects, returning pool links", all(edge)).await;
         stops.creators.cancel();
         stops.deliveries.cancel();
         stops.helpers.cancel();
-        within("creator platform, deliveries, API", all(creators.into_iter().chain(helpers))).await;
+        within(end, "creator platform, deliveries, API", all(creators.into_iter().chain(helpers))).await;
         let head = base.journal.status().head;
         if base.cluster().is_none() && !base.backing.must_be_reopened() {
-            within("attribution", attribution.wait_for(|progress| progress.position >= head)).await;
+            within(end, "attribution", attribution.wait_for(|progress| progress.position >= head)).await;
         }
         stops.attribution.cancel();
-        within("attribution's last sync", all(attribution_tasks)).await;
+        within(end, "attribution's last sync", all(attribution_tasks)).await;
         // Last, so that it takes what the others wrote: ticks, subscribers, webhooks.
         stops.forwarding.cancel();
-        within("what the journal has still for Kafka", all(forwarding)).await;
+        within(end, "what the journal has still for Kafka", all(forwarding)).await;
         stops.heartbeat.cancel();
-        within("the last word to other processes", all(heartbeat)).await;
+        within(end, "the last word to other processes", all(heartbeat)).await;
         let base_store = base.store;
         drop(base_store);
         // The journal is closed whatever the store says: it has what the store has not.
@@ -55,8 +58,9 @@ pub(super) async fn all(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
 }
 
 /// Waits for a stage, but not for ever.
-pub(super) async fn within<T>(what: &str, stage: impl Future<Output = T>) {
-    if tokio::time::timeout(STAGE, stage).await.is_err() {
-        tracing::warn!("{what}: not done within {STAGE:?}; the next start goes on from what is on disk");
+pub(super) async fn within<T>(end: Instant, what: &str, stage: impl Future<Output = T>) {
+    let until = end.min(Instant::now() + STAGE);
+    if tokio::time::timeout_at(until, stage).await.is_err() {
+        tracing::warn!("{what}: not done in time; the next start goes on from what is on disk");
     }
 }

@@ -14,16 +14,8 @@ use crate::{
     process::Reach,
 };
 
-/// How long one server is away: long enough for every time-out.
-const SPAN: Duration = Duration::from_secs(15);
-/// How long both are.
-const BOTH: Duration = Duration::from_secs(120);
-
-/// What `SMARTLINKS_TEST_OUTAGE_SECONDS` asks for, of all outages.
-fn asked() -> Option<Duration> {
-    let asked = std::env::var("SMARTLINKS_TEST_OUTAGE_SECONDS").ok()?;
-    asked.parse().ok().map(Duration::from_secs)
-}
+/// How long each server is away, and then both.
+const SPAN: Duration = Duration::from_secs(120);
 
 /// Tells the traffic to stop when it goes: also when the test fails, which would wait for the traffic for ever.
 pub(crate) struct Until<'a>(pub(crate) &'a AtomicBool);
@@ -68,17 +60,14 @@ fn servers_that_stop_cost_no_redirect_and_no_cent_and_the_totals_are_those_of_em
         let until = Until(&stop);
         let traffic = scope.spawn(|| visitors(&edge, &link, &next, &stop));
         history.people(500..506);
-        for (fans, gone, span) in [
-            (506..512, &["kafka-1"][..], SPAN),
-            (512..518, &["cql-1"], SPAN),
-            (518..524, &["kafka-1", "cql-1"], BOTH),
-        ] {
-            let span = asked().unwrap_or(span);
+        for (fans, gone) in
+            [(506..512, &["kafka-1"][..]), (512..518, &["cql-1"]), (518..524, &["kafka-1", "cql-1"])]
+        {
             gone.iter().for_each(|server| own.down(server, &[]));
-            thread::sleep(span / 2);
+            thread::sleep(SPAN / 2);
             // In the middle of it people subscribe and spend.
             history.people(fans);
-            thread::sleep(span / 2);
+            thread::sleep(SPAN / 2);
             if gone == ["kafka-1"] {
                 // Where attribution stands is not known now, and nobody claims that it has caught up.
                 let behind = |shown: &serde_json::Value| {

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::{
     cluster::{Machine, Servers, set_up, visit},
     cluster_outage::patiently,
+    fleet::WHOLE,
     world::{Ads, Platform},
 };
 
@@ -70,4 +71,34 @@ fn the_api_answers_for_roles_in_other_processes_and_they_hear_of_the_webhooks_it
         thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(edge.terminate().code(), Some(0));
+}
+
+#[test]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+fn two_apis_that_change_one_link_at_once_keep_each_others_changes() {
+    const EACH: usize = 12;
+    let (servers, platform, ads) = (Servers::of("apis"), Platform::start("nova"), Ads::start());
+    let url = platform.url();
+    let settings = servers.and(&Platform::settings(&url));
+    let whole = Machine::of(WHOLE[0]);
+    let first = whole.start(&settings);
+    let key = first.owner_key.clone().unwrap();
+    let link = set_up(&first, &key, &ads.url());
+    let machine = Machine::of("api");
+    let second = machine.start(&settings);
+    let path = format!("/api/smart-links/{link}/pixels");
+    thread::scope(|scope| {
+        for (api, of) in [(first.reach(), "1"), (second.reach(), "2")] {
+            let (key, path) = (&key, &path);
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let id = format!("{of}{number:015}");
+                    let pixel = json!({ "platform": "meta", "pixel_id": id, "pixel_access_token": "T", "label": "L" });
+                    api.post(key, path, &pixel);
+                }
+            });
+        }
+    });
+    let shown = first.api(&key, &path);
+    assert_eq!(shown["data"].as_array().map(Vec::len), Some(2 * EACH), "{shown}");
 }

@@ -15,7 +15,11 @@ use sl_store::{Heartbeats, Result};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::super::standing::{Hooks, Standing};
+use super::{
+    super::standing::{Hooks, Standing},
+    claims::{JOURNALS, name_of},
+};
+use crate::failure::Failure;
 
 /// Between two looks at what changes quickly.
 const LOOK: Duration = Duration::from_millis(500);
@@ -32,12 +36,18 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// By journal: records that Kafka has ...
-const FORWARDED: Subject = Subject("unforwarded", seconds(45), seconds(10));
-/// ... or does not have: they wait, even when their process is silent, until its machine is back or somebody gives it up.
-const WAITING: Subject = Subject("unforwarded", seconds(7 * 24 * 3600), seconds(3600));
+/// By journal: records that Kafka does not have. Where the journal has clicks, webhooks or subscribers, the last word counts also when the
+/// process is silent: they wait until its machine is back. What others write follows anew from what is stored.
+const WAITING: Subject = Subject("unforwarded", KEPT, seconds(10));
+const PASSING: Subject = Subject("unforwarded", seconds(45), seconds(10));
 /// The one matcher's.
-const BACKLOG: Subject = Subject("matcher", seconds(45), seconds(10));
+const BACKLOG: Subject = Subject("matcher", KEPT, seconds(10));
+/// How long somebody is missed who says nothing more.
+const KEPT: Duration = seconds(7 * 24 * 3600);
+/// Who has said nothing for so long is gone, or cut off: what has come to wait there since then nobody knows.
+const SILENT: Duration = seconds(45);
+/// By journal: records that Kafka has, and whose it is. As long as attribution may remember a journal.
+const CLAIMS: Subject = Subject(JOURNALS, seconds(40 * 24 * 3600), seconds(24 * 3600));
 /// By stock.
 const REPORTS: Subject = Subject("pool", seconds(600), seconds(120));
 /// By process and account: how many came. Said when there was one; rhythms are of minutes.
@@ -52,12 +62,21 @@ pub(crate) struct Heartbeat {
     me: String,
     journal: Unforwarded,
     standing: Standing,
+    /// Whether its journal has what nobody could find out anew: clicks, webhooks, subscribers.
+    keeps: bool,
     /// Whether people are shown how all stand.
     shows: bool,
+    /// Figures said so far: by it who listens knows that somebody is alive, whatever the clocks say.
+    count: u64,
+    /// Whether the journal was called this process's, and who has done so since.
+    is_claimed: bool,
+    other: Option<String>,
     /// What was said last, and when, by subject and sender.
     said: HashMap<(&'static str, String), (String, Instant)>,
     /// What reconciliation has heard; `None` while it does not run here.
     heard: Option<HashMap<(&'static str, String), String>>,
+    /// Figures that are shown, as they were said, and when that was news.
+    figures: HashMap<(&'static str, String), (String, Instant)>,
 }
 
 /// This process's journal, and how much of it Kafka has.
@@ -77,7 +96,7 @@ impl Unforwarded {
     }
 
     fn name(&self) -> String {
-        format!("{:016x}", self.journal.id().0)
+        name_of(&self.journal)
     }
 }
 
@@ -88,17 +107,36 @@ impl Heartbeat {
         (heartbeats, me): (Arc<dyn Heartbeats>, String),
         journal: Unforwarded,
         standing: Standing,
-        shows: bool,
+        (keeps, shows): (bool, bool),
     ) -> Self {
-        Self { heartbeats, me, journal, standing, shows, said: HashMap::new(), heard: None }
+        let (said, figures) = (HashMap::new(), HashMap::new());
+        Self {
+            heartbeats,
+            me,
+            journal,
+            standing,
+            keeps,
+            shows,
+            count: 0,
+            is_claimed: false,
+            other: None,
+            said,
+            heard: None,
+            figures,
+        }
     }
 
     /// Speaks until `stop`, and then a last time.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// [`Failure::Run`] when another process has the same journal.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> std::result::Result<(), Failure> {
         let mut is_silent = false;
-        for turn in 0.. {
+        let mut turn = 0;
+        loop {
             let last = stop.is_cancelled();
-            let looked = self.look(turn % SELDOM == 0).await;
+            let looked = if last { self.part().await } else { self.look(turn % SELDOM == 0).await };
+            turn += 1;
             if let Err(error) = &looked
                 && !is_silent
             {
@@ -107,7 +145,14 @@ impl Heartbeat {
             }
             is_silent = looked.is_err();
             if last {
-                return;
+                return Ok(());
+            }
+            if let Some(other) = &self.other {
+                let journal = self.journal.name();
+                return Err(Failure::Run(format!(
+                    "data_dir: process {other} has journal {journal} too: the directory was copied, and of two records with one number \
+                     one is lost; give one of them an empty directory"
+                )));
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
@@ -116,21 +161,47 @@ impl Heartbeat {
         }
     }
 
+    /// The last word: of a journal that Kafka has whole nobody has to hear any more.
+    async fn part(&mut self) -> Result<()> {
+        match self.journal.count() {
+            0 => self.heartbeats.beat(WAITING.0, &self.journal.name(), "0", Duration::ZERO).await,
+            _ => self.look(false).await,
+        }
+    }
+
     async fn look(&mut self, seldom: bool) -> Result<()> {
-        let waiting = self.journal.count();
-        let subject = if waiting == 0 { FORWARDED } else { WAITING };
-        self.say(subject, vec![(self.journal.name(), waiting.to_string())]).await?;
+        let subject = if self.keeps { WAITING } else { PASSING };
+        self.say_figure(subject, self.journal.name(), self.journal.count()).await?;
         if let Some(backlog) = self.standing.own_backlog() {
-            self.say(BACKLOG, vec![("matcher".to_owned(), backlog.to_string())]).await?;
+            self.say_figure(BACKLOG, "matcher".to_owned(), backlog).await?;
         }
         if seldom {
             self.tell_reports().await?;
+            self.claim().await?;
             self.tell_hooks().await?;
             self.hear_hooks().await?;
         }
         if self.shows {
             self.hear(seldom).await?;
         }
+        Ok(())
+    }
+
+    /// Says a figure that is news, or has not been said for long.
+    async fn say_figure(
+        &mut self,
+        Subject(subject, lasting, again): Subject,
+        sender: String,
+        figure: u64,
+    ) -> Result<()> {
+        let (now, figure, key) = (Instant::now(), figure.to_string(), (subject, sender));
+        let said = self.said.get(&key);
+        if said.is_some_and(|(said, at)| *said == figure && now.duration_since(*at) < again) {
+            return Ok(());
+        }
+        self.count += 1;
+        self.heartbeats.beat(subject, &key.1, &format!("{figure} {}", self.count), lasting).await?;
+        self.said.insert(key, (figure, now));
         Ok(())
     }
 
@@ -152,6 +223,23 @@ impl Heartbeat {
         });
         saying.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         self.said.extend(news.into_iter().map(|(sender, words)| ((subject, sender), (words, now))));
+        Ok(())
+    }
+
+    /// Says whose the journal is and how far it has come, for a start that has an older copy of it.
+    async fn claim(&mut self) -> Result<()> {
+        let own = self.journal.name();
+        if self.is_claimed {
+            let said =
+                self.heartbeats.beats(JOURNALS).await?.into_iter().find(|(journal, _)| *journal == own);
+            let owner = said.and_then(|(_, words)| words.split(' ').nth(1).map(str::to_owned));
+            self.other = owner.filter(|owner| *owner != self.me);
+        }
+        let acknowledged = *self.journal.acknowledged.borrow();
+        if let (None, Some(acknowledged)) = (&self.other, acknowledged) {
+            self.say(CLAIMS, vec![(own, format!("{acknowledged} {}", self.me))]).await?;
+            self.is_claimed = true;
+        }
         Ok(())
     }
 
@@ -198,15 +286,39 @@ impl Heartbeat {
         Ok(())
     }
 
+    /// Figures of a subject by sender, and whether that is silent.
+    async fn figures(&mut self, subject: &'static str) -> Result<Vec<(String, u64, bool)>> {
+        let (now, mut heard) = (Instant::now(), HashMap::new());
+        let mut figures = Vec::new();
+        for (sender, words) in self.heartbeats.beats(subject).await? {
+            let key = (subject, sender.clone());
+            let known = self.figures.remove(&key).filter(|(known, _)| *known == words);
+            let since = known.map_or(now, |(_, since)| since);
+            let figure = words.split(' ').next().and_then(|figure| figure.parse().ok());
+            figures.push((sender, figure.unwrap_or(0), now.duration_since(since) > SILENT));
+            heard.insert(key, (words, since));
+        }
+        self.figures.retain(|(of, _), _| *of != subject);
+        self.figures.extend(heard);
+        Ok(figures)
+    }
+
     /// Takes over what the API shows of others.
-    async fn hear(&self, seldom: bool) -> Result<()> {
-        let (own, count) = (self.journal.name(), |words: &str| words.parse::<u64>().unwrap_or(0));
-        let waiting = self.heartbeats.beats(FORWARDED.0).await?;
-        let waiting = waiting.iter().filter(|(journal, _)| *journal != own);
-        let unforwarded = waiting.map(|(_, words)| count(words)).sum();
-        let backlog = self.heartbeats.beats(BACKLOG.0).await?.iter().map(|(_, words)| count(words)).sum();
-        self.standing
-            .elsewhere(|elsewhere| (elsewhere.unforwarded, elsewhere.backlog) = (unforwarded, backlog));
+    async fn hear(&mut self, seldom: bool) -> Result<()> {
+        let own = self.journal.name();
+        let journals = self.figures(WAITING.0).await?.into_iter().filter(|(journal, ..)| *journal != own);
+        let (mut unforwarded, mut silent) = (0, 0);
+        for (_, waiting, is_silent) in journals {
+            unforwarded += waiting;
+            silent += u64::from(is_silent);
+        }
+        let matcher = self.figures(BACKLOG.0).await?;
+        // Without a matcher nobody knows who has subscribed.
+        let backlog =
+            matcher.into_iter().map(|(_, backlog, is_silent)| backlog.max(u64::from(is_silent))).sum();
+        self.standing.elsewhere(|elsewhere| {
+            (elsewhere.unforwarded, elsewhere.silent, elsewhere.backlog) = (unforwarded, silent, backlog);
+        });
         if seldom {
             let reports = self.heartbeats.beats(REPORTS.0).await?.into_iter();
             // Words of a newer version may mean nothing here.

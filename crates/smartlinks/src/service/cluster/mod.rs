@@ -2,8 +2,9 @@
 //!
 //! * [`sharing`]: loops of attribution for the partitions of this process · [`elsewhere`]: where all of them stand
 //! * [`shards`]: destinations that this worker sends to · [`visitors`]: whom other edges saw
-//! * [`heartbeat`]: what processes say of themselves
+//! * [`heartbeat`]: what processes say of themselves · [`claims`]: what must be so before one works here
 
+mod claims;
 pub(crate) mod elsewhere;
 pub(crate) mod heartbeat;
 pub(crate) mod shards;
@@ -70,9 +71,13 @@ impl Addresses {
     ///
     /// # Errors
     /// [`Failure::Run`] when it answers, and can't be used.
-    pub(crate) async fn reach(&self, why: &watch::Sender<String>) -> Result<(Cluster, Store), Failure> {
+    pub(crate) async fn reach(
+        &self,
+        journal: &Journal,
+        why: &watch::Sender<String>,
+    ) -> Result<(Cluster, Store), Failure> {
         loop {
-            match self.try_reach().await {
+            match self.try_for(journal).await {
                 Ok(reached) => return reached,
                 Err(error) if error.is_temporary() => {
                     let error = format!("scylla.nodes: {error}");
@@ -91,6 +96,17 @@ impl Addresses {
     /// [`Failure::Run`], naming the setting.
     pub(crate) async fn reach_now(&self) -> Result<(Cluster, Store), Failure> {
         self.try_reach().await.map_err(|error| Failure::Run(format!("scylla.nodes: {error}")))?
+    }
+
+    async fn try_for(&self, journal: &Journal) -> Result<Result<(Cluster, Store), Failure>, StoreError> {
+        let reached = self.try_reach().await?;
+        if let Ok((_, store)) = &reached {
+            let partitions = self.kafka.config().partitions;
+            if let Some(objection) = claims::objection(store, partitions, journal).await? {
+                return Ok(Err(Failure::Run(objection)));
+            }
+        }
+        Ok(reached)
     }
 
     /// The inner error is of a store that answers, and may not be used.

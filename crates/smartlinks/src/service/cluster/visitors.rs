@@ -23,36 +23,37 @@ pub(crate) async fn follow(
     stop: CancellationToken,
 ) {
     let work = async {
-        let mut told = false;
-        loop {
-            let since = clock.now().minus(window.span());
-            let Err(error) = learn(&kafka, own, &window, &clock, since).await;
-            if !told {
+        let mut is_told = false;
+        let mut tell = |error: &sl_kafka::ClusterError| {
+            if !std::mem::replace(&mut is_told, true) {
                 tracing::warn!(%error, "visits at other edges can't be read; trying again");
-                told = true;
+            }
+        };
+        let mut visitors = loop {
+            match Visitors::since(&kafka, own, clock.now().minus(window.span())).await {
+                Ok(visitors) => break visitors,
+                Err(error) => tell(&error),
             }
             tokio::time::sleep(AGAIN).await;
+        };
+        let learned = metrics::counter!("smartlinks_visitors_learned_total");
+        // From here on with the same reader: whatever fails, it goes on where it was, and the window is not read all over.
+        loop {
+            match visitors.next(BATCH, WAIT).await {
+                Ok(seen) => {
+                    let now = clock.now();
+                    let new = seen.iter().filter(|seen| window.learn(&seen.visit, now)).count();
+                    learned.increment(new as u64);
+                }
+                Err(error) => {
+                    tell(&error);
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
         }
     };
     tokio::select! {
         () = work => {}
         () = stop.cancelled() => {}
-    }
-}
-
-async fn learn(
-    kafka: &sl_kafka::Cluster,
-    own: JournalId,
-    window: &Window,
-    clock: &SharedClock,
-    since: sl_core::time::Timestamp,
-) -> Result<std::convert::Infallible, sl_kafka::ClusterError> {
-    let mut visitors = Visitors::since(kafka, own, since).await?;
-    let learned = metrics::counter!("smartlinks_visitors_learned_total");
-    loop {
-        let seen = visitors.next(BATCH, WAIT).await?;
-        let now = clock.now();
-        let new = seen.iter().filter(|seen| window.learn(&seen.visit, now)).count();
-        learned.increment(new as u64);
     }
 }
