@@ -3,18 +3,24 @@
 use axum::extract::State;
 use serde_json::json;
 
-use crate::{error::Result, parts::App, reply::Reply};
+use crate::{
+    error::Result,
+    parts::{App, JournalsFacts},
+    reply::Reply,
+};
 
 pub(crate) async fn progress(State(app): State<App>) -> Result<Reply> {
     // Upstream queues are read first: what moves on meanwhile is seen again further down, never missed.
     let facts = app.progress.facts();
     let outbox = app.store.outbox.counts(app.now()).await?;
     let dead_letters = app.store.reports.dead_letter_count().await?;
-    let mut journal = json!({ "head": facts.journal_head, "synced": facts.journal_synced });
-    if let Some(journals) = facts.journals {
-        journal["unforwarded"] = journals.unforwarded.into();
-        journal["silent"] = journals.silent.into();
-    }
+    let (head, synced) = (facts.journal_head, facts.journal_synced);
+    let journal = match facts.journals {
+        None => json!({ "head": head, "synced": synced }),
+        Some(JournalsFacts { unforwarded, silent }) => {
+            json!({ "head": head, "synced": synced, "unforwarded": unforwarded, "silent": silent })
+        }
+    };
     Ok(Reply::data(json!({
         "journal": journal,
         "attribution": {
