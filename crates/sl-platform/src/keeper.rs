@@ -1,7 +1,7 @@
 //! Keeps pool links in stock ahead of need, and gives every Smart Link its overflow link (architecture 4, decisions 15,
 //! 33, 50).
 //!
-//! * [`levels`]: what is needed and what is there · [`refill`]: what is missing is made · [`doubts`]: makings that went unanswered · [`report`]: how it stands
+//! * [`wanted`]: what the catalog asks for · [`levels`]: what is needed and what is there · [`refill`]: what is missing is made · [`doubts`]: makings that went unanswered · [`report`]: how it stands
 //!
 //! Quarantine and recycling are computed by the pool from the looks of the matcher; a trial link that nobody claimed is
 //! retired by the end of its quarantine. So the keeper only ever makes links.
@@ -10,6 +10,7 @@ mod doubts;
 mod levels;
 mod refill;
 mod report;
+mod wanted;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -24,7 +25,7 @@ use sl_store::{Result, Store, pool::PoolRules};
 use tokio_util::sync::CancellationToken;
 
 pub use self::report::{PoolSnapshot, StockReport};
-use self::{doubts::Doubts, levels::Need, refill::Place};
+use self::{doubts::Doubts, levels::Need, refill::Place, wanted::Wanted};
 use crate::platform::{CreatorPlatform, LinkWish};
 
 /// Between two looks at the levels while nothing is missing.
@@ -61,6 +62,7 @@ pub struct Keeper {
     rules: PoolRules,
     plan: Plan,
     rng: StdRng,
+    wanted: Wanted,
     demand: HashMap<StockKey, Demand>,
     doubts: Doubts,
     waits: HashMap<AccountId, Wait>,
@@ -101,6 +103,7 @@ impl Keeper {
             rules: settings.rules,
             plan,
             rng: StdRng::from_seed(seed),
+            wanted: Wanted::default(),
             demand: HashMap::new(),
             doubts: Doubts::default(),
             waits: HashMap::new(),

@@ -266,6 +266,7 @@ impl Matcher {
             turned_at: None,
             refreshed_at: None,
             shared_at: None,
+            shared_as_of: None,
         };
         self.tasks.spawn(work.run(stop));
     }

@@ -25,25 +25,10 @@ pub(super) struct Need {
 }
 
 impl Keeper {
-    /// Reads the catalog: paused links keep their stock, deleted ones need none.
-    pub(super) async fn need(&self) -> Result<Need> {
-        let mut need = Need { accounts: BTreeMap::new(), bare: Vec::new(), stocks: BTreeSet::new() };
-        for team in self.store.catalog.teams().await? {
-            let accounts = self.store.catalog.accounts(team.id).await?;
-            need.accounts.extend(accounts.into_iter().map(|account| (account.id.clone(), account)));
-            for link in self.store.catalog.links(team.id).await? {
-                if link.deleted_at.is_some() {
-                    continue;
-                }
-                if !link.paused {
-                    need.stocks.insert(link.stock());
-                }
-                if link.overflow.is_none() {
-                    need.bare.push(link);
-                }
-            }
-        }
-        Ok(need)
+    /// Reads what has changed in the catalog.
+    pub(super) async fn need(&mut self) -> Result<Need> {
+        self.wanted.follow(&*self.store.catalog).await?;
+        Ok(self.wanted.need())
     }
 
     /// Levels of the needed stocks with what is available in each; notes the demand.

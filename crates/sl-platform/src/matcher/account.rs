@@ -62,6 +62,8 @@ pub(super) struct AccountMatcher {
     pub(super) turned_at: Option<Timestamp>,
     pub(super) refreshed_at: Option<Timestamp>,
     pub(super) shared_at: Option<Timestamp>,
+    /// The catalog's revision by which `watch.shared` is.
+    pub(super) shared_as_of: Option<u64>,
 }
 
 // === impl AccountMatcher ===
@@ -202,13 +204,17 @@ impl AccountMatcher {
         if self.shared_at.is_some_and(|at| now.since(at) < self.settings.poll) {
             return Ok(());
         }
-        let links = self.store.catalog.links(self.team).await?;
-        let own = links.into_iter().filter(|link| link.account == self.account);
-        self.watch.shared = own
-            .filter_map(|link| {
-                Some((link.overflow.as_ref()?.id, Shared { team: link.team, smart_link: link.id }))
-            })
-            .collect();
+        let revision = *self.store.catalog.revisions().borrow();
+        if self.shared_as_of != Some(revision) {
+            let links = self.store.catalog.links(self.team).await?;
+            let own = links.into_iter().filter(|link| link.account == self.account);
+            self.watch.shared = own
+                .filter_map(|link| {
+                    Some((link.overflow.as_ref()?.id, Shared { team: link.team, smart_link: link.id }))
+                })
+                .collect();
+            self.shared_as_of = Some(revision);
+        }
         let mut ids: Vec<PoolLinkId> = self.watch.shared.keys().copied().collect();
         ids.sort_unstable();
         for id in ids {

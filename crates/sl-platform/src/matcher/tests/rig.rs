@@ -232,6 +232,7 @@ impl Rig {
             turned_at: None,
             refreshed_at: None,
             shared_at: None,
+            shared_as_of: None,
         }
     }
 
