@@ -163,6 +163,10 @@ impl Machine {
         Self { dir: dir(), roles }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
     pub(crate) fn start(&self, settings: &[(&str, &str)]) -> Service {
         let dir: &Path = self.dir.path();
         Service::start_roles(self.roles, dir, settings)

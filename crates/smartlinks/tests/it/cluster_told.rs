@@ -1,6 +1,8 @@
 //! What one process says of all of them, and what it tells them.
 
 use std::{
+    fs,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -11,6 +13,7 @@ use crate::{
     cluster::{Machine, Servers, set_up, visit},
     cluster_outage::patiently,
     fleet::WHOLE,
+    process::{self, command, named},
     world::{Ads, Platform},
 };
 
@@ -51,6 +54,8 @@ fn the_api_answers_for_roles_in_other_processes_and_they_hear_of_the_webhooks_it
     };
     patiently(&api, &key, "/api/x/progress", waits);
     edge.kill();
+    let older = tempfile::tempdir().unwrap();
+    copy(machine.path(), older.path());
     let died = Instant::now();
     while died.elapsed() < Duration::from_secs(3) {
         let shown = api.api(&key, "/api/x/progress");
@@ -70,7 +75,32 @@ fn the_api_answers_for_roles_in_other_processes_and_they_hear_of_the_webhooks_it
         assert!(told.elapsed() < Duration::from_secs(30), "nobody reads the accounts anew");
         thread::sleep(Duration::from_millis(50));
     }
+
+    // What the edge has forwarded since then, its copy of that day would number anew.
+    for visitor in 2..6 {
+        visit(&edge, &link, visitor);
+    }
+    api.settle(&key);
     assert_eq!(edge.terminate().code(), Some(0));
+    let mut old = command();
+    old.args(["serve", "--roles", "edge"]).envs(process::settings(older.path())).envs(named(&settings));
+    let refused = old.output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("it is an older copy"), "{said}");
+}
+
+/// A directory with everything in it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (kind, to) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy(&entry.path(), &to);
+        } else if kind.is_file() {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
 }
 
 #[test]

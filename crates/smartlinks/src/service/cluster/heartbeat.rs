@@ -163,6 +163,7 @@ impl Heartbeat {
 
     /// The last word: of a journal that Kafka has whole nobody has to hear any more.
     async fn part(&mut self) -> Result<()> {
+        self.claim().await?;
         match self.journal.count() {
             0 => self.heartbeats.beat(WAITING.0, &self.journal.name(), "0", Duration::ZERO).await,
             _ => self.look(false).await,
