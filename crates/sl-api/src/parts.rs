@@ -120,12 +120,14 @@ pub struct JournalsFacts {
     /// Processes whose journals have clicks, webhooks or subscribers, and that have not been heard of for 45 s: what has come to
     /// them since then is not counted.
     pub silent: u64,
+    /// Kafka has got some since it was last looked whether attribution has read everything.
+    pub is_unread: bool,
 }
 
 impl ProgressFacts {
     /// Nothing is under way before the outbox: all is on disk, applied and looked up.
     pub(crate) fn is_quiet(&self) -> bool {
-        let forwarded = self.journals.is_none_or(|journals| journals.unforwarded == 0);
+        let forwarded = self.journals.is_none_or(|journals| journals.unforwarded == 0 && !journals.is_unread);
         let read = forwarded && self.attribution_behind == 0;
         self.journal_synced >= self.journal_head && read && self.matcher_backlog == 0
     }

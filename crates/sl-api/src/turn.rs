@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sl_core::lease::Candidate;
+use sl_core::lease::{Candidate, Lease, Swap};
 use sl_store::{Leases, Result, StoreError};
 
 /// The lease of whoever changes something.
@@ -16,6 +16,8 @@ const SPAN: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(20);
 /// Longest wait: a call is over in milliseconds, unless it goes through much, or the store is slow.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Tries at giving it back.
+const GIVE_BACK: u32 = 5;
 
 /// Runs `call` while no other process changes anything. `me` is this start of this process.
 ///
@@ -24,9 +26,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) async fn alone<T>(leases: &dyn Leases, me: &str, call: impl Future<Output = T>) -> Result<T> {
     let mut candidate = Candidate::new(me, SPAN);
     let begun = Instant::now();
-    while !look(leases, &mut candidate).await? {
+    loop {
+        let looked = look(leases, &mut candidate).await;
+        let why = match looked {
+            Ok(true) => break,
+            Ok(false) => format!("another process has been changing something for {PATIENCE:?}"),
+            Err(error) if error.is_temporary() => error.to_string(),
+            Err(error) => return Err(error),
+        };
         if begun.elapsed() > PATIENCE {
-            let why = format!("another process has been changing something for {PATIENCE:?}");
+            // Perhaps it was taken without an answer.
+            give_back(leases, me).await;
             return Err(StoreError::Unavailable(why));
         }
         tokio::time::sleep(LOOK).await;
@@ -35,12 +45,27 @@ pub(crate) async fn alone<T>(leases: &dyn Leases, me: &str, call: impl Future<Ou
         done = call => done,
         never = keep(leases, &mut candidate) => match never {},
     };
-    if let Some(swap) = candidate.give_back()
-        && let Err(error) = leases.swap_lease(NAME, &swap).await
-    {
-        tracing::warn!(%error, "the turn can't be given back; other processes wait until it is over");
-    }
+    give_back(leases, me).await;
     Ok(done)
+}
+
+/// Lets others have their turn; a sign of life that was under way may come in between.
+async fn give_back(leases: &dyn Leases, me: &str) {
+    for _ in 0..GIVE_BACK {
+        let given_back = async {
+            let Some(held) = leases.lease(NAME).await?.filter(|lease| lease.owner == me) else {
+                return Ok(true);
+            };
+            let to = Lease { owner: String::new(), ..held.clone() };
+            leases.swap_lease(NAME, &Swap { from: Some(held), to }).await
+        };
+        match given_back.await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "the turn can't be given back; trying again"),
+        }
+    }
+    tracing::warn!("the turn was not given back; other processes wait until it is over");
 }
 
 /// Takes the lease or prolongs it; whether it is held.

@@ -20,7 +20,7 @@ use std::{path::PathBuf, time::Duration};
 
 use sl_core::event::JournalId;
 use sl_journal::EventStream;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use self::{position::PositionFile, session::Session, stop::Stop};
@@ -56,13 +56,22 @@ impl Forwarding {
     }
 }
 
+/// How much of a journal Kafka has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// One more than the last record that it has with everything before it.
+    pub end: u64,
+    /// Since when.
+    pub at: Instant,
+}
+
 /// The forwarder of one journal. At most one may run per journal: its directory has a lock for that.
 pub struct Forwarder {
     stream: Box<dyn EventStream>,
     journal: JournalId,
     cluster: Cluster,
     settings: Forwarding,
-    acknowledged: watch::Sender<Option<u64>>,
+    acknowledged: watch::Sender<Option<Acknowledged>>,
 }
 
 impl Forwarder {
@@ -77,9 +86,9 @@ impl Forwarder {
         Self { stream, journal, cluster, settings, acknowledged: watch::Sender::new(None) }
     }
 
-    /// One more than the last record of the journal that Kafka has with everything before it; `None` until it was asked.
+    /// How much of the journal Kafka has; `None` until it was asked.
     #[must_use]
-    pub fn acknowledged(&self) -> watch::Receiver<Option<u64>> {
+    pub fn acknowledged(&self) -> watch::Receiver<Option<Acknowledged>> {
         self.acknowledged.subscribe()
     }
 
@@ -87,7 +96,7 @@ impl Forwarder {
     pub async fn run(mut self, token: CancellationToken) {
         let mut pause = self.settings.pause.0;
         loop {
-            let began = tokio::time::Instant::now();
+            let began = Instant::now();
             let Err(error) = self.session(&token).await else { return };
             metrics::counter!("smartlinks_forward_failures_total").increment(1);
             tracing::warn!(%error, "forwarding to Kafka stopped; everything is in the journal, and is tried again");

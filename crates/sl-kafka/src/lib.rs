@@ -22,7 +22,7 @@ pub mod visitors;
 
 pub use cluster::{Cluster, HELD_LONGER, Topic};
 pub use config::{ConfigProblem, KafkaConfig};
-pub use forwarder::{Forwarder, Forwarding};
+pub use forwarder::{Acknowledged, Forwarder, Forwarding};
 pub use group::Group;
 pub use heads::Heads;
 pub use stream::KafkaStream;

@@ -17,7 +17,7 @@ pub(crate) async fn progress(State(app): State<App>) -> Result<Reply> {
     let (head, synced) = (facts.journal_head, facts.journal_synced);
     let journal = match facts.journals {
         None => json!({ "head": head, "synced": synced }),
-        Some(JournalsFacts { unforwarded, silent }) => {
+        Some(JournalsFacts { unforwarded, silent, .. }) => {
             json!({ "head": head, "synced": synced, "unforwarded": unforwarded, "silent": silent })
         }
     };

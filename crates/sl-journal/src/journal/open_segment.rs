@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    config::Durability,
     queue::deadline,
     shared::{Shared, reason},
     shelf::{Segment, Spare},
@@ -109,8 +110,7 @@ impl Opener {
         }
         let size = self.shared.config.segment_bytes;
         self.shared.promise(size, 0)?;
-        let made =
-            remove_if_there(&*self.shared.disk, DRAFT).and_then(|()| self.shared.disk.create_segment(DRAFT));
+        let made = remove_if_there(&*self.shared.disk, DRAFT).and_then(|()| create(&self.shared, DRAFT));
         self.shared.shelf.lock().promised -= size;
         let file = made.map_err(|error| reason(&error))?;
         Ok(Spare { name: DRAFT.to_owned(), file, size })
@@ -149,6 +149,14 @@ impl Opener {
     }
 }
 
+/// A file for a segment: past the page cache where each commit waits for the disk anyway.
+fn create(shared: &Shared, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+    match shared.config.durability {
+        Durability::Synced => shared.disk.create_segment(name),
+        Durability::Buffered => shared.disk.create(name),
+    }
+}
+
 /// Makes the next segment's file ahead of need: zeros, synced (decisions 60).
 pub(super) fn make_spare(shared: &Shared) -> io::Result<()> {
     /// Zeros per sync: the commits of the hot path wait behind one of these at most.
@@ -169,21 +177,19 @@ pub(super) fn make_spare(shared: &Shared) -> io::Result<()> {
         // The last room inside journal.max_disk is the writer's: it must never be lost to a file still being made.
         return Ok(());
     }
-    let made = remove_if_there(&*shared.disk, &name)
-        .and_then(|()| shared.disk.create_segment(&name))
-        .and_then(|file| {
-            let zeros = Zeros::of(PIECE);
-            let mut offset = 0;
-            while offset < size && !shared.keeper.stopped() {
-                let length = usize::try_from(size - offset).unwrap_or(PIECE).min(PIECE);
-                write_all(&*file, zeros.get(length), offset)?;
-                offset += length as u64;
-                if offset.is_multiple_of(CHUNK) || offset == size {
-                    file.sync()?;
-                }
+    let made = remove_if_there(&*shared.disk, &name).and_then(|()| create(shared, &name)).and_then(|file| {
+        let zeros = Zeros::of(PIECE);
+        let mut offset = 0;
+        while offset < size && !shared.keeper.stopped() {
+            let length = usize::try_from(size - offset).unwrap_or(PIECE).min(PIECE);
+            write_all(&*file, zeros.get(length), offset)?;
+            offset += length as u64;
+            if offset.is_multiple_of(CHUNK) || offset == size {
+                file.sync()?;
             }
-            Ok(file)
-        });
+        }
+        Ok(file)
+    });
     let mut shelf = shared.shelf.lock();
     shelf.promised -= size;
     match made {

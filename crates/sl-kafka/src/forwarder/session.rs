@@ -16,7 +16,7 @@ use sl_journal::codec;
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
-    Forwarder,
+    Acknowledged, Forwarder,
     acks::{Answers, Delivered, Underway, Window},
     position::{Forwarded, PositionFile},
     stop::Stop,
@@ -82,7 +82,7 @@ impl<'a> Session<'a> {
             |known| known.position,
         );
         let passed = forwarder.stream.seek(begin).await.map_err(ClusterError::unavailable)?;
-        forwarder.acknowledged.send_replace(Some(passed.offset));
+        forwarder.acknowledged.send_replace(Some(Acknowledged { end: passed.offset, at: Instant::now() }));
         let answers = Arc::new(Answers::default());
         let producer = producer(forwarder, Arc::clone(&answers))?;
         tracing::info!(position = passed.offset, epoch = events.epoch, "forwarding to Kafka");
@@ -213,8 +213,9 @@ impl<'a> Session<'a> {
             let records = passed.offset.saturating_sub(self.passed.offset);
             metrics::counter!("smartlinks_forwarded_total").increment(records);
             self.passed = passed;
-            self.forwarder.acknowledged.send_replace(Some(passed.offset));
             self.progress_at = Instant::now();
+            let acknowledged = Acknowledged { end: passed.offset, at: self.progress_at };
+            self.forwarder.acknowledged.send_replace(Some(acknowledged));
         }
         if self.window.is_empty() {
             self.progress_at = Instant::now();

@@ -47,7 +47,7 @@ statements!(Statements {
         WHERE shard = ? AND destination = ?";
     of_destination_from: Read "SELECT minute FROM outbox_minutes
         WHERE shard = ? AND destination = ? AND minute >= ?";
-    first: Read "SELECT due_at FROM outbox_due WHERE destination = ? AND minute = ? AND due_at >= ? LIMIT 1";
+    first: Read "SELECT due_at FROM outbox_due WHERE destination = ? AND minute = ? LIMIT 1";
     page: Read "SELECT due_at, id, change FROM outbox_due
         WHERE destination = ? AND minute = ? AND (due_at, id) > (?, ?) AND (due_at) <= (?) LIMIT ?";
     times: Read "SELECT due_at FROM outbox_due WHERE destination = ? AND minute = ? AND due_at <= ?";
@@ -260,10 +260,10 @@ impl Queue {
         Ok(None)
     }
 
+    /// From the beginning, whatever is known of the minute: by it is judged whether there is nothing left.
     async fn first(&self, to: Destination, minute: i64) -> Result<Option<Timestamp>> {
-        let Timestamp(from) = self.floor(to, minute).0;
         let first: Option<(i64,)> =
-            self.cql.row(&self.statements.first, (destination_bytes(to), minute, from)).await?;
+            self.cql.row(&self.statements.first, (destination_bytes(to), minute)).await?;
         Ok(first.map(|(due,)| Timestamp(due)))
     }
 

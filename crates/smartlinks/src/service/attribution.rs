@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sl_attribution::{Attribution, AttributionSettings, Progress, SharedView};
 use sl_core::{attribution::Rules, time::Clock};
 use sl_journal::Journal;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     Stops, Tasks,
@@ -21,6 +21,9 @@ use crate::{
     roles::{Role, RoleSet},
 };
 
+/// When it was last looked where attribution stands.
+pub(super) type Looked = watch::Receiver<Instant>;
+
 /// Starts it, and says where attribution stands: this process's, or in a cluster everybody's.
 pub(super) fn start(
     config: &Config,
@@ -30,7 +33,7 @@ pub(super) fn start(
     supervisor: &Supervisor,
     stops: &Stops,
     tasks: &mut Tasks,
-) -> watch::Receiver<Progress> {
+) -> (watch::Receiver<Progress>, Option<Looked>) {
     let stop = &stops.attribution;
     let Some(cluster) = base.cluster() else {
         let stream = Box::new(base.journal.stream("attribution"));
@@ -39,13 +42,13 @@ pub(super) fn start(
         let attribution = Attribution::new(stream, base.store.clone(), journal, settings, Arc::clone(clock));
         let progress = attribution.progress();
         tasks.attribution.push(supervisor.start_fallible("attribution", stop, attribution.run(stop.clone())));
-        return progress;
+        return (progress, None);
     };
     // The matcher must know what attribution has seen, and people look at what the API shows.
     let close =
         [Role::Api, Role::Dashboard, Role::Matcher, Role::Pool].into_iter().any(|role| roles.has(role));
     let elsewhere = Elsewhere::new(cluster.clone(), if close { elsewhere::OFTEN } else { elsewhere::SELDOM });
-    let progress = elsewhere.progress();
+    let (progress, looked) = (elsewhere.progress(), elsewhere.looked());
     let run = elsewhere.run(stops.helpers.clone());
     tasks.helpers.push(supervisor.start("attribution's progress", &stops.helpers, run));
     if roles.has(Role::Attribution) {
@@ -62,7 +65,7 @@ pub(super) fn start(
         };
         tasks.attribution.push(supervisor.start_fallible("attribution", stop, sharing.run(stop.clone())));
     }
-    progress
+    (progress, Some(looked))
 }
 
 fn settings(config: &Config, defaults: AttributionSettings) -> AttributionSettings {

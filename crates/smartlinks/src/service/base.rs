@@ -36,6 +36,8 @@ pub(crate) struct Base {
 /// The part that opens at once, however much there is.
 pub(crate) struct Ground {
     pub(crate) journal: Arc<Journal>,
+    /// Records that it had when it was opened.
+    pub(crate) had: u64,
     pub(crate) secrets: Secrets,
     dir: PathBuf,
     lock: DirLock,
@@ -59,7 +61,8 @@ impl Ground {
         if !journal.was_clean() {
             tracing::info!("the last stop was not orderly; what was synced is here");
         }
-        Ok(Self { journal, secrets, dir: dir.clone(), lock })
+        let had = journal.status().head.offset;
+        Ok(Self { journal, had, secrets, dir: dir.clone(), lock })
     }
 
     /// Makes the journal safe and lets go of the directory.

@@ -53,6 +53,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    attribution::Looked,
     base::{Backing, Base},
     cluster::heartbeat::{Heartbeat, Unforwarded},
     control::Control,
@@ -145,7 +146,8 @@ impl Service {
         let (config, roles) = (&config, &roles);
         let base = Base::on(ground, store, backing);
 
-        let progress = attribution::start(config, roles, &base, &clock, &supervisor, &stops, &mut tasks);
+        let (progress, looked) =
+            attribution::start(config, roles, &base, &clock, &supervisor, &stops, &mut tasks);
         let part = creators::Part { keeper: roles.has(Role::Pool), matcher: roles.has(Role::Matcher) };
         let (standing, creators) = creators::start(
             config,
@@ -175,7 +177,7 @@ impl Service {
             attribution: progress.clone(),
             embedded: base.cluster().is_none(),
             matcher: backlog(&standing),
-            journals: own.map(|own| journals(&standing, own)),
+            journals: own.zip(looked).map(|(own, looked)| journals(&standing, own, looked)),
         };
         let answering = [Role::Edge, Role::Api, Role::Intake, Role::Dashboard];
         let answers = answering.into_iter().any(|role| roles.has(role));
@@ -272,11 +274,13 @@ fn backlog(standing: &Standing) -> Count {
 }
 
 /// Journals of this process and of all others.
-fn journals(standing: &Standing, own: Unforwarded) -> Journals {
+fn journals(standing: &Standing, own: Unforwarded, looked: Looked) -> Journals {
     let standing = standing.clone();
     Arc::new(move || {
         let (unforwarded, silent) = standing.journals_elsewhere();
-        JournalsFacts { unforwarded: unforwarded + own.count(), silent }
+        let unforwarded = unforwarded + own.count();
+        let is_unread = standing.forwarded_at().max(own.forwarded_at()) > Some(*looked.borrow());
+        JournalsFacts { unforwarded, silent, is_unread }
     })
 }
 

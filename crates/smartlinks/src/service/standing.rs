@@ -6,6 +6,7 @@ use parking_lot::{Mutex, RwLock};
 use sl_api::{PoolStatus, StockStatus, Upstream};
 use sl_core::{ids::AccountId, pool::StockKey};
 use sl_platform::{MatcherHandle, PoolSnapshot, ReconcileHandle, StockReport};
+use tokio::time::Instant;
 
 /// Accounts whose webhooks are counted for another process; one is about 100 bytes.
 const ACCOUNTS: usize = 10_000;
@@ -35,7 +36,9 @@ pub(super) struct Here {
 pub(super) struct Elsewhere {
     /// Records in their journals that Kafka does not have.
     pub(super) unforwarded: u64,
-    /// Those of them that have not been heard of lately.
+    /// When some of them were last heard to have got there.
+    pub(super) forwarded_at: Option<Instant>,
+    /// Journals that have not been heard of lately.
     pub(super) silent: u64,
     /// Work of the matcher that is due.
     pub(super) backlog: u64,
@@ -84,6 +87,11 @@ impl Standing {
     pub(crate) fn journals_elsewhere(&self) -> (u64, u64) {
         let elsewhere = self.0.elsewhere.read();
         (elsewhere.unforwarded, elsewhere.silent)
+    }
+
+    /// When Kafka was last heard to have got some of them.
+    pub(crate) fn forwarded_at(&self) -> Option<Instant> {
+        self.0.elsewhere.read().forwarded_at
     }
 
     /// The keeper's reports, if it runs here.

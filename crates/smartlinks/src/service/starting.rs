@@ -49,7 +49,7 @@ pub(crate) struct Starting {
     /// Kafka has its topics.
     pub(super) has_topics: watch::Receiver<bool>,
     /// How much of the journal it has, in a cluster.
-    pub(super) acknowledged: Option<watch::Receiver<Option<u64>>>,
+    pub(super) acknowledged: Option<watch::Receiver<Option<sl_kafka::Acknowledged>>>,
     pub(super) edge: Option<Running>,
     pub(super) admin: Option<Desk>,
     pub(super) reached: Option<(Store, Backing, FirstKey)>,
@@ -153,9 +153,9 @@ impl Starting {
         let (tell, why) = watch::channel(String::new());
         let (config, clock, has_api) =
             (self.config.clone(), Arc::clone(&self.clock), self.roles.has(Role::Api));
-        let journal = Arc::clone(&self.ground.journal);
+        let (journal, had) = (super::cluster::claims::name_of(&self.ground.journal), self.ground.had);
         let mut reach = pin!(async move {
-            let (cluster, store) = cluster.reach(&journal, &tell).await?;
+            let (cluster, store) = cluster.reach((&journal, had), &tell).await?;
             let key = match has_api {
                 true => first_key(&config, &store, Some(&cluster.me), &*clock).await?,
                 false => FirstKey::default(),

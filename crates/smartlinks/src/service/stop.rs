@@ -10,8 +10,9 @@ use crate::failure::Failure;
 
 /// Longest time for each stage beyond the edge's own drain ...
 const STAGE: Duration = Duration::from_secs(4);
-/// ... and for all of them: the journal's last sync follows, and who stops processes does not wait longer (decisions 14).
-pub(super) const ALL: Duration = Duration::from_secs(14);
+/// ... and for all of them: closing store and journal follows, up to 7 s, and who stops processes does not wait longer than 15
+/// (decisions 14).
+pub(super) const ALL: Duration = Duration::from_secs(8);
 
 impl Service {
     /// Stops every role in order. What a stage does not manage in its time is found again at the next start.

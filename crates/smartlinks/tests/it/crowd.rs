@@ -28,7 +28,7 @@ use crate::{
 /// Who come, programs included: the same each time, whenever they come.
 const VISITORS: u64 = 160;
 /// How long a person may take to subscribe: longer than anybody does who hurries, and so short that others come later.
-const WINDOW: Duration = Duration::from_secs(25);
+const WINDOW: Duration = Duration::from_secs(35);
 /// Creators, whose clicks lie in different partitions of four, with the Smart Links of each: name and free trial.
 const CREATORS: [(&str, &str); 3] = [("acct_1", "nova"), ("acct_2", "iris"), ("acct_4", "vega")];
 const LINKS: [(&str, Option<u32>); 3] = [("with pixels", None), ("without", None), ("trial", Some(7))];
@@ -170,6 +170,8 @@ impl Stage {
         let (edge, platform) = (edge.parse().unwrap(), self.platform.url().parse().unwrap());
         let mut config = TrafficConfig::new(Arc::new(WallClock), edge, platform, targets.collect());
         (config.seed, config.visitors) = (7, Some(VISITORS));
+        // On a busy machine a moment may be late by seconds.
+        config.pace.margin = Duration::from_secs(5);
         let traffic = Traffic::new(config).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(traffic.run(CancellationToken::new()));

@@ -33,6 +33,8 @@ pub(crate) struct Elsewhere {
     cluster: Cluster,
     every: Duration,
     progress: watch::Sender<Progress>,
+    /// When the last look began that succeeded.
+    looked: watch::Sender<tokio::time::Instant>,
     partitions: Vec<Ends>,
     /// When it was last known where they stand.
     looked_at: Instant,
@@ -67,6 +69,7 @@ impl Elsewhere {
             cluster,
             every,
             progress: watch::Sender::new(behind),
+            looked: watch::Sender::new(tokio::time::Instant::now()),
             partitions: Vec::new(),
             looked_at: Instant::now(),
         }
@@ -75,6 +78,11 @@ impl Elsewhere {
     /// What the looks see. Until the first one something is behind.
     pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()
+    }
+
+    /// When the last look began that succeeded: what came into the stream later it has not seen.
+    pub(crate) fn looked(&self) -> watch::Receiver<tokio::time::Instant> {
+        self.looked.subscribe()
     }
 
     /// Looks until `stop`.
@@ -115,6 +123,7 @@ impl Elsewhere {
     }
 
     async fn look(&mut self, heads: &Heads, ledger: &dyn Ledger) -> Result<(), String> {
+        let began = tokio::time::Instant::now();
         // Ends first: what is applied meanwhile may be beyond them, never the other way round.
         let ends = heads.read().await.map_err(|error| error.to_string())?;
         let now = Instant::now();
@@ -143,6 +152,7 @@ impl Elsewhere {
             *progress = after;
             moved
         });
+        self.looked.send_replace(began);
         Ok(())
     }
 }

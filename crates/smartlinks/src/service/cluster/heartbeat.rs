@@ -6,6 +6,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sl_core::ids::AccountId;
 use sl_journal::Journal;
+use sl_kafka::Acknowledged;
 use sl_platform::ReconcileHandle;
 use sl_store::{Heartbeats, Result};
 use tokio::{sync::watch, time::Instant};
@@ -46,7 +47,7 @@ const SILENT: Duration = seconds(45);
 const CLAIMS: Subject = Subject(JOURNALS, seconds(40 * 24 * 3600), seconds(24 * 3600));
 /// By stock.
 const REPORTS: Subject = Subject("pool", seconds(600), seconds(120));
-/// By process and account: how many came. Said when there was one; rhythms are of minutes.
+/// By journal and account: how many came, and to which start of the process. Said when there was one; rhythms are of minutes.
 const CAME: Subject = Subject("webhooks", seconds(3600), Duration::MAX);
 /// By process: how many could not be kept, and how many say that accounts are to be read.
 const REFUSED: Subject = Subject("webhooks refused", seconds(3600), Duration::MAX);
@@ -79,7 +80,7 @@ pub(crate) struct Heartbeat {
 #[derive(Clone)]
 pub(crate) struct Unforwarded {
     pub(crate) journal: Arc<Journal>,
-    pub(crate) acknowledged: watch::Receiver<Option<u64>>,
+    pub(crate) acknowledged: watch::Receiver<Option<Acknowledged>>,
 }
 
 // === impl Unforwarded ===
@@ -88,7 +89,12 @@ impl Unforwarded {
     /// Records that Kafka does not have; one at least as long as that is not known.
     pub(crate) fn count(&self) -> u64 {
         let head = self.journal.status().head.offset;
-        self.acknowledged.borrow().map_or(head.min(1), |acknowledged| head.saturating_sub(acknowledged))
+        self.acknowledged.borrow().map_or(head.min(1), |has| head.saturating_sub(has.end))
+    }
+
+    /// When Kafka got the last of them.
+    pub(crate) fn forwarded_at(&self) -> Option<Instant> {
+        self.acknowledged.borrow().map(|has| has.at)
     }
 
     fn name(&self) -> String {
@@ -233,8 +239,8 @@ impl Heartbeat {
             self.other = owner.filter(|owner| *owner != self.me);
         }
         let acknowledged = *self.journal.acknowledged.borrow();
-        if let (None, Some(acknowledged)) = (&self.other, acknowledged) {
-            self.say(CLAIMS, vec![(own, format!("{acknowledged} {}", self.me))]).await?;
+        if let (None, Some(has)) = (&self.other, acknowledged) {
+            self.say(CLAIMS, vec![(own, format!("{} {}", has.end, self.me))]).await?;
             self.is_claimed = true;
         }
         Ok(())
@@ -249,8 +255,10 @@ impl Heartbeat {
 
     async fn tell_hooks(&mut self) -> Result<()> {
         let Hooks { came, refused, accounts } = self.standing.hooks();
-        let came =
-            came.into_iter().map(|(account, count)| (format!("{} {account}", self.me), count.to_string()));
+        let (journal, me) = (self.journal.name(), self.me.clone());
+        let came = came
+            .into_iter()
+            .map(|(account, count)| (format!("{journal} {account}"), format!("{count} {me}")));
         self.say(CAME, came.collect()).await?;
         for (subject, count) in [(REFUSED, refused), (ACCOUNTS, accounts)] {
             if count > 0 {
@@ -314,6 +322,9 @@ impl Heartbeat {
         let backlog =
             matcher.into_iter().map(|(_, backlog, is_silent)| backlog.max(u64::from(is_silent))).sum();
         self.standing.elsewhere(|elsewhere| {
+            if unforwarded < elsewhere.unforwarded {
+                elsewhere.forwarded_at = Some(Instant::now());
+            }
             (elsewhere.unforwarded, elsewhere.silent, elsewhere.backlog) = (unforwarded, silent, backlog);
         });
         if seldom {
@@ -352,7 +363,7 @@ mod tests {
     /// A process that keeps clicks and shows how all stand, and how much of its journal Kafka has.
     struct Process {
         heartbeat: Heartbeat,
-        acknowledged: watch::Sender<Option<u64>>,
+        acknowledged: watch::Sender<Option<Acknowledged>>,
         _dir: TempDir,
     }
 
@@ -364,7 +375,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config = JournalConfig { dir: dir.path().to_owned(), ..JournalConfig::default() };
         let journal = Journal::open(config, clock::system()).unwrap();
-        let (acknowledged, seen) = watch::channel(Some(0));
+        let (acknowledged, seen) = watch::channel(Some(Acknowledged { end: 0, at: Instant::now() }));
         let own = Unforwarded { journal, acknowledged: seen };
         let speaker = (Arc::clone(&store.heartbeats), me.to_owned());
         let heartbeat = Heartbeat::new(speaker, own, Standing::of_many(), (true, true));
@@ -392,7 +403,7 @@ mod tests {
         api.heartbeat.look(false).await.unwrap();
         assert_eq!(elsewhere(&api), (1, 1));
         // It is back, and ends with everything forwarded.
-        edge.acknowledged.send_replace(Some(1));
+        edge.acknowledged.send_replace(Some(Acknowledged { end: 1, at: Instant::now() }));
         edge.heartbeat.part().await.unwrap();
         api.heartbeat.look(false).await.unwrap();
         assert_eq!(elsewhere(&api), (0, 0));

@@ -4,7 +4,7 @@
 //! * [`shards`]: destinations that this worker sends to · [`visitors`]: whom other edges saw
 //! * [`heartbeat`]: what processes say of themselves · [`claims`]: what must be so before one works here
 
-mod claims;
+pub(crate) mod claims;
 pub(crate) mod elsewhere;
 pub(crate) mod heartbeat;
 pub(crate) mod shards;
@@ -67,13 +67,14 @@ impl Addresses {
         }
     }
 
-    /// Connects to the store and brings its schema up to date. Waits for as long as it does not answer, and says why.
+    /// Connects to the store and brings its schema up to date, for a process with a journal of this name, which had so many records when
+    /// it was opened. Waits for as long as it does not answer, and says why.
     ///
     /// # Errors
     /// [`Failure::Run`] when it answers, and can't be used.
     pub(crate) async fn reach(
         &self,
-        journal: &Journal,
+        journal: (&str, u64),
         why: &watch::Sender<String>,
     ) -> Result<(Cluster, Store), Failure> {
         loop {
@@ -98,11 +99,16 @@ impl Addresses {
         self.try_reach().await.map_err(|error| Failure::Run(format!("scylla.nodes: {error}")))?
     }
 
-    async fn try_for(&self, journal: &Journal) -> Result<Result<(Cluster, Store), Failure>, StoreError> {
+    async fn try_for(
+        &self,
+        (name, has): (&str, u64),
+    ) -> Result<Result<(Cluster, Store), Failure>, StoreError> {
         let reached = self.try_reach().await?;
         if let Ok((_, store)) = &reached {
-            let partitions = self.kafka.config().partitions;
-            if let Some(objection) = claims::objection(store, partitions, journal).await? {
+            let topic = tokio::time::timeout(AGAIN, self.kafka.events()).await;
+            let are_there = matches!(topic, Ok(Ok(_)));
+            let partitions = claims::Partitions { wanted: self.kafka.config().partitions, are_there };
+            if let Some(objection) = claims::objection(store, partitions, name, has).await? {
                 return Ok(Err(Failure::Run(objection)));
             }
         }

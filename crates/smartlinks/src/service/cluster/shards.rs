@@ -29,8 +29,6 @@ use tokio_util::sync::CancellationToken;
 /// How long a worker may be silent. An attempt takes up to ten seconds; what it reports counts once, whoever does
 /// (`Outbox::advance`).
 const SPAN: Duration = Duration::from_secs(10);
-/// Longest time for one look at all of them.
-const PATIENCE: Duration = Duration::from_secs(4);
 
 /// An outbox of which only the shards of this worker are seen as due.
 pub(crate) struct Shards {
@@ -79,10 +77,7 @@ impl Shards {
     pub(crate) async fn run(self: Arc<Self>, leases: Arc<dyn Leases>, me: String, stop: CancellationToken) {
         let mut seats = Seats::of(&me);
         while !stop.is_cancelled() {
-            // A store that does not answer must not keep the looks from each other: each begins with what is known by then.
-            let looked = tokio::time::timeout(PATIENCE, self.look(&*leases, &mut seats)).await;
-            let late = || Err(StoreError::Unavailable(format!("no answer within {PATIENCE:?}")));
-            if let Err(error) = looked.unwrap_or_else(|_| late()) {
+            if let Err(error) = self.look(&*leases, &mut seats).await {
                 tracing::warn!(%error, "shards of the outbox can't be leased; trying again");
             }
             tokio::select! {
