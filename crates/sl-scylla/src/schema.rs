@@ -90,10 +90,7 @@ pub(crate) async fn migrate(cql: &Arc<Cql>, to: i32) -> Result<()> {
         Ok((applied, missing)) if missing.is_empty() => (applied, missing),
         // Perhaps others are just making the table, each through a node of its own: then there are several of them for a
         // moment, of which one stays, with what was written to that one. Once the nodes agree, it is the only one.
-        Ok(_) | Err(_) => {
-            cql.agreed().await?;
-            asked(cql, to).await?
-        }
+        Ok(_) | Err(_) => agreed(cql, to).await?,
     };
     if missing.is_empty() {
         return understood(cql, to).await;
@@ -151,6 +148,22 @@ async fn exists(cql: &Cql) -> Result<bool> {
     let column = cql.prepare(Kind::Read, COLUMN).await?;
     let found: Option<(String,)> = cql.row(&column, (cql.keyspace(), "schema_versions", "name")).await?;
     Ok(found.is_some())
+}
+
+/// What is missing, once the nodes agree. A node that has just been told of another table of that name answers for a moment with an
+/// error of its own.
+async fn agreed(cql: &Cql, to: i32) -> Result<(PreparedStatement, Vec<&'static Migration>)> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let begun = tokio::time::Instant::now();
+    loop {
+        cql.agreed().await?;
+        match asked(cql, to).await {
+            Err(error) if error.is_temporary() && begun.elapsed() < PATIENCE => {
+                tokio::time::sleep(PAUSE).await
+            }
+            asked => return asked,
+        }
+    }
 }
 
 /// What is missing, and the question that says what was migrated.
