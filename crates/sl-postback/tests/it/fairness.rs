@@ -1,6 +1,7 @@
 //! Nobody waits for somebody else's receiver.
 
 use std::{
+    collections::HashSet,
     net::SocketAddr,
     sync::{
         Arc,
@@ -10,6 +11,8 @@ use std::{
 };
 
 use axum::{Router, response::IntoResponse};
+use http::Uri;
+use parking_lot::Mutex;
 use sl_core::{
     click::Click,
     conversion::{Conversion, ConversionKind},
@@ -78,6 +81,11 @@ struct Held {
 
 impl Held {
     async fn start() -> Self {
+        Self::but(HashSet::new()).await
+    }
+
+    /// The first request to each of these paths is answered at once, whoever else waits.
+    async fn but(at_once: HashSet<String>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let held = Self {
             address: listener.local_addr().unwrap(),
@@ -87,7 +95,11 @@ impl Held {
         };
         let (let_through, waiting, most) =
             (held.let_through.clone(), held.waiting.clone(), held.most.clone());
-        let answer = move || async move {
+        let at_once = Arc::new(Mutex::new(at_once));
+        let answer = move |uri: Uri| async move {
+            if at_once.lock().remove(uri.path()) {
+                return "ok";
+            }
             most.fetch_max(waiting.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             let_through.acquire().await.unwrap().forget();
             waiting.fetch_sub(1, Ordering::SeqCst);
@@ -137,7 +149,9 @@ async fn a_destination_has_at_most_eight_requests_under_way() {
 
 #[tokio::test]
 async fn a_team_that_has_every_request_under_way_lets_another_go_next() {
-    let (held, quick) = (Held::start().await, Receiver::start(|_, _| confirmed()).await);
+    // One of each is answered at once; then eight of each would be more than all that may be under way.
+    let at_once = (1..=9).map(|number| format!("/{number}")).collect();
+    let (held, quick) = (Held::but(at_once).await, Receiver::start(|_, _| confirmed()).await);
     let mut world = World::new(quick.address).await;
     world.timeout = Duration::from_secs(100);
     for number in 1..=9 {
@@ -146,8 +160,6 @@ async fn a_team_that_has_every_request_under_way_lets_another_go_next() {
     world.save_postback(20, format!("http://{}/", quick.address), None).await;
     let theirs: Vec<_> = (1..=9).map(postback).collect();
     world.conversions(1..41, &theirs).await;
-    // One of each is answered at once; then eight of each would be more than all that may be under way.
-    held.let_through.add_permits(9);
     world.work(LOOPBACK).await;
     held.until_waiting(64).await;
     let ids = world.told(1_000..1_001, &[postback(20)], KIND, strangers).await;
