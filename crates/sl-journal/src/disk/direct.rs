@@ -110,7 +110,7 @@ impl DirectFile {
                 tail.pass(bytes.len());
                 Ok(Some(bytes.len()))
             }
-            // The disk's blocks are larger, or the file system changed its mind: nothing was written.
+            // The disk's blocks are larger, or the file system changed its mind: all of it goes the other way.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                 tail.refused = true;
                 Ok(None)
