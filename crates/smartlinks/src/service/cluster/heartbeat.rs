@@ -3,20 +3,22 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use sl_core::ids::AccountId;
 use sl_journal::Journal;
 use sl_kafka::Acknowledged;
-use sl_platform::ReconcileHandle;
 use sl_store::{Heartbeats, Result};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::standing::{Hooks, Standing},
+    super::standing::Standing,
     claims::{JOURNALS, name_of},
 };
 use crate::failure::Failure;
+
+mod hear;
+mod speak;
+#[cfg(test)]
+mod tests;
 
 /// Between two looks at what changes quickly.
 const LOOK: Duration = Duration::from_millis(500);
@@ -188,239 +190,5 @@ impl Heartbeat {
             self.hear(seldom).await?;
         }
         Ok(())
-    }
-
-    /// Says a figure that is news, or has not been said for long.
-    async fn say_figure(
-        &mut self,
-        Subject(subject, lasting, again): Subject,
-        sender: String,
-        figure: u64,
-    ) -> Result<()> {
-        let (now, figure, key) = (Instant::now(), figure.to_string(), (subject, sender));
-        let said = self.said.get(&key);
-        if said.is_some_and(|(said, at)| *said == figure && now.duration_since(*at) < again) {
-            return Ok(());
-        }
-        self.count += 1;
-        self.heartbeats.beat(subject, &key.1, &format!("{figure} {}", self.count), lasting).await?;
-        self.said.insert(key, (figure, now));
-        Ok(())
-    }
-
-    /// Says what is news, or has not been said for long.
-    async fn say(
-        &mut self,
-        Subject(subject, lasting, again): Subject,
-        words: Vec<(String, String)>,
-    ) -> Result<()> {
-        let now = Instant::now();
-        let is_news = |sender: &String, words: &String| {
-            let said = self.said.get(&(subject, sender.clone()));
-            said.is_none_or(|(said, at)| said != words || now.duration_since(*at) >= again)
-        };
-        let news: Vec<_> = words.into_iter().filter(|(sender, words)| is_news(sender, words)).collect();
-        let saying = stream::iter(news.clone()).map(|(sender, words)| {
-            let heartbeats = Arc::clone(&self.heartbeats);
-            async move { heartbeats.beat(subject, &sender, &words, lasting).await }
-        });
-        saying.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-        self.said.extend(news.into_iter().map(|(sender, words)| ((subject, sender), (words, now))));
-        Ok(())
-    }
-
-    /// Says whose the journal is and how far it has come, for a start that has an older copy of it.
-    async fn claim(&mut self) -> Result<()> {
-        let own = self.journal.name();
-        if self.is_claimed {
-            let said =
-                self.heartbeats.beats(JOURNALS).await?.into_iter().find(|(journal, _)| *journal == own);
-            let owner = said.and_then(|(_, words)| words.split(' ').nth(1).map(str::to_owned));
-            self.other = owner.filter(|owner| *owner != self.me);
-        }
-        let acknowledged = *self.journal.acknowledged.borrow();
-        if let (None, Some(has)) = (&self.other, acknowledged) {
-            self.say(CLAIMS, vec![(own, format!("{} {}", has.end, self.me))]).await?;
-            self.is_claimed = true;
-        }
-        Ok(())
-    }
-
-    async fn tell_reports(&mut self) -> Result<()> {
-        let reports = self.standing.own_reports().into_iter();
-        let words = reports
-            .filter_map(|(stock, report)| Some((stock.to_string(), serde_json::to_string(&report).ok()?)));
-        self.say(REPORTS, words.collect()).await
-    }
-
-    async fn tell_hooks(&mut self) -> Result<()> {
-        let Hooks { came, refused, accounts } = self.standing.hooks();
-        let (journal, me) = (self.journal.name(), self.me.clone());
-        let came = came
-            .into_iter()
-            .map(|(account, count)| (format!("{journal} {account}"), format!("{count} {me}")));
-        self.say(CAME, came.collect()).await?;
-        for (subject, count) in [(REFUSED, refused), (ACCOUNTS, accounts)] {
-            if count > 0 {
-                self.say(subject, vec![(self.me.clone(), count.to_string())]).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells reconciliation, if it runs here, of webhooks that came in elsewhere since the last look.
-    async fn hear_hooks(&mut self) -> Result<()> {
-        let Some(reconcile) = self.standing.reconcile() else {
-            self.heard = None;
-            return Ok(());
-        };
-        let mut news = Vec::new();
-        for subject in [REFUSED, CAME, ACCOUNTS] {
-            for (sender, words) in self.heartbeats.beats(subject.0).await? {
-                news.push(((subject.0, sender), words));
-            }
-        }
-        // What came before is no news for a role that has just begun: it reads everything.
-        if let Some(heard) = &self.heard {
-            let is_new = |(from, words): &&(_, String)| heard.get(from) != Some(words);
-            news.iter()
-                .filter(is_new)
-                .for_each(|((subject, sender), _)| pass_on(&reconcile, subject, sender));
-        }
-        self.heard = Some(news.into_iter().collect());
-        Ok(())
-    }
-
-    /// Figures of a subject by sender, and whether that is silent.
-    async fn figures(&mut self, subject: &'static str) -> Result<Vec<(String, u64, bool)>> {
-        let (now, mut heard) = (Instant::now(), HashMap::new());
-        let mut figures = Vec::new();
-        for (sender, words) in self.heartbeats.beats(subject).await? {
-            let key = (subject, sender.clone());
-            let known = self.figures.remove(&key).filter(|(known, _)| *known == words);
-            let since = known.map_or(now, |(_, since)| since);
-            let figure = words.split(' ').next().and_then(|figure| figure.parse().ok());
-            figures.push((sender, figure.unwrap_or(0), now.duration_since(since) > SILENT));
-            heard.insert(key, (words, since));
-        }
-        self.figures.retain(|(of, _), _| *of != subject);
-        self.figures.extend(heard);
-        Ok(figures)
-    }
-
-    /// Takes over what the API shows of others.
-    async fn hear(&mut self, seldom: bool) -> Result<()> {
-        let own = self.journal.name();
-        let journals = self.figures(WAITING.0).await?.into_iter().filter(|(journal, ..)| *journal != own);
-        let (mut unforwarded, mut silent) = (0, 0);
-        for (_, waiting, is_silent) in journals {
-            unforwarded += waiting;
-            silent += u64::from(is_silent);
-        }
-        let matcher = self.figures(BACKLOG.0).await?;
-        // Without a matcher nobody knows who has subscribed.
-        let backlog =
-            matcher.into_iter().map(|(_, backlog, is_silent)| backlog.max(u64::from(is_silent))).sum();
-        self.standing.elsewhere(|elsewhere| {
-            if unforwarded < elsewhere.unforwarded {
-                elsewhere.forwarded_at = Some(Instant::now());
-            }
-            (elsewhere.unforwarded, elsewhere.silent, elsewhere.backlog) = (unforwarded, silent, backlog);
-        });
-        if seldom {
-            let reports = self.heartbeats.beats(REPORTS.0).await?.into_iter();
-            // Words of a newer version may mean nothing here.
-            let reports =
-                reports.filter_map(|(stock, words)| Some((stock, serde_json::from_str(&words).ok()?)));
-            let reports = reports.collect();
-            self.standing.elsewhere(|elsewhere| elsewhere.reports = reports);
-        }
-        Ok(())
-    }
-}
-
-fn pass_on(reconcile: &ReconcileHandle, subject: &str, sender: &str) {
-    if subject == REFUSED.0 {
-        reconcile.webhook_refused();
-    } else if subject == ACCOUNTS.0 {
-        reconcile.accounts_changed();
-    } else if let Some((_, account)) = sender.split_once(' ') {
-        reconcile.webhook_came(&AccountId::from(account));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use sl_core::event::{Event, EventBody};
-    use sl_fjall::FjallOptions;
-    use sl_journal::{ClickLog as _, JournalConfig};
-    use sl_store::Store;
-    use tempfile::TempDir;
-
-    use super::*;
-    use crate::clock;
-
-    /// A process that keeps clicks and shows how all stand, and how much of its journal Kafka has.
-    struct Process {
-        heartbeat: Heartbeat,
-        acknowledged: watch::Sender<Option<Acknowledged>>,
-        _dir: TempDir,
-    }
-
-    fn store(dir: &TempDir) -> Store {
-        sl_fjall::open(dir.path(), FjallOptions::default()).unwrap().store()
-    }
-
-    fn process(store: &Store, me: &str) -> Process {
-        let dir = tempfile::tempdir().unwrap();
-        let config = JournalConfig { dir: dir.path().to_owned(), ..JournalConfig::default() };
-        let journal = Journal::open(config, clock::system()).unwrap();
-        let (acknowledged, seen) = watch::channel(Some(Acknowledged { end: 0, at: Instant::now() }));
-        let own = Unforwarded { journal, acknowledged: seen };
-        let speaker = (Arc::clone(&store.heartbeats), me.to_owned());
-        let heartbeat = Heartbeat::new(speaker, own, Standing::of_many(), (true, true));
-        Process { heartbeat, acknowledged, _dir: dir }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_waits_elsewhere_is_counted_and_who_falls_silent_is_missed() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = store(&dir);
-        let (mut api, mut edge) = (process(&store, "api"), process(&store, "edge"));
-        edge.heartbeat.look(true).await.unwrap();
-        api.heartbeat.look(true).await.unwrap();
-        let elsewhere = |api: &Process| api.heartbeat.standing.journals_elsewhere();
-        assert_eq!(elsewhere(&api), (0, 0));
-        let (team, at) = (sl_core::ids::TeamId(1), clock::system().now());
-        let event = Event { team, account: "a".into(), at, body: EventBody::Tick };
-        let journal = Arc::clone(&edge.heartbeat.journal.journal);
-        journal.fate(journal.append(event).unwrap()).await;
-        edge.heartbeat.look(false).await.unwrap();
-        api.heartbeat.look(false).await.unwrap();
-        assert_eq!(elsewhere(&api), (1, 0));
-        // It says nothing any more; what it had counts.
-        tokio::time::advance(SILENT + LOOK).await;
-        api.heartbeat.look(false).await.unwrap();
-        assert_eq!(elsewhere(&api), (1, 1));
-        // It is back, and ends with everything forwarded.
-        edge.acknowledged.send_replace(Some(Acknowledged { end: 1, at: Instant::now() }));
-        edge.heartbeat.part().await.unwrap();
-        api.heartbeat.look(false).await.unwrap();
-        assert_eq!(elsewhere(&api), (0, 0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn of_two_processes_with_one_journal_one_ends_and_says_why() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = store(&dir);
-        let (first, mut second) = (process(&store, "first"), process(&store, "second"));
-        second.heartbeat.journal = first.heartbeat.journal.clone();
-        let stop = CancellationToken::new();
-        let running = tokio::spawn(first.heartbeat.run(stop.clone()));
-        tokio::time::sleep(LOOK * 2).await;
-        assert!(!running.is_finished());
-        second.heartbeat.look(true).await.unwrap();
-        let why = running.await.unwrap().unwrap_err().to_string();
-        assert!(why.contains("process second has journal") && why.contains("copied"), "{why}");
     }
 }
