@@ -9,7 +9,7 @@ use std::{fmt, net::IpAddr};
 
 use hkdf::Hkdf;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, block_api::compress256};
 
 use crate::{
     click::{Class, Click, Rung, VisitorId},
@@ -110,20 +110,46 @@ impl InstallationSecret {
         let mut out = [0; 64];
         // 64 bytes are far below HKDF's limit of 255 blocks, the only way to fail.
         let _ = self.0.expand_multi_info(&[purpose, b"\0", &number.to_be_bytes()], &mut out);
-        Key(Sha256::new_with_prefix(out))
+        Key::of(&out)
     }
 }
 
 /// SHA-256 behind a secret block of 64 bytes, which is hashed once a day. HMAC's second pass keeps others from extending a
 /// message whose tag they have; here every message of a key has the same length and half of each tag is kept, so there is
 /// nothing to extend, and a tag costs one block instead of two.
-#[derive(Clone)]
-struct Key(Sha256);
+///
+/// Kept is what the library's compression makes of the secret block: with its hasher, which can take any number of bytes,
+/// a tag takes twice as long.
+#[derive(Clone, Copy)]
+struct Key([u32; 8]);
+
+/// What SHA-256 begins with (FIPS 180-4, 5.3.3).
+const INITIAL: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 impl Key {
+    fn of(secret: &[u8; 64]) -> Self {
+        let mut state = INITIAL;
+        compress256(&mut state, &[*secret]);
+        Self(state)
+    }
+
+    /// The tag of a message of at most 55 bytes, so that it and its padding (FIPS 180-4, 5.1.1) are one block.
     fn id<const LENGTH: usize>(&self, message: [u8; LENGTH]) -> VisitorId {
-        let tag = self.0.clone().chain_update(message).finalize();
-        VisitorId(u128::from_be_bytes(half(tag.into())))
+        const { assert!(LENGTH <= 55, "one block") };
+        let mut block = [0; 64];
+        let (text, padding) = block.split_at_mut(LENGTH);
+        text.copy_from_slice(&message);
+        if let [one, .., high, low] = padding {
+            *one = 0x80;
+            // Bits of secret and message: fewer than 65,536.
+            let [.., upper, lower] = ((64 + LENGTH) * 8).to_be_bytes();
+            (*high, *low) = (upper, lower);
+        }
+        let mut state = self.0;
+        compress256(&mut state, &[block]);
+        let [first, second, third, fourth, ..] = state.map(u128::from);
+        VisitorId(first << 96 | second << 64 | third << 32 | fourth)
     }
 }
 
@@ -327,6 +353,23 @@ mod tests {
         assert_eq!(before.lasting(&seen), after.lasting(&seen));
         assert_ne!(before.lasting(&seen), before.daily(&seen));
         assert!(before.covers(NOON) && !before.covers(Timestamp(NOON.0 + DAY_MS)));
+    }
+
+    #[test]
+    fn a_tag_is_the_first_half_of_sha_256_over_secret_and_message() {
+        fn hashed(secret: [u8; 64], message: &[u8]) -> VisitorId {
+            let digest = Sha256::new_with_prefix(secret).chain_update(message).finalize();
+            VisitorId(u128::from_be_bytes(half(digest.into())))
+        }
+        for round in 0..100_u8 {
+            let secret = std::array::from_fn(|at| round.wrapping_mul(31) ^ at as u8);
+            let key = Key::of(&secret);
+            let message: [u8; 55] = std::array::from_fn(|at| round.wrapping_add(at as u8));
+            assert_eq!(key.id(message), hashed(secret, &message));
+            let message: [u8; 16] = std::array::from_fn(|at| message[at]);
+            assert_eq!(key.id(message), hashed(secret, &message));
+            assert_eq!(key.id([]), hashed(secret, &[]));
+        }
     }
 
     #[test]

@@ -135,6 +135,13 @@ impl Window {
         self.0.evicted.load(Ordering::Relaxed)
     }
 
+    /// Has a visitor's place fetched from far away memory, while the caller does what else there is to do before
+    /// [`Self::meet`].
+    pub(crate) fn prefetch(&self, visitor: VisitorId, target: Target) {
+        let key = self.key(visitor, target);
+        self.shard(key).lock().prefetch(key);
+    }
+
     /// Finds the visitor's click, or has `new` make one under the visitor's lock.
     pub(crate) fn meet<R>(
         &self,

@@ -173,11 +173,9 @@ impl<'a> Headers<'a> {
         let (_, rest) = text.split_once("://")?;
         let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
         let authority = rest.get(..end.unwrap_or(rest.len()))?;
-        let host = authority.rsplit('@').next()?;
-        let host = match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-            _ => host,
-        };
+        // Hardly ever there, and quicker to see than to look for.
+        let marked = authority.bytes().any(|byte| matches!(byte, b'@' | b':'));
+        let host = if marked { without_user_and_port(authority)? } else { authority };
         if host.is_empty() || host.len() > 255 {
             return None;
         }
@@ -191,6 +189,14 @@ impl<'a> Headers<'a> {
         let text = String::from_utf8_lossy(value.get(..LONGEST_LANGUAGE).unwrap_or(value));
         (!text.is_empty()).then_some(text)
     }
+}
+
+fn without_user_and_port(authority: &str) -> Option<&str> {
+    let host = authority.rsplit('@').next()?;
+    Some(match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    })
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! One visit: what the hot path knows of it, and the records it makes.
 
 use std::{
+    borrow::Cow,
     net::IpAddr,
     sync::{Arc, atomic::AtomicBool},
 };
 
 use sl_core::{
-    click::{AdCookies, Class, Params, Repeat, Rung, VisitorKeys},
+    click::{AdCookies, Class, Params, Place, Repeat, Rung, VisitorKeys},
     event::{Event, EventBody},
     ids::{ClickId, PoolLinkId},
     time::Timestamp,
@@ -37,6 +38,9 @@ pub(super) struct Visit<'a> {
     asked: &'a Asked<'a>,
     ip: IpAddr,
     agent: &'a Known,
+    place: Place,
+    referrer: Option<Cow<'a, str>>,
+    language: Option<Cow<'a, str>>,
     now: Timestamp,
     /// This click's, should it become one.
     id: ClickId,
@@ -54,23 +58,48 @@ impl<'a> Visit<'a> {
         agent: &'a Known,
         now: Timestamp,
     ) -> Self {
-        let (cookie, cookies) = facts::cookies(&asked.headers.cookies);
-        let came_with = cookie.filter(|_| worker.shared.cookie);
-        let traits = Traits::of(&asked.headers.features(ip, agent.digest));
-        let id = worker.mint(now);
+        let window = &worker.shared.window;
         let params = query.params();
         let target = Target::new(link.id, params.ecid);
-        let (keys, yesterday) = worker.keys(now, |keys| {
-            // A visitor's own cookie goes on; a new one comes from its first click (decisions 49).
-            let given = worker.shared.cookie.then(|| came_with.unwrap_or_else(|| keys.cookie(id)));
+        let traits = Traits::of(&asked.headers.features(ip, agent.digest));
+        let daily = worker.keys(now, |keys| keys.daily(&traits));
+        // What follows takes as long as fetching these from far away memory, and needs neither.
+        window.prefetch(daily, target);
+        let (cookie, cookies) = facts::cookies(&asked.headers.cookies);
+        let came_with = cookie.filter(|_| worker.shared.cookie);
+        let id = worker.mint(now);
+        // A visitor's own cookie goes on; a new one comes from its first click (decisions 49).
+        let new = || worker.keys(now, |keys| keys.cookie(id));
+        let given = worker.shared.cookie.then(|| came_with.unwrap_or_else(new));
+        if let Some(given) = given {
+            window.prefetch(given, target);
+        }
+        let (yesterday, lasting) = worker.keys(now, |keys| {
             // Yesterday's salt matters only while yesterday's clicks do.
-            let recent = now.since(keys.day()) < worker.shared.window.span();
-            let yesterday = recent.then(|| keys.yesterday(&traits));
-            let (daily, lasting) = (keys.daily(&traits), Some(keys.lasting(&traits)));
-            (VisitorKeys { came_with, given, daily, lasting }, yesterday)
+            let recent = now.since(keys.day()) < window.span();
+            (recent.then(|| keys.yesterday(&traits)), keys.lasting(&traits))
         });
-        let seen = Seen { came_with, daily: keys.daily, yesterday };
-        Self { worker, link, params, seen, target, asked, ip, agent, now, id, keys, cookies }
+        let keys = VisitorKeys { came_with, given, daily, lasting: Some(lasting) };
+        let seen = Seen { came_with, daily, yesterday };
+        let place = worker.shared.geo.place(ip);
+        let (referrer, language) = (asked.headers.referrer(), asked.headers.language());
+        Self {
+            worker,
+            link,
+            params,
+            seen,
+            target,
+            asked,
+            ip,
+            agent,
+            place,
+            referrer,
+            language,
+            now,
+            id,
+            keys,
+            cookies,
+        }
     }
 
     /// What the window remembers, should this visit become a click of `rung`.
@@ -103,8 +132,7 @@ impl<'a> Visit<'a> {
         rung: Rung,
         own: Option<&Taken>,
     ) -> Result<Ticket, LostReason> {
-        let (referrer, language) = (self.asked.headers.referrer(), self.asked.headers.language());
-        let (link, place) = (self.link, self.worker.shared.geo.place(self.ip));
+        let link = self.link;
         let click = ClickView {
             id: self.id,
             team: link.team,
@@ -121,10 +149,10 @@ impl<'a> Visit<'a> {
             target: self.asked.target,
             ip: Some(self.ip),
             user_agent: &self.agent.text,
-            referrer: referrer.as_deref(),
-            accept_language: language.as_deref(),
+            referrer: self.referrer.as_deref(),
+            accept_language: self.language.as_deref(),
             device: &self.agent.device,
-            place: &place,
+            place: &self.place,
             params: &self.params,
             cookies: &self.cookies,
         };

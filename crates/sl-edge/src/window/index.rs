@@ -36,6 +36,11 @@ impl Index {
         self.slots.get(self.home(key)).copied().unwrap_or_default()
     }
 
+    /// Has the processor fetch the place where a search for the key begins, while its caller goes on.
+    pub(super) fn prefetch(&self, key: u64) {
+        prefetch_index::prefetch_index(&self.slots, self.home(key));
+    }
+
     /// Puts the youngest row under its key; says which row that was before, if it is still there. That one counts no more:
     /// its click is taken out.
     pub(super) fn put(&mut self, key: u64, new: u32, rows: &Rows) -> Option<u32> {

@@ -99,6 +99,11 @@ impl Shard {
         std::hint::black_box(keys.fold(0, |all, key| all ^ self.index.first_slot(key)));
     }
 
+    /// Has what a search for this key needs fetched, while its caller goes on.
+    pub(super) fn prefetch(&self, key: u64) {
+        self.index.prefetch(key);
+    }
+
     /// Lets go of what is over or too much: a few rows at once, so that the processor fetches their clicks from far away
     /// memory together, not one after the other.
     fn let_go(&mut self, window: &Inner, now: Timestamp) {

@@ -73,10 +73,10 @@ fn click(click: &ClickView<'_>, team: TeamId, account: &AccountId, into: &mut Ve
     nested(into, 12, 1, |into| texts(into, [kind, browser, family, platform]));
     let Place { country, region, city, postal_code } = click.place;
     nested(into, 13, 1, |into| {
-        somes(into, [country, region, city, postal_code].map(Option::as_deref));
+        somes(into, [country, region, city, postal_code].iter().map(|text| text.as_deref()));
     });
-    nested(into, 14, 1, |into| somes(into, click.params.values().map(Option::<&&str>::copied)));
-    nested(into, 15, 1, |into| somes(into, click.cookies.values().map(Option::<&&str>::copied)));
+    nested(into, 14, 1, |into| somes(into, click.params.values().iter().map(|text| text.copied())));
+    nested(into, 15, 1, |into| somes(into, click.cookies.values().iter().map(|text| text.copied())));
     some(into, 16, click.sent_to);
 }
 
@@ -192,7 +192,7 @@ fn texts<const N: usize>(into: &mut Vec<u8>, values: [&String; N]) {
 }
 
 /// Fields 1, 2, 3, …
-fn somes<const N: usize>(into: &mut Vec<u8>, values: [Option<&str>; N]) {
+fn somes<'a>(into: &mut Vec<u8>, values: impl Iterator<Item = Option<&'a str>>) {
     for (field, value) in (1..).zip(values) {
         some(into, field, value);
     }
