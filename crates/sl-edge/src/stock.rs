@@ -7,7 +7,7 @@
 //! opened, so whoever wrote it down knows after any stop that those links are still nobody's.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     fmt,
     sync::Arc,
     time::{Duration, Instant},
@@ -115,7 +115,8 @@ struct State {
     kept: VecDeque<OnHand>,
     /// About to be opened.
     opening: VecDeque<OnHand>,
-    over: Vec<Returned>,
+    /// By fence.
+    over: BTreeMap<u64, Returned>,
     /// Links of all three.
     on_hand: usize,
     /// Links of `kept` and `opening`.
@@ -266,7 +267,7 @@ impl Stock {
         for shelf in self.shelves() {
             let mut state = shelf.state.lock();
             end(&mut state, &shelf.key);
-            all.append(&mut state.over);
+            all.extend(std::mem::take(&mut state.over).into_values());
         }
         all.sort_by_key(|returned| returned.fence);
         all
@@ -314,7 +315,7 @@ impl Shelf {
         let link = VecDeque::from([Ready { id, recycled, location }]);
         if state.join(fence, link).is_none() {
             state.on_hand += 1;
-        } else if let Some(over) = state.over.iter_mut().find(|over| over.fence == fence) {
+        } else if let Some(over) = state.over.get_mut(&fence) {
             over.unused.insert(0, id);
         }
         // Otherwise its lease has been ended: it passes quarantine as an orphan.
@@ -350,22 +351,28 @@ impl State {
         }
     }
 
+    /// The front block has no other part here, so there is no need to look for one among many.
     fn end_front(&mut self, key: &StockKey) {
-        if let Some(block) = self.blocks.pop_front() {
-            self.ended(key, block);
+        if let Some(OnHand { fence, links, .. }) = self.blocks.pop_front() {
+            let left = links.len();
+            let unused = self.join_aside(fence, links);
+            self.report(key, fence, left, unused);
         }
     }
 
     /// A part of a block is over: the last one reports what is left of it.
     fn ended(&mut self, key: &StockKey, OnHand { fence, links, .. }: OnHand) {
         let left = links.len();
-        let Some(links) = self.join(fence, links) else { return };
+        let unused = self.join(fence, links);
+        self.report(key, fence, left, unused);
+    }
+
+    fn report(&mut self, key: &StockKey, fence: u64, left: usize, unused: Option<VecDeque<Ready>>) {
+        let Some(links) = unused else { return };
         self.on_hand -= left;
-        let unused = links.iter().map(|link| link.id);
-        match self.over.iter_mut().find(|over| over.fence == fence) {
-            Some(over) => over.unused.extend(unused),
-            None => self.over.push(Returned { fence, stock: key.clone(), unused: unused.collect() }),
-        }
+        let over = self.over.entry(fence);
+        let over = over.or_insert_with(|| Returned { fence, stock: key.clone(), unused: Vec::new() });
+        over.unused.extend(links.iter().map(|link| link.id));
     }
 
     fn expire(&mut self, key: &StockKey, now: Instant) {

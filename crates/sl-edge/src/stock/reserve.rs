@@ -169,12 +169,17 @@ impl State {
 
     /// Links of a block come before what is at hand of it; given back when nothing is.
     pub(super) fn join(&mut self, fence: u64, mut links: VecDeque<Ready>) -> Option<VecDeque<Ready>> {
-        let count = links.len();
         if let Some(block) = self.blocks.iter_mut().find(|block| block.fence == fence) {
             links.append(&mut block.links);
             block.links = links;
             return None;
         }
+        self.join_aside(fence, links)
+    }
+
+    /// Likewise, of what is set aside.
+    pub(super) fn join_aside(&mut self, fence: u64, mut links: VecDeque<Ready>) -> Option<VecDeque<Ready>> {
+        let count = links.len();
         let mut aside = self.kept.iter_mut().chain(&mut self.opening);
         let Some(part) = aside.find(|part| part.fence == fence) else { return Some(links) };
         links.append(&mut part.links);
