@@ -123,7 +123,11 @@ impl Query {
     /// A time in any accepted form.
     pub(crate) fn time(&mut self, key: &str, edge: DayEdge) -> Option<Timestamp> {
         let value = self.raw(key)?;
-        match Timestamp::parse(value, edge) {
+        // A `+` that was not encoded has become a blank: `2026-03-04T17:04:02 00:00`.
+        let plus = || value.rsplit_once(' ').map(|(time, zone)| format!("{time}+{zone}"));
+        let parsed = Timestamp::parse(value, edge);
+        match parsed.or_else(|error| plus().and_then(|text| Timestamp::parse(&text, edge).ok()).ok_or(error))
+        {
             Ok(at) => Some(at),
             Err(error) => {
                 let what = format!("is wrong: {error}.");
@@ -194,6 +198,22 @@ mod tests {
         ] {
             assert_eq!(Query::read(text).list("filter[tags]"), ["IG", "TT"], "{text}");
         }
+    }
+
+    #[test]
+    fn a_time_is_read_as_our_answers_write_it_also_with_its_plus_not_encoded() {
+        let second = |text: &str| {
+            let mut query = Query::read(text);
+            let dates = query.dates("date_start", "date_end");
+            query.finish().is_ok().then(|| dates.start.map(Timestamp::seconds)).flatten()
+        };
+        let want = second("date_start=2026-03-04T17:04:02Z");
+        assert!(want.is_some());
+        for text in ["2026-03-04T17:04:02%2B00:00", "2026-03-04T17:04:02+00:00", "2026-03-04+17:04:02"] {
+            assert_eq!(second(&format!("date_start={text}")), want, "{text}");
+        }
+        assert_eq!(second("date_start=2026-03-04T17:04:02+noon"), None);
+        assert!(second("date_start=2026-03-04&date_end=9999-12-31").is_some(), "no end");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{AccountId, ClickId, ConversionId, FanId, SmartLinkId, TeamId, TransactionId},
     money::Cents,
+    pack,
     time::Timestamp,
 };
 
@@ -154,6 +155,16 @@ pub struct Conversion {
     pub transaction: Option<TransactionFacts>,
 }
 
+impl Conversion {
+    /// When its money came, went and came again, and which way: 1 or -1. Nothing for what is no transaction: a subscriber row
+    /// repeats money that its transaction carries (contract B.5).
+    pub fn moves(&self) -> impl Iterator<Item = (Timestamp, i64)> {
+        let came = (self.kind == ConversionKind::NewTransaction).then_some((self.at, 1));
+        let turns = self.transaction.iter().flat_map(|transaction| &transaction.turns);
+        came.into_iter().chain(turns.zip([-1, 1].into_iter().cycle()).map(|(at, sign)| (*at, sign)))
+    }
+}
+
 /// What a conversion row and a postback show of the transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionFacts {
@@ -165,4 +176,8 @@ pub struct TransactionFacts {
     pub description: String,
     /// Current status; a reversal keeps the amounts and changes this (decisions 31).
     pub status: String,
+    /// When its money was taken back, given again, taken back again, and so on. Rows of versions that did not say so have
+    /// none. The last field of a row, so that those can be read.
+    #[serde(default, deserialize_with = "pack::at_the_end")]
+    pub turns: Vec<Timestamp>,
 }

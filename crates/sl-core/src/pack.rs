@@ -4,7 +4,7 @@ use std::fmt;
 
 use postcard::ser_flavors::Flavor;
 use serde::{
-    Deserializer, Serialize,
+    Deserialize, Deserializer, Serialize,
     de::{Error, Visitor},
 };
 
@@ -55,4 +55,36 @@ pub(crate) fn sixteen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8;
     }
 
     deserializer.deserialize_bytes(Sixteen)
+}
+
+/// Reads what older versions did not write: the last field of the last part of a value. Missing is empty.
+pub(crate) fn at_the_end<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(T::deserialize(deserializer).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{conversion::TransactionFacts, time::Timestamp};
+
+    #[test]
+    fn a_row_of_a_version_that_did_not_write_the_last_field_is_read() {
+        let now = TransactionFacts {
+            id: "t".into(),
+            kind: "tip".to_owned(),
+            description: String::new(),
+            status: "done".to_owned(),
+            turns: vec![Timestamp(5)],
+        };
+        let before = TransactionFacts { turns: Vec::new(), ..now.clone() };
+        let mut bytes = Vec::new();
+        append(&before, &mut bytes).unwrap();
+        bytes.pop();
+        assert_eq!(postcard::from_bytes(&bytes), Ok(before));
+        bytes.clear();
+        append(&now, &mut bytes).unwrap();
+        assert_eq!(postcard::from_bytes(&bytes), Ok(now));
+    }
 }

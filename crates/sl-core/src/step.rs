@@ -226,17 +226,17 @@ impl Rollup {
         }
     }
 
-    /// Counts a conversion; only transactions are revenue (architecture 5).
+    /// Counts a conversion, without its money.
     pub fn add_conversion(&mut self, row: &Conversion) {
         self.conversions += 1;
-        match row.kind {
-            ConversionKind::NewSubscriber => self.subscribers += 1,
-            ConversionKind::NewTransaction => {
-                self.gross += row.gross;
-                self.net += row.net;
-            }
-            _ => {}
-        }
+        self.subscribers += u64::from(row.kind == ConversionKind::NewSubscriber);
+    }
+
+    /// Adds the money of a conversion (`1`), or takes it away (`-1`); only transactions are revenue (architecture 5), see
+    /// [`Conversion::moves`].
+    pub fn add_money(&mut self, row: &Conversion, sign: i64) {
+        self.gross += Cents(sign * row.gross.0);
+        self.net += Cents(sign * row.net.0);
     }
 }
 

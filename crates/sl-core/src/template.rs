@@ -52,20 +52,44 @@ pub fn render<'v>(
     out
 }
 
-/// The encoding of a body (contract C.4): by the configured `Content-Type`, else JSON when it looks like it, else raw.
+/// The encoding of a body (contract C.4): JSON by its configured `Content-Type` or when it looks like it, a form by its type, else
+/// raw.
 #[must_use]
 pub fn body_encoding(template: &str, content_type: Option<&str>) -> Encoding {
     let content_type = content_type.unwrap_or_default().to_ascii_lowercase();
     if content_type.contains("application/x-www-form-urlencoded") {
         return Encoding::Percent;
     }
-    let looks_like_json = template.trim_start().starts_with(['{', '[']) && content_type.is_empty();
+    let text = template.trim_start();
+    // A text of another type may begin with a variable.
+    let variable = text.strip_prefix('{').and_then(|text| text.split_once('}'));
+    let is_text = !content_type.is_empty() && variable.is_some_and(|(name, _)| is_name(name));
+    let looks_like_json = text.starts_with(['{', '[']) && !is_text;
     // Without any type the rendered text decides its own: what is no JSON is sent as a form (contract C.4, default type).
     match (content_type.contains("json") || looks_like_json, content_type.is_empty()) {
         (true, _) => Encoding::Json,
         (false, true) => Encoding::Percent,
         (false, false) => Encoding::Raw,
     }
+}
+
+/// Whether a header belongs to the connection or says where a body ends: whoever sets it sends half a body, or to somebody else.
+#[must_use]
+pub fn is_ours(header: &str) -> bool {
+    const OURS: [&str; 11] = [
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    OURS.iter().any(|ours| header.eq_ignore_ascii_case(ours))
 }
 
 /// Names in braces, variables or not, in order.
@@ -206,6 +230,9 @@ mod tests {
             ("a={name}", Some("application/x-www-form-urlencoded; charset=utf-8"), Encoding::Percent),
             ("a", Some("application/vnd.api+JSON"), Encoding::Json),
             ("{name}", Some("text/plain"), Encoding::Raw),
+            ("{name} said {quote}", Some("text/plain"), Encoding::Raw),
+            ("{\"a\":\"{name}\"}", Some("text/plain"), Encoding::Json),
+            (" [\"{name}\"]", Some("text/plain"), Encoding::Json),
         ] {
             assert_eq!(body_encoding(template, content_type), want, "{template} {content_type:?}");
         }

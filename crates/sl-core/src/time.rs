@@ -168,10 +168,13 @@ impl Timestamp {
             return civil(at).ok_or_else(|| BadTime(text.to_owned()));
         }
         let day: jiff::civil::Date = text.parse().map_err(|_| BadTime(text.to_owned()))?;
-        let start = civil(day.at(0, 0, 0, 0)).ok_or_else(|| BadTime(text.to_owned()))?;
+        // The last day there is, 9999-12-31, is how many write "no end"; it is not whole.
+        let latest = Self(jiff::Timestamp::MAX.as_millisecond());
+        let start = civil(day.at(0, 0, 0, 0)).or((day.year() == 9999).then_some(latest));
+        let start = start.ok_or_else(|| BadTime(text.to_owned()))?;
         Ok(match edge {
             DayEdge::Start => start,
-            DayEdge::End => Self(start.0 + DAY_MS - 1),
+            DayEdge::End => Self(start.0.saturating_add(DAY_MS - 1)).min(latest),
         })
     }
 }

@@ -84,6 +84,8 @@ struct Inner {
     /// Keys per shard.
     bound: usize,
     shards: Box<[Mutex<Shard>]>,
+    /// By cookie, taken before any shard.
+    turns: [Mutex<()>; TURNS],
     hasher: RandomState,
     evicted: AtomicU64,
 }
@@ -92,6 +94,8 @@ struct Inner {
 const KEYS_PER_VISITOR: usize = 2;
 /// 64 locks: with 32 threads, two of them want the same one about half the time only when all are inside at once.
 const MOST_SHARDS: usize = 64;
+/// As many for the turns of cookies.
+const TURNS: usize = 64;
 /// A small window stays in few shards, so that "oldest first" means the oldest.
 const LEAST_KEYS_PER_SHARD: usize = 8192;
 
@@ -112,6 +116,7 @@ impl Window {
             span,
             bound: (keys / shards).max(1),
             shards: (0..shards).map(|_| Mutex::default()).collect(),
+            turns: [const { Mutex::new(()) }; TURNS],
             hasher: RandomState::new(),
             evicted: AtomicU64::new(0),
         }))
@@ -150,6 +155,8 @@ impl Window {
         now: Timestamp,
         new: impl FnOnce() -> (R, Option<Arc<Remembered>>),
     ) -> Meeting<R> {
+        // The same cookie from two networks at once: the second finds what the first made.
+        let _turn = seen.came_with.map(|cookie| self.turn(cookie).lock());
         for visitor in [seen.came_with, seen.yesterday].into_iter().flatten() {
             if let Some(found) = self.find(visitor, target, now).filter(|found| same(seen, found)) {
                 self.put_if_absent(seen.daily, &found, now);
@@ -220,6 +227,11 @@ impl Window {
         if shard.get(key, visitor, entry.target, now, self.0.span).is_none() {
             shard.put(key, visitor, entry, &self.0, now);
         }
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "a remainder")]
+    fn turn(&self, cookie: VisitorId) -> &Mutex<()> {
+        &self.0.turns[(cookie.0 % TURNS as u128) as usize]
     }
 
     fn key(&self, visitor: VisitorId, target: Target) -> u64 {

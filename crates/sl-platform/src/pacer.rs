@@ -21,6 +21,10 @@ pub enum Priority {
 /// Calls that may go out at once after a quiet time; the smallest plan counts 1,000 a minute against our 900.
 const BURST: u32 = 10;
 
+/// Turns in a row that a pool which runs dry takes from others who wait: refill counts on four fifths of the pace (decisions 48). One
+/// that stays dry would otherwise leave nobody to find subscribers or read transactions.
+const DRY_IN_A_ROW: u32 = 4;
+
 /// Hands out turns.
 #[derive(Debug)]
 pub struct Pacer {
@@ -37,6 +41,18 @@ struct State {
     held_until: Instant,
     waiting: BTreeSet<(Priority, u64)>,
     next: u64,
+    /// Turns in a row for [`Priority::RunningDry`].
+    dry: u32,
+}
+
+impl State {
+    /// Whose turn is next.
+    fn first(&self) -> Option<(Priority, u64)> {
+        let first = *self.waiting.first()?;
+        let others = || self.waiting.range((Priority::Matching, 0)..).next().copied();
+        let in_a_row = first.0 == Priority::RunningDry && self.dry >= DRY_IN_A_ROW;
+        if in_a_row { others().or(Some(first)) } else { Some(first) }
+    }
 }
 
 // === impl Pacer ===
@@ -48,7 +64,7 @@ impl Pacer {
         let now = Instant::now();
         Self {
             interval: Duration::from_secs(60) / calls.max(1),
-            state: Mutex::new(State { due: now, held_until: now, waiting: BTreeSet::new(), next: 0 }),
+            state: Mutex::new(State { due: now, held_until: now, waiting: BTreeSet::new(), next: 0, dry: 0 }),
             turn: Notify::new(),
         }
     }
@@ -87,7 +103,7 @@ impl Pacer {
 
     fn take(&self, place: &Place<'_>) -> Turn {
         let mut state = self.state.lock();
-        if state.waiting.first() != Some(&place.key) {
+        if state.first() != Some(place.key) {
             return Turn::Later;
         }
         let now = Instant::now();
@@ -97,6 +113,7 @@ impl Pacer {
             return Turn::At(ready);
         }
         state.due = state.due.max(now) + self.interval;
+        state.dry = if place.key.0 == Priority::RunningDry { state.dry + 1 } else { 0 };
         Turn::Mine
     }
 }
@@ -161,6 +178,34 @@ mod tests {
         }
         let want = [Priority::RunningDry, Priority::Matching, Priority::Sweep, Priority::Rest];
         assert_eq!(*order.lock(), want);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pool_that_stays_dry_leaves_every_fifth_turn_to_others_who_wait() {
+        let pacer = Arc::new(Pacer::per_minute(60));
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = Vec::new();
+        for (priority, count) in [(Priority::RunningDry, 30), (Priority::Rest, 3), (Priority::Matching, 2)] {
+            for _ in 0..count {
+                let (pacer, order) = (Arc::clone(&pacer), Arc::clone(&order));
+                tasks.push(tokio::spawn(async move {
+                    pacer.turn(priority).await;
+                    order.lock().push(priority);
+                }));
+            }
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let order = order.lock();
+        let others: Vec<_> = order.iter().filter(|priority| **priority != Priority::RunningDry).collect();
+        assert_eq!(
+            others,
+            [&Priority::Matching, &Priority::Matching, &Priority::Rest, &Priority::Rest, &Priority::Rest]
+        );
+        let places = order.iter().enumerate().filter(|(_, priority)| **priority != Priority::RunningDry);
+        let places: Vec<_> = places.map(|(place, _)| place).collect();
+        assert!(places.windows(2).all(|two| two[1] - two[0] == 5) && places[0] <= 14, "{places:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,13 +4,14 @@ use std::{borrow::Cow, time::Duration};
 
 use sl_core::{
     catalog::{Account, AnswerTexts, Postback, PostbackMethod, SmartLink},
-    click::Click,
+    click::{Click, Params},
     conversion::{Conversion, ConversionKind, FanProfile},
     delivery::{DeliveryKind, RenderedRequest},
     lint,
     platforms::Answer,
     retry::{Limits, Outcome},
-    template::{Encoding, body_encoding, render},
+    template::{Encoding, body_encoding, is_ours, render},
+    visitor::is_unexpanded_macro,
 };
 
 use crate::sender::ANSWER_MAX;
@@ -76,6 +77,8 @@ pub fn fill<'v>(postback: &Postback, value: impl Fn(&str) -> Option<Cow<'v, str>
     let mut headers: Vec<(String, String)> = postback
         .headers
         .iter()
+        // Kept from before they were refused.
+        .filter(|header| !is_ours(&header.name))
         .map(|header| (header.name.clone(), render(&header.value, Encoding::Header, value)))
         .collect();
     let typed = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
@@ -149,6 +152,11 @@ impl Facts<'_> {
     fn click_value(&self, name: &str) -> Option<Cow<'_, str>> {
         let click = self.click;
         let params = click.map(|click| &click.params);
+        // A macro that the ad platform did not replace is everybody's id, so it is nobody's; `ecid` goes as it came (decisions 36).
+        let id = |of: fn(&Params) -> &Option<String>| {
+            let id = params.and_then(|params| of(params).as_ref());
+            id.filter(|id| !is_unexpanded_macro(id))
+        };
         let param = match name {
             "click_id" => {
                 return Some(Cow::Owned(click.map_or_else(String::new, |click| click.id.to_string())));
@@ -164,16 +172,16 @@ impl Facts<'_> {
             "postal_code" => click.and_then(|click| click.place.postal_code.as_ref()),
             "referrer" => click.and_then(|click| click.request.referrer.as_ref()),
             "external_click_id" => params.and_then(|params| params.ecid.as_ref()),
-            "fbclid" => params.and_then(|params| params.fbclid.as_ref()),
-            "gclid" => params.and_then(|params| params.gclid.as_ref()),
-            "gbraid" => params.and_then(|params| params.gbraid.as_ref()),
-            "wbraid" => params.and_then(|params| params.wbraid.as_ref()),
-            "ttclid" => params.and_then(|params| params.ttclid.as_ref()),
-            "sccid" | "sc_click_id" => params.and_then(|params| params.sccid.as_ref()),
-            "twclid" => params.and_then(|params| params.twclid.as_ref()),
-            "rdt_cid" => params.and_then(|params| params.rdt_cid.as_ref()),
-            "msclkid" => params.and_then(|params| params.msclkid.as_ref()),
-            "epik" => params.and_then(|params| params.epik.as_ref()),
+            "fbclid" => id(|params| &params.fbclid),
+            "gclid" => id(|params| &params.gclid),
+            "gbraid" => id(|params| &params.gbraid),
+            "wbraid" => id(|params| &params.wbraid),
+            "ttclid" => id(|params| &params.ttclid),
+            "sccid" | "sc_click_id" => id(|params| &params.sccid),
+            "twclid" => id(|params| &params.twclid),
+            "rdt_cid" => id(|params| &params.rdt_cid),
+            "msclkid" => id(|params| &params.msclkid),
+            "epik" => id(|params| &params.epik),
             "aff_s1" => params.and_then(|params| params.aff_s1.as_ref()),
             "aff_s2" => params.and_then(|params| params.aff_s2.as_ref()),
             "aff_s3" => params.and_then(|params| params.aff_s3.as_ref()),

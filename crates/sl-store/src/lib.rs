@@ -6,6 +6,7 @@
 //! This crate never stores anything itself.
 
 pub mod catalog;
+mod cut;
 pub mod heartbeats;
 pub mod leases;
 pub mod ledger;
@@ -20,6 +21,7 @@ pub mod upkeep;
 use std::sync::Arc;
 
 pub use catalog::Catalog;
+pub use cut::CutHour;
 pub use heartbeats::Heartbeats;
 pub use leases::Leases;
 pub use ledger::Ledger;

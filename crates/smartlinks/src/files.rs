@@ -12,27 +12,29 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// The store, the journal, outbound requests, and room.
 const OTHERS: u64 = 512;
 
-/// Takes as many as the system gives, since shells start with 1,024, and says so when that is not enough for
-/// `edge.max_connections`.
-pub(crate) fn allow(connections: usize) {
+/// Takes as many as the system gives, since shells start with 1,024. Gives how many of `edge.max_connections` fit beside everything
+/// else that has to be open, and says so when that is not all: one more is refused with an answer instead of keeping the journal
+/// from its next segment.
+pub(crate) fn allow(connections: usize) -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     // Without a limit there is nothing to raise.
-    let Some(before) = current else { return };
+    let Some(before) = current else { return connections };
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
     let files = if raised { maximum } else { Some(before) };
-    if let Some(enough) = files.and_then(|files| short(files, connections)) {
-        tracing::warn!(
-            "edge.max_connections = {connections}, but the system lets this process open {} files only: visitors \
-             beyond about {enough} are not accepted; raise the limit (ulimit -n, LimitNOFILE) or lower the setting",
-            files.unwrap_or_default()
-        );
-    }
+    let Some(enough) = files.and_then(|files| short(files, connections)) else { return connections };
+    tracing::warn!(
+        "edge.max_connections = {connections}, but the system lets this process open {} files only: {enough} visitors \
+         at once are served and others get 503; raise the limit (ulimit -n, LimitNOFILE) or lower the setting",
+        files.unwrap_or_default()
+    );
+    enough
 }
 
-/// How many connections fit, when they do not all.
-fn short(files: u64, connections: usize) -> Option<u64> {
-    let room = files.saturating_sub(OTHERS);
-    (room < connections as u64).then_some(room)
+/// How many connections fit, when they do not all: a quarter of the files where there are hardly any.
+fn short(files: u64, connections: usize) -> Option<usize> {
+    let room = files.saturating_sub(OTHERS).max(files / 4).max(1);
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    (room < connections).then_some(room)
 }
 
 /// Replaces a file, or makes it, for its owner alone. Afterwards it is on disk; whatever happens before, the old one is.
@@ -72,6 +74,7 @@ mod tests {
         assert_eq!(short(65_536, 20_000), None);
         assert_eq!(short(20_512, 20_000), None);
         assert_eq!(short(20_000, 20_000), Some(19_488));
-        assert_eq!(short(100, 20_000), Some(0));
+        assert_eq!(short(1_024, 20_000), Some(512));
+        assert_eq!(short(100, 20_000), Some(25));
     }
 }

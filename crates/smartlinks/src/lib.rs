@@ -65,11 +65,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
             runtime()?.block_on(migrate::run(&config, json))
         }
         Command::Serve { roles } => {
-            let config = load(file)?;
+            let mut config = load(file)?;
             let roles = roles::RoleSet::parse(&roles, config.storage.backend)?;
             let runtime = runtime()?;
             let traces = logs::start(&config, runtime.handle())?;
-            files::allow(config.edge.max_connections);
+            config.edge.max_connections = files::allow(config.edge.max_connections);
             let ended = runtime.block_on(serve::run(&config, &roles));
             // While the runtime is there that sends them.
             drop(traces);

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sl_core::{
     catalog::{HeaderTemplate, Postback, PostbackMethod, PostbackScope},
     conversion::ConversionKind,
-    ids::{SmartLinkId, TeamId},
+    ids::SmartLinkId,
 };
 
 use crate::{
@@ -33,7 +33,7 @@ pub(crate) async fn read(app: &App, body: &mut Body, postback: &mut Postback) ->
             Err(what) => body.wrong("url", what),
         }
     }
-    if let Some(scope) = scope(app, body, postback.team).await? {
+    if let Some(scope) = scope(app, body, postback).await? {
         postback.scope = scope;
     }
     if let Some(kinds) = conversion_types(body) {
@@ -95,19 +95,21 @@ fn destination(app: &App, template: &str) -> std::result::Result<(), String> {
     (app.settings.egress_check)(&url).map_err(|reason| format!("is not allowed as a destination: {reason}"))
 }
 
-async fn scope(app: &App, body: &mut Body, team: TeamId) -> Result<Option<PostbackScope>> {
+async fn scope(app: &App, body: &mut Body, postback: &Postback) -> Result<Option<PostbackScope>> {
     let word = body.choice("smart_link_scope", "global, campaign_specific", |word| {
         ["global", "campaign_specific"].contains(&word).then(|| word == "global")
     });
     match word {
         None => Ok(None),
         Some(true) => Ok(Some(PostbackScope::Global)),
-        Some(false) => Ok(Some(PostbackScope::Links(links(app, body, team).await?))),
+        Some(false) => Ok(Some(PostbackScope::Links(links(app, body, postback).await?))),
     }
 }
 
-/// Links of another team are as unknown as those that do not exist.
-async fn links(app: &App, body: &mut Body, team: TeamId) -> Result<Vec<SmartLinkId>> {
+/// Links of another team are as unknown as those that do not exist. One that was deleted may stay where it is, so that what an
+/// answer said can be sent back.
+async fn links(app: &App, body: &mut Body, postback: &Postback) -> Result<Vec<SmartLinkId>> {
+    let has = |id: SmartLinkId| matches!(&postback.scope, PostbackScope::Links(known) if known.contains(&id));
     let texts = body.strings("smart_link_ids", 26).unwrap_or_default();
     if texts.is_empty() {
         body.wrong("smart_link_ids", "is required when smart_link_scope is campaign_specific.");
@@ -118,7 +120,8 @@ async fn links(app: &App, body: &mut Body, team: TeamId) -> Result<Vec<SmartLink
             Ok(id) => app.store.catalog.link(id).await?,
             Err(_) => None,
         };
-        match found.filter(|link| link.team == team && link.deleted_at.is_none()) {
+        let found = found.filter(|link| link.team == postback.team);
+        match found.filter(|link| link.deleted_at.is_none() || has(link.id)) {
             Some(link) if !ids.contains(&link.id) => ids.push(link.id),
             Some(_) => {}
             None => {
@@ -160,8 +163,14 @@ fn headers(body: &mut Body, items: Vec<Value>) -> Vec<HeaderTemplate> {
     }
     let mut headers = Vec::with_capacity(items.len());
     for (at, item) in items.iter().enumerate() {
+        if !item.is_object() {
+            body.wrong(format!("headers.{at}"), "must be an object with name and value.");
+            continue;
+        }
         let mut part = |key: &str, max: usize| match item.get(key) {
             None | Some(Value::Null) => Given::Null,
+            // As forms send what was left empty.
+            Some(Value::String(text)) if text.is_empty() => Given::Null,
             Some(Value::String(text)) if text.chars().count() <= max => Given::Value(text.clone()),
             Some(_) => {
                 body.wrong(
@@ -177,6 +186,10 @@ fn headers(body: &mut Body, items: Vec<Value>) -> Vec<HeaderTemplate> {
             (Given::Absent, _) | (_, Given::Absent) | (Given::Null, Given::Null) => {}
             (Given::Null, Given::Value(_)) => {
                 body.wrong(format!("headers.{at}.name"), "is required when value is present.");
+            }
+            (Given::Value(name), _) if sl_core::template::is_ours(&name) => {
+                let what = format!("is set by us: {}. Leave it out.", shown(&name));
+                body.wrong(format!("headers.{at}.name"), what);
             }
             (Given::Value(name), value) if is_token(&name) => {
                 headers.push(HeaderTemplate { name, value: value.value().unwrap_or_default() });

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use sl_core::{
     click::ClickRow,
     conversion::{Conversion, ConversionKind, FanProfile, is_reversal},
-    ids::{ClickId, FanId},
+    ids::{ClickId, FanId, SmartLinkId},
     money::Cents,
 };
-use sl_store::reports::ConversionFilter;
+use sl_store::reports::{ConversionFilter, Range};
 
 use crate::{
     access::OwnLink,
@@ -40,15 +40,8 @@ pub(crate) async fn conversions(
         limit: usize::MAX,
         offset: 0,
     };
-    let is_whole = asked.bots && asked.duplicates && filter.fan.is_none();
-    let all = app.store.reports.conversions(link.id, filter).await?;
-    let revenue = if is_whole && kind.is_none_or(|kind| kind == ConversionKind::NewTransaction) {
-        // Reversals subtract on their own day (decisions 19), which only the rollups know.
-        let hours = app.store.reports.hours(link.id, range).await?;
-        hours.iter().map(|(_, rollup)| rollup.gross).sum()
-    } else {
-        credited(&all)
-    };
+    let all = app.store.reports.conversions(link.id, filter.clone()).await?;
+    let revenue = revenue(&app, link.id, filter, &all).await?;
     let subscribed = all.iter().filter(|row| row.kind == ConversionKind::NewSubscriber);
     let subscribers: BTreeSet<&FanId> = subscribed.map(|row| &row.fan).collect();
     let page: Vec<&Conversion> = all.iter().skip(asked.offset).take(asked.limit).collect();
@@ -78,9 +71,41 @@ fn kind(query: &mut Query) -> Option<ConversionKind> {
     kind
 }
 
-/// Gross of transactions that stand; a subscriber row repeats money that its transaction carries (contract B.5).
-pub(crate) fn credited<'a>(rows: impl IntoIterator<Item = &'a Conversion>) -> Cents {
-    rows.into_iter().filter(|row| stands(row)).map(|row| row.gross).sum()
+/// Gross of the transactions that the filter lets through. What was taken back subtracts when it was, whenever it had come
+/// (decisions 19).
+async fn revenue(
+    app: &App,
+    link: SmartLinkId,
+    filter: ConversionFilter,
+    all: &[Conversion],
+) -> Result<Cents> {
+    let reports = &app.store.reports;
+    if filter.kind.is_some_and(|kind| kind != ConversionKind::NewTransaction) {
+        return Ok(Cents::ZERO);
+    }
+    let range = filter.range;
+    if filter.bots && filter.duplicates && filter.fan.is_none() {
+        let hours = reports.hours(link, range).await?;
+        return Ok(hours.iter().map(|(_, rollup)| rollup.gross).sum());
+    }
+    let earlier = match range.from {
+        Some(from) => {
+            let before = Range { from: None, to: Some(from) };
+            let kind = Some(ConversionKind::NewTransaction);
+            reports.conversions(link, ConversionFilter { range: before, kind, ..filter }).await?
+        }
+        None => Vec::new(),
+    };
+    let moved = |row: &Conversion| -> Cents {
+        let moves = row.moves().filter(|(at, _)| range.contains(*at));
+        moves.map(|(_, sign)| Cents(sign * row.gross.0)).sum()
+    };
+    Ok(all.iter().chain(&earlier).filter(|row| says_when(row)).map(moved).sum())
+}
+
+/// Rows of older versions do not say when they were taken back: their money counts nowhere.
+fn says_when(row: &Conversion) -> bool {
+    stands(row) || row.transaction.as_ref().is_some_and(|transaction| !transaction.turns.is_empty())
 }
 
 /// A transaction that was not taken back.

@@ -6,12 +6,13 @@ use sl_core::{
     event::{Event, EventBody, WebhookReceived},
     ids::{AccountId, DeadLetterId, TeamId},
     step::DeadLetter,
+    webhook::parse,
 };
 use sl_journal::log::append_synced;
 
 use crate::{
     access::Caller,
-    error::{ApiError, Result},
+    error::{ApiError, Problems, Result},
     intake::not_kept,
     parts::App,
     query::Query,
@@ -45,12 +46,15 @@ pub(crate) async fn retry(State(app): State<App>, caller: Caller, Path(id): Path
     Ok(Reply::data(json!({ "success": true })))
 }
 
-/// Appends the webhook again, naming the dead letter it comes from: attribution takes that one off the list when the body
-/// can be used now, and leaves it there otherwise.
+/// Appends the webhook again, naming the dead letter it comes from: attribution takes that one off the list. One that still can't
+/// be used stays there, with the reason as the answer.
 pub(crate) async fn retried(app: &App, team: TeamId, id: &str) -> Result<()> {
     let missing = || ApiError::NotFound("dead letter");
     let id: DeadLetterId = id.parse().map_err(|_| missing())?;
     let letter = app.store.reports.dead_letter(team, id).await?.ok_or_else(missing)?;
+    if let Err(reason) = parse(&letter.body) {
+        return Err(Problems::one("body", format!("still can't be used: {reason}. It is kept.")));
+    }
     let event = Event {
         team,
         account: letter.account.unwrap_or_else(|| AccountId::from("")),

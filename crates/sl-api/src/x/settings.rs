@@ -103,12 +103,6 @@ pub(crate) async fn postback(
     postbacks::save(&app, postback).await
 }
 
-/// `v3`, `v1.3`: a part of the address.
-fn is_version(text: &str) -> bool {
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    text.strip_prefix('v').is_some_and(|numbers| numbers.split('.').all(is_number))
-}
-
 /// A platform that knows clicks only takes no notice of what an event says beside its click id.
 fn without_meaning(pixel: &Pixel, body: &mut Body) {
     let facts = pixel.platform.facts();
@@ -152,7 +146,7 @@ pub(crate) async fn pixel(
     without_meaning(&pixel, &mut body);
     body.text("api_version", 16).apply(&mut pixel.api_version);
     if let Some(version) = &pixel.api_version
-        && !is_version(version)
+        && !sl_core::platforms::is_version(version)
     {
         body.wrong("api_version", format!("must be a version such as v21.0, not {}.", shown(version)));
     }

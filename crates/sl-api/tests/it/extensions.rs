@@ -8,7 +8,8 @@ use sl_core::{
     delivery::{Attempt, DeliveryState, Destination, Progress},
     event::EventBody,
     ids::{PixelId, PostbackId},
-    step::Step,
+    step::{DeadLetter, Step},
+    time::Timestamp,
 };
 use sl_store::suite::sample::{self, HOUR, TEAM, after};
 
@@ -151,14 +152,22 @@ async fn what_waits_for_a_destination_that_rests_says_when_it_is_tried_again() {
 #[tokio::test]
 async fn a_dead_letter_is_shown_and_goes_into_the_journal_again() {
     let letter = sample::dead_letter(1, HOUR);
-    let world = with(Step { dead_letters: vec![letter.clone()], ..sample::step(1) }).await;
+    // As after an update that knows what to do with it.
+    let body = br#"{"event":"posts.liked","account_id":"acct_sample","payload":{}}"#.to_vec();
+    let usable = DeadLetter { body, ..sample::dead_letter(2, Timestamp(HOUR.0 - 60_000)) };
+    let letters = vec![letter.clone(), usable.clone()];
+    let world = with(Step { dead_letters: letters, ..sample::step(1) }).await;
     let row = world.get("/api/x/dead-letters").await["data"][0].take();
     assert_eq!(
         row,
         json!({ "id": letter.id.to_string(), "received_at": "2026-03-04T20:00:00+00:00",
         "event": "transactions.new", "account_id": "acct_sample", "reason": "payload.amount: missing", "body": "{}" })
     );
-    world.send("POST", &format!("/api/x/dead-letters/{}/retry", letter.id), json!({})).await;
+    let path = |letter: &DeadLetter| format!("/api/x/dead-letters/{}/retry", letter.id);
+    assert_eq!(world.refused("POST", &path(&letter), json!({})).await, ["body"]);
+    assert!(world.journaled().is_empty(), "it is kept where it is");
+    let letter = usable;
+    world.send("POST", &path(&letter), json!({})).await;
     let records = world.journaled();
     let EventBody::Webhook(webhook) = &records[0].event.body else { panic!("{records:?}") };
     assert_eq!((webhook.retry_of, &webhook.key, &webhook.body), (Some(letter.id), &letter.key, &letter.body));

@@ -39,7 +39,8 @@ async fn a_postback_goes_through_create_show_list_update_delete() {
     change["smart_link_ids"] = json!([link]);
     change["http_method"] = json!("POST");
     change["body"] = json!(" {\"c\":\"{click_id}\"}");
-    change["headers"] = json!([{ "name": "X-Key", "value": "{click_id}" }, { "name": null, "value": null }]);
+    let empty = [json!({ "name": null, "value": null }), json!({ "name": "", "value": "" })];
+    change["headers"] = json!([{ "name": "X-Key", "value": "{click_id}" }, empty[0], empty[1]]);
     change["in_order"] = json!(true);
     let updated = world.send("PATCH", &format!("{PATH}/1"), change).await["data"].take();
     assert_eq!(updated["in_order"], true);
@@ -95,6 +96,9 @@ async fn every_rule_of_the_body_names_its_field() {
             "smart_link_ids"
         ]
     );
+    let ours = json!({ "url": "https://t.example/", "smart_link_scope": "global", "conversion_types": ["new_subscriber"],
+        "headers": [{ "name": "content-length", "value": "5" }, 1, { "name": "HOST", "value": "other.example" }] });
+    assert_eq!(world.refused("POST", PATH, ours).await, ["headers.0.name", "headers.1", "headers.2.name"]);
     let stranger = json!({ "url": "https://t.example/", "smart_link_scope": "campaign_specific",
         "conversion_types": ["sale"], "smart_link_ids": [sample::link_id(99).to_string()] });
     assert_eq!(world.refused("POST", PATH, stranger).await, ["conversion_types.0", "smart_link_ids.0"]);

@@ -37,7 +37,9 @@ fn history(link: SmartLinkId) -> Step {
     let id = first.click.id;
     let conversion = |number, kind, at| sample::conversion(number, link, Some(id), kind, at);
     let mut reversed = conversion(2, ConversionKind::NewTransaction, after(DAY + 60));
-    reversed.transaction.as_mut().unwrap().status = "undo".to_owned();
+    let transaction = reversed.transaction.as_mut().unwrap();
+    transaction.status = "undo".to_owned();
+    transaction.turns = vec![after(DAY + 120)];
     let hour = |hour, rollup| (RollupKey { link, hour }, rollup);
     let day = |fan, day: Timestamp, cents: i64| FanDay {
         link,
@@ -185,6 +187,22 @@ async fn conversions_sum_to_their_rows_and_reversed_money_is_not_revenue() {
     let (status, body) = world.call("GET", &format!("{link}/conversions?conversion_type=sale"), None).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(body["errors"]["conversion_type"][0].as_str().unwrap().contains("new_subscriber"));
+}
+
+/// Whatever a list is filtered by, money counts when it came and goes when it went (decisions 19).
+#[tokio::test]
+async fn revenue_of_a_range_is_the_same_with_flags_that_leave_nothing_out() {
+    let (world, link) = filled().await;
+    let tomorrow = |seconds: u64| after(DAY + seconds).iso().replace('+', "%2B");
+    for (from, to, want) in
+        [(0, 90, json!(10.02)), (100, 200, json!(-10.02)), (0, 3_599, json!(0)), (130, 200, json!(0))]
+    {
+        for flags in ["", "&include_bots=false", "&include_duplicates=false", "&onlyfans_user_id=7002"] {
+            let range = format!("date_start={}&date_end={}", tomorrow(from), tomorrow(to));
+            let data = world.get(&format!("{link}/conversions?{range}{flags}")).await["data"].take();
+            assert_eq!(data["summary"]["revenue_total"], want, "{from}..{to} {flags}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -17,6 +17,8 @@ use crate::{
 
 /// Transactions and messages that may wait per fan: the oldest go first, counted.
 const HELD: usize = 256;
+/// Times at which money was taken back or given again, kept per transaction; an even number.
+const TURNS: usize = 64;
 /// Longest time from when a page of transactions is asked for to when it is written down, and far more than that.
 const READING: Duration = Duration::from_secs(3600);
 
@@ -162,6 +164,11 @@ impl Decider<'_> {
             let sign = if counts { 1 } else { -1 };
             self.sum_money(fan, &known.transaction, credit, sign, known.status_at);
             known.counted = counts;
+            // Pairs cancel out: of one that flickers the oldest are forgotten.
+            if known.turns.len() >= TURNS {
+                known.turns.drain(..2);
+            }
+            known.turns.push(known.status_at);
         }
         self.row(known, credit);
         let id = known.transaction.fan.clone();
@@ -238,6 +245,7 @@ impl Decider<'_> {
                 kind: transaction.kind.clone(),
                 description: transaction.description.clone(),
                 status: transaction.status.clone(),
+                turns: record.turns.clone(),
             }),
         }
     }

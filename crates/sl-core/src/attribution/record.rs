@@ -321,6 +321,9 @@ pub(super) struct TransactionRecord {
     pub(super) status_at: Timestamp,
     /// A reversal came before the transaction was announced: waits for that until then.
     pub(super) early_reversal: Option<Timestamp>,
+    /// See [`crate::conversion::TransactionFacts::turns`]. The last field, so that records of before can be read.
+    #[serde(default, deserialize_with = "pack::at_the_end")]
+    pub(super) turns: Vec<Timestamp>,
 }
 
 /// Where a transaction was credited.
@@ -353,6 +356,7 @@ impl Default for TransactionRecord {
             differs: false,
             status_at: Timestamp(0),
             early_reversal: None,
+            turns: Vec::new(),
         }
     }
 }

@@ -207,6 +207,13 @@ impl PlatformKind {
     }
 }
 
+/// Whether a text is the version of an interface, `v3` or `v1.3`: a part of its addresses.
+#[must_use]
+pub fn is_version(text: &str) -> bool {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.strip_prefix('v').is_some_and(|numbers| numbers.split('.').all(is_number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

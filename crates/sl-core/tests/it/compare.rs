@@ -207,4 +207,23 @@ fn sums(shown: &Shown, accounts: &[&Account]) -> Option<String> {
     differ("hours", shown.rollups.clone().into_iter(), hours.into_iter())
         .or_else(|| differ("totals", shown.totals.clone().into_iter(), totals.into_iter()))
         .or_else(|| differ("days", shown_days, days.into_iter()))
+        .or_else(|| rebuilt(shown))
+}
+
+/// All rollups can be rebuilt from raw rows (decisions 57), what was taken back in the hour in which it was (19).
+fn rebuilt(shown: &Shown) -> Option<String> {
+    let mut hours: BTreeMap<RollupKey, Rollup> = BTreeMap::new();
+    let key = |link, at: Timestamp| RollupKey { link, hour: at.hour() };
+    for row in shown.clicks.values() {
+        hours.entry(key(row.click.link, row.click.at)).or_default().add_click(row);
+    }
+    for row in shown.conversions.values() {
+        hours.entry(key(row.link, row.at)).or_default().add_conversion(row);
+        for (when, sign) in row.moves() {
+            hours.entry(key(row.link, when)).or_default().add_money(row, sign);
+        }
+    }
+    let is_something = |(_, rollup): &(RollupKey, Rollup)| *rollup != Rollup::default();
+    let kept = shown.rollups.clone().into_iter().filter(is_something);
+    differ("hours, rebuilt", kept, hours.into_iter().filter(is_something))
 }

@@ -14,8 +14,26 @@ fn the_state_machine_agrees_with_the_naive_model_on_every_history() {
         }
         assert_eq!(disagreement(one), None);
     }
-    let count = number("SMARTLINKS_HISTORIES").unwrap_or(1000);
-    let wrong: Vec<String> = (0..count).filter_map(disagreement).take(5).collect();
+    agree(number("SMARTLINKS_HISTORIES").unwrap_or(1000));
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn they_agree_on_a_hundred_thousand_histories() {
+    agree(100_000);
+}
+
+/// All cores take turns at them.
+fn agree(count: u64) {
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get()) as u64;
+    let wrong = |first: u64| {
+        let of_this_thread = (0..count).filter(move |number| number % threads == first);
+        of_this_thread.filter_map(disagreement).take(5).collect::<Vec<String>>()
+    };
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|first| scope.spawn(move || wrong(first))).collect();
+        all.into_iter().flat_map(|one| one.join().expect("it says what is wrong instead")).collect()
+    });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

@@ -1,6 +1,7 @@
 //! The accept loop of one thread.
 
 use std::{
+    cell::Cell,
     io,
     net::SocketAddr,
     rc::Rc,
@@ -8,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -41,6 +42,8 @@ pub(super) struct Lane {
 const TASKS_PER_LOOK: u32 = 128;
 /// After a failed accept: without a pause, a process out of file descriptors would spin.
 const PAUSE: Duration = Duration::from_millis(20);
+/// ... and before the same is said again; it is counted each time.
+const AGAIN: Duration = Duration::from_secs(10);
 /// Refused connections that are told so, per thread. Past it they are closed without a word.
 const REFUSALS: usize = 256;
 
@@ -65,6 +68,7 @@ impl Lane {
             open: self.open,
             most: self.config.max_connections,
             worker,
+            warned: Cell::new(None),
         };
         spawn_local(Rc::clone(&lane.connections.roster).look_after(self.config.header_timeout));
         loop {
@@ -93,6 +97,8 @@ struct Accepting {
     refusals: TaskTracker,
     open: Arc<AtomicUsize>,
     most: usize,
+    /// When an error was said last.
+    warned: Cell<Option<Instant>>,
 }
 
 impl Accepting {
@@ -102,7 +108,11 @@ impl Accepting {
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
                 self.worker.meters.accept_errors.increment(1);
-                tracing::warn!(%error, "can't accept connections");
+                let now = Instant::now();
+                if self.warned.get().is_none_or(|at| now.duration_since(at) >= AGAIN) {
+                    self.warned.set(Some(now));
+                    tracing::warn!(%error, "can't accept connections");
+                }
                 tokio::time::sleep(PAUSE).await;
             }
         }

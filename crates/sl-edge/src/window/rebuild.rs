@@ -16,7 +16,7 @@ pub struct Rebuild<'a> {
     window: &'a Window,
     now: Timestamp,
     /// In the order of the journal, which is about that of their ids.
-    clicks: Vec<Arc<Remembered>>,
+    pub(super) clicks: Vec<Arc<Remembered>>,
     /// At most [`REPEATS`].
     repeats: Vec<(ClickId, VisitorId)>,
 }
@@ -56,8 +56,19 @@ impl Rebuild<'_> {
             let key = self.window.key(visitor, entry.target);
             self.window.shard(key).lock().put(key, visitor, &entry, &self.window.0, self.now);
         }
-        self.clicks.push(entry);
+        self.keep(entry);
         true
+    }
+
+    /// For repeats to come; of clicks that the window holds no more only some, for a short while.
+    fn keep(&mut self, entry: Arc<Remembered>) {
+        let Inner { shards, bound, .. } = &*self.window.0;
+        let most = (bound * shards.len()).div_ceil(KEYS_PER_VISITOR);
+        if self.clicks.len() >= 2 * most.max(1024) {
+            self.apply_repeats();
+            self.clicks.drain(..self.clicks.len() - most.min(self.clicks.len()));
+        }
+        self.clicks.push(entry);
     }
 
     /// Makes room for so many keys ([`Window::keys`]) of an earlier process, as far as the window holds them.

@@ -168,6 +168,40 @@ fn two_taps_at_once_are_one_click() {
     assert!(answers.iter().all(|click| *click == answers[0]), "{answers:?}");
 }
 
+#[test]
+fn one_cookie_from_several_networks_at_once_is_one_click() {
+    for round in 0..100 {
+        let window = Window::new(SPAN, 100_000);
+        let gate = Arc::new(std::sync::Barrier::new(4));
+        let taps: Vec<_> = (1..=4_u8)
+            .map(|number| {
+                let (window, gate) = (window.clone(), Arc::clone(&gate));
+                std::thread::spawn(move || {
+                    gate.wait();
+                    visit(&window, number, target(1, None), seen(Some(55), 1000 + u128::from(number)), NOON)
+                })
+            })
+            .collect();
+        let answers: Vec<_> = taps.into_iter().map(|tap| tap.join().unwrap()).collect();
+        assert!(answers.iter().all(|click| *click == answers[0]), "round {round}: {answers:?}");
+    }
+}
+
+#[test]
+fn the_clicks_of_a_rebuild_are_bounded_by_what_the_window_holds() {
+    let window = Window::new(SPAN, 10);
+    let mut rebuild = window.rebuild(NOON);
+    for number in 0..10_000_u128 {
+        let id = ClickId::from_bytes((number << 8).to_be_bytes());
+        let click = Click { id, ..journaled(1, Rung::Overflow, Class::Person, NOON) };
+        let visit = Visit { daily: VisitorId(number), ..Visit::of(&click).unwrap() };
+        assert!(rebuild.visit(&visit));
+        assert!(rebuild.clicks.len() <= 2048);
+    }
+    let last = rebuild.clicks.last().unwrap().click;
+    assert_eq!(last, ClickId::from_bytes((9_999_u128 << 8).to_be_bytes()));
+}
+
 fn journaled(number: u8, rung: Rung, class: Class, at: Timestamp) -> Click {
     Click {
         id: ClickId::from_bytes([number; 16]),

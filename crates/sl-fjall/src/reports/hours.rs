@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fjall::{Readable as _, Snapshot};
 use sl_core::{ids::SmartLinkId, step::Rollup, time::Timestamp};
-use sl_store::{Result, reports::Range};
+use sl_store::{CutHour, Result, reports::Range};
 
 use super::conversions;
 use crate::{
@@ -37,7 +37,7 @@ pub(crate) fn of_link(db: &Db, link: SmartLinkId, range: Range) -> Result<Vec<(T
         if (part.from, part.to) == (Some(hour), Some(end)) {
             hours.push((hour, whole));
         } else {
-            let sums = cut(&snapshot, db, link, hour, &whole, part)?;
+            let sums = cut(&snapshot, db, link, CutHour::new(hour, part, &whole))?;
             if sums != Rollup::default() {
                 hours.push((hour, sums));
             }
@@ -46,33 +46,19 @@ pub(crate) fn of_link(db: &Db, link: SmartLinkId, range: Range) -> Result<Vec<(T
     Ok(hours)
 }
 
-/// A part of an hour. Raw rows say when money came, but not when in the hour it was taken back: reversals count at the
-/// start of their hour, so that the parts of an hour always add up to the whole.
-fn cut(
-    snapshot: &Snapshot,
-    db: &Db,
-    link: SmartLinkId,
-    hour: Timestamp,
-    whole: &Rollup,
-    part: Range,
-) -> Result<Rollup> {
-    let mut sums = Rollup::default();
-    for row in listing::of_link(snapshot, db, link, part) {
-        let row = row?;
-        sums.add_click(&row);
+fn cut(snapshot: &Snapshot, db: &Db, link: SmartLinkId, mut cut: CutHour) -> Result<Rollup> {
+    for row in listing::of_link(snapshot, db, link, cut.part()) {
+        cut.click(&row?);
     }
-    let all = Range { from: Some(hour), to: Some(hour.plus(HOUR)) };
-    let mut of_rows = Rollup::default();
-    for row in conversions::of_link(snapshot, db, link, all) {
-        let row = row?;
-        of_rows.add_conversion(&row);
-        if part.contains(row.at) {
-            sums.add_conversion(&row);
+    for row in conversions::of_link(snapshot, db, link, cut.hour()) {
+        cut.conversion(&row?);
+    }
+    let Some(earlier) = cut.wants_earlier() else { return Ok(cut.finish()) };
+    for row in conversions::of_link(snapshot, db, link, earlier).rev() {
+        cut.earlier(&row?);
+        if cut.wants_earlier().is_none() {
+            break;
         }
     }
-    if part.contains(hour) {
-        sums.gross += whole.gross - of_rows.gross;
-        sums.net += whole.net - of_rows.net;
-    }
-    Ok(sums)
+    Ok(cut.finish())
 }

@@ -1,7 +1,10 @@
 //! Making what is missing.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -90,7 +93,8 @@ impl Keeper {
         stop: &CancellationToken,
     ) -> Result<bool> {
         let priority = self.urgency(&place);
-        let platform = &*self.platform;
+        let platform = Arc::clone(&self.platform);
+        let platform = &*platform;
         let wanted = wishes.len();
         // After a failure what is under way ends, and nothing new begins.
         let failed = AtomicBool::new(false);
@@ -100,11 +104,21 @@ impl Keeper {
             .map(|wish| async move { (links::make(platform, &account.id, &wish, priority).await, wish) })
             .buffered(AT_ONCE);
         let (mut made, mut names, mut doubtful, mut error) = (Vec::new(), Vec::new(), Vec::new(), None);
+        let (mut count, mut written) = (0, Ok(()));
         while let Some((making, wish)) = under_way.next().await {
             match making {
                 Making::Made(link) => {
                     made.push(link);
                     names.push(wish);
+                    count += 1;
+                    // Visitors wait for them: not until the whole round is made.
+                    if made.len() >= AT_ONCE && written.is_ok() {
+                        written = self.take_over(account, &place, std::mem::take(&mut made)).await;
+                        match written {
+                            Ok(()) => names.clear(),
+                            Err(_) => failed.store(true, Ordering::Relaxed),
+                        }
+                    }
                     continue;
                 }
                 Making::Failed(why) => error = error.or(Some(why)),
@@ -116,11 +130,12 @@ impl Keeper {
             failed.store(true, Ordering::Relaxed);
         }
         drop(under_way);
-        let count = made.len();
         if count > 0 {
             self.waits.remove(&account.id);
         }
-        let written = self.take_over(account, &place, made).await;
+        if written.is_ok() {
+            written = self.take_over(account, &place, made).await;
+        }
         if written.is_err() {
             // They are found by their names once the store is back.
             doubtful.append(&mut names);

@@ -7,7 +7,7 @@ use sl_core::{ids::AccountId, step::ListAdd};
 use sl_store::Store;
 
 use super::{Round, RoundError};
-use crate::{pacer::Priority, platform::CreatorPlatform};
+use crate::{PlatformError, pacer::Priority, platform::CreatorPlatform};
 
 /// Fans added by one call.
 const AT_ONCE: usize = 100;
@@ -48,7 +48,7 @@ impl Lists {
                     Ok(refused) => {
                         tracing::warn!(%account, list, refused, "fans are not on the list: the platform refuses them")
                     }
-                    Err(error) if matches!(error, crate::PlatformError::Refused { .. }) => {
+                    Err(error) if is_final(&error) => {
                         tracing::warn!(%account, list, %error, fans = adds.len(), "fans are not on the list; check user_list_id of the link");
                     }
                     Err(error) => {
@@ -61,4 +61,9 @@ impl Lists {
         }
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
+}
+
+/// Whether asking again would be no use. Exhausted credits and an account that is logged out (402, 403; contract I.42) pass.
+fn is_final(error: &PlatformError) -> bool {
+    matches!(error, PlatformError::Refused { status, .. } if !matches!(status, 402 | 403))
 }

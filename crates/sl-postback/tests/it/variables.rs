@@ -192,3 +192,19 @@ async fn what_a_subscriber_without_parameters_has_no_value_for_is_empty_and_amou
         }
     }
 }
+
+#[tokio::test]
+async fn a_macro_that_was_not_replaced_is_no_click_id_and_ecid_goes_as_it_came() {
+    let (arrived, _) = arrived(ConversionKind::NewSubscriber, |click, _| {
+        everything(click);
+        click.params.ttclid = Some("__CLICKID__".to_owned());
+        click.params.fbclid = Some("{{fbclid}}".to_owned());
+        click.params.sccid = Some(" {click_id} ".to_owned());
+        click.params.ecid = Some("{{ad.id}}".to_owned());
+        click.params.utm_source = Some("{{site}}".to_owned());
+    })
+    .await;
+    let of = |name: &str| arrived.iter().find(|(key, _)| key == name).unwrap().1.clone();
+    assert_eq!(["ttclid", "fbclid", "sccid", "sc_click_id"].map(of), ["", "", "", ""]);
+    assert_eq!(["external_click_id", "utm_source", "gclid"].map(of), ["{{ad.id}}", "{{site}}", "Cj0-g"]);
+}

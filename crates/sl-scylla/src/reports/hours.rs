@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use sl_core::{ids::SmartLinkId, step::Rollup, time::Timestamp};
-use sl_store::{Result, reports::Range};
+use sl_store::{CutHour, Result, reports::Range};
 
 use super::CqlReports;
 use crate::codec::decode;
@@ -36,7 +36,7 @@ pub(super) async fn of_link(
         if (part.from, part.to) == (Some(hour), Some(end)) {
             hours.push((hour, whole));
         } else {
-            let sums = cut(reports, link, hour, &whole, part).await?;
+            let sums = cut(reports, link, CutHour::new(hour, part, &whole)).await?;
             if sums != Rollup::default() {
                 hours.push((hour, sums));
             }
@@ -45,33 +45,22 @@ pub(super) async fn of_link(
     Ok(hours)
 }
 
-/// A part of an hour. Raw rows say when money came, but not when in the hour it was taken back: reversals count at the
-/// start of their hour, so that the parts of an hour always add up to the whole.
-async fn cut(
-    reports: &CqlReports,
-    link: SmartLinkId,
-    hour: Timestamp,
-    whole: &Rollup,
-    part: Range,
-) -> Result<Rollup> {
+async fn cut(reports: &CqlReports, link: SmartLinkId, mut cut: CutHour) -> Result<Rollup> {
     let CqlReports { cql, spans, clicks, conversions, .. } = reports;
-    let mut sums = Rollup::default();
-    let mut rows = std::pin::pin!(clicks.newest(cql, spans, link, part, usize::MAX).await?);
+    let mut rows = std::pin::pin!(clicks.newest(cql, spans, link, cut.part(), usize::MAX).await?);
     while let Some(row) = rows.try_next().await? {
-        sums.add_click(&row);
+        cut.click(&row);
     }
-    let all = Range { from: Some(hour), to: Some(hour.plus(HOUR)) };
-    let mut of_rows = Rollup::default();
-    let mut rows = std::pin::pin!(conversions.newest(cql, spans, link, all, usize::MAX).await?);
+    let mut rows = std::pin::pin!(conversions.newest(cql, spans, link, cut.hour(), usize::MAX).await?);
     while let Some(row) = rows.try_next().await? {
-        of_rows.add_conversion(&row);
-        if part.contains(row.at) {
-            sums.add_conversion(&row);
-        }
+        cut.conversion(&row);
     }
-    if part.contains(hour) {
-        sums.gross += whole.gross - of_rows.gross;
-        sums.net += whole.net - of_rows.net;
+    let Some(earlier) = cut.wants_earlier() else { return Ok(cut.finish()) };
+    let mut rows = std::pin::pin!(conversions.newest(cql, spans, link, earlier, usize::MAX).await?);
+    while cut.wants_earlier().is_some()
+        && let Some(row) = rows.try_next().await?
+    {
+        cut.earlier(&row);
     }
-    Ok(sums)
+    Ok(cut.finish())
 }

@@ -145,6 +145,7 @@ pub fn conversion(
             kind: "tip".to_owned(),
             description: "Tip from a fan".to_owned(),
             status: "done".to_owned(),
+            turns: Vec::new(),
         }),
     }
 }

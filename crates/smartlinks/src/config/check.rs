@@ -133,6 +133,11 @@ fn ranges(config: &Config, problems: &mut Vec<Problem>) {
         format!("{}: it must be an http or https address", edge.public_url),
     );
     wrong(
+        edge.public_url.query().is_some() || edge.public_url.fragment().is_some(),
+        "edge.public_url",
+        format!("{}: links are this address with /go/ID behind it; leave ? and # out", edge.public_url),
+    );
+    wrong(
         !(16 << 10..=1 << 30).contains(&journal.segment.as_u64()),
         "journal.segment",
         format!("{}: it must be between 16KiB and 1GiB", journal.segment),
@@ -157,7 +162,11 @@ fn ranges(config: &Config, problems: &mut Vec<Problem>) {
         "platform.poll",
         format!("{:?}: it must be at least 1s", platform.poll),
     );
-    wrong(pool.min > pool.max, "pool.min", format!("{} is above pool.max = {}", pool.min, pool.max));
+    wrong(
+        pool.min > pool.max,
+        "pool.min",
+        format!("{} is above pool.max = {}; lower it or raise that", pool.min, pool.max),
+    );
     wrong(
         attribution.window.is_zero() || attribution.window > 30 * DAY,
         "attribution.window",
@@ -199,11 +208,13 @@ fn ad_platforms(config: &Config, problems: &mut Vec<Problem>) {
         };
         let address = &set.base_url;
         let good = |url: url::Url| ["http", "https"].contains(&url.scheme()) && has_host(&url);
+        // Ours has the paths; a whole address is only what somebody was given (decisions 38).
+        let good = |url: url::Url| good(url.clone()) && (!facts.has_public_address || is_origin(&url));
         let none = address.is_empty() && !facts.has_public_address;
         let spaced = address.contains(char::is_whitespace);
         if !none && (spaced || !url::Url::parse(address).is_ok_and(good)) {
             let remedy = if facts.has_public_address {
-                "it must be an http or https address".to_owned()
+                "it must be an http or https address without a path, as https://graph.facebook.com".to_owned()
             } else {
                 format!("set the whole https:// address that {} gave you, or leave it empty", facts.name)
             };
@@ -213,10 +224,12 @@ fn ad_platforms(config: &Config, problems: &mut Vec<Problem>) {
             Some(_) if !facts.has_version => {
                 wrong("version", format!("{} has no versions; remove this key", facts.name));
             }
-            None | Some("") if facts.has_version => {
+            version if facts.has_version && !version.is_some_and(sl_core::platforms::is_version) => {
+                let said = version.filter(|version| !version.is_empty());
+                let said = said.map_or_else(|| "nothing".to_owned(), |said| format!("{said:?}"));
                 wrong(
                     "version",
-                    format!("nothing; write the version of {}'s interface, as v26.0", facts.name),
+                    format!("{said}; write the version of {}'s interface, as v26.0", facts.name),
                 );
             }
             _ => {}
@@ -251,6 +264,11 @@ fn secrets(config: &Config, problems: &mut Vec<Problem>) {
             "platform.api_key",
             "not set: the roles pool and matcher make no links and match nobody; visitors go to the creator's page",
         ));
+    }
+    if platform.webhook_secrets.iter().any(|secret| secret.expose().trim().is_empty()) {
+        let text =
+            "one of them is empty: whoever signs with nothing could invent revenue; remove it or fill it in";
+        problems.push(Problem::error("platform.webhook_secrets", text));
     }
     match (platform.webhook_secrets.is_empty(), platform.accept_unsigned) {
         (true, false) => problems.push(Problem::warning(
@@ -295,6 +313,14 @@ fn surprises(config: &Config, problems: &mut Vec<Problem>) {
         "shorter than edge.visitor_window: after a restart earlier visitors are new ones".into(),
     );
     note(
+        journal.segment.as_u64() < 2 << 20,
+        "journal.segment",
+        format!(
+            "{}: a webhook that does not fit into it is refused with 503; set at least 2MiB",
+            journal.segment
+        ),
+    );
+    note(
         !admin.listen.ip().is_loopback(),
         "admin.listen",
         format!("{} is reachable from outside; put TLS in front, and set admin.metrics_token", admin.listen),
@@ -317,4 +343,10 @@ fn is_slug(slug: &str) -> bool {
 
 pub(super) fn has_host(url: &url::Url) -> bool {
     matches!(url.scheme(), "http" | "https") && url.has_host()
+}
+
+/// Scheme, host and port alone.
+fn is_origin(url: &url::Url) -> bool {
+    let bare = url.username().is_empty() && url.password().is_none();
+    bare && url.path() == "/" && url.query().is_none() && url.fragment().is_none()
 }

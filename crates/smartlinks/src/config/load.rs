@@ -111,7 +111,12 @@ fn explain(path: &[String], value: &Value, message: &str) -> String {
     let hidden = path
         .last()
         .is_some_and(|key| ["key", "token", "secret", "password"].iter().any(|word| key.contains(word)));
-    if hidden { message.to_owned() } else { format!("{value} can't be used: {message}") }
+    let remedy = match message {
+        message if message.contains("socket address") => "; write an address and a port, as 127.0.0.1:8080",
+        message if message.contains("IP address") => "; write networks, as 10.0.0.0/8",
+        _ => "",
+    };
+    if hidden { message.to_owned() } else { format!("{value} can't be used: {message}{remedy}") }
 }
 
 /// Puts the value at its path; `false` when something on the way is no table.

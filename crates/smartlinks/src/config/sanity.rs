@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{Config, Problem, check::has_host};
 
@@ -15,9 +15,19 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     addresses(config, problems);
     retention(config, problems);
     files(config, problems);
-    if let Err(error) = EnvFilter::try_new(&config.log.level) {
+    if let Err(error) = filter(&config.log.level) {
         let text = format!("{:?} is no level: {error}; write info, debug or warn", config.log.level);
         problems.push(Problem::error("log.level", text));
+    }
+}
+
+/// A word that is no level would be taken for the name of a part that may say everything, while all others say nothing.
+fn filter(level: &str) -> Result<(), String> {
+    EnvFilter::try_new(level).map_err(|error| error.to_string())?;
+    let mut words = level.split(',').map(str::trim).filter(|word| !word.contains(['=', '[']));
+    match words.find(|word| word.parse::<LevelFilter>().is_err()) {
+        Some(word) => Err(format!("nothing is called {word:?}")),
+        None => Ok(()),
     }
 }
 

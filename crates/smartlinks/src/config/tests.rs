@@ -165,6 +165,12 @@ fn what_would_stop_the_service_or_be_ignored_is_said_before_it_starts() {
         ("edge.client_ip_header", "edge.client_ip_header = \"x real ip\""),
         ("edge.threads", "edge.threads = 100000"),
         ("log.level", "log.level = \"sl_core=loud\""),
+        ("log.level", "log.level = \"warning\""),
+        ("log.level", "log.level = \"sl_core=debug,loud\""),
+        ("platform.webhook_secrets", "platform.webhook_secrets = [\"s3cret\", \"\"]"),
+        ("edge.public_url", "edge.public_url = \"https://go.example/?y=1\""),
+        ("ad_platforms.meta.version", "ad_platforms.meta.version = \"26\""),
+        ("ad_platforms.meta.base_url", "ad_platforms.meta.base_url = \"https://graph.example/v3\""),
         ("otel.endpoint", "otel.endpoint = \"ftp://collector\""),
         ("postback.max_batch", "postback.max_batch = 0"),
         ("postback.max_batch", "postback.max_batch = 1001"),
@@ -176,8 +182,11 @@ fn what_would_stop_the_service_or_be_ignored_is_said_before_it_starts() {
     ] {
         assert_eq!(errors(line).into_iter().map(|(key, _)| key).collect::<Vec<_>>(), [key], "{line}");
     }
+    assert!(with("log.level = \"warn,sl_core=debug\"", &[]).is_ok());
     assert!(with("edge.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"", &[]).is_ok());
     assert!(with("edge.listen = \"127.0.0.1:80\"\nadmin.listen = \"127.0.0.2:80\"", &[]).is_ok());
+    let (_, problems) = with("journal.segment = \"64KiB\"", &[]).unwrap();
+    assert!(problems.iter().any(|problem| problem.key == "journal.segment"), "{problems:?}");
     let (_, problems) = with("geo.city_db = \"/nonexistent.mmdb\"", &[]).unwrap();
     assert!(problems.iter().any(|problem| problem.key == "geo.city_db"), "{problems:?}");
 }

@@ -43,6 +43,7 @@ pub(crate) async fn run(args: &cli::Demo, json: bool) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let (dir, _temporary) = directory(args)?;
     let begun = Instant::now();
+    View::starting();
     let mut stage = Stage::start(args, &dir).await?;
     View::welcome(&stage, args.run_for.is_some());
     let traffic = Arc::new(traffic(args, &stage)?);

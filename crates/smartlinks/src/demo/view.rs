@@ -22,11 +22,16 @@ impl View {
         Self { live: std::io::stderr().is_terminal(), last: 0.0 }
     }
 
+    /// The first word, before there is anything to look at.
+    pub(crate) fn starting() {
+        eprintln!("smartlinks demo: the creator platform, the ad platforms and the service are starting");
+    }
+
     pub(crate) fn welcome(stage: &Stage, ends: bool) {
         let link =
             stage.creators.first().and_then(|creator| creator.links.first()).map_or("", String::as_str);
         eprintln!(
-            "smartlinks demo: simulated people click, subscribe and spend; nothing leaves this machine\n\
+            "simulated people click, subscribe and spend; nothing leaves this machine\n\
              \n  redirector      http://{}/go/{link}\n  dashboard, API  http://{}/\n  API key         {}\n  \
              creator platform {}/_sim/state   ad platforms {}/_sim/state\n",
             stage.edge,
@@ -46,19 +51,10 @@ impl View {
             return;
         }
         self.last = seconds;
-        let clicks = &figures.clicks;
-        let text = format!(
-            "{seconds:>5.0} s  {what}  clicks {} (+{} repeats, {} bots)  subscribers {}  revenue ${}  told {} of {}",
-            clicks.person,
-            clicks.repeat,
-            clicks.bot,
-            figures.subscribers,
-            dollars(figures.revenue_cents),
-            figures.outbox.delivered,
-            figures.outbox.due(),
-        );
+        let text = text(seconds, what, figures);
         if self.live {
-            eprint!("\r\x1b[2K{text}");
+            // A line that is wrapped could not be taken back.
+            eprint!("\r\x1b[2K{}", fitting(&text, columns()));
             // A terminal that is gone is not worth a failure.
             let _ = std::io::stderr().flush();
         } else {
@@ -72,6 +68,34 @@ impl View {
             eprintln!();
         }
     }
+}
+
+/// The line of figures; as a rule it fits into 80 columns.
+fn text(seconds: f64, what: &str, figures: &Figures) -> String {
+    let clicks = &figures.clicks;
+    format!(
+        "{seconds:>4.0} s {what}: {} clicks +{} again, {} bots; {} fans ${}; told {}/{}",
+        clicks.person,
+        clicks.repeat,
+        clicks.bot,
+        figures.subscribers,
+        dollars(figures.revenue_cents),
+        figures.outbox.delivered,
+        figures.outbox.due(),
+    )
+}
+
+/// Columns of the terminal that stderr is.
+fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr());
+    size.map_or(0, |size| usize::from(size.ws_col))
+}
+
+/// What of a text goes on one line; of a terminal that does not know its width 80 columns are believed.
+fn fitting(text: &str, columns: usize) -> String {
+    let columns = if columns == 0 { 80 } else { columns };
+    // The last column makes some terminals wrap.
+    text.chars().take(columns - 1).collect()
 }
 
 /// The summary for people.
@@ -126,4 +150,22 @@ pub(crate) fn words(summary: &Summary, off: &[String]) -> String {
 
 fn dollars(cents: i64) -> String {
     sl_core::money::Cents(cents).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_figures_fits_into_a_terminal() {
+        let mut figures = Figures::default();
+        (figures.clicks.person, figures.clicks.repeat, figures.clicks.bot) = (3_412, 812, 640);
+        (figures.subscribers, figures.revenue_cents) = (312, 1_234_567);
+        let text = text(212.0, "settling", &figures);
+        assert!(text.chars().count() < 80, "{text}");
+        for columns in [1, 40, 80, 200] {
+            assert!(fitting(&text, columns).chars().count() < columns, "{columns}");
+        }
+        assert_eq!(fitting(&text, 0), text);
+    }
 }

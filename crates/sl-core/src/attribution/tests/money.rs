@@ -5,10 +5,12 @@ use std::time::Duration;
 use super::samples::{A, B, at, reconciled, seen};
 use super::world::World;
 use crate::{
+    attribution::{key::Key, record::Record},
     conversion::{Conversion, Purchase, is_reversal},
     event::EventBody,
     ids::FanId,
     money::Cents,
+    step::StateBytes,
     time::Timestamp,
 };
 
@@ -82,10 +84,27 @@ fn a_known_transaction_changes_its_status_and_reversals_subtract_on_their_own_da
     }
     let days: Vec<i64> = world.shown.fan_days.values().map(|day| day.gross.0).collect();
     assert_eq!(days, [1999, -1999, 1999, -1999]);
+    let row = world.shown.conversions.values().find(|row| row.transaction.is_some()).unwrap();
+    let turns = ["03-06T13:00:00Z", "03-07T13:00:00Z", "03-08T13:00:00Z"].map(at);
+    assert_eq!(row.transaction.as_ref().unwrap().turns, turns, "the row says when its money went and came");
     assert_eq!(world.shown.totals[&A].conversions, 2, "no second conversion is written");
     assert_eq!(world.shown.totals[&A].revenue, Some(Cents::ZERO));
     let net: i64 = world.shown.rollups.values().map(|rollup| rollup.net.0).sum();
     assert_eq!(net, 0);
+}
+
+#[test]
+fn of_a_transaction_that_flickers_the_newest_turns_are_kept_and_the_sums_are_right() {
+    let (mut world, made) = subscribed();
+    for turn in 0..101_i64 {
+        let status = if turn % 2 == 0 { "done" } else { "undo" };
+        world.status("t", "f", "tip", 500, status, made, made.plus(HOUR * u32::try_from(turn).unwrap()));
+    }
+    let row = world.shown.conversions.values().find(|row| row.transaction.is_some()).unwrap();
+    let turns = &row.transaction.as_ref().unwrap().turns;
+    assert_eq!((turns.len(), turns.last()), (64, Some(&made.plus(HOUR * 100))));
+    assert_eq!(row.moves().map(|(_, sign)| sign).sum::<i64>(), 1);
+    assert_eq!(world.gross(A), 500);
 }
 
 #[test]
@@ -263,4 +282,13 @@ fn a_transaction_stays_with_the_fan_it_first_named() {
     let listed = |fan: &str, link| world.shown.fans[&(link, FanId::from(fan))].gross;
     assert_eq!((listed("f", A), listed("g", B)), (Cents::ZERO, Cents::ZERO));
     assert_eq!(world.counts.differences, 1);
+}
+
+#[test]
+fn memory_of_a_version_that_did_not_know_when_money_went_is_read() {
+    let key = Key::Transaction("acct".into(), "t".into());
+    let mut bytes = Vec::new();
+    Record::Transaction(Box::default()).encode(&mut bytes);
+    bytes.pop();
+    assert_eq!(Record::decode(&key, &StateBytes(bytes)), Ok(Record::Transaction(Box::default())));
 }
