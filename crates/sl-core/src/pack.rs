@@ -57,8 +57,12 @@ pub(crate) fn sixteen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8;
     deserializer.deserialize_bytes(Sixteen)
 }
 
-/// Reads what older versions did not write: the last field of the last part of a value. Missing is empty.
-pub(crate) fn at_the_end<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(
+/// Reads what older versions did not write: the last field of the last part of a value. Missing is empty. Where the value stands
+/// inside of another, this reads what comes behind it.
+///
+/// # Errors
+/// None.
+pub fn at_the_end<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(T::deserialize(deserializer).unwrap_or_default())

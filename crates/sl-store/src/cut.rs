@@ -49,8 +49,8 @@ impl CutHour {
         self.earlier(row);
     }
 
-    /// The range of conversions from before the hour that are wanted, the newest first, as long as there is one: some were
-    /// taken back in this hour.
+    /// After those of the hour: the range of conversions from before it that are wanted, too. Some were taken back, or given again, in
+    /// this hour; such that cancel out to the cent over the whole of it are not looked for.
     #[must_use]
     pub fn wants_earlier(&self) -> Option<Range> {
         (self.open != (Cents::ZERO, Cents::ZERO)).then_some(Range { from: None, to: self.hour.from })

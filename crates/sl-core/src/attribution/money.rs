@@ -163,6 +163,10 @@ impl Decider<'_> {
         if counts != known.counted {
             let sign = if counts { 1 } else { -1 };
             self.sum_money(fan, &known.transaction, credit, sign, known.status_at);
+            // A version that kept no turns took it back: nobody knows when.
+            if known.counted == (known.turns.len() % 2 == 1) {
+                known.turns.push(known.transaction.at);
+            }
             known.counted = counts;
             // Pairs cancel out: of one that flickers the oldest are forgotten.
             if known.turns.len() >= TURNS {

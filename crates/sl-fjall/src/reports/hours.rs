@@ -54,11 +54,8 @@ fn cut(snapshot: &Snapshot, db: &Db, link: SmartLinkId, mut cut: CutHour) -> Res
         cut.conversion(&row?);
     }
     let Some(earlier) = cut.wants_earlier() else { return Ok(cut.finish()) };
-    for row in conversions::of_link(snapshot, db, link, earlier).rev() {
+    for row in conversions::of_link(snapshot, db, link, earlier) {
         cut.earlier(&row?);
-        if cut.wants_earlier().is_none() {
-            break;
-        }
     }
     Ok(cut.finish())
 }

@@ -38,7 +38,6 @@ use self::{
     sums::Sums,
 };
 use crate::{
-    codec::{decode, encode},
     cql::Cql,
     effects::{Effects, Work},
 };
@@ -147,7 +146,7 @@ impl CqlLedger {
         }
         match self.heads.redo(&self.cql, stream, &head.owner).await? {
             Some((number, body)) if number == head.number => {
-                self.write(stream, &decode(&body)?, number).await
+                self.write(stream, &Redo::decode(&body)?, number).await
             }
             // The next step was begun, which is done only once all of this one is written.
             Some((number, _)) if number > head.number => Ok(()),
@@ -177,10 +176,10 @@ impl CqlLedger {
         }
         let number = self.number_after(owned.number);
         let progress = Progress::after(&step);
-        let (redo, rows) = self.begin.redo(&self.cql, &self.effects, owned, step).await?;
+        let (mut redo, rows) = self.begin.redo(&self.cql, &self.effects, owned, step).await?;
         // (a)
         let mut writes = self.raw.writes(&rows, number)?;
-        writes.push(self.heads.put_redo(stream, &self.owner, number, encode(&redo)?));
+        writes.push(self.heads.put_redo(stream, &self.owner, number, redo.encode()?));
         self.cql.write_all(writes).await?;
         // (b)
         let to = Head { number, owner: self.owner.clone(), redo: true, progress };

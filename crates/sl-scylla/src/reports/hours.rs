@@ -57,9 +57,7 @@ async fn cut(reports: &CqlReports, link: SmartLinkId, mut cut: CutHour) -> Resul
     }
     let Some(earlier) = cut.wants_earlier() else { return Ok(cut.finish()) };
     let mut rows = std::pin::pin!(conversions.newest(cql, spans, link, earlier, usize::MAX).await?);
-    while cut.wants_earlier().is_some()
-        && let Some(row) = rows.try_next().await?
-    {
+    while let Some(row) = rows.try_next().await? {
         cut.earlier(&row);
     }
     Ok(cut.finish())

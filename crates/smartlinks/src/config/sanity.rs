@@ -21,11 +21,13 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     }
 }
 
-/// A word that is no level would be taken for the name of a part that may say everything, while all others say nothing.
+/// Alone, a word that is no level would be taken for the name of a part that may say everything, while all others say nothing.
 fn filter(level: &str) -> Result<(), String> {
     EnvFilter::try_new(level).map_err(|error| error.to_string())?;
-    let mut words = level.split(',').map(str::trim).filter(|word| !word.contains(['=', '[']));
-    match words.find(|word| word.parse::<LevelFilter>().is_err()) {
+    let words = level.split(',').map(str::trim).filter(|word| !word.contains(['=', '[']));
+    let (levels, others): (Vec<&str>, Vec<&str>) =
+        words.partition(|word| word.parse::<LevelFilter>().is_ok());
+    match others.first().filter(|_| levels.is_empty()) {
         Some(word) => Err(format!("nothing is called {word:?}")),
         None => Ok(()),
     }

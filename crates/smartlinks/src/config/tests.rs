@@ -182,7 +182,9 @@ fn what_would_stop_the_service_or_be_ignored_is_said_before_it_starts() {
     ] {
         assert_eq!(errors(line).into_iter().map(|(key, _)| key).collect::<Vec<_>>(), [key], "{line}");
     }
-    assert!(with("log.level = \"warn,sl_core=debug\"", &[]).is_ok());
+    for level in ["warn,sl_core=debug", "warn,sl_core", "sl_core=debug"] {
+        assert!(with(&format!("log.level = {level:?}"), &[]).is_ok(), "{level}");
+    }
     assert!(with("edge.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"", &[]).is_ok());
     assert!(with("edge.listen = \"127.0.0.1:80\"\nadmin.listen = \"127.0.0.2:80\"", &[]).is_ok());
     let (_, problems) = with("journal.segment = \"64KiB\"", &[]).unwrap();

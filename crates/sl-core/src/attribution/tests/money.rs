@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::samples::{A, B, at, reconciled, seen};
 use super::world::World;
 use crate::{
-    attribution::{key::Key, record::Record},
+    attribution::{Memory, key::Key, record::Record},
     conversion::{Conversion, Purchase, is_reversal},
     event::EventBody,
     ids::FanId,
@@ -291,4 +291,28 @@ fn memory_of_a_version_that_did_not_know_when_money_went_is_read() {
     Record::Transaction(Box::default()).encode(&mut bytes);
     bytes.pop();
     assert_eq!(Record::decode(&key, &StateBytes(bytes)), Ok(Record::Transaction(Box::default())));
+}
+
+#[test]
+fn money_that_a_version_without_turns_took_back_is_given_again() {
+    let (mut world, made) = subscribed();
+    world.status("t", "f", "tip", 500, "done", made, made);
+    world.status("t", "f", "tip", 500, "undo", made, made.plus(HOUR));
+    // As that version left it.
+    let key = Key::Transaction("acct_7f3a".into(), "t".into());
+    let Ok(Record::Transaction(mut record)) = Record::decode(&key, &world.shown.state[&key.to_state_key()])
+    else {
+        panic!("it is a transaction's");
+    };
+    record.turns.clear();
+    let mut bytes = Vec::new();
+    Record::Transaction(record).encode(&mut bytes);
+    world.shown.state.insert(key.to_state_key(), StateBytes(bytes));
+    world.memory = Memory::new(1000);
+    for (hour, status, stands) in [(2, "done", 1), (3, "undo", 0), (4, "done", 1)] {
+        world.status("t", "f", "tip", 500, status, made, made.plus(HOUR * hour));
+        let row = world.shown.conversions.values().find(|row| row.transaction.is_some()).unwrap();
+        assert_eq!(row.moves().map(|(_, sign)| sign).sum::<i64>(), stands, "{status}");
+        assert_eq!(world.gross(A), 500 * stands);
+    }
 }
