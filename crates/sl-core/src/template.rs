@@ -75,7 +75,7 @@ pub fn body_encoding(template: &str, content_type: Option<&str>) -> Encoding {
 
 /// Whether a header belongs to the connection or says where a body ends: whoever sets it sends half a body, or to somebody else.
 #[must_use]
-pub fn is_ours(header: &str) -> bool {
+pub fn is_reserved_header(header: &str) -> bool {
     const OURS: [&str; 11] = [
         "connection",
         "content-length",

@@ -10,7 +10,7 @@ use sl_core::{
     lint,
     platforms::Answer,
     retry::{Limits, Outcome},
-    template::{Encoding, body_encoding, is_ours, render},
+    template::{Encoding, body_encoding, is_reserved_header, render},
     visitor::is_unexpanded_macro,
 };
 
@@ -78,7 +78,7 @@ pub fn fill<'v>(postback: &Postback, value: impl Fn(&str) -> Option<Cow<'v, str>
         .headers
         .iter()
         // Kept from before they were refused.
-        .filter(|header| !is_ours(&header.name))
+        .filter(|header| !is_reserved_header(&header.name))
         .map(|header| (header.name.clone(), render(&header.value, Encoding::Header, value)))
         .collect();
     let typed = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));

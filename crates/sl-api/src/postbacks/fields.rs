@@ -187,7 +187,7 @@ fn headers(body: &mut Body, items: Vec<Value>) -> Vec<HeaderTemplate> {
             (Given::Null, Given::Value(_)) => {
                 body.wrong(format!("headers.{at}.name"), "is required when value is present.");
             }
-            (Given::Value(name), _) if sl_core::template::is_ours(&name) => {
+            (Given::Value(name), _) if sl_core::template::is_reserved_header(&name) => {
                 let what = format!("is set by us: {}. Leave it out.", shown(&name));
                 body.wrong(format!("headers.{at}.name"), what);
             }

@@ -78,6 +78,26 @@ async fn a_postback_goes_through_create_show_list_update_delete() {
 }
 
 #[tokio::test]
+async fn what_an_answer_says_of_a_deleted_link_can_be_sent_back() {
+    let world = World::start().await;
+    world.store.catalog.put_link(sample::smart_link(1, TEAM)).await.unwrap();
+    let link = sample::link_id(1).to_string();
+    let of_link = |url: &str| {
+        json!({ "url": url, "smart_link_scope": "campaign_specific", "smart_link_ids": [link],
+            "conversion_types": ["new_subscriber"] })
+    };
+    world.send("POST", PATH, of_link("https://t.example/old")).await;
+    world.send("DELETE", &format!("/api/smart-links/{link}"), json!({})).await;
+    let changed = world.send("PATCH", &format!("{PATH}/1"), of_link("https://t.example/new")).await;
+    assert_eq!(changed["data"]["url"], "https://t.example/new");
+    assert_eq!(
+        world.refused("POST", PATH, of_link("https://t.example/")).await,
+        ["smart_link_ids.0"],
+        "a new one"
+    );
+}
+
+#[tokio::test]
 async fn every_rule_of_the_body_names_its_field() {
     let world = World::start().await;
     assert_eq!(world.refused("POST", PATH, json!({})).await, ["conversion_types", "smart_link_scope", "url"]);

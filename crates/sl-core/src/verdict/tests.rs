@@ -225,6 +225,14 @@ const PROGRAMS: &[(&str, Why)] = &[
     ("WhatsApp/2.24.6.77 i", Why::Preview),
     ("TelegramBot (like TwitterBot)", Why::Preview),
     ("LinkedInBot/1.0 (compatible; Mozilla/5.0; Apache-HttpClient +http://www.linkedin.com)", Why::Preview),
+    (
+        "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/120.0 Safari/537.36; Snapchat URL Preview",
+        Why::Preview,
+    ),
+    (
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/120.0 Safari/537.36 Zoom.us-linkunfurl",
+        Why::Preview,
+    ),
     ("Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)", Why::Preview),
     ("Mozilla/5.0 (compatible; Discordbot/2.0; +https://discordapp.com)", Why::Preview),
     (

@@ -292,6 +292,20 @@ fn unreplaced_macros_and_raw_bytes_in_the_query_are_taken() {
     assert_eq!(umlaut.status, 302);
     let kept = rig.clicks().last().and_then(|click| click.params.utm_campaign.clone());
     assert_eq!(kept.as_deref(), Some("Fr\u{fc}hling"));
+    // What hyper's parser refuses, and a letter in an old encoding.
+    for (query, want) in
+        [(&b"?ecid=<ad_id>"[..], "<ad_id>"), (b"?ecid=\"x\"", "\"x\""), (b"?ecid=a\xfcb", "a\u{fffd}b")]
+    {
+        let mut stream = rig.connect();
+        let (path, agent) = (go(""), format!("\r\nUser-Agent: {IPHONE}\r\n\r\n"));
+        let line: [&[u8]; 5] =
+            [b"GET ", path.as_bytes(), query, b" HTTP/1.1\r\nHost: x\r\nConnection: close", agent.as_bytes()];
+        let ask = line.concat();
+        stream.write_all(&ask).unwrap();
+        assert_eq!(status(&read_all(&mut stream)), 302, "{want}");
+        let kept = rig.clicks().last().and_then(|click| click.params.ecid.clone());
+        assert_eq!(kept.as_deref(), Some(want));
+    }
 }
 
 #[test]

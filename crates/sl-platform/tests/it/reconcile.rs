@@ -196,13 +196,16 @@ async fn fans_are_added_to_their_list_and_a_list_that_does_not_exist_is_given_up
         fan: fan.into(),
         created_at: START,
     };
-    let list_adds = vec![add("9", "1"), add("9", "2"), add("bad", "3"), add("busy", "4")];
+    let list_adds = vec![add("9", "1"), add("9", "2"), add("bad", "3"), add("busy", "4"), add("poor", "5")];
     let position = Position { epoch: 0, offset: 1 };
     world.store.ledger.apply(Step { position, list_adds, ..Step::default() }).await.unwrap();
     world.upstream.fault("user-lists/busy", Fault::Status(503));
+    // The credits are used up.
+    world.upstream.fault("user-lists/poor", Fault::Status(402));
     let (role, _) = start(&world);
-    until("what can be done is done", async || world.store.pool.list_adds(9).await.unwrap().len() == 1).await;
-    assert_eq!(world.store.pool.list_adds(9).await.unwrap(), [add("busy", "4")], "tried again later");
+    until("what can be done is done", async || world.store.pool.list_adds(9).await.unwrap().len() == 2).await;
+    let left = world.store.pool.list_adds(9).await.unwrap();
+    assert_eq!(left, [add("busy", "4"), add("poor", "5")], "tried again later");
     let lists = world.upstream.change(|rows| rows.lists.clone());
     assert_eq!(lists.get("9"), Some(&vec!["1".to_owned(), "2".to_owned()]));
     world.stop.cancel();
