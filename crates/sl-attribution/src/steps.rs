@@ -186,20 +186,21 @@ impl Steps {
         if keys.is_empty() {
             return Ok(0);
         }
-        let mut of = Names::default();
-        let names: Vec<_> = keys.iter().map(|key| of.of(key)).collect();
-        let values = self.again(|| ledger.load(self.partition, names.clone())).await?;
+        let names = || {
+            let mut names = Names::default();
+            keys.iter().map(|key| names.of(key)).collect()
+        };
+        let values = self.again(|| ledger.load(self.partition, names())).await?;
         if values.len() != keys.len() {
             return Err(StoreError::Damaged(format!("{} values for {} keys", values.len(), keys.len())));
         }
         let present = values.iter().flatten().count();
         for (key, value) in keys.into_iter().zip(values) {
-            if let Err(error) = self.memory.insert(key.clone(), value.as_ref()) {
+            if let Err(error) = self.memory.insert(key, value.as_ref()) {
                 // Standing still would stop every account; this one piece starts anew, loudly.
                 tracing::error!(%error, "a piece of memory can't be read and starts anew");
                 progress::left_out("memory_unreadable");
                 self.poisoned += 1;
-                self.memory.forget(key);
             }
         }
         Ok(present)

@@ -173,8 +173,7 @@ pub fn decide(
 /// Decides about the first records of a slice as though what memory does not know were absent.
 #[must_use]
 pub fn guess(records: &[Recorded], memory: &Memory, rules: &Rules, destinations: &Destinations) -> Guess {
-    // Most records are clicks, which change three pieces each.
-    let mut decider = Decider::new(memory, rules, destinations, 3 * records.len());
+    let mut decider = Decider::new(memory, rules, destinations, records.len());
     let mut taken = 0;
     for record in records {
         decider.event(&record.event);
@@ -216,10 +215,11 @@ struct Decider<'a> {
 }
 
 impl<'a> Decider<'a> {
-    fn new(memory: &'a Memory, rules: &'a Rules, destinations: &'a Destinations, room: usize) -> Self {
+    /// With room for so many clicks, which change three pieces each.
+    fn new(memory: &'a Memory, rules: &'a Rules, destinations: &'a Destinations, clicks: usize) -> Self {
         Self {
-            memory: Overlay::new(memory, room),
-            effects: Effects::default(),
+            memory: Overlay::new(memory, 3 * clicks),
+            effects: Effects::new(clicks),
             rules,
             destinations,
             clicks: sums::ClickSums::default(),

@@ -13,10 +13,15 @@ pub(crate) fn encode_into<'buffer, T: Serialize>(
     buffer: &'buffer mut Vec<u8>,
 ) -> Result<&'buffer [u8]> {
     buffer.clear();
+    append(value, buffer)?;
+    Ok(buffer)
+}
+
+/// Writes `value` behind what `buffer` has.
+pub(crate) fn append<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<()> {
     buffer.push(VERSION);
     pack::append(value, buffer)
-        .map_err(|error| StoreError::Damaged(format!("a value can't be encoded: {error}")))?;
-    Ok(buffer)
+        .map_err(|error| StoreError::Damaged(format!("a value can't be encoded: {error}")))
 }
 
 /// Writes one value.

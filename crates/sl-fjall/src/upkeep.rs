@@ -103,7 +103,7 @@ fn cut_addresses(db: &Db, before: Timestamp, limit: usize) -> Result<u64> {
             let mut rows = Block::read(&block)?.rows(|_| true)?;
             let changed = rows.iter_mut().map(|row| usize::from(cut(row))).sum::<usize>();
             if changed > 0 {
-                clicks::stage_rows(db, &mut batch, &mut rows.iter().collect::<Vec<_>>())?;
+                clicks::stage_rows(db, &mut batch, &rows)?;
                 count += changed;
             }
             if count >= limit {

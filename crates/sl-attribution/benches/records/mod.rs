@@ -1,6 +1,6 @@
 //! Clicks as the benches of this crate feed them.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use sl_core::{
     click::{AdCookies, Class, Click, Device, Params, Place, RequestFacts, Rung, VisitorId, VisitorKeys},
@@ -18,7 +18,9 @@ pub(crate) const ACCOUNT: &str = "acct_7f3a8c2d91e04b6fa5c3d2e1f0a9b8c7";
 /// A new visitor on one of 20 links, with a pool link of its own.
 pub(crate) fn record(number: u64) -> Recorded {
     let at = Timestamp(START + i64::try_from(number / 100).unwrap_or_default());
-    let account = AccountId::from(ACCOUNT);
+    // As a stream hands them out: one copy for a run of records of one account.
+    static SHARED: LazyLock<AccountId> = LazyLock::new(|| AccountId::from(ACCOUNT));
+    let account = SHARED.clone();
     let cookie = VisitorId(u128::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835));
     let click = Click {
         id: ClickId(ulid::Ulid::from_parts(u64::try_from(at.0).unwrap_or_default(), u128::from(number))),

@@ -26,6 +26,14 @@ const EARLY: usize = 64;
 /// Rows looked at for duplicates per fingerprint.
 const RECENT: usize = 8;
 
+/// What was found with the pool link of a click.
+struct Held {
+    /// Repeats that came before their click, by time.
+    early: Vec<Repeat>,
+    /// Subscribers wait for a click that held the link.
+    pending: bool,
+}
+
 impl Decider<'_> {
     pub(super) fn click(&mut self, click: &Arc<Click>) {
         if click.class != Class::Person {
@@ -45,11 +53,13 @@ impl Decider<'_> {
             clicked: click.at,
             window: u32::try_from(click.window.as_secs()).unwrap_or(u32::MAX),
         };
-        hit.original = self.original(&hit, &visitor, &click.visitor);
+        let print_key = click.visitor.lasting.map(|print| Key::Print(self.account.clone(), print));
+        let print: PrintRecord = print_key.as_ref().map(|key| self.memory.take(key)).unwrap_or_default();
+        hit.original = self.original(&hit, &visitor, &print, &click.visitor);
         let is_duplicate = hit.original.is_some();
         insert_hit(&mut visitor.hits, hit);
         let own = own_link(click);
-        let early = self.hold(own, &hit, who, &click.visitor, &mut visitor);
+        let Held { early, pending } = self.hold(own, &hit, who, &click.visitor, &mut visitor);
         let gross = 1 + u32::try_from(early.len()).unwrap_or(u32::MAX);
         for repeat in &early {
             let (by, hit) = (Who::of(&repeat.visitor), Hit { at: repeat.at, ..hit });
@@ -62,8 +72,12 @@ impl Decider<'_> {
         if own.is_none() && gross > 1 {
             set_gross(&mut visitor, click.id, gross);
         }
-        self.memory.put(&visitor_key, visitor);
-        self.see_print(&click.visitor, (!is_duplicate).then_some(&hit), own);
+        // Of most visitors nobody knows a fan, which saves another look at what is at hand here.
+        let is_known = !visitor.fans.is_empty() || !print.fans.is_empty();
+        self.memory.keep(visitor_key, visitor);
+        if let Some(key) = print_key {
+            self.note_print(key, print, &click.visitor, (!is_duplicate).then_some(&hit), own);
+        }
         for repeat in &early {
             self.see_print(&repeat.visitor, None, None);
         }
@@ -72,16 +86,18 @@ impl Decider<'_> {
         if !is_duplicate {
             self.tell_click(click.id, click.link, click.at);
         }
-        self.moves(&hit, &click.visitor);
+        if is_known {
+            self.moves(&hit, &click.visitor);
+        }
         for repeat in &early {
             self.moves(&Hit { at: repeat.at, ..hit }, &repeat.visitor);
         }
-        if let Some(link) = own {
+        if let Some(link) = own.filter(|_| pending) {
             self.retry_pending(link);
         }
     }
 
-    /// Notes who holds the pool link now. Returns the repeats that came before their click, by time.
+    /// Notes who holds the pool link now.
     fn hold(
         &mut self,
         own: Option<PoolLinkId>,
@@ -89,7 +105,7 @@ impl Decider<'_> {
         who: Who,
         visitor_keys: &VisitorKeys,
         visitor: &mut VisitorRecord,
-    ) -> Vec<Repeat> {
+    ) -> Held {
         let Some(link) = own else {
             let mut early = take_early(&mut visitor.early, hit.row);
             if let Some(given) = visitor_keys.given.map(Who::Cookie).filter(|given| *given != who) {
@@ -102,7 +118,7 @@ impl Decider<'_> {
                     early.sort_by_key(|repeat| repeat.at);
                 }
             }
-            return early;
+            return Held { early, pending: false };
         };
         let key = Key::Holder(self.account.clone(), link);
         let mut record: HolderRecord = self.memory.take(&key);
@@ -115,19 +131,27 @@ impl Decider<'_> {
         let given = given(&holder);
         let place = record.holders.partition_point(|other| other.click.at <= hit.at);
         let newest = place == record.holders.len();
+        room_for_one(&mut record.holders);
         record.holders.insert(place, holder);
         if record.holders.len() > HOLDERS {
             record.holders.remove(0);
         }
-        self.memory.put(&key, record);
+        let pending = !record.pending.is_empty();
+        self.memory.keep(key, record);
         if newest {
             self.effects.given(&self.account, link, given);
         }
-        early
+        Held { early, pending }
     }
 
     /// The row this one should have been a repeat of (decisions 3): the later in the stream is the duplicate.
-    fn original(&mut self, hit: &Hit, visitor: &VisitorRecord, keys: &VisitorKeys) -> Option<ClickId> {
+    fn original(
+        &self,
+        hit: &Hit,
+        visitor: &VisitorRecord,
+        print: &PrintRecord,
+        keys: &VisitorKeys,
+    ) -> Option<ClickId> {
         let window = self.rules.visitor_window;
         let near = |at: Timestamp| at.since(hit.at).max(hit.at.since(at)) < window;
         let same =
@@ -136,8 +160,6 @@ impl Decider<'_> {
         if let Some(other) = rows.min_by_key(|other| other.clicked) {
             return Some(other.row);
         }
-        let key = Key::Print(self.account.clone(), keys.lasting?);
-        let print = self.memory.read::<PrintRecord>(&key)?;
         let same = print.recent.iter().find(|other| {
             let told_apart = matches!((other.came_with, keys.came_with), (Some(a), Some(b)) if a != b);
             other.link == hit.link && other.ecid == hit.ecid && near(other.at) && !told_apart
@@ -223,13 +245,25 @@ impl Decider<'_> {
     fn see_print(&mut self, keys: &VisitorKeys, row: Option<&Hit>, held: Option<PoolLinkId>) {
         let Some(lasting) = keys.lasting else { return };
         let key = Key::Print(self.account.clone(), lasting);
-        let mut print: PrintRecord = self.memory.take(&key);
+        let print = self.memory.take(&key);
+        self.note_print(key, print, keys, row, held);
+    }
+
+    fn note_print(
+        &mut self,
+        key: Key,
+        mut print: PrintRecord,
+        keys: &VisitorKeys,
+        row: Option<&Hit>,
+        held: Option<PoolLinkId>,
+    ) {
         // A cookieless hit may be anybody's: only the first one names a visitor, later ones only by a cookie that came.
         let cookie = keys.came_with.or(keys.given.filter(|_| print.visitors.is_empty()));
         if let Some(cookie) = cookie
             && print.visitors.len() < 2
             && !print.visitors.contains(&cookie)
         {
+            room_for_one(&mut print.visitors);
             print.visitors.push(cookie);
         }
         if let Some(hit) = row {
@@ -240,15 +274,25 @@ impl Decider<'_> {
                 at: hit.at,
                 came_with: keys.came_with,
             };
+            room_for_one(&mut print.recent);
             print.recent.push(recent);
             if print.recent.len() > RECENT {
                 print.recent.remove(0);
             }
         }
         print.seen = print.seen.max(self.moment());
-        self.memory.put(&key, print);
+        self.memory.keep(key, print);
         let when = self.moment().plus(self.rules.erase_prints_after);
-        self.forget_at(when, Later::Print(lasting, held));
+        if let Some(lasting) = keys.lasting {
+            self.forget_at(when, Later::Print(lasting, held));
+        }
+    }
+}
+
+/// Most lists of a visitor have one entry for ever: a step of a thousand clicks stays close to the processor.
+fn room_for_one<T>(list: &mut Vec<T>) {
+    if list.is_empty() {
+        list.reserve_exact(1);
     }
 }
 
@@ -278,6 +322,7 @@ fn insert_hit(hits: &mut Vec<Hit>, hit: Hit) {
         last.at = hit.at;
         return;
     }
+    room_for_one(hits);
     hits.insert(place, hit);
     if hits.len() > HITS {
         hits.remove(0);

@@ -1,8 +1,8 @@
 //! What a decision leaves in the step beside memory.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, hash::BuildHasher as _};
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::{
     key::Key,
@@ -49,11 +49,20 @@ pub(super) struct Effects {
     marks: BTreeMap<ClickId, ClickMark>,
     conversions: BTreeMap<ConversionId, Conversion>,
     fans: BTreeMap<(SmartLinkId, FanId), FanUnderLink>,
-    /// Places in the step.
-    given: HashMap<(AccountId, PoolLinkId), usize>,
+    /// Places in the step, by link: hardly ever do two accounts share a number.
+    given: HashTable<usize>,
+    hasher: DefaultHashBuilder,
 }
 
 impl Effects {
+    /// With room for so many clicks.
+    pub(super) fn new(clicks: usize) -> Self {
+        let step =
+            Step { clicks: Vec::with_capacity(clicks), given: Vec::with_capacity(clicks), ..Step::default() };
+        let (rows, given) = (HashMap::with_capacity(clicks), HashTable::with_capacity(clicks));
+        Self { step, rows, given, ..Self::default() }
+    }
+
     pub(super) fn row(&mut self, row: ClickRow) {
         // 320 bytes: the fixed part of a click.
         self.bytes += 320 + row.click.request.target.len() + row.click.request.user_agent.len();
@@ -82,14 +91,19 @@ impl Effects {
     }
 
     pub(super) fn given(&mut self, account: &AccountId, link: PoolLinkId, given: Given) {
-        let next = self.step.given.len();
-        let place = *self.given.entry((account.clone(), link)).or_insert(next);
-        if let Some((_, _, known)) = self.step.given.get_mut(place) {
+        let all = &mut self.step.given;
+        let hash = |link: PoolLinkId| self.hasher.hash_one(link);
+        let same =
+            |place: &usize| all.get(*place).is_some_and(|(of, other, _)| (of, *other) == (account, link));
+        let of = |place: &usize| all.get(*place).map_or(0, |(_, link, _)| hash(*link));
+        let next = all.len();
+        let place = *self.given.entry(hash(link), same, of).or_insert(next).get();
+        if let Some((_, _, known)) = all.get_mut(place) {
             *known = given;
             return;
         }
         self.bytes += 80;
-        self.step.given.push((account.clone(), link, given));
+        all.push((account.clone(), link, given));
     }
 
     pub(super) fn job(&mut self, job: Job) {

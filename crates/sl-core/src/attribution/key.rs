@@ -1,6 +1,10 @@
 //! Names of the pieces of memory.
 
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    mem,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +17,7 @@ use crate::{
 };
 
 /// One piece of memory. Everything but the first is owned by one creator account, directly or through its link.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Key {
     /// Accounts with something that ends by itself: read at start, to know whom to wake.
     Due,
@@ -55,6 +59,29 @@ impl Key {
     /// Whether there are as many of its sort as clicks.
     pub(super) fn is_of_visitor(&self) -> bool {
         matches!(self, Self::Visitor(..) | Self::Print(..) | Self::Holder(..))
+    }
+}
+
+/// What there is one of per click is told apart by its own id: hardly ever do two accounts share one.
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        mem::discriminant(self).hash(state);
+        match self {
+            Self::Due => {}
+            Self::Visitor(_, who) => who.hash(state),
+            Self::Print(_, print) => print.hash(state),
+            Self::Holder(_, link) => link.hash(state),
+            Self::Account(account) => account.hash(state),
+            Self::Fan(account, fan) => (account, fan).hash(state),
+            Self::Transaction(account, id) => (account, id).hash(state),
+            Self::Applied(account, name) => (account, name).hash(state),
+            Self::Page(account, queue, number) => (account, queue, number).hash(state),
+            Self::Link(link) => link.hash(state),
+            Self::Hour(link, hour) => (link, hour).hash(state),
+            Self::FanDay(link, fan, day) => (link, fan, day).hash(state),
+            Self::Spread(link, day) => (link, day).hash(state),
+            Self::Dimension(key) => key.hash(state),
+        }
     }
 }
 

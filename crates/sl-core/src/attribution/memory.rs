@@ -32,20 +32,15 @@ impl Memory {
     /// Takes over what the store answered for a key.
     ///
     /// # Errors
-    /// [`BadRecord`] when the bytes are of another version, or damaged.
+    /// [`BadRecord`] when the bytes are of another version, or damaged: the piece then counts as absent.
     pub fn insert(&mut self, key: Key, value: Option<&StateBytes>) -> Result<(), BadRecord> {
-        let record = value.map(|bytes| Record::decode(&key, bytes)).transpose()?;
-        self.know(key, record);
-        Ok(())
-    }
-
-    /// Takes a key as absent: what the store has under it can't be read.
-    pub fn forget(&mut self, key: Key) {
-        self.know(key, None);
-    }
-
-    fn know(&mut self, key: Key, record: Option<Record>) {
+        let read = value.map(|bytes| Record::decode(&key, bytes)).transpose();
+        let (record, bad) = match read {
+            Ok(record) => (record, Ok(())),
+            Err(bad) => (None, Err(bad)),
+        };
         if key.is_of_visitor() { &mut self.visitors } else { &mut self.young }.insert(key, record);
+        bad
     }
 
     /// Takes over what a decision changed. Call it once its step is in the store.
@@ -135,19 +130,24 @@ impl<'a> Overlay<'a> {
     }
 
     pub(super) fn put<T: Kept>(&mut self, key: &Key, record: T) {
+        self.keep(key.clone(), record);
+    }
+
+    /// The same, of a key that is not used any more.
+    pub(super) fn keep<T: Kept>(&mut self, key: Key, record: T) {
         self.bytes += 96;
-        self.changes.0.insert(key.clone(), Some(record.record()));
+        self.changes.0.insert(key, Some(record.record()));
     }
 
     /// Changes the record in place; it is made when it is absent.
-    pub(super) fn edit<T: Kept>(&mut self, key: &Key, change: impl FnOnce(&mut T)) {
-        if !matches!(self.changes.0.get(key), Some(Some(_))) {
-            let copy = self.take::<T>(key);
-            self.put(key, copy);
-        }
+    pub(super) fn edit<T: Kept, R>(&mut self, key: &Key, change: impl FnOnce(&mut T) -> R) -> R {
         if let Some(record) = self.changes.0.get_mut(key).and_then(Option::as_mut).and_then(T::of_mut) {
-            change(record);
+            return change(record);
         }
+        let mut copy = self.take::<T>(key);
+        let result = change(&mut copy);
+        self.put(key, copy);
+        result
     }
 
     pub(super) fn forget(&mut self, key: &Key) {

@@ -9,7 +9,7 @@ use sl_core::{click::ClickRow, ids::ClickId, time::Timestamp};
 use sl_store::Result;
 
 use crate::{
-    codec::{decode, encode_into},
+    codec::{append, decode},
     db::damaged,
     layout::{Reader, ordered},
 };
@@ -20,19 +20,20 @@ pub(super) const ROWS: usize = 64;
 const HEAD: usize = 3;
 const ENTRY: usize = 28;
 
-/// Puts rows of one link and second together. They must be sorted by time and id, and at most [`ROWS`].
+/// Puts rows of one link and second together into `block`, which is emptied first. They must be sorted by time and id, and at
+/// most [`ROWS`].
 pub(super) fn encode<'rows>(
-    rows: impl Iterator<Item = &'rows ClickRow> + Clone,
-    buffer: &mut Vec<u8>,
-) -> Result<Vec<u8>> {
-    let count = rows.clone().count();
-    let mut block = Vec::with_capacity(count * 512);
+    rows: impl ExactSizeIterator<Item = &'rows ClickRow>,
+    block: &mut Vec<u8>,
+) -> Result<()> {
+    let count = rows.len();
+    block.clear();
     block.push(VERSION);
     block.extend_from_slice(&u16::try_from(count).unwrap_or(u16::MAX).to_be_bytes());
     block.resize(HEAD + count * ENTRY, 0);
     let body = block.len();
     for (number, row) in rows.enumerate() {
-        block.extend_from_slice(encode_into(row, buffer)?);
+        append(row, block)?;
         let end = u32::try_from(block.len() - body).unwrap_or(u32::MAX);
         let entry = block.get_mut(HEAD + number * ENTRY..).and_then(|rest| rest.first_chunk_mut::<ENTRY>());
         let entry = entry.ok_or_else(|| damaged("a block of clicks under way"))?;
@@ -42,7 +43,7 @@ pub(super) fn encode<'rows>(
         id.copy_from_slice(&row.click.id.to_bytes());
         length.copy_from_slice(&end.to_be_bytes());
     }
-    Ok(block)
+    Ok(())
 }
 
 /// Looks into the bytes of a block.

@@ -26,9 +26,8 @@ pub(crate) struct Mark {
 
 /// Adds new rows and marks to a batch.
 pub(crate) fn stage(db: &Db, batch: &mut OwnedWriteBatch, step: &Step) -> Result<()> {
-    let mut rows: Vec<&ClickRow> = step.clicks.iter().collect();
-    stage_rows(db, batch, &mut rows)?;
-    stage_ids(db, batch, &mut rows);
+    stage_rows(db, batch, &step.clicks)?;
+    stage_ids(db, batch, &step.clicks);
     let mut buffer = Vec::with_capacity(16);
     for mark in &step.click_marks {
         let key = row_key(mark.link, mark.at, mark.click);
@@ -43,33 +42,44 @@ fn with(mut row: ClickRow, gross_clicks: u32, is_duplicate: bool) -> ClickRow {
     row
 }
 
+/// A row with what it is sorted by, which lies elsewhere.
+type Sorted<'rows> = (SmartLinkId, Timestamp, ClickId, &'rows ClickRow);
+
+fn sorted(rows: &[ClickRow]) -> Vec<Sorted<'_>> {
+    rows.iter().map(|row| (row.click.link, row.click.at, row.click.id, row)).collect()
+}
+
 /// Rows in blocks, see [`blocks`].
-pub(crate) fn stage_rows(db: &Db, batch: &mut OwnedWriteBatch, rows: &mut [&ClickRow]) -> Result<()> {
-    rows.sort_unstable_by_key(|row| (row.click.link, row.click.at, row.click.id));
-    let mut buffer = Vec::with_capacity(1024);
-    let second = |row: &&ClickRow| (row.click.link, row.click.at.seconds());
+pub(crate) fn stage_rows(db: &Db, batch: &mut OwnedWriteBatch, rows: &[ClickRow]) -> Result<()> {
+    let mut rows = sorted(rows);
+    rows.sort_unstable_by_key(|(link, at, id, _)| (*link, *at, *id));
+    let mut block = Vec::with_capacity(rows.len().min(blocks::ROWS) * 512);
+    let second = |(link, at, ..): &Sorted<'_>| (*link, at.seconds());
     for same in rows.chunk_by(|left, right| second(left) == second(right)) {
         for part in same.chunks(blocks::ROWS) {
-            let Some(first) = part.first() else { continue };
-            let key = row_key(first.click.link, first.click.at, first.click.id);
-            batch.insert(&db.clicks, key, blocks::encode(part.iter().copied(), &mut buffer)?);
+            let Some((link, at, id, _)) = part.first() else { continue };
+            blocks::encode(part.iter().map(|(.., row)| *row), &mut block)?;
+            batch.insert(&db.clicks, row_key(*link, *at, *id), block.as_slice());
         }
     }
     Ok(())
 }
 
 /// Where the rows are, by id: what was minted in one second of one step together, sorted, under the first.
-fn stage_ids(db: &Db, batch: &mut OwnedWriteBatch, rows: &mut [&ClickRow]) {
-    rows.sort_unstable_by_key(|row| row.click.id);
-    for same in rows.chunk_by(|left, right| second_of(left.click.id) == second_of(right.click.id)) {
+fn stage_ids(db: &Db, batch: &mut OwnedWriteBatch, rows: &[ClickRow]) {
+    let mut rows = sorted(rows);
+    // They come about as they were minted.
+    rows.sort_by_key(|(_, _, id, _)| *id);
+    let mut value = Vec::with_capacity(rows.len().min(4 * blocks::ROWS) * POINTER);
+    for same in rows.chunk_by(|left, right| second_of(left.2) == second_of(right.2)) {
         for part in same.chunks(4 * blocks::ROWS) {
-            let Some(first) = part.first() else { continue };
-            let mut value = Vec::with_capacity(part.len() * POINTER);
-            for row in part {
-                value.extend_from_slice(&row.click.id.to_bytes());
-                value.extend_from_slice(&place(row.click.link, row.click.at));
+            let Some((_, _, first, _)) = part.first() else { continue };
+            value.clear();
+            for (link, at, id, _) in part {
+                value.extend_from_slice(&id.to_bytes());
+                value.extend_from_slice(&place(*link, *at));
             }
-            batch.insert(&db.click_ids, first.click.id.to_bytes(), value);
+            batch.insert(&db.click_ids, first.to_bytes(), value.as_slice());
         }
     }
 }
