@@ -8,14 +8,18 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream};
+use futures_util::{
+    StreamExt,
+    stream::{self, FuturesUnordered},
+};
 use sl_core::{
     catalog::{Account, OverflowLink},
     forecast::time_to_empty,
     ids::{LinkKind, SmartLinkId},
     pool::StockKey,
+    time::Timestamp,
 };
-use sl_store::{Result, StoreError, pool::NewPoolLink};
+use sl_store::{Result, Store, StoreError, pool::NewPoolLink};
 use tokio_util::sync::CancellationToken;
 
 use super::{Keeper, WAIT, Wait, levels::Need};
@@ -39,6 +43,53 @@ pub(super) enum Place {
     Stock(StockKey),
     Overflow(SmartLinkId),
 }
+
+/// How a round goes.
+#[derive(Default)]
+struct Round {
+    /// To be written down.
+    made: Vec<(LinkSeen, LinkWish)>,
+    /// Made so far.
+    count: usize,
+    /// May have been made.
+    doubtful: Vec<LinkWish>,
+    /// Why the platform did not make one.
+    failed: Option<PlatformError>,
+    /// Why one could not be written down.
+    unwritten: Option<StoreError>,
+}
+
+// === impl Round ===
+
+impl Round {
+    /// The platform has answered, or has not; `false` when nothing new should begin.
+    fn answered(&mut self, making: Making, wish: LinkWish) -> bool {
+        let why = match making {
+            Making::Made(link) => {
+                self.made.push((link, wish));
+                self.count += 1;
+                return true;
+            }
+            Making::Failed(why) => why,
+            Making::Doubtful(why) => {
+                self.doubtful.push(wish);
+                why
+            }
+        };
+        self.failed.get_or_insert(why);
+        false
+    }
+
+    /// What was made has been written down, or not: then it is found by its names once the store is back.
+    fn written(&mut self, result: Result<()>, mut wishes: Vec<LinkWish>) -> bool {
+        let Err(why) = result else { return true };
+        self.doubtful.append(&mut wishes);
+        self.unwritten.get_or_insert(why);
+        false
+    }
+}
+
+// === impl Keeper ===
 
 impl Keeper {
     /// Makes a round of links for one stock; `true` when some are still missing.
@@ -95,6 +146,7 @@ impl Keeper {
         let priority = self.urgency(&place);
         let platform = Arc::clone(&self.platform);
         let platform = &*platform;
+        let store = self.store.clone();
         let wanted = wishes.len();
         // After a failure what is under way ends, and nothing new begins.
         let failed = AtomicBool::new(false);
@@ -103,52 +155,55 @@ impl Keeper {
             .take_while(|_| std::future::ready(goes_on()))
             .map(|wish| async move { (links::make(platform, &account.id, &wish, priority).await, wish) })
             .buffered(AT_ONCE);
-        let (mut made, mut names, mut doubtful, mut error) = (Vec::new(), Vec::new(), Vec::new(), None);
-        let (mut count, mut written) = (0, Ok(()));
-        while let Some((making, wish)) = under_way.next().await {
-            match making {
-                Making::Made(link) => {
-                    made.push(link);
-                    names.push(wish);
-                    count += 1;
-                    // Visitors wait for them: not until the whole round is made.
-                    if made.len() >= AT_ONCE && written.is_ok() {
-                        written = self.take_over(account, &place, std::mem::take(&mut made)).await;
-                        match written {
-                            Ok(()) => names.clear(),
-                            Err(_) => failed.store(true, Ordering::Relaxed),
-                        }
-                    }
-                    continue;
-                }
-                Making::Failed(why) => error = error.or(Some(why)),
-                Making::Doubtful(why) => {
-                    doubtful.push(wish);
-                    error = error.or(Some(why));
-                }
+        // Beside it, so that a slow store holds no call up, nor its place in the pace of all.
+        let mut writing = FuturesUnordered::new();
+        let write = |made: Vec<(LinkSeen, LinkWish)>, now| {
+            let (links, wishes): (_, Vec<_>) = made.into_iter().unzip();
+            let (store, place) = (&store, &place);
+            async move { (write_down(store, account, place, links, now).await, wishes) }
+        };
+        let mut round = Round::default();
+        loop {
+            // Visitors wait for them: not until the whole round is made.
+            if round.made.len() >= AT_ONCE {
+                writing.push(write(std::mem::take(&mut round.made), self.clock.now()));
             }
-            failed.store(true, Ordering::Relaxed);
+            let goes_on = tokio::select! {
+                biased;
+                Some((result, wishes)) = writing.next() => {
+                    if result.is_ok() {
+                        self.refilled(&place);
+                    }
+                    round.written(result, wishes)
+                }
+                Some((making, wish)) = under_way.next() => round.answered(making, wish),
+                else => {
+                    if round.made.is_empty() {
+                        break;
+                    }
+                    writing.push(write(std::mem::take(&mut round.made), self.clock.now()));
+                    true
+                }
+            };
+            if !goes_on {
+                failed.store(true, Ordering::Relaxed);
+            }
         }
-        drop(under_way);
-        if count > 0 {
+        drop((under_way, writing));
+        if round.count > 0 {
             self.waits.remove(&account.id);
         }
-        if written.is_ok() {
-            written = self.take_over(account, &place, made).await;
-        }
-        if written.is_err() {
-            // They are found by their names once the store is back.
-            doubtful.append(&mut names);
-        }
         let now = self.clock.now();
-        for wish in doubtful {
+        for wish in round.doubtful {
             self.doubts.add(account.id.clone(), place.clone(), wish, now);
         }
-        written?;
-        if let Some(error) = error {
+        if let Some(error) = round.unwritten {
+            return Err(error);
+        }
+        if let Some(error) = round.failed {
             self.put_off(account, &place, &error);
         }
-        Ok(count == wanted)
+        Ok(round.count == wanted)
     }
 
     fn urgency(&self, place: &Place) -> Priority {
@@ -169,42 +224,15 @@ impl Keeper {
         place: &Place,
         links: Vec<LinkSeen>,
     ) -> Result<()> {
-        let now = self.clock.now();
-        let addressed = |link: LinkSeen| {
-            let url = link.address(account.username.as_deref());
-            if url.is_none() {
-                tracing::error!(account = %account.id, link = %link.id, "a link without an address was made; nobody gets it");
-            }
-            url.map(|url| (link, url))
-        };
-        let mut links: Vec<_> = links.into_iter().filter_map(addressed).collect();
-        if links.is_empty() {
-            return Ok(());
-        }
-        // In the platform's order: a page of its list is then a run of neighbours (decisions 48).
-        links.sort_by_key(|(link, _)| link.id);
-        match place {
-            Place::Stock(stock) => {
-                let new = links.into_iter().map(|(link, url)| NewPoolLink {
-                    team: account.team,
-                    stock: stock.clone(),
-                    id: link.id,
-                    url,
-                    created_at: link.created_at.unwrap_or(now),
-                });
-                self.store.pool.add(new.collect()).await?;
-                self.snapshot.refilled(stock, now);
-            }
-            Place::Overflow(id) => {
-                for (link, url) in links.into_iter().take(1) {
-                    match self.store.catalog.set_overflow(*id, OverflowLink { id: link.id, url }).await {
-                        Ok(()) | Err(StoreError::NotFound) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-            }
-        }
+        write_down(&self.store, account, place, links, self.clock.now()).await?;
+        self.refilled(place);
         Ok(())
+    }
+
+    fn refilled(&self, place: &Place) {
+        if let Place::Stock(stock) = place {
+            self.snapshot.refilled(stock, self.clock.now());
+        }
     }
 
     /// The account waits; twice as long each time.
@@ -220,6 +248,50 @@ impl Keeper {
         };
         let left = left.and_then(|left| time_to_empty(left.as_secs(), 3600.0)).unwrap_or_default();
         tracing::warn!(account = %account.id, %error, again_in = ?span, stock_left = ?left, "links could not be made");
+    }
+}
+
+/// Writes links down that the platform has made by `now`.
+async fn write_down(
+    store: &Store,
+    account: &Account,
+    place: &Place,
+    links: Vec<LinkSeen>,
+    now: Timestamp,
+) -> Result<()> {
+    let addressed = |link: LinkSeen| {
+        let url = link.address(account.username.as_deref());
+        if url.is_none() {
+            tracing::error!(account = %account.id, link = %link.id, "a link without an address was made; nobody gets it");
+        }
+        url.map(|url| (link, url))
+    };
+    let mut links: Vec<_> = links.into_iter().filter_map(addressed).collect();
+    if links.is_empty() {
+        return Ok(());
+    }
+    // In the platform's order: a page of its list is then a run of neighbours (decisions 48).
+    links.sort_by_key(|(link, _)| link.id);
+    match place {
+        Place::Stock(stock) => {
+            let new = links.into_iter().map(|(link, url)| NewPoolLink {
+                team: account.team,
+                stock: stock.clone(),
+                id: link.id,
+                url,
+                created_at: link.created_at.unwrap_or(now),
+            });
+            store.pool.add(new.collect()).await.map(|_| ())
+        }
+        Place::Overflow(id) => {
+            for (link, url) in links.into_iter().take(1) {
+                match store.catalog.set_overflow(*id, OverflowLink { id: link.id, url }).await {
+                    Ok(()) | Err(StoreError::NotFound) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        }
     }
 }
 

@@ -6,5 +6,6 @@ mod matcher;
 mod reconcile;
 mod refusals;
 mod simulated;
+mod slow;
 mod upstream;
 mod world;

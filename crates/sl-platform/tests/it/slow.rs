@@ -1,0 +1,115 @@
+//! A store that takes its time.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sl_core::{
+    ids::{AccountId, FanId},
+    pool::PoolState,
+    step::{ListAdd, Unmatched},
+    time::Timestamp,
+};
+use sl_store::{
+    Result,
+    pool::{Block, LeaseRequest, Level, Look, NewPoolLink, Pool, PoolEntry, PoolLinkRef, PoolRules},
+};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{upstream::until, world::World};
+
+/// A pool that adds links once it is let.
+struct Gated {
+    pool: Arc<dyn Pool>,
+    gate: Semaphore,
+}
+
+#[async_trait]
+impl Pool for Gated {
+    async fn add(&self, links: Vec<NewPoolLink>) -> Result<usize> {
+        self.gate.acquire().await.unwrap().forget();
+        self.pool.add(links).await
+    }
+
+    async fn retire(&self, links: Vec<PoolLinkRef>, at: Timestamp) -> Result<()> {
+        self.pool.retire(links, at).await
+    }
+
+    async fn levels(&self, now: Timestamp, rules: PoolRules) -> Result<Vec<Level>> {
+        self.pool.levels(now, rules).await
+    }
+
+    async fn lease(&self, request: LeaseRequest) -> Result<Block> {
+        self.pool.lease(request).await
+    }
+
+    fn stocked(&self) -> watch::Receiver<u64> {
+        self.pool.stocked()
+    }
+
+    async fn renew(&self, fence: u64, until: Timestamp) -> Result<bool> {
+        self.pool.renew(fence, until).await
+    }
+
+    async fn give_back(&self, fence: u64, unused: Vec<PoolLinkRef>) -> Result<()> {
+        self.pool.give_back(fence, unused).await
+    }
+
+    async fn blocks(&self) -> Result<Vec<Block>> {
+        self.pool.blocks().await
+    }
+
+    async fn orphan(&self, fence: u64, at: Timestamp) -> Result<()> {
+        self.pool.orphan(fence, at).await
+    }
+
+    async fn live(&self, account: &AccountId) -> Result<Vec<PoolEntry>> {
+        self.pool.live(account).await
+    }
+
+    async fn get(&self, link: PoolLinkRef) -> Result<Option<PoolEntry>> {
+        self.pool.get(link).await
+    }
+
+    async fn looked(&self, looks: Vec<Look>) -> Result<()> {
+        self.pool.looked(looks).await
+    }
+
+    async fn unmatched(&self) -> Result<Vec<Unmatched>> {
+        self.pool.unmatched().await
+    }
+
+    async fn give_up(&self, account: &AccountId, fan: &FanId) -> Result<()> {
+        self.pool.give_up(account, fan).await
+    }
+
+    async fn list_adds(&self, limit: usize) -> Result<Vec<ListAdd>> {
+        self.pool.list_adds(limit).await
+    }
+
+    async fn list_added(&self, done: Vec<ListAdd>) -> Result<()> {
+        self.pool.list_added(done).await
+    }
+}
+
+#[tokio::test]
+async fn links_are_made_while_those_before_are_written_down_and_visitors_get_them_after_eight() {
+    let mut world = World::start().await;
+    world.link(1, |_| {}).await;
+    let pool = Arc::new(Gated { pool: world.store.pool.clone(), gate: Semaphore::new(0) });
+    world.store.pool = pool.clone();
+    let mut keeper = world.keeper();
+    let stop = CancellationToken::new();
+    let turns = tokio::spawn(async move { while keeper.turn(&stop).await.unwrap() {} });
+    until("all calls of the round, and the overflow link's", async || world.upstream.count("POST") == 21)
+        .await;
+    assert_eq!(world.count(&[PoolState::Fresh]).await, 0);
+    for stocked in [8, 16] {
+        pool.gate.add_permits(1);
+        until("a part of the round", async || world.count(&[PoolState::Fresh]).await == stocked).await;
+    }
+    pool.gate.add_permits(1);
+    turns.await.unwrap();
+    assert_eq!(world.count(&[PoolState::Fresh]).await, 20);
+    assert_eq!(world.upstream.links("tracking-links").len(), 21);
+}
