@@ -3,6 +3,7 @@
 use std::{collections::HashMap, fmt, hash::BuildHasher as _, num::NonZero, sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, Cache};
+use bytes::Bytes;
 use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry};
 use http::HeaderValue;
 use parking_lot::Mutex;
@@ -313,11 +314,27 @@ impl Pages {
 
 /// A URL as the `Location` of an answer: absolute, `http` or `https`, and fit for a header. Never from a request.
 pub(crate) fn location(url: &str) -> Option<HeaderValue> {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
-    if rest.is_empty() || rest.starts_with('/') || !url.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return None;
-    }
-    HeaderValue::from_str(url).ok()
+    HeaderValue::from_str(url).ok().filter(|_| is_location(url))
+}
+
+/// The same of many, in one piece of memory that goes with the last of them: a thread that is done with one of them need not
+/// give back memory of another.
+pub(crate) fn locations<'urls>(
+    urls: impl Iterator<Item = &'urls str> + Clone,
+) -> impl Iterator<Item = Option<HeaderValue>> {
+    let all = Bytes::from(urls.clone().collect::<String>());
+    let mut end = 0;
+    urls.map(move |url| {
+        let begin = end;
+        end += url.len();
+        HeaderValue::from_maybe_shared(all.slice(begin..end)).ok().filter(|_| is_location(url))
+    })
+}
+
+fn is_location(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let has_host = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+    has_host && url.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]

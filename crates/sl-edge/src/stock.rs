@@ -165,6 +165,20 @@ pub struct Taken {
     fence: u64,
 }
 
+// === impl OnHand ===
+
+impl OnHand {
+    /// Has the processor fetch what the next visitors will need: blocks were leased long ago. The link behind the next one, and
+    /// where the next one leads, which it knows by now.
+    fn fetch_next(&self) {
+        let (links, _) = self.links.as_slices();
+        prefetch_index::prefetch_index(links, 1);
+        if let Some(next) = links.first() {
+            prefetch_index::prefetch_index(next.location.as_bytes(), 0);
+        }
+    }
+}
+
 // === impl Stock ===
 
 impl Stock {
@@ -194,9 +208,10 @@ impl Stock {
     pub fn put_block(&self, block: StockBlock, asked_at: Instant) -> Vec<PoolLinkId> {
         let mut refused = Vec::new();
         let mut links = VecDeque::with_capacity(block.links.len());
-        for (link, recycled) in block.links {
-            match crate::links::location(&link.url) {
-                Some(location) => links.push_back(Ready { id: link.id, recycled, location }),
+        let locations = crate::links::locations(block.links.iter().map(|(link, _)| link.url.as_str()));
+        for ((link, recycled), location) in block.links.iter().zip(locations) {
+            match location {
+                Some(location) => links.push_back(Ready { id: link.id, recycled: *recycled, location }),
                 None => refused.push(link.id),
             }
         }
@@ -345,6 +360,7 @@ impl State {
                 && let Some(Ready { id, recycled, location }) = block.links.pop_front()
             {
                 self.on_hand -= 1;
+                block.fetch_next();
                 return Some(Taken { id, recycled, location, fence: block.fence });
             }
             self.end_front(key);

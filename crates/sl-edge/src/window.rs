@@ -62,9 +62,18 @@ pub(crate) struct Seen {
     /// Cookie the browser returned.
     pub(crate) came_with: Option<VisitorId>,
     /// Fingerprint under the day's salt.
-    pub(crate) daily: VisitorId,
+    pub(crate) daily: Sought,
     /// ... and under yesterday's, while a click of yesterday may still count.
     pub(crate) yesterday: Option<VisitorId>,
+    /// The cookie that goes along with the answer.
+    pub(crate) given: Option<Sought>,
+}
+
+/// One of a visitor's keys, with its place for one target.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sought {
+    pub(crate) visitor: VisitorId,
+    key: u64,
 }
 
 /// How a hit met the window.
@@ -142,45 +151,43 @@ impl Window {
 
     /// Has a visitor's place fetched from far away memory, while the caller does what else there is to do before
     /// [`Self::meet`].
-    pub(crate) fn prefetch(&self, visitor: VisitorId, target: Target) {
+    pub(crate) fn seek(&self, visitor: VisitorId, target: Target) -> Sought {
         let key = self.key(visitor, target);
         self.shard(key).lock().prefetch(key);
+        Sought { visitor, key }
     }
 
-    /// Finds the visitor's click, or has `new` make one under the visitor's lock.
+    /// Finds the visitor's click, or has `new` make one under the visitor's lock; it shares the click by what it is given.
     pub(crate) fn meet<R>(
         &self,
         seen: &Seen,
         target: Target,
         now: Timestamp,
-        new: impl FnOnce() -> (R, Option<Arc<Remembered>>),
+        new: impl FnOnce(&mut dyn FnMut(Remembered) -> Arc<Remembered>) -> (R, Option<Arc<Remembered>>),
     ) -> Meeting<R> {
         // The same cookie from two networks at once: the second finds what the first made.
         let _turn = seen.came_with.map(|cookie| self.turn(cookie).lock());
         for visitor in [seen.came_with, seen.yesterday].into_iter().flatten() {
             if let Some(found) = self.find(visitor, target, now).filter(|found| same(seen, found)) {
-                self.put_if_absent(seen.daily, &found, now);
+                self.put_if_absent(seen.daily.visitor, &found, now);
                 return Meeting::Again(found);
             }
         }
-        let key = self.key(seen.daily, target);
+        let Sought { visitor, key } = seen.daily;
         let made = {
             let mut shard = self.shard(key).lock();
-            let found = shard.get(key, seen.daily, target, now, self.0.span);
+            let found = shard.get(key, visitor, target, now, self.0.span);
             if let Some(found) = found.filter(|found| same(seen, found)) {
                 return Meeting::Again(Arc::clone(found));
             }
-            let (made, entry) = new();
+            let (made, entry) = new(&mut |click| shard.shared(click));
             if let Some(entry) = &entry {
-                shard.put(key, seen.daily, entry, &self.0, now);
+                shard.put(key, visitor, entry, &self.0, now);
             }
             (made, entry)
         };
-        if let (_, Some(entry)) = &made
-            && let Some(cookie) = entry.given
-        {
-            let key = self.key(cookie, target);
-            self.shard(key).lock().put(key, cookie, entry, &self.0, now);
+        if let ((_, Some(entry)), Some(Sought { visitor, key })) = (&made, seen.given) {
+            self.shard(key).lock().put(key, visitor, entry, &self.0, now);
         }
         Meeting::New(made.0)
     }
@@ -188,21 +195,26 @@ impl Window {
     /// One visit of a made-up visitor, for benches: `true` when it was known.
     pub fn probe(&self, visitor: u128, now: Timestamp) -> bool {
         let target = Target::new(SmartLinkId::from_bytes([1; 16]), None);
-        let daily = VisitorId(visitor);
-        let seen = Seen { came_with: None, daily, yesterday: None };
-        let meeting = self.meet(&seen, target, now, || {
+        let (daily, given) = (VisitorId(visitor), VisitorId(!visitor));
+        let seen = Seen {
+            came_with: None,
+            daily: self.seek(daily, target),
+            yesterday: None,
+            given: Some(self.seek(given, target)),
+        };
+        let meeting = self.meet(&seen, target, now, |share| {
             let entry = Remembered {
                 click: ClickId::from_bytes(visitor.to_be_bytes()),
                 at: now,
                 target,
                 daily,
-                given: Some(VisitorId(!visitor)),
+                given: Some(given),
                 rung: Rung::Profile,
                 pool_link: None,
                 own: None,
                 stored: AtomicBool::new(true),
             };
-            ((), Some(Arc::new(entry)))
+            ((), Some(share(entry)))
         });
         matches!(meeting, Meeting::Again(_))
     }

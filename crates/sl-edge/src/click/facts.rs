@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 use sl_core::click::{AdCookies, Params, VisitorId};
 
 use super::{answer::COOKIE, headers::Lines};
@@ -52,7 +52,11 @@ fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut begin = 0;
     let ends = memchr_iter(b'&', query.as_bytes()).chain([query.len()]);
     let pairs = ends.filter_map(move |end| query.get(std::mem::replace(&mut begin, end + 1)..end));
-    pairs.filter_map(|pair| pair.split_once('='))
+    pairs.filter_map(|pair| {
+        // Names are short: nothing finds their end sooner.
+        let end = pair.bytes().position(|byte| byte == b'=')?;
+        Some((pair.get(..end)?, pair.get(end + 1..)?))
+    })
 }
 
 fn keep<'a>(params: &mut Params<&'a str>, name: &str, value: &'a str) {
@@ -100,24 +104,29 @@ pub(super) fn cookies<'a>(lines: &Lines<'a>) -> (Option<VisitorId>, AdCookies<&'
     let mut kept = AdCookies::default();
     for line in lines.iter() {
         for pair in line.split(|byte| *byte == b';') {
-            let Some((name, value)) = str::from_utf8(pair).ok().and_then(|pair| pair.trim().split_once('='))
-            else {
+            let pair = pair.trim_ascii();
+            let Some((name, value)) = memchr(b'=', pair).and_then(|end| pair.split_at_checked(end)) else {
                 continue;
             };
-            if name == COOKIE {
-                visitor = visitor.or_else(|| value.parse().ok());
-                continue;
-            }
+            let value = || str::from_utf8(value.get(1..)?).ok();
             let place = match name {
-                "_fbc" => &mut kept.fbc,
-                "_fbp" => &mut kept.fbp,
-                "ttclid" => &mut kept.ttclid,
-                "_ttp" => &mut kept.ttp,
-                "_scclid" => &mut kept.scclid,
-                "_scid" => &mut kept.scid,
+                name if name == COOKIE.as_bytes() => {
+                    visitor = visitor.or_else(|| value()?.parse().ok());
+                    continue;
+                }
+                b"_fbc" => &mut kept.fbc,
+                b"_fbp" => &mut kept.fbp,
+                b"ttclid" => &mut kept.ttclid,
+                b"_ttp" => &mut kept.ttp,
+                b"_scclid" => &mut kept.scclid,
+                b"_scid" => &mut kept.scid,
                 _ => continue,
             };
-            if place.is_none() && !value.is_empty() && value.len() <= LONGEST {
+            if let Some(value) = value()
+                && place.is_none()
+                && !value.is_empty()
+                && value.len() <= LONGEST
+            {
                 *place = Some(value);
             }
         }

@@ -170,7 +170,7 @@ impl<'a> Headers<'a> {
     /// The host of `Referer`: lower case, without scheme, user and port (contract A.6.9).
     pub(super) fn referrer(&self) -> Option<Cow<'a, str>> {
         let text = str::from_utf8(self.referer.filter(|text| text.is_ascii())?).ok()?;
-        let (_, rest) = text.split_once("://")?;
+        let rest = behind_the_scheme(text)?;
         let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
         let authority = rest.get(..end.unwrap_or(rest.len()))?;
         // Hardly ever there, and quicker to see than to look for.
@@ -186,9 +186,16 @@ impl<'a> Headers<'a> {
     /// `Accept-Language`, cut.
     pub(super) fn language(&self) -> Option<Cow<'a, str>> {
         let value = self.accept_language?;
-        let text = String::from_utf8_lossy(value.get(..LONGEST_LANGUAGE).unwrap_or(value));
+        let value = value.get(..LONGEST_LANGUAGE).unwrap_or(value);
+        // What it hardly ever is not is seen sooner than mended.
+        let text = str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed);
         (!text.is_empty()).then_some(text)
     }
+}
+
+fn behind_the_scheme(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_at_checked(text.bytes().position(|byte| byte == b':')?)?;
+    rest.strip_prefix("://")
 }
 
 fn without_user_and_port(authority: &str) -> Option<&str> {

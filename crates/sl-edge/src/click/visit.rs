@@ -64,23 +64,26 @@ impl<'a> Visit<'a> {
         let traits = Traits::of(&asked.headers.features(ip, agent.digest));
         let daily = worker.keys(now, |keys| keys.daily(&traits));
         // What follows takes as long as fetching these from far away memory, and needs neither.
-        window.prefetch(daily, target);
+        let daily = window.seek(daily, target);
         let (cookie, cookies) = facts::cookies(&asked.headers.cookies);
         let came_with = cookie.filter(|_| worker.shared.cookie);
         let id = worker.mint(now);
         // A visitor's own cookie goes on; a new one comes from its first click (decisions 49).
         let new = || worker.keys(now, |keys| keys.cookie(id));
         let given = worker.shared.cookie.then(|| came_with.unwrap_or_else(new));
-        if let Some(given) = given {
-            window.prefetch(given, target);
-        }
+        let given = given.map(|given| window.seek(given, target));
         let (yesterday, lasting) = worker.keys(now, |keys| {
             // Yesterday's salt matters only while yesterday's clicks do.
             let recent = now.since(keys.day()) < window.span();
             (recent.then(|| keys.yesterday(&traits)), keys.lasting(&traits))
         });
-        let keys = VisitorKeys { came_with, given, daily, lasting: Some(lasting) };
-        let seen = Seen { came_with, daily, yesterday };
+        let keys = VisitorKeys {
+            came_with,
+            given: given.map(|given| given.visitor),
+            daily: daily.visitor,
+            lasting: Some(lasting),
+        };
+        let seen = Seen { came_with, daily, yesterday, given };
         let place = worker.shared.geo.place(ip);
         let (referrer, language) = (asked.headers.referrer(), asked.headers.language());
         Self {

@@ -59,10 +59,13 @@ impl Stock {
     /// Puts links that an earlier process had set aside where they were. Links whose URL can't stand in a header are left
     /// out.
     pub fn put_aside(&self, aside: Aside) {
-        let ready = |(id, recycled, url): (PoolLinkId, bool, String)| {
-            crate::links::location(&url).map(|location| Ready { id, recycled, location })
-        };
-        let links: VecDeque<_> = aside.links.into_iter().filter_map(ready).collect();
+        let locations = crate::links::locations(aside.links.iter().map(|(.., url)| url.as_str()));
+        let links = aside.links.iter().zip(locations);
+        let links: VecDeque<_> = links
+            .filter_map(|((id, recycled, _), location)| {
+                location.map(|location| Ready { id: *id, recycled: *recycled, location })
+            })
+            .collect();
         let shelf = self.shelf(&aside.stock);
         let mut state = shelf.state.lock();
         state.on_hand += links.len();

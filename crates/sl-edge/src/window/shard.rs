@@ -23,6 +23,8 @@ pub(super) struct Shard {
     rows: Rows,
     /// Keys held.
     held: usize,
+    /// Clicks that have left and that nobody looks at any more: the memory of the next ones.
+    spare: Vec<Arc<Remembered>>,
 }
 
 /// Rows by age.
@@ -75,6 +77,18 @@ impl Shard {
         click.filter(|click| click.target == target)
     }
 
+    /// A click to be remembered. In a full window it takes the place of one that has left: that memory is near, and may be another
+    /// thread's.
+    pub(super) fn shared(&mut self, click: Remembered) -> Arc<Remembered> {
+        if let Some(mut place) = self.spare.pop()
+            && let Some(left) = Arc::get_mut(&mut place)
+        {
+            *left = click;
+            return place;
+        }
+        Arc::new(click)
+    }
+
     /// Remembers a click under one more key, and lets the oldest keys go.
     pub(super) fn put(
         &mut self,
@@ -115,9 +129,8 @@ impl Shard {
         }
         let first = self.rows.rows.iter().take(batch);
         // Only read, so that the reads overlap; dropping a reference waits for each in turn.
-        std::hint::black_box(
-            first.filter_map(|row| row.click.as_ref()).map(Arc::strong_count).sum::<usize>(),
-        );
+        let read = |click: &Arc<Remembered>| Arc::strong_count(click) + usize::from(click.own.is_some());
+        std::hint::black_box(first.filter_map(|row| row.click.as_ref()).map(read).sum::<usize>());
         for _ in 0..batch {
             self.let_one_go(window, now);
         }
@@ -129,11 +142,16 @@ impl Shard {
 
     fn let_one_go(&mut self, window: &Inner, now: Timestamp) {
         let over = self.rows.rows.front().is_some_and(|row| now.since(row.at) >= window.span);
-        if self.rows.pop().is_some() {
-            self.held -= 1;
-            if !over {
-                window.evicted.fetch_add(1, Ordering::Relaxed);
-            }
+        let Some(mut click) = self.rows.pop() else { return };
+        self.held -= 1;
+        if !over {
+            window.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.spare.len() < BATCH
+            && let Some(left) = Arc::get_mut(&mut click)
+        {
+            left.own = None;
+            self.spare.push(click);
         }
     }
 

@@ -12,11 +12,27 @@ fn target(number: u8, ecid: Option<&str>) -> Target {
     Target::new(SmartLinkId::from_bytes([number; 16]), ecid)
 }
 
-fn seen(came_with: Option<u128>, daily: u128) -> Seen {
-    Seen { came_with: came_with.map(VisitorId), daily: VisitorId(daily), yesterday: None }
+/// By what a visitor shows itself, whatever it visits.
+#[derive(Debug, Clone, Copy)]
+struct Shows {
+    came_with: Option<VisitorId>,
+    daily: VisitorId,
+    yesterday: Option<VisitorId>,
 }
 
-fn entry(click: u8, target: Target, seen: &Seen, given: Option<u128>, at: Timestamp) -> Arc<Remembered> {
+impl Shows {
+    fn at(self, window: &Window, target: Target, given: Option<u128>) -> Seen {
+        let Self { came_with, daily, yesterday } = self;
+        let given = given.map(|given| window.seek(VisitorId(given), target));
+        Seen { came_with, daily: window.seek(daily, target), yesterday, given }
+    }
+}
+
+fn seen(came_with: Option<u128>, daily: u128) -> Shows {
+    Shows { came_with: came_with.map(VisitorId), daily: VisitorId(daily), yesterday: None }
+}
+
+fn entry(click: u8, target: Target, seen: &Shows, given: Option<u128>, at: Timestamp) -> Arc<Remembered> {
     Arc::new(Remembered {
         click: ClickId::from_bytes([click; 16]),
         at,
@@ -35,10 +51,10 @@ pub(super) fn nobody() -> Arc<Remembered> {
 }
 
 /// The click that answers a visit: an earlier one, or `click`.
-fn visit(window: &Window, click: u8, target: Target, seen: Seen, at: Timestamp) -> u8 {
+fn visit(window: &Window, click: u8, target: Target, seen: Shows, at: Timestamp) -> u8 {
     // The cookie is the one it came with, or stands for its first click.
     let given = seen.came_with.map_or(1000 + u128::from(click), |came| came.0);
-    let meeting = window.meet(&seen, target, at, || {
+    let meeting = window.meet(&seen.at(window, target, Some(given)), target, at, |_| {
         let entry = entry(click, target, &seen, Some(given), at);
         (click, Some(entry))
     });
@@ -88,7 +104,7 @@ fn a_cookie_tells_two_visitors_behind_one_address_apart() {
 fn yesterdays_fingerprint_finds_a_click_across_the_rotation() {
     let window = Window::new(SPAN, 100);
     visit(&window, 1, target(1, None), seen(None, 7), NOON);
-    let after = Seen { yesterday: Some(VisitorId(7)), ..seen(None, 8) };
+    let after = Shows { yesterday: Some(VisitorId(7)), ..seen(None, 8) };
     assert_eq!(visit(&window, 2, target(1, None), after, NOON), 1);
     assert_eq!(visit(&window, 3, target(1, None), seen(None, 8), NOON), 1);
 }
@@ -111,8 +127,9 @@ fn a_window_through_which_many_pass_holds_the_last_of_them() {
     for number in 10_000..15_000 {
         visit(&window, 1, target(1, None), seen(None, number), NOON);
         // Somebody whose earlier click is over, or was lost.
-        let lost = entry(2, target(2, None), &seen(None, number % 7), None, NOON);
-        let _ = window.meet(&seen(None, number % 7), target(2, None), NOON, || ((), Some(Arc::clone(&lost))));
+        let (who, what) = (seen(None, number % 7), target(2, None));
+        let lost = entry(2, what, &who, None, NOON);
+        let _ = window.meet(&who.at(&window, what, None), what, NOON, |_| ((), Some(Arc::clone(&lost))));
         window.withdraw(&lost);
     }
     let known = |number| window.find(VisitorId(number), target(1, None), NOON).is_some();
@@ -122,6 +139,25 @@ fn a_window_through_which_many_pass_holds_the_last_of_them() {
     let over = NOON.plus(SPAN);
     visit(&window, 3, target(3, None), seen(None, 1), over);
     assert_eq!(window.keys(), 2, "what is over leaves");
+}
+
+#[test]
+fn a_new_click_takes_the_memory_of_one_that_has_left_and_nobody_looks_at() {
+    let (window, what) = (Window::new(SPAN, 4), target(1, None));
+    let tap = |number: u8| {
+        let who = seen(None, u128::from(number));
+        let meeting = window.meet(&who.at(&window, what, None), what, NOON, |share| {
+            let click = share(Arc::into_inner(entry(number, what, &who, None, NOON)).unwrap());
+            (Arc::clone(&click), Some(click))
+        });
+        let Meeting::New(click) = meeting else { panic!("{number} was known") };
+        click
+    };
+    let looked_at = tap(1);
+    let places: Vec<_> = (2..40).map(|number| Arc::as_ptr(&tap(number))).collect();
+    assert!(places.iter().collect::<std::collections::HashSet<_>>().len() < 15, "memory is used again");
+    assert!(!places.contains(&Arc::as_ptr(&looked_at)));
+    assert_eq!(looked_at.click.to_bytes()[0], 1, "what somebody looks at stays as it was");
 }
 
 #[test]
@@ -137,7 +173,8 @@ fn a_click_that_was_lost_is_forgotten() {
     let window = Window::new(SPAN, 100);
     let (who, what) = (seen(None, 7), target(1, None));
     let lost = entry(1, what, &who, Some(1001), NOON);
-    let _ = window.meet(&who, what, NOON, || ((), Some(Arc::clone(&lost))));
+    let seen = who.at(&window, what, Some(1001));
+    let _ = window.meet(&seen, what, NOON, |_| ((), Some(Arc::clone(&lost))));
     window.withdraw(&lost);
     assert_eq!((window.keys(), visit(&window, 2, what, who, NOON)), (0, 2));
     window.withdraw(&lost);
@@ -147,7 +184,8 @@ fn a_click_that_was_lost_is_forgotten() {
 #[test]
 fn a_refused_click_is_not_remembered() {
     let window = Window::new(SPAN, 100);
-    let _ = window.meet(&seen(None, 7), target(1, None), NOON, || ((), None));
+    let what = target(1, None);
+    let _ = window.meet(&seen(None, 7).at(&window, what, Some(1001)), what, NOON, |_| ((), None));
     assert_eq!(window.keys(), 0);
 }
 
@@ -276,7 +314,7 @@ fn after_an_ordered_stop_every_visitor_is_known_by_everything_it_was_known_by() 
     let mut any = || {
         let came_with = chance.random_bool(0.5).then(|| chance.random_range(1000..1060));
         let yesterday = chance.random_bool(0.2).then(|| VisitorId(chance.random_range(0..20)));
-        let seen = Seen { yesterday, ..seen(came_with, chance.random_range(0..20)) };
+        let seen = Shows { yesterday, ..seen(came_with, chance.random_range(0..20)) };
         (target(chance.random_range(0..2), None), seen)
     };
     for number in 1..=60 {
@@ -310,7 +348,8 @@ fn nothing_is_kept_while_a_click_may_be_lost() {
     visit(&window, 1, target(1, None), seen(None, 7), NOON);
     let under_way = entry(2, target(1, None), &seen(None, 8), None, NOON);
     under_way.stored.store(false, Ordering::Relaxed);
-    let _ = window.meet(&seen(None, 8), target(1, None), NOON, || ((), Some(Arc::clone(&under_way))));
+    let seen = seen(None, 8).at(&window, target(1, None), None);
+    let _ = window.meet(&seen, target(1, None), NOON, |_| ((), Some(Arc::clone(&under_way))));
     assert_eq!(all_kept(&window), None);
     under_way.stored.store(true, Ordering::Relaxed);
     assert_eq!(all_kept(&window).map(|all| all.len()), Some(2));
