@@ -99,7 +99,10 @@ fn load(file: Option<&Path>) -> Result<Config, Failure> {
 
 fn check_config(file: Option<&Path>, json: bool) -> Result<(), Failure> {
     let (problems, fails) = match config::load(file, std::env::vars_os()) {
-        Ok((_, warnings)) => (warnings, false),
+        Ok((config, mut warnings)) => {
+            warnings.extend(config::databases(&config));
+            (warnings, false)
+        }
         Err(LoadError(problems)) => (problems, true),
     };
     let text = if json {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use sl_edge::{Geo, GeoFiles};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{Config, Problem, check::has_host};
@@ -91,4 +92,26 @@ fn files(config: &Config, problems: &mut Vec<Problem>) {
             ));
         }
     }
+}
+
+/// Databases of addresses, as configured.
+pub(crate) fn geo_files(config: &Config) -> GeoFiles {
+    let geo = &config.geo;
+    GeoFiles { country: geo.country_db.clone(), city: geo.city_db.clone(), asn: geo.asn_db.clone() }
+}
+
+/// Databases of addresses that are there but are none. They are read whole, which is more than every command should do.
+pub(crate) fn databases(config: &Config) -> Vec<Problem> {
+    let there = geo_files(config);
+    let there = GeoFiles {
+        country: there.country.filter(|path| path.exists()),
+        city: there.city.filter(|path| path.exists()),
+        asn: there.asn.filter(|path| path.exists()),
+    };
+    let (_, warnings) = Geo::open(there);
+    let problem = |warning: sl_edge::GeoWarning| {
+        let text = format!("{:?}: {}; {}", warning.path, warning.reason, warning.consequence);
+        Problem::warning(&format!("geo.{}", warning.key), text)
+    };
+    warnings.into_iter().map(problem).collect()
 }

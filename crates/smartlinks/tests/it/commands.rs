@@ -76,6 +76,16 @@ fn check_config_names_every_problem_and_exits_2() {
 }
 
 #[test]
+fn check_config_reads_the_databases_it_names() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "<html>402 Payment Required</html>").unwrap();
+    let checked = run(&["check-config"], &[("SMARTLINKS_GEO__CITY_DB", file.path().to_str().unwrap())]);
+    assert_eq!(checked.status.code(), Some(0), "the service starts without it");
+    let said = text(&checked.stdout);
+    assert!(said.contains("geo.city_db") && said.contains("not a usable mmdb file"), "{said}");
+}
+
+#[test]
 fn the_printed_default_is_a_configuration() {
     let printed = run(&["print-config"], &[]);
     let file = tempfile::NamedTempFile::new().unwrap();
