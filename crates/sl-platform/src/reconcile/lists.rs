@@ -11,13 +11,17 @@ use crate::{PlatformError, pacer::Priority, platform::CreatorPlatform};
 
 /// Fans added by one call.
 const AT_ONCE: usize = 100;
-/// Fans looked at in one round.
+/// Fans looked at in one round, beside those who could not be added in the last one.
 const ROUND: usize = 1000;
+/// Most fans looked at in one round: 100,000 × about 100 B = 10 MB.
+const MOST: usize = 100_000;
 
 /// Adds them.
 pub(super) struct Lists {
     pub(super) platform: Arc<dyn CreatorPlatform>,
     pub(super) store: Store,
+    /// Fans who could not be added in the last round. They come first in the next one, and keep nobody else waiting.
+    pub(super) left: usize,
 }
 
 #[async_trait]
@@ -34,9 +38,11 @@ impl Round for Lists {
 
 impl Lists {
     /// One round. A fan or list that the platform refuses is given up with its words; everything else is tried again.
-    async fn add(&self) -> Result<(), RoundError> {
+    async fn add(&mut self) -> Result<(), RoundError> {
         let mut groups: BTreeMap<(AccountId, String), Vec<ListAdd>> = BTreeMap::new();
-        for add in self.store.pool.list_adds(ROUND).await? {
+        let adds = self.store.pool.list_adds((self.left + ROUND).min(MOST)).await?;
+        self.left = adds.len();
+        for add in adds {
             groups.entry((add.account.clone(), add.list.clone())).or_default().push(add);
         }
         let mut failed = None;
@@ -57,6 +63,7 @@ impl Lists {
                     }
                 }
                 self.store.pool.list_added(adds.to_vec()).await?;
+                self.left -= adds.len();
             }
         }
         failed.map_or(Ok(()), |error| Err(error.into()))

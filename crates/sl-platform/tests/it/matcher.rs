@@ -359,6 +359,8 @@ async fn a_webhook_dates_a_subscriber_however_far_attribution_was_behind_at_the_
     let links = stocked(&world, 2).await;
     world.tape.push(START, EventBody::click(click(1, links[1], START)));
     world.attribute();
+    // The clock stands still here, so the matcher looks once.
+    until("the click counts", async || world.store.reports.totals(&[id]).await.unwrap()[0].clicks == 1).await;
     let at = START.plus(Duration::from_secs(90));
     world.clock.set(at);
     world.upstream.subscribe("tracking-links", links[1].number, 77, None);

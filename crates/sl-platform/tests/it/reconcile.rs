@@ -211,3 +211,28 @@ async fn fans_are_added_to_their_list_and_a_list_that_does_not_exist_is_given_up
     world.stop.cancel();
     role.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fans_who_cannot_be_added_keep_nobody_else_waiting() {
+    let world = World::start().await;
+    world.upstream.change(|rows| rows.accounts = vec![listed("acct_1", true)]);
+    let add = |list: &str, fan: usize, created_at| ListAdd {
+        account: "acct_1".into(),
+        list: list.into(),
+        fan: fan.to_string().into(),
+        created_at,
+    };
+    // More than are looked at in one round come before the last one.
+    let mut list_adds: Vec<_> = (0..1500).map(|fan| add("unpaid", fan, START)).collect();
+    list_adds.push(add("9", 7, START.plus(Duration::from_secs(1))));
+    let position = Position { epoch: 0, offset: 1 };
+    world.store.ledger.apply(Step { position, list_adds, ..Step::default() }).await.unwrap();
+    let (role, _) = start(&world);
+    until("the last one is added", async || world.upstream.change(|rows| rows.lists.contains_key("9"))).await;
+    until("which is noted, and the others are tried again", async || {
+        world.store.pool.list_adds(9999).await.unwrap().len() == 1500
+    })
+    .await;
+    world.stop.cancel();
+    role.await.unwrap();
+}

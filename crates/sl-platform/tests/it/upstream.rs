@@ -167,8 +167,10 @@ impl Rows {
             }
             ("GET", ["api", _, "transactions"]) => Ok(self.money(uri)),
             ("POST", ["api", _, "user-lists", list, "users"]) => {
-                if *list == "bad" {
-                    return Err(400);
+                match *list {
+                    "bad" => return Err(400),
+                    "unpaid" => return Err(402),
+                    _ => {}
                 }
                 let ids = body["ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned());
                 self.lists.entry((*list).to_owned()).or_default().extend(ids);
