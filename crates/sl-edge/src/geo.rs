@@ -164,6 +164,14 @@ impl Slot {
     }
 }
 
+/// Whether bytes are a database of addresses, without looking at all of its networks.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn check_database(bytes: Vec<u8>) -> Result<(), String> {
+    Reader::from_source(bytes).map(|_| ()).map_err(|error| format!("not a usable mmdb file: {error}"))
+}
+
 /// Opens and checks the whole of it: a file cut short would otherwise fail on the address that needs its end. The
 /// library's own check also refuses files without a description, as public ones are.
 fn open(bytes: Vec<u8>) -> Result<Database, String> {

@@ -21,7 +21,7 @@ mod window;
 
 pub use agents::Agents;
 pub use config::{EdgeConfig, EdgeError};
-pub use geo::{Geo, GeoFiles, GeoWarning};
+pub use geo::{Geo, GeoFiles, GeoWarning, check_database};
 pub use links::{BadLink, LinkTable};
 pub use server::{Edge, EdgeParts};
 pub use stock::{Aside, BLOCK, Returned, Shelf, Stock, StockBlock, Taken, Want};

@@ -168,8 +168,8 @@ pub struct Taken {
 // === impl OnHand ===
 
 impl OnHand {
-    /// Has the processor fetch what the next visitors will need: blocks were leased long ago. The link behind the next one, and
-    /// where the next one leads, which it knows by now.
+    /// Has the processor fetch what the next visitors will need: blocks were leased long ago. The entry behind the next one, and
+    /// the text of the next one, whose entry the call before has fetched.
     fn fetch_next(&self) {
         let (links, _) = self.links.as_slices();
         prefetch_index::prefetch_index(links, 1);

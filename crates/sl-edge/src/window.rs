@@ -80,8 +80,8 @@ pub(crate) struct Sought {
 pub(crate) enum Meeting<R> {
     /// The visitor clicked before.
     Again(Arc<Remembered>),
-    /// It didn't; what the caller made of it.
-    New(R),
+    /// It didn't: what the caller made of it, and the click that is remembered, unless it was refused.
+    New(R, Option<Arc<Remembered>>),
 }
 
 /// The window of this process. Clones share it.
@@ -149,21 +149,22 @@ impl Window {
         self.0.evicted.load(Ordering::Relaxed)
     }
 
-    /// Has a visitor's place fetched from far away memory, while the caller does what else there is to do before
-    /// [`Self::meet`].
+    /// Says where a visitor's click of this target would be, and has that fetched from far away memory while the caller does what
+    /// else there is to do before [`Self::meet`].
     pub(crate) fn seek(&self, visitor: VisitorId, target: Target) -> Sought {
         let key = self.key(visitor, target);
         self.shard(key).lock().prefetch(key);
         Sought { visitor, key }
     }
 
-    /// Finds the visitor's click, or has `new` make one under the visitor's lock; it shares the click by what it is given.
+    /// Finds the visitor's click, or has `new` make one under the visitor's lock: what else it makes, and what is to be
+    /// remembered.
     pub(crate) fn meet<R>(
         &self,
         seen: &Seen,
         target: Target,
         now: Timestamp,
-        new: impl FnOnce(&mut dyn FnMut(Remembered) -> Arc<Remembered>) -> (R, Option<Arc<Remembered>>),
+        new: impl FnOnce() -> (R, Option<Remembered>),
     ) -> Meeting<R> {
         // The same cookie from two networks at once: the second finds what the first made.
         let _turn = seen.came_with.map(|cookie| self.turn(cookie).lock());
@@ -174,22 +175,23 @@ impl Window {
             }
         }
         let Sought { visitor, key } = seen.daily;
-        let made = {
+        let (made, entry) = {
             let mut shard = self.shard(key).lock();
             let found = shard.get(key, visitor, target, now, self.0.span);
             if let Some(found) = found.filter(|found| same(seen, found)) {
                 return Meeting::Again(Arc::clone(found));
             }
-            let (made, entry) = new(&mut |click| shard.shared(click));
+            let (made, click) = new();
+            let entry = click.map(|click| shard.shared(click));
             if let Some(entry) = &entry {
                 shard.put(key, visitor, entry, &self.0, now);
             }
             (made, entry)
         };
-        if let ((_, Some(entry)), Some(Sought { visitor, key })) = (&made, seen.given) {
+        if let (Some(entry), Some(Sought { visitor, key })) = (&entry, seen.given) {
             self.shard(key).lock().put(key, visitor, entry, &self.0, now);
         }
-        Meeting::New(made.0)
+        Meeting::New(made, entry)
     }
 
     /// One visit of a made-up visitor, for benches: `true` when it was known.
@@ -202,7 +204,7 @@ impl Window {
             yesterday: None,
             given: Some(self.seek(given, target)),
         };
-        let meeting = self.meet(&seen, target, now, |share| {
+        let meeting = self.meet(&seen, target, now, || {
             let entry = Remembered {
                 click: ClickId::from_bytes(visitor.to_be_bytes()),
                 at: now,
@@ -214,7 +216,7 @@ impl Window {
                 own: None,
                 stored: AtomicBool::new(true),
             };
-            ((), Some(share(entry)))
+            ((), Some(entry))
         });
         matches!(meeting, Meeting::Again(_))
     }

@@ -149,7 +149,8 @@ impl Pool for FjallPool {
     }
 
     async fn list_adds(&self, limit: usize) -> Result<Vec<ListAdd>> {
-        rows::list_adds(&self.db, limit)
+        let db = Arc::clone(&self.db);
+        blocking(move || rows::list_adds(&db, limit)).await
     }
 
     async fn list_added(&self, done: Vec<ListAdd>) -> Result<()> {

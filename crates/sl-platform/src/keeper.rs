@@ -1,13 +1,14 @@
 //! Keeps pool links in stock ahead of need, and gives every Smart Link its overflow link (architecture 4, decisions 15,
 //! 33, 50).
 //!
-//! * [`wanted`]: what the catalog asks for · [`levels`]: what is needed and what is there · [`refill`]: what is missing is made · [`doubts`]: makings that went unanswered · [`report`]: how it stands
+//! * [`wanted`]: what the catalog asks for · [`levels`]: what is needed and what is there · [`refill`] and [`makings`]: what is missing is made · [`doubts`]: makings that went unanswered · [`report`]: how it stands
 //!
 //! Quarantine and recycling are computed by the pool from the looks of the matcher; a trial link that nobody claimed is
 //! retired by the end of its quarantine. So the keeper only ever makes links.
 
 mod doubts;
 mod levels;
+mod makings;
 mod refill;
 mod report;
 mod wanted;
@@ -32,7 +33,8 @@ use crate::platform::{CreatorPlatform, LinkWish};
 const LOOK: Duration = Duration::from_secs(2);
 /// Between two looks while something is missing that can't be made now.
 const AGAIN: Duration = Duration::from_millis(500);
-/// Longest time that a stop waits for makings under way: what is cut off there is a link that nobody gets.
+/// Longest time that a stop waits for makings under way and for the store to write them down: what is cut off there, a round of 64
+/// at most, are links that nobody gets.
 const GRACE: Duration = Duration::from_secs(3);
 /// Share of the pace that refill may count on; the rest is for looks.
 const PACE_SHARE: f64 = 0.8;

@@ -132,7 +132,7 @@ impl Reconcile {
                 back,
             ),
             money: Money::new(settings, Arc::clone(&platform), store.clone(), log, clock),
-            lists: Lists { platform, store, left: 0 },
+            lists: Lists::new(platform, store, settings.lists_every),
             handle,
             settings,
         }

@@ -100,7 +100,7 @@ fn load(file: Option<&Path>) -> Result<Config, Failure> {
 fn check_config(file: Option<&Path>, json: bool) -> Result<(), Failure> {
     let (problems, fails) = match config::load(file, std::env::vars_os()) {
         Ok((config, mut warnings)) => {
-            warnings.extend(config::databases(&config));
+            warnings.extend(config::unusable(&config));
             (warnings, false)
         }
         Err(LoadError(problems)) => (problems, true),

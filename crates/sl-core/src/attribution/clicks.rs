@@ -6,7 +6,7 @@ use super::{
     record::{Hit, Holder, HolderRecord, Later, PrintRecord, Recent, VisitorRecord},
 };
 use crate::{
-    click::{Class, Click, ClickRow, Repeat, Rung, VisitorKeys},
+    click::{Class, Click, ClickRow, Repeat, Rung, VisitorId, VisitorKeys},
     ids::{ClickId, PoolLinkId},
     pool::Given,
     step::ClickMark,
@@ -27,7 +27,7 @@ const EARLY: usize = 64;
 const RECENT: usize = 8;
 
 /// What was found with the pool link of a click.
-struct Held {
+struct AtLink {
     /// Repeats that came before their click, by time.
     early: Vec<Repeat>,
     /// Subscribers wait for a click that held the link.
@@ -53,13 +53,13 @@ impl Decider<'_> {
             clicked: click.at,
             window: u32::try_from(click.window.as_secs()).unwrap_or(u32::MAX),
         };
-        let print_key = click.visitor.lasting.map(|print| Key::Print(self.account.clone(), print));
-        let print: PrintRecord = print_key.as_ref().map(|key| self.memory.take(key)).unwrap_or_default();
+        let lasting = click.visitor.lasting;
+        let print = lasting.map(|lasting| self.print(lasting)).unwrap_or_default();
         hit.original = self.original(&hit, &visitor, &print, &click.visitor);
         let is_duplicate = hit.original.is_some();
         insert_hit(&mut visitor.hits, hit);
         let own = own_link(click);
-        let Held { early, pending } = self.hold(own, &hit, who, &click.visitor, &mut visitor);
+        let AtLink { early, pending } = self.hold(own, &hit, who, &click.visitor, &mut visitor);
         let gross = 1 + u32::try_from(early.len()).unwrap_or(u32::MAX);
         for repeat in &early {
             let (by, hit) = (Who::of(&repeat.visitor), Hit { at: repeat.at, ..hit });
@@ -75,8 +75,8 @@ impl Decider<'_> {
         // Of most visitors nobody knows a fan, which saves another look at what is at hand here.
         let is_known = !visitor.fans.is_empty() || !print.fans.is_empty();
         self.memory.keep(visitor_key, visitor);
-        if let Some(key) = print_key {
-            self.note_print(key, print, &click.visitor, (!is_duplicate).then_some(&hit), own);
+        if let Some(lasting) = lasting {
+            self.note_print(lasting, print, &click.visitor, (!is_duplicate).then_some(&hit), own);
         }
         for repeat in &early {
             self.see_print(&repeat.visitor, None, None);
@@ -105,7 +105,7 @@ impl Decider<'_> {
         who: Who,
         visitor_keys: &VisitorKeys,
         visitor: &mut VisitorRecord,
-    ) -> Held {
+    ) -> AtLink {
         let Some(link) = own else {
             let mut early = take_early(&mut visitor.early, hit.row);
             if let Some(given) = visitor_keys.given.map(Who::Cookie).filter(|given| *given != who) {
@@ -118,7 +118,7 @@ impl Decider<'_> {
                     early.sort_by_key(|repeat| repeat.at);
                 }
             }
-            return Held { early, pending: false };
+            return AtLink { early, pending: false };
         };
         let key = Key::Holder(self.account.clone(), link);
         let mut record: HolderRecord = self.memory.take(&key);
@@ -141,7 +141,7 @@ impl Decider<'_> {
         if newest {
             self.effects.given(&self.account, link, given);
         }
-        Held { early, pending }
+        AtLink { early, pending }
     }
 
     /// The row this one should have been a repeat of (decisions 3): the later in the stream is the duplicate.
@@ -244,14 +244,18 @@ impl Decider<'_> {
     /// Notes a hit under its lasting fingerprint. `held` keeps a copy of that, which goes with it.
     fn see_print(&mut self, keys: &VisitorKeys, row: Option<&Hit>, held: Option<PoolLinkId>) {
         let Some(lasting) = keys.lasting else { return };
-        let key = Key::Print(self.account.clone(), lasting);
-        let print = self.memory.take(&key);
-        self.note_print(key, print, keys, row, held);
+        let print = self.print(lasting);
+        self.note_print(lasting, print, keys, row, held);
     }
 
+    fn print(&mut self, lasting: VisitorId) -> PrintRecord {
+        self.memory.take(&Key::Print(self.account.clone(), lasting))
+    }
+
+    /// The same, of a record that is at hand.
     fn note_print(
         &mut self,
-        key: Key,
+        lasting: VisitorId,
         mut print: PrintRecord,
         keys: &VisitorKeys,
         row: Option<&Hit>,
@@ -281,11 +285,9 @@ impl Decider<'_> {
             }
         }
         print.seen = print.seen.max(self.moment());
-        self.memory.keep(key, print);
+        self.memory.keep(Key::Print(self.account.clone(), lasting), print);
         let when = self.moment().plus(self.rules.erase_prints_after);
-        if let Some(lasting) = keys.lasting {
-            self.forget_at(when, Later::Print(lasting, held));
-        }
+        self.forget_at(when, Later::Print(lasting, held));
     }
 }
 

@@ -44,19 +44,14 @@ impl Decider<'_> {
         let Some(queue) = self.state.queues.get_mut(usize::from(number)) else { return };
         queue.next = Some(queue.next.unwrap_or(when));
         let page_key = Key::Page(self.account.clone(), number, queue.last);
-        let left = self.memory.edit(&page_key, |page: &mut PageRecord| {
-            if page.entries.len() >= PAGE {
-                return Some(what);
-            }
-            page.entries.push((when, what));
-            None
-        });
-        if let Some(what) = left {
+        if self.memory.read::<PageRecord>(&page_key).is_some_and(|page| page.entries.len() >= PAGE) {
             // Nothing has ever been in the page behind the last one: it need not be looked for.
             queue.last += 1;
             let page_key = Key::Page(self.account.clone(), number, queue.last);
             self.memory.keep(page_key, PageRecord { entries: vec![(when, what)] });
+            return;
         }
+        self.memory.edit(&page_key, |page: &mut PageRecord| page.entries.push((when, what)));
     }
 
     /// Works off a few entries that are due.

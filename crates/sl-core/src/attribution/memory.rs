@@ -140,14 +140,13 @@ impl<'a> Overlay<'a> {
     }
 
     /// Changes the record in place; it is made when it is absent.
-    pub(super) fn edit<T: Kept, R>(&mut self, key: &Key, change: impl FnOnce(&mut T) -> R) -> R {
+    pub(super) fn edit<T: Kept>(&mut self, key: &Key, change: impl FnOnce(&mut T)) {
         if let Some(record) = self.changes.0.get_mut(key).and_then(Option::as_mut).and_then(T::of_mut) {
             return change(record);
         }
         let mut copy = self.take::<T>(key);
-        let result = change(&mut copy);
+        change(&mut copy);
         self.put(key, copy);
-        result
     }
 
     pub(super) fn forget(&mut self, key: &Key) {

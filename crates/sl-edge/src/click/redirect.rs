@@ -48,14 +48,14 @@ pub(super) fn redirect(
         return Hit::of(worker, link, class, shared, None, began).wait(visit.hand_over(class, shared, None));
     }
     // 5. The window: this visitor, link and `ecid`, lately?
-    let meeting = worker.shared.window.meet(&visit.seen, visit.target, now, |share| {
+    let meeting = worker.shared.window.meet(&visit.seen, visit.target, now, || {
         // 6. Otherwise the next pool link, by the ladder.
         let own = ladder::wants_own(class, paused).then(|| link.shelf.take(began)).flatten();
         let rung = own.as_ref().map_or(shared, |own| ladder::rung(paused, Some(own.recycled), true));
         // 7. The click; 8. handed to the journal, so that its record precedes that of any repeat.
         let handed = visit.hand_over(class, rung, own.as_ref());
-        let entry = match (handed, own) {
-            (Ok(_), own) => Some(share(visit.remembered(rung, own))),
+        let click = match (handed, own) {
+            (Ok(_), own) => Some(visit.remembered(rung, own)),
             // Nobody was sent there: a refused click gets the shared link (decisions 4).
             (Err(_), own) => {
                 if let Some(own) = own {
@@ -64,11 +64,11 @@ pub(super) fn redirect(
                 None
             }
         };
-        ((Hit::of(worker, link, class, rung, entry.clone(), began), handed), entry)
+        ((rung, handed), click)
     });
     // 9. Wait for the disk, at most the cap, and 10. answer 302: the business of what is returned here.
     match meeting {
-        Meeting::New((hit, handed)) => hit.wait(handed),
+        Meeting::New((rung, handed), entry) => Hit::of(worker, link, class, rung, entry, began).wait(handed),
         Meeting::Again(entry) => {
             let rung = if paused { Rung::Profile } else { entry.rung };
             let handed = visit.hand_over_repeat(&entry);

@@ -77,8 +77,8 @@ impl Shard {
         click.filter(|click| click.target == target)
     }
 
-    /// A click to be remembered. In a full window it takes the place of one that has left: that memory is near, and may be another
-    /// thread's.
+    /// A click to be remembered. In a full window it takes the memory of one that has left: giving that back costs most where
+    /// another thread had asked for it.
     pub(super) fn shared(&mut self, click: Remembered) -> Arc<Remembered> {
         if let Some(mut place) = self.spare.pop()
             && let Some(left) = Arc::get_mut(&mut place)
@@ -128,7 +128,7 @@ impl Shard {
             return;
         }
         let first = self.rows.rows.iter().take(batch);
-        // Only read, so that the reads overlap; dropping a reference waits for each in turn.
+        // Only read what letting go will write, so that the reads overlap; dropping a reference waits for each in turn.
         let read = |click: &Arc<Remembered>| Arc::strong_count(click) + usize::from(click.own.is_some());
         std::hint::black_box(first.filter_map(|row| row.click.as_ref()).map(read).sum::<usize>());
         for _ in 0..batch {

@@ -32,8 +32,8 @@ fn seen(came_with: Option<u128>, daily: u128) -> Shows {
     Shows { came_with: came_with.map(VisitorId), daily: VisitorId(daily), yesterday: None }
 }
 
-fn entry(click: u8, target: Target, seen: &Shows, given: Option<u128>, at: Timestamp) -> Arc<Remembered> {
-    Arc::new(Remembered {
+fn entry(click: u8, target: Target, seen: &Shows, given: Option<u128>, at: Timestamp) -> Remembered {
+    Remembered {
         click: ClickId::from_bytes([click; 16]),
         at,
         target,
@@ -43,23 +43,30 @@ fn entry(click: u8, target: Target, seen: &Shows, given: Option<u128>, at: Times
         pool_link: None,
         own: None,
         stored: AtomicBool::new(true),
-    })
+    }
+}
+
+/// What a visit without a click before it makes.
+fn made(meeting: Meeting<()>) -> Arc<Remembered> {
+    match meeting {
+        Meeting::New((), Some(click)) => click,
+        _ => panic!("the visitor was known, or its click refused"),
+    }
 }
 
 pub(super) fn nobody() -> Arc<Remembered> {
-    entry(0, target(0, None), &seen(None, 0), None, NOON)
+    Arc::new(entry(0, target(0, None), &seen(None, 0), None, NOON))
 }
 
 /// The click that answers a visit: an earlier one, or `click`.
 fn visit(window: &Window, click: u8, target: Target, seen: Shows, at: Timestamp) -> u8 {
     // The cookie is the one it came with, or stands for its first click.
     let given = seen.came_with.map_or(1000 + u128::from(click), |came| came.0);
-    let meeting = window.meet(&seen.at(window, target, Some(given)), target, at, |_| {
-        let entry = entry(click, target, &seen, Some(given), at);
-        (click, Some(entry))
+    let meeting = window.meet(&seen.at(window, target, Some(given)), target, at, || {
+        ((), Some(entry(click, target, &seen, Some(given), at)))
     });
     match meeting {
-        Meeting::New(click) => click,
+        Meeting::New((), made) => made.unwrap().click.to_bytes()[0],
         Meeting::Again(found) => found.click.to_bytes()[0],
     }
 }
@@ -128,9 +135,9 @@ fn a_window_through_which_many_pass_holds_the_last_of_them() {
         visit(&window, 1, target(1, None), seen(None, number), NOON);
         // Somebody whose earlier click is over, or was lost.
         let (who, what) = (seen(None, number % 7), target(2, None));
-        let lost = entry(2, what, &who, None, NOON);
-        let _ = window.meet(&who.at(&window, what, None), what, NOON, |_| ((), Some(Arc::clone(&lost))));
-        window.withdraw(&lost);
+        let seen = who.at(&window, what, None);
+        let meeting = window.meet(&seen, what, NOON, || ((), Some(entry(2, what, &who, None, NOON))));
+        window.withdraw(&made(meeting));
     }
     let known = |number| window.find(VisitorId(number), target(1, None), NOON).is_some();
     assert!((14_950..15_000).all(known), "the newest stay");
@@ -146,17 +153,19 @@ fn a_new_click_takes_the_memory_of_one_that_has_left_and_nobody_looks_at() {
     let (window, what) = (Window::new(SPAN, 4), target(1, None));
     let tap = |number: u8| {
         let who = seen(None, u128::from(number));
-        let meeting = window.meet(&who.at(&window, what, None), what, NOON, |share| {
-            let click = share(Arc::into_inner(entry(number, what, &who, None, NOON)).unwrap());
-            (Arc::clone(&click), Some(click))
-        });
-        let Meeting::New(click) = meeting else { panic!("{number} was known") };
-        click
+        let seen = who.at(&window, what, None);
+        made(window.meet(&seen, what, NOON, || ((), Some(entry(number, what, &who, None, NOON)))))
     };
     let looked_at = tap(1);
-    let places: Vec<_> = (2..40).map(|number| Arc::as_ptr(&tap(number))).collect();
-    assert!(places.iter().collect::<std::collections::HashSet<_>>().len() < 15, "memory is used again");
-    assert!(!places.contains(&Arc::as_ptr(&looked_at)));
+    let leaves = Arc::as_ptr(&tap(2));
+    // Eight keys have room: the ninth makes the first leave, the tenth the second.
+    (3..=10).for_each(|number| drop(tap(number)));
+    // Whatever the allocator has to give goes here.
+    let others: Vec<_> = (0..100).map(|_| Arc::new(entry(0, what, &seen(None, 0), None, NOON))).collect();
+    let next = tap(11);
+    assert_eq!(Arc::as_ptr(&next), leaves);
+    assert!(others.iter().all(|other| Arc::as_ptr(other) != leaves));
+    assert_eq!((next.click.to_bytes()[0], next.daily), (11, VisitorId(11)), "all of it is new");
     assert_eq!(looked_at.click.to_bytes()[0], 1, "what somebody looks at stays as it was");
 }
 
@@ -172,9 +181,8 @@ fn what_is_over_leaves_without_being_counted() {
 fn a_click_that_was_lost_is_forgotten() {
     let window = Window::new(SPAN, 100);
     let (who, what) = (seen(None, 7), target(1, None));
-    let lost = entry(1, what, &who, Some(1001), NOON);
     let seen = who.at(&window, what, Some(1001));
-    let _ = window.meet(&seen, what, NOON, |_| ((), Some(Arc::clone(&lost))));
+    let lost = made(window.meet(&seen, what, NOON, || ((), Some(entry(1, what, &who, Some(1001), NOON)))));
     window.withdraw(&lost);
     assert_eq!((window.keys(), visit(&window, 2, what, who, NOON)), (0, 2));
     window.withdraw(&lost);
@@ -185,7 +193,7 @@ fn a_click_that_was_lost_is_forgotten() {
 fn a_refused_click_is_not_remembered() {
     let window = Window::new(SPAN, 100);
     let what = target(1, None);
-    let _ = window.meet(&seen(None, 7).at(&window, what, Some(1001)), what, NOON, |_| ((), None));
+    let _ = window.meet(&seen(None, 7).at(&window, what, Some(1001)), what, NOON, || ((), None));
     assert_eq!(window.keys(), 0);
 }
 
@@ -346,10 +354,13 @@ fn after_an_ordered_stop_every_visitor_is_known_by_everything_it_was_known_by() 
 fn nothing_is_kept_while_a_click_may_be_lost() {
     let window = Window::new(SPAN, 100);
     visit(&window, 1, target(1, None), seen(None, 7), NOON);
-    let under_way = entry(2, target(1, None), &seen(None, 8), None, NOON);
-    under_way.stored.store(false, Ordering::Relaxed);
-    let seen = seen(None, 8).at(&window, target(1, None), None);
-    let _ = window.meet(&seen, target(1, None), NOON, |_| ((), Some(Arc::clone(&under_way))));
+    let (who, what) = (seen(None, 8), target(1, None));
+    let seen = who.at(&window, what, None);
+    let under_way = made(window.meet(&seen, what, NOON, || {
+        let entry = entry(2, what, &who, None, NOON);
+        entry.stored.store(false, Ordering::Relaxed);
+        ((), Some(entry))
+    }));
     assert_eq!(all_kept(&window), None);
     under_way.stored.store(true, Ordering::Relaxed);
     assert_eq!(all_kept(&window).map(|all| all.len()), Some(2));

@@ -43,18 +43,18 @@ fn with(mut row: ClickRow, gross_clicks: u32, is_duplicate: bool) -> ClickRow {
 }
 
 /// A row with what it is sorted by, which lies elsewhere.
-type Sorted<'rows> = (SmartLinkId, Timestamp, ClickId, &'rows ClickRow);
+type Keyed<'rows> = (SmartLinkId, Timestamp, ClickId, &'rows ClickRow);
 
-fn sorted(rows: &[ClickRow]) -> Vec<Sorted<'_>> {
+fn keyed(rows: &[ClickRow]) -> Vec<Keyed<'_>> {
     rows.iter().map(|row| (row.click.link, row.click.at, row.click.id, row)).collect()
 }
 
 /// Rows in blocks, see [`blocks`].
 pub(crate) fn stage_rows(db: &Db, batch: &mut OwnedWriteBatch, rows: &[ClickRow]) -> Result<()> {
-    let mut rows = sorted(rows);
+    let mut rows = keyed(rows);
     rows.sort_unstable_by_key(|(link, at, id, _)| (*link, *at, *id));
     let mut block = Vec::with_capacity(rows.len().min(blocks::ROWS) * 512);
-    let second = |(link, at, ..): &Sorted<'_>| (*link, at.seconds());
+    let second = |(link, at, ..): &Keyed<'_>| (*link, at.seconds());
     for same in rows.chunk_by(|left, right| second(left) == second(right)) {
         for part in same.chunks(blocks::ROWS) {
             let Some((link, at, id, _)) = part.first() else { continue };
@@ -67,8 +67,8 @@ pub(crate) fn stage_rows(db: &Db, batch: &mut OwnedWriteBatch, rows: &[ClickRow]
 
 /// Where the rows are, by id: what was minted in one second of one step together, sorted, under the first.
 fn stage_ids(db: &Db, batch: &mut OwnedWriteBatch, rows: &[ClickRow]) {
-    let mut rows = sorted(rows);
-    // They come about as they were minted.
+    let mut rows = keyed(rows);
+    // They come about as they were minted, and this sort is quick with what is nearly in order.
     rows.sort_by_key(|(_, _, id, _)| *id);
     let mut value = Vec::with_capacity(rows.len().min(4 * blocks::ROWS) * POINTER);
     for same in rows.chunk_by(|left, right| second_of(left.2) == second_of(right.2)) {

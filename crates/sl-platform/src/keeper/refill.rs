@@ -13,19 +13,22 @@ use futures_util::{
     stream::{self, FuturesUnordered},
 };
 use sl_core::{
-    catalog::{Account, OverflowLink},
+    catalog::Account,
     forecast::time_to_empty,
     ids::{LinkKind, SmartLinkId},
     pool::StockKey,
-    time::Timestamp,
 };
-use sl_store::{Result, Store, StoreError, pool::NewPoolLink};
+use sl_store::Result;
 use tokio_util::sync::CancellationToken;
 
-use super::{Keeper, WAIT, Wait, levels::Need};
+use super::{
+    Keeper, WAIT, Wait,
+    levels::Need,
+    makings::{Makings, write_down},
+};
 use crate::{
     error::PlatformError,
-    links::{self, Making},
+    links,
     pacer::Priority,
     platform::{LinkSeen, LinkWish},
 };
@@ -43,53 +46,6 @@ pub(super) enum Place {
     Stock(StockKey),
     Overflow(SmartLinkId),
 }
-
-/// How a round goes.
-#[derive(Default)]
-struct Round {
-    /// To be written down.
-    made: Vec<(LinkSeen, LinkWish)>,
-    /// Made so far.
-    count: usize,
-    /// May have been made.
-    doubtful: Vec<LinkWish>,
-    /// Why the platform did not make one.
-    failed: Option<PlatformError>,
-    /// Why one could not be written down.
-    unwritten: Option<StoreError>,
-}
-
-// === impl Round ===
-
-impl Round {
-    /// The platform has answered, or has not; `false` when nothing new should begin.
-    fn answered(&mut self, making: Making, wish: LinkWish) -> bool {
-        let why = match making {
-            Making::Made(link) => {
-                self.made.push((link, wish));
-                self.count += 1;
-                return true;
-            }
-            Making::Failed(why) => why,
-            Making::Doubtful(why) => {
-                self.doubtful.push(wish);
-                why
-            }
-        };
-        self.failed.get_or_insert(why);
-        false
-    }
-
-    /// What was made has been written down, or not: then it is found by its names once the store is back.
-    fn written(&mut self, result: Result<()>, mut wishes: Vec<LinkWish>) -> bool {
-        let Err(why) = result else { return true };
-        self.doubtful.append(&mut wishes);
-        self.unwritten.get_or_insert(why);
-        false
-    }
-}
-
-// === impl Keeper ===
 
 impl Keeper {
     /// Makes a round of links for one stock; `true` when some are still missing.
@@ -155,55 +111,54 @@ impl Keeper {
             .take_while(|_| std::future::ready(goes_on()))
             .map(|wish| async move { (links::make(platform, &account.id, &wish, priority).await, wish) })
             .buffered(AT_ONCE);
-        // Beside it, so that a slow store holds no call up, nor its place in the pace of all.
+        // Beside it, so that a slow store holds no call up, nor its place in the pace of all. One at a time: what is made meanwhile
+        // is written together, in order.
         let mut writing = FuturesUnordered::new();
-        let write = |made: Vec<(LinkSeen, LinkWish)>, now| {
-            let (links, wishes): (_, Vec<_>) = made.into_iter().unzip();
-            let (store, place) = (&store, &place);
-            async move { (write_down(store, account, place, links, now).await, wishes) }
-        };
-        let mut round = Round::default();
+        let (mut made, mut is_over) = (Makings::default(), false);
         loop {
             // Visitors wait for them: not until the whole round is made.
-            if round.made.len() >= AT_ONCE {
-                writing.push(write(std::mem::take(&mut round.made), self.clock.now()));
+            let enough = if is_over { 1 } else { AT_ONCE };
+            if writing.is_empty() && made.unwritten() >= enough {
+                let (links, wishes) = made.take();
+                let written = write_down(&store, account, &place, links, self.clock.now());
+                writing.push(async move { (written.await, wishes) });
             }
-            let goes_on = tokio::select! {
+            let is_good = tokio::select! {
                 biased;
                 Some((result, wishes)) = writing.next() => {
-                    if result.is_ok() {
+                    if result.as_ref().is_ok_and(|links| *links > 0) {
                         self.refilled(&place);
                     }
-                    round.written(result, wishes)
+                    made.written(result, wishes)
                 }
-                Some((making, wish)) = under_way.next() => round.answered(making, wish),
-                else => {
-                    if round.made.is_empty() {
-                        break;
+                next = under_way.next(), if !is_over => match next {
+                    Some((making, wish)) => made.answered(making, wish),
+                    None => {
+                        is_over = true;
+                        true
                     }
-                    writing.push(write(std::mem::take(&mut round.made), self.clock.now()));
-                    true
-                }
+                },
+                else => break,
             };
-            if !goes_on {
+            if !is_good {
                 failed.store(true, Ordering::Relaxed);
             }
         }
         drop((under_way, writing));
-        if round.count > 0 {
+        if made.count > 0 {
             self.waits.remove(&account.id);
         }
         let now = self.clock.now();
-        for wish in round.doubtful {
+        for wish in made.doubtful {
             self.doubts.add(account.id.clone(), place.clone(), wish, now);
         }
-        if let Some(error) = round.unwritten {
+        if let Some(error) = made.lost {
             return Err(error);
         }
-        if let Some(error) = round.failed {
+        if let Some(error) = made.failed {
             self.put_off(account, &place, &error);
         }
-        Ok(round.count == wanted)
+        Ok(made.count == wanted)
     }
 
     fn urgency(&self, place: &Place) -> Priority {
@@ -217,15 +172,16 @@ impl Keeper {
         }
     }
 
-    /// Writes links down that the platform has made.
+    /// Writes links down that the platform has made, and notes the refill.
     pub(super) async fn take_over(
         &mut self,
         account: &Account,
         place: &Place,
         links: Vec<LinkSeen>,
     ) -> Result<()> {
-        write_down(&self.store, account, place, links, self.clock.now()).await?;
-        self.refilled(place);
+        if write_down(&self.store, account, place, links, self.clock.now()).await? > 0 {
+            self.refilled(place);
+        }
         Ok(())
     }
 
@@ -248,50 +204,6 @@ impl Keeper {
         };
         let left = left.and_then(|left| time_to_empty(left.as_secs(), 3600.0)).unwrap_or_default();
         tracing::warn!(account = %account.id, %error, again_in = ?span, stock_left = ?left, "links could not be made");
-    }
-}
-
-/// Writes links down that the platform has made by `now`.
-async fn write_down(
-    store: &Store,
-    account: &Account,
-    place: &Place,
-    links: Vec<LinkSeen>,
-    now: Timestamp,
-) -> Result<()> {
-    let addressed = |link: LinkSeen| {
-        let url = link.address(account.username.as_deref());
-        if url.is_none() {
-            tracing::error!(account = %account.id, link = %link.id, "a link without an address was made; nobody gets it");
-        }
-        url.map(|url| (link, url))
-    };
-    let mut links: Vec<_> = links.into_iter().filter_map(addressed).collect();
-    if links.is_empty() {
-        return Ok(());
-    }
-    // In the platform's order: a page of its list is then a run of neighbours (decisions 48).
-    links.sort_by_key(|(link, _)| link.id);
-    match place {
-        Place::Stock(stock) => {
-            let new = links.into_iter().map(|(link, url)| NewPoolLink {
-                team: account.team,
-                stock: stock.clone(),
-                id: link.id,
-                url,
-                created_at: link.created_at.unwrap_or(now),
-            });
-            store.pool.add(new.collect()).await.map(|_| ())
-        }
-        Place::Overflow(id) => {
-            for (link, url) in links.into_iter().take(1) {
-                match store.catalog.set_overflow(*id, OverflowLink { id: link.id, url }).await {
-                    Ok(()) | Err(StoreError::NotFound) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(())
-        }
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) use self::values::MaybeSecret;
 pub(crate) use self::{
     check::Problem,
     load::{LoadError, load},
-    sanity::{databases, geo_files},
+    sanity::unusable,
     sections::{AdPlatform, Backend, Config, DurabilityWord, LogFormat, Retention, Secrets},
 };
 

@@ -1,8 +1,7 @@
 //! What a part of the service would refuse when it starts, or quietly do without: said before it starts.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
-use sl_edge::{Geo, GeoFiles};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{Config, Problem, check::has_host};
@@ -75,43 +74,39 @@ fn retention(config: &Config, problems: &mut Vec<Problem>) {
     }
 }
 
+/// Databases of addresses by key, as configured, and what is without them.
+fn databases(config: &Config) -> [(&'static str, Option<&PathBuf>, &'static str); 3] {
+    let geo = &config.geo;
+    [
+        ("geo.country_db", geo.country_db.as_ref(), "the shipped country file is used"),
+        ("geo.city_db", geo.city_db.as_ref(), "cities are not known"),
+        ("geo.asn_db", geo.asn_db.as_ref(), "crawlers are not told by their network"),
+    ]
+}
+
 /// A file that is not there yet may come: it is read then.
 fn files(config: &Config, problems: &mut Vec<Problem>) {
-    let geo = &config.geo;
-    for (key, path, without) in [
-        ("geo.country_db", &geo.country_db, "the shipped country file is used"),
-        ("geo.city_db", &geo.city_db, "cities are not known"),
-        ("geo.asn_db", &geo.asn_db, "crawlers are not told by their network"),
-    ] {
+    for (key, path, without) in databases(config) {
         if let Some(path) = path
             && let Err(error) = std::fs::File::open(path)
         {
-            problems.push(Problem::warning(
-                key,
-                format!("{path:?} can't be read: {error}; until it can, {without}"),
-            ));
+            let text = format!("{path:?} can't be read: {error}; until it can, {without}");
+            problems.push(Problem::warning(key, text));
         }
     }
 }
 
-/// Databases of addresses, as configured.
-pub(crate) fn geo_files(config: &Config) -> GeoFiles {
-    let geo = &config.geo;
-    GeoFiles { country: geo.country_db.clone(), city: geo.city_db.clone(), asn: geo.asn_db.clone() }
-}
-
-/// Databases of addresses that are there but are none. They are read whole, which is more than every command should do.
-pub(crate) fn databases(config: &Config) -> Vec<Problem> {
-    let there = geo_files(config);
-    let there = GeoFiles {
-        country: there.country.filter(|path| path.exists()),
-        city: there.city.filter(|path| path.exists()),
-        asn: there.asn.filter(|path| path.exists()),
-    };
-    let (_, warnings) = Geo::open(there);
-    let problem = |warning: sl_edge::GeoWarning| {
-        let text = format!("{:?}: {}; {}", warning.path, warning.reason, warning.consequence);
-        Problem::warning(&format!("geo.{}", warning.key), text)
-    };
-    warnings.into_iter().map(problem).collect()
+/// Databases that can be opened but are none. They are read whole, which is more than every command should do.
+pub(crate) fn unusable(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (key, path, without) in databases(config) {
+        let bytes = path.and_then(|path| std::fs::read(path).ok());
+        if let Some(path) = path
+            && let Some(Err(reason)) = bytes.map(sl_edge::check_database)
+        {
+            let text = format!("{path:?}: {reason}; until it is replaced, {without}");
+            problems.push(Problem::warning(key, text));
+        }
+    }
+    problems
 }

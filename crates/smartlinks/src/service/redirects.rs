@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use sl_core::time::Clock;
-use sl_edge::{Edge, EdgeConfig, EdgeParts, Geo, LinkTable, Stock, Window};
+use sl_edge::{Edge, EdgeConfig, EdgeParts, Geo, GeoFiles, LinkTable, Stock, Window};
 use sl_journal::{Journal, JournalError};
 use sl_store::{Result as Stored, Store};
 use tokio::task::JoinHandle;
@@ -22,10 +22,7 @@ use super::{
     snapshots::Snapshots,
     supervisor::Supervisor,
 };
-use crate::{
-    config::{self, Config},
-    failure::Failure,
-};
+use crate::{config::Config, failure::Failure};
 
 /// Visitors of the last hours, as they are being read.
 pub(super) struct Remembering {
@@ -262,7 +259,11 @@ impl Maker {
 
 fn parts(footing: &Footing<'_>, links: LinkTable, window: Window) -> EdgeParts {
     let Footing { config, ground, clock, .. } = footing;
-    let (geo, warnings) = Geo::open(config::geo_files(config));
+    let (geo, warnings) = Geo::open(GeoFiles {
+        country: config.geo.country_db.clone(),
+        city: config.geo.city_db.clone(),
+        asn: config.geo.asn_db.clone(),
+    });
     for warning in warnings {
         tracing::warn!("{warning}");
     }

@@ -1,0 +1,112 @@
+//! A round of links: what the platform has made of it, and what is written down.
+
+use sl_core::{
+    catalog::{Account, OverflowLink},
+    time::Timestamp,
+};
+use sl_store::{Result, Store, StoreError, pool::NewPoolLink};
+
+use super::refill::Place;
+use crate::{
+    error::PlatformError,
+    links::Making,
+    platform::{LinkSeen, LinkWish},
+};
+
+/// How a round goes.
+#[derive(Default)]
+pub(super) struct Makings {
+    /// To be written down.
+    made: Vec<(LinkSeen, LinkWish)>,
+    /// Made so far.
+    pub(super) count: usize,
+    /// May have been made.
+    pub(super) doubtful: Vec<LinkWish>,
+    /// Why the platform did not make one.
+    pub(super) failed: Option<PlatformError>,
+    /// Why one could not be written down.
+    pub(super) lost: Option<StoreError>,
+}
+
+// === impl Makings ===
+
+impl Makings {
+    /// How many are to be written down.
+    pub(super) fn unwritten(&self) -> usize {
+        self.made.len()
+    }
+
+    /// All of them, with what they were made for.
+    pub(super) fn take(&mut self) -> (Vec<LinkSeen>, Vec<LinkWish>) {
+        std::mem::take(&mut self.made).into_iter().unzip()
+    }
+
+    /// The platform has answered, or has not; `false` when nothing new should begin.
+    pub(super) fn answered(&mut self, making: Making, wish: LinkWish) -> bool {
+        let why = match making {
+            Making::Made(link) => {
+                self.made.push((link, wish));
+                self.count += 1;
+                return true;
+            }
+            Making::Failed(why) => why,
+            Making::Doubtful(why) => {
+                self.doubtful.push(wish);
+                why
+            }
+        };
+        self.failed.get_or_insert(why);
+        false
+    }
+
+    /// What was taken has been written down, or not: then it is found by its names once the store is back.
+    pub(super) fn written(&mut self, result: Result<usize>, mut wishes: Vec<LinkWish>) -> bool {
+        let Err(why) = result else { return true };
+        self.doubtful.append(&mut wishes);
+        self.lost.get_or_insert(why);
+        false
+    }
+}
+
+/// Writes links down that the platform has made by `now`; says how many have an address.
+pub(super) async fn write_down(
+    store: &Store,
+    account: &Account,
+    place: &Place,
+    links: Vec<LinkSeen>,
+    now: Timestamp,
+) -> Result<usize> {
+    let addressed = |link: LinkSeen| {
+        let url = link.address(account.username.as_deref());
+        if url.is_none() {
+            tracing::error!(account = %account.id, link = %link.id, "a link without an address was made; nobody gets it");
+        }
+        url.map(|url| (link, url))
+    };
+    let mut links: Vec<_> = links.into_iter().filter_map(addressed).collect();
+    let count = links.len();
+    // In the platform's order: a page of its list is then a run of neighbours (decisions 48).
+    links.sort_by_key(|(link, _)| link.id);
+    match place {
+        Place::Stock(stock) if count > 0 => {
+            let new = links.into_iter().map(|(link, url)| NewPoolLink {
+                team: account.team,
+                stock: stock.clone(),
+                id: link.id,
+                url,
+                created_at: link.created_at.unwrap_or(now),
+            });
+            store.pool.add(new.collect()).await?;
+        }
+        Place::Stock(_) => {}
+        Place::Overflow(id) => {
+            for (link, url) in links.into_iter().take(1) {
+                match store.catalog.set_overflow(*id, OverflowLink { id: link.id, url }).await {
+                    Ok(()) | Err(StoreError::NotFound) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+    Ok(count)
+}
