@@ -164,12 +164,13 @@ impl Slot {
     }
 }
 
-/// Whether bytes are a database of addresses, without looking at all of its networks.
+/// Whether a file is a database of addresses that can be used, all of it.
 ///
 /// # Errors
-/// What is wrong with them.
-pub fn check_database(bytes: Vec<u8>) -> Result<(), String> {
-    Reader::from_source(bytes).map(|_| ()).map_err(|error| format!("not a usable mmdb file: {error}"))
+/// What is wrong with it.
+pub fn check_database(path: &Path) -> Result<(), String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("can't be read: {error}"))?;
+    open(bytes).map(|_| ()).map_err(|reason| format!("not a usable mmdb file: {reason}"))
 }
 
 /// Opens and checks the whole of it: a file cut short would otherwise fail on the address that needs its end. The

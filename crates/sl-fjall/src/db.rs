@@ -7,7 +7,7 @@ use std::{
 
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable as _, Snapshot,
-    config::{PartitioningPolicy, PinningPolicy},
+    config::PartitioningPolicy,
 };
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
@@ -44,14 +44,14 @@ pub(crate) struct Db {
     trimmed: Mutex<Instant>,
 }
 
-/// How a keyspace keeps its tables. Filters of the first two levels (256 MB and a few tables) stay in memory whole: nearly every
-/// look at a row of a new visitor ends there. Of those below, and of indexes, there are pieces of a few kilobytes: in one piece
-/// they are a megabyte for each table of small rows, and once they no longer fit into the cache a look at one row reads all of it.
+/// How a keyspace keeps its tables. Filters and indexes are in pieces of a few kilobytes, in all levels but the first, whose few
+/// stay in memory whole: in one piece they are a megabyte for each table of small rows, and once they no longer fit into the
+/// cache a look at one row reads all of it.
 pub(crate) fn tables() -> KeyspaceCreateOptions {
+    let below_the_first = PartitioningPolicy::new([false, true]);
     KeyspaceCreateOptions::default()
-        .filter_block_partitioning_policy(PartitioningPolicy::new([false, false, true]))
-        .filter_block_pinning_policy(PinningPolicy::new([true, true, false]))
-        .index_block_partitioning_policy(PartitioningPolicy::new([false, true]))
+        .filter_block_partitioning_policy(below_the_first.clone())
+        .index_block_partitioning_policy(below_the_first)
 }
 
 // === impl Db ===

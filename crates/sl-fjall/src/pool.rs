@@ -148,9 +148,9 @@ impl Pool for FjallPool {
         commit(batch)
     }
 
-    async fn list_adds(&self, limit: usize) -> Result<Vec<ListAdd>> {
+    async fn list_adds(&self, after: Option<ListAdd>, limit: usize) -> Result<Vec<ListAdd>> {
         let db = Arc::clone(&self.db);
-        blocking(move || rows::list_adds(&db, limit)).await
+        blocking(move || rows::list_adds(&db, after.as_ref(), limit)).await
     }
 
     async fn list_added(&self, done: Vec<ListAdd>) -> Result<()> {

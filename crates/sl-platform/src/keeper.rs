@@ -178,7 +178,7 @@ impl Keeper {
             if self.doubts.is_open(&Place::Overflow(link.id)) || stop.is_cancelled() {
                 continue;
             }
-            if self.may_make(account).is_err() {
+            if self.may_make(account).and_then(|()| refill::allows(account, link.kind)).is_err() {
                 missing = true;
                 continue;
             }

@@ -68,8 +68,8 @@ pub trait Pool: Send + Sync + 'static {
     /// Leaves a subscriber to the schedule of looks: found as organic.
     async fn give_up(&self, account: &AccountId, fan: &FanId) -> Result<()>;
 
-    /// Fans waiting to be added to a list of the platform (contract B.6).
-    async fn list_adds(&self, limit: usize) -> Result<Vec<ListAdd>>;
+    /// Fans waiting to be added to a list of the platform (contract B.6), the oldest first; those behind `after`.
+    async fn list_adds(&self, after: Option<ListAdd>, limit: usize) -> Result<Vec<ListAdd>>;
 
     /// Done, or given up.
     async fn list_added(&self, done: Vec<ListAdd>) -> Result<()>;

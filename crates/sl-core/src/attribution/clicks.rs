@@ -252,7 +252,7 @@ impl Decider<'_> {
         self.memory.take(&Key::Print(self.account.clone(), lasting))
     }
 
-    /// The same, of a record that is at hand.
+    /// As [`Self::see_print`], of a record that is at hand.
     fn note_print(
         &mut self,
         lasting: VisitorId,

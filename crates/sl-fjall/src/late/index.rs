@@ -101,9 +101,9 @@ impl Index {
     pub(super) fn ingest(&self, table: Table, into: &Keyspace) -> Result<()> {
         // Nearly always the first bytes decide, and those lie close together.
         let first = |key: &[u8]| {
-            let mut bytes = [0; 8];
+            let mut bytes = [0; 16];
             bytes.iter_mut().zip(key).for_each(|(place, byte)| *place = *byte);
-            u64::from_be_bytes(bytes)
+            u128::from_be_bytes(bytes)
         };
         let mut rows = Vec::with_capacity(self.places.len());
         for place in &self.places {

@@ -23,6 +23,7 @@ use crate::{
     db::{Db, commit, failed, put, read},
     late::Table,
     layout::{Key, LINK, LIST_ADD, STOCK},
+    pool::list_add_key,
 };
 
 /// A link and the facts of all roles but attribution and the edge, whose facts are in rows of their own.
@@ -167,9 +168,10 @@ pub(crate) fn live(db: &Db, shelf: &Shelf, account: &AccountId) -> Result<Vec<Po
     Ok(found)
 }
 
-pub(crate) fn list_adds(db: &Db, limit: usize) -> Result<Vec<ListAdd>> {
+pub(crate) fn list_adds(db: &Db, after: Option<&ListAdd>, limit: usize) -> Result<Vec<ListAdd>> {
+    let from = after.map_or_else(|| Key::table(LIST_ADD), |after| list_add_key(after).byte(0));
     db.snapshot()
-        .prefix(&db.reports, Key::table(LIST_ADD))
+        .range(&db.reports, from..Key::table(LIST_ADD + 1))
         .take(limit)
         .map(|row| row.value().map_err(failed).and_then(|bytes| decode(&bytes)))
         .collect()

@@ -63,7 +63,7 @@ impl Keeper {
         let Some(account) = need.accounts.get(&stock.account).filter(|_| missing > 0) else {
             return Ok(false);
         };
-        if let Err(reason) = self.may_make(account).and_then(|()| allows(account, stock)) {
+        if let Err(reason) = self.may_make(account).and_then(|()| allows(account, stock.kind)) {
             if let Some(reason) = reason {
                 self.snapshot.failed(stock, reason);
             }
@@ -208,8 +208,8 @@ impl Keeper {
 }
 
 /// What the account's page allows.
-fn allows(account: &Account, stock: &StockKey) -> std::result::Result<(), Option<String>> {
-    match stock.kind {
+pub(super) fn allows(account: &Account, kind: LinkKind) -> std::result::Result<(), Option<String>> {
+    match kind {
         LinkKind::FreeTrial if account.can_create_trial == Some(false) => Err(Some(format!(
             "the page of account {} allows no free trials; use a tracking link",
             account.id

@@ -16,11 +16,8 @@ use crate::{PlatformError, pacer::Priority, platform::CreatorPlatform};
 
 /// Fans added by one call.
 const AT_ONCE: usize = 100;
-/// Fans looked at in one round, beside those who could not be added in the last one.
-const ROUND: usize = 1000;
-/// Most fans looked at in one round: 20,000 × about 200 B = 4 MB (on CQL each of 16 lanes is read that far). When more of them can't
-/// be added, those behind wait with them.
-const MOST: usize = 20_000;
+/// Fans read at once.
+const PAGE: usize = 1000;
 
 /// A list of an account.
 type Of = (AccountId, String);
@@ -29,9 +26,9 @@ type Of = (AccountId, String);
 pub(super) struct Lists {
     platform: Arc<dyn CreatorPlatform>,
     store: Store,
-    /// Fans who could not be added in the last round. They come first in the next one.
-    left: usize,
     pauses: Pauses,
+    /// Everybody up to this one waits for a pause to end: until then only those behind are read.
+    behind: Option<(ListAdd, Instant)>,
 }
 
 /// Lists that the platform did not take for now: each waits by itself, and no other waits with it.
@@ -46,7 +43,7 @@ impl Round for Lists {
     const WHAT: &'static str = "lists";
 
     async fn round(&mut self) -> Result<bool, RoundError> {
-        self.add().await?;
+        self.add_all().await?;
         Ok(false)
     }
 }
@@ -56,41 +53,60 @@ impl Round for Lists {
 impl Lists {
     /// `every`: between two rounds.
     pub(super) fn new(platform: Arc<dyn CreatorPlatform>, store: Store, every: Duration) -> Self {
-        let pauses = Pauses { first: WAIT.0.min(every), until: HashMap::new() };
-        Self { platform, store, left: 0, pauses }
+        Self { platform, store, pauses: Pauses { first: every, until: HashMap::new() }, behind: None }
     }
 
-    /// One round. A fan or list that the platform refuses is given up with its words; everything else is tried again.
-    async fn add(&mut self) -> Result<(), RoundError> {
+    /// One round, page by page. A fan or list that the platform refuses is given up with its words; everything else is tried
+    /// again.
+    async fn add_all(&mut self) -> Result<(), RoundError> {
+        let mut after = self.behind.take().filter(|(_, until)| Instant::now() < *until).map(|(last, _)| last);
+        loop {
+            let adds = self.store.pool.list_adds(after.clone(), PAGE).await?;
+            let is_last = adds.len() < PAGE;
+            after = adds.last().cloned().or(after);
+            self.add(adds).await?;
+            if is_last {
+                break;
+            }
+        }
+        self.behind = after.zip(self.pauses.next_end(Instant::now()));
+        Ok(())
+    }
+
+    /// Adds fans of any lists.
+    async fn add(&mut self, adds: Vec<ListAdd>) -> Result<(), RoundError> {
         let mut groups: BTreeMap<Of, Vec<ListAdd>> = BTreeMap::new();
-        let adds = self.store.pool.list_adds((self.left + ROUND).min(MOST)).await?;
-        self.left = adds.len();
         for add in adds {
             groups.entry((add.account.clone(), add.list.clone())).or_default().push(add);
         }
-        self.pauses.until.retain(|list, _| groups.contains_key(list));
         for (list, adds) in groups {
             if self.pauses.has(&list, Instant::now()) {
                 continue;
             }
-            match self.add_to(&list, &adds).await? {
-                None => self.pauses.end(&list),
-                Some(error) => {
-                    let again_in = self.pauses.begin(&list, Instant::now());
-                    let (account, list) = list;
-                    tracing::warn!(%account, list, %error, ?again_in, fans = adds.len(), "fans wait for their list");
+            let (added, failed) = self.add_to(&list, &adds).await?;
+            if added > 0 {
+                self.pauses.end(&list);
+            }
+            if let Some(error) = failed {
+                let (again_in, fans) = (self.pauses.begin(&list, Instant::now()), adds.len() - added);
+                let (account, list) = &list;
+                if again_in == self.pauses.first {
+                    tracing::warn!(%account, list, %error, fans, ?again_in, "fans wait for their list; it is tried again, more seldom each time");
+                } else {
+                    tracing::debug!(%account, list, %error, fans, ?again_in, "fans still wait for their list");
                 }
             }
         }
         Ok(())
     }
 
-    /// Adds fans to one list; says why the rest of them has to wait.
+    /// Adds fans to one list; says how many are done with, and why the others have to wait.
     async fn add_to(
-        &mut self,
+        &self,
         (account, list): &Of,
         adds: &[ListAdd],
-    ) -> Result<Option<PlatformError>, RoundError> {
+    ) -> Result<(usize, Option<PlatformError>), RoundError> {
+        let mut done = 0;
         for adds in adds.chunks(AT_ONCE) {
             let fans: Vec<_> = adds.iter().map(|add| add.fan.clone()).collect();
             match self.platform.add_to_list(account, list, &fans, Priority::Rest).await {
@@ -101,12 +117,12 @@ impl Lists {
                 Err(error) if is_final(&error) => {
                     tracing::warn!(%account, list, %error, fans = adds.len(), "fans are not on the list; check user_list_id of the link");
                 }
-                Err(error) => return Ok(Some(error)),
+                Err(error) => return Ok((done, Some(error))),
             }
             self.store.pool.list_added(adds.to_vec()).await?;
-            self.left -= adds.len();
+            done += adds.len();
         }
-        Ok(None)
+        Ok((done, None))
     }
 }
 
@@ -126,6 +142,11 @@ impl Pauses {
 
     fn end(&mut self, list: &Of) {
         self.until.remove(list);
+    }
+
+    /// When the first of them ends. Those that are over wait for their next failure or success.
+    fn next_end(&self, now: Instant) -> Option<Instant> {
+        self.until.values().map(|(until, _)| *until).filter(|until| now < *until).min()
     }
 }
 
@@ -147,7 +168,9 @@ mod tests {
         for span in [5, 10, 20, 40, 80, 160, 300, 300].map(seconds) {
             assert!(!pauses.has(&paused, now));
             assert_eq!(pauses.begin(&paused, now), span);
+            assert_eq!(pauses.next_end(now), Some(now + span));
             now += span;
+            assert_eq!(pauses.next_end(now), None, "what is over is no reason to wait");
             assert!(pauses.has(&paused, now - seconds(1)) && !pauses.has(&other, now));
         }
         pauses.end(&paused);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use sl_core::{ids::LinkKind, pool::PoolState, step::AccountSignal, time::Clock as _};
+use sl_core::{catalog::Account, ids::LinkKind, pool::PoolState, step::AccountSignal, time::Clock as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -118,6 +118,23 @@ async fn an_account_that_is_logged_out_is_left_alone_until_it_is_back() {
     until("the reason is gone", async || snapshot.status(&stock).last_error.is_none()).await;
     world.stop.cancel();
     role.await.unwrap();
+}
+
+#[tokio::test]
+async fn for_an_account_whose_handle_is_not_known_no_link_is_made_that_would_lead_nowhere() {
+    let world = World::start().await;
+    let account = world.store.catalog.account(&"acct_1".into()).await.unwrap().unwrap();
+    world.store.catalog.put_account(Account { username: None, ..account.clone() }).await.unwrap();
+    world.link(1, |_| {}).await;
+    let (mut keeper, stop) = (world.keeper(), CancellationToken::new());
+    for _ in 0..3 {
+        assert!(keeper.turn(&stop).await.unwrap(), "links are missing");
+        world.clock.advance(Duration::from_secs(10));
+    }
+    assert_eq!(world.upstream.count("POST"), 0);
+    world.store.catalog.put_account(account).await.unwrap();
+    while keeper.turn(&stop).await.unwrap() {}
+    assert_eq!(world.upstream.links("tracking-links").len(), 21);
 }
 
 #[tokio::test]

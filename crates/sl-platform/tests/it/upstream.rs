@@ -170,6 +170,7 @@ impl Rows {
                 match *list {
                     "bad" => return Err(400),
                     "unpaid" => return Err(402),
+                    "down" => return Err(503),
                     _ => {}
                 }
                 let ids = body["ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned());

@@ -211,8 +211,8 @@ impl Pool for CqlPool {
         self.waiting.give_up(account, fan).await
     }
 
-    async fn list_adds(&self, limit: usize) -> Result<Vec<ListAdd>> {
-        self.waiting.list_adds(limit).await
+    async fn list_adds(&self, after: Option<ListAdd>, limit: usize) -> Result<Vec<ListAdd>> {
+        self.waiting.list_adds(after, limit).await
     }
 
     async fn list_added(&self, done: Vec<ListAdd>) -> Result<()> {

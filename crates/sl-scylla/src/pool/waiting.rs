@@ -35,7 +35,8 @@ statements!(Statements {
         WHERE lane = ? AND created_at = ? AND account = ? AND list = ? AND fan = ?";
     asked_at: Read "SELECT WRITETIME(row) FROM pool_list_adds
         WHERE lane = ? AND created_at = ? AND account = ? AND list = ? AND fan = ?";
-    adds: Read "SELECT row FROM pool_list_adds WHERE lane = ? LIMIT ?";
+    adds: Read "SELECT row FROM pool_list_adds
+        WHERE lane = ? AND (created_at, account, list, fan) > (?, ?, ?, ?) LIMIT ?";
 });
 
 /// The two tables. A row is removed with the time it was written with: exactly what was seen, not what a later step
@@ -86,11 +87,16 @@ impl Waiting {
         self.remove(&self.statements.waits_since, &self.statements.found, place).await
     }
 
-    /// The oldest ones.
-    pub(super) async fn list_adds(&self, limit: usize) -> Result<Vec<ListAdd>> {
+    /// The oldest ones behind `after`: of each lane as many, since all of them may be in one.
+    pub(super) async fn list_adds(&self, after: Option<ListAdd>, limit: usize) -> Result<Vec<ListAdd>> {
         let most = i32::try_from(limit).unwrap_or(i32::MAX);
+        let after = after.as_ref();
+        let at = after.map_or(i64::MIN, |after| after.created_at.0);
+        let account = after.map_or("", |after| after.account.as_str());
+        let (list, fan) = after.map_or(("", ""), |after| (after.list.as_str(), after.fan.as_str()));
         let lanes = stream::iter(0..LIST_LANES).map(|lane| async move {
-            self.cql.rows::<(Option<Vec<u8>>,)>(&self.statements.adds, (i32::from(lane), most)).await
+            let values = (i32::from(lane), at, account, list, fan, most);
+            self.cql.rows::<(Option<Vec<u8>>,)>(&self.statements.adds, values).await
         });
         let rows: Vec<Vec<_>> = lanes.buffer_unordered(AT_ONCE).try_collect().await?;
         let mut adds: Vec<ListAdd> = read(rows)?;

@@ -99,7 +99,7 @@ pub async fn picture(store: &Store) -> String {
         reports.dead_letter_count().await.unwrap(),
         store.outbox.counts(after(999)).await.unwrap(),
         store.pool.unmatched().await.unwrap(),
-        store.pool.list_adds(999).await.unwrap(),
+        store.pool.list_adds(None, 999).await.unwrap(),
         store.pool.levels(after(999), RULES).await.unwrap(),
         store.catalog.account(&account()).await.unwrap(),
     )

@@ -100,9 +100,10 @@ fn files(config: &Config, problems: &mut Vec<Problem>) {
 pub(crate) fn unusable(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (key, path, without) in databases(config) {
-        let bytes = path.and_then(|path| std::fs::read(path).ok());
+        // One that can't be opened has been named.
         if let Some(path) = path
-            && let Some(Err(reason)) = bytes.map(sl_edge::check_database)
+            && std::fs::File::open(path).is_ok()
+            && let Err(reason) = sl_edge::check_database(path)
         {
             let text = format!("{path:?}: {reason}; until it is replaced, {without}");
             problems.push(Problem::warning(key, text));

@@ -83,6 +83,9 @@ fn check_config_reads_the_databases_it_names() {
     assert_eq!(checked.status.code(), Some(0), "the service starts without it");
     let said = text(&checked.stdout);
     assert!(said.contains("geo.city_db") && said.contains("not a usable mmdb file"), "{said}");
+    let folder = tempfile::tempdir().unwrap();
+    let checked = run(&["check-config"], &[("SMARTLINKS_GEO__ASN_DB", folder.path().to_str().unwrap())]);
+    assert!(text(&checked.stdout).contains("geo.asn_db"), "{}", text(&checked.stdout));
 }
 
 #[test]

@@ -44,8 +44,8 @@ pub(super) async fn compare(
     found.same_rows("subscribers to be found", &old.unmatched().await?, &new.unmatched().await?);
     found.same_rows(
         "fans to be listed",
-        &old.list_adds(usize::MAX).await?,
-        &new.list_adds(i32::MAX as usize).await?,
+        &old.list_adds(None, usize::MAX).await?,
+        &new.list_adds(None, i32::MAX as usize).await?,
     );
     Ok(())
 }
