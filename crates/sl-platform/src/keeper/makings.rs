@@ -1,5 +1,12 @@
 //! A round of links: what the platform has made of it, and what is written down.
 
+use std::{
+    future::Future,
+    pin::pin,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use futures_util::{Stream, StreamExt, stream::FuturesUnordered};
 use sl_core::{
     catalog::{Account, OverflowLink},
     time::Timestamp,
@@ -12,6 +19,10 @@ use crate::{
     links::Making,
     platform::{LinkSeen, LinkWish},
 };
+
+/// Calls under way at once: at half a second each they reach the smallest plan's 15 a second. As many links are written down as soon
+/// as they are made: visitors wait for them.
+pub(super) const AT_ONCE: usize = 8;
 
 /// How a round goes.
 #[derive(Default)]
@@ -32,17 +43,17 @@ pub(super) struct Makings {
 
 impl Makings {
     /// How many are to be written down.
-    pub(super) fn unwritten(&self) -> usize {
+    fn unwritten(&self) -> usize {
         self.made.len()
     }
 
     /// All of them, with what they were made for.
-    pub(super) fn take(&mut self) -> (Vec<LinkSeen>, Vec<LinkWish>) {
+    fn take(&mut self) -> (Vec<LinkSeen>, Vec<LinkWish>) {
         std::mem::take(&mut self.made).into_iter().unzip()
     }
 
     /// The platform has answered, or has not; `false` when nothing new should begin.
-    pub(super) fn answered(&mut self, making: Making, wish: LinkWish) -> bool {
+    fn answered(&mut self, making: Making, wish: LinkWish) -> bool {
         let why = match making {
             Making::Made(link) => {
                 self.made.push((link, wish));
@@ -60,11 +71,52 @@ impl Makings {
     }
 
     /// What was taken has been written down, or not: then it is found by its names once the store is back.
-    pub(super) fn written(&mut self, result: Result<usize>, mut wishes: Vec<LinkWish>) -> bool {
+    fn written(&mut self, result: Result<usize>, mut wishes: Vec<LinkWish>) -> bool {
         let Err(why) = result else { return true };
         self.doubtful.append(&mut wishes);
         self.lost.get_or_insert(why);
         false
+    }
+}
+
+/// Has links written down part by part while others are `making`, so that a slow store holds no call up, nor its place in the pace
+/// of all. One part at a time: what is made meanwhile is written together, in order. Sets `failed` once nothing new should begin;
+/// `refilled` hears of each part that is down.
+pub(super) async fn in_parts<W: Future<Output = Result<usize>>>(
+    making: impl Stream<Item = (Making, LinkWish)>,
+    failed: &AtomicBool,
+    write: impl Fn(Vec<LinkSeen>) -> W,
+    refilled: impl Fn(),
+) -> Makings {
+    let (mut making, mut writing) = (pin!(making), FuturesUnordered::new());
+    let (mut made, mut is_over) = (Makings::default(), false);
+    loop {
+        let enough = if is_over { 1 } else { AT_ONCE };
+        if writing.is_empty() && made.unwritten() >= enough {
+            let (links, wishes) = made.take();
+            let written = write(links);
+            writing.push(async move { (written.await, wishes) });
+        }
+        let is_good = tokio::select! {
+            biased;
+            Some((result, wishes)) = writing.next() => {
+                if result.as_ref().is_ok_and(|links| *links > 0) {
+                    refilled();
+                }
+                made.written(result, wishes)
+            }
+            next = making.next(), if !is_over => match next {
+                Some((making, wish)) => made.answered(making, wish),
+                None => {
+                    is_over = true;
+                    true
+                }
+            },
+            else => return made,
+        };
+        if !is_good {
+            failed.store(true, Ordering::Relaxed);
+        }
     }
 }
 

@@ -8,10 +8,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{
-    StreamExt,
-    stream::{self, FuturesUnordered},
-};
+use futures_util::{StreamExt, stream};
 use sl_core::{
     catalog::Account,
     forecast::time_to_empty,
@@ -24,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Keeper, WAIT, Wait,
     levels::Need,
-    makings::{Makings, write_down},
+    makings::{AT_ONCE, in_parts, write_down},
 };
 use crate::{
     error::PlatformError,
@@ -33,8 +30,6 @@ use crate::{
     platform::{LinkSeen, LinkWish},
 };
 
-/// Calls under way at once: at half a second each they reach the smallest plan's 15 a second.
-const AT_ONCE: usize = 8;
 /// Most links made for one stock before the others have their turn and the levels are read again.
 const ROUND: u64 = 64;
 /// A stock that will be empty in that part of `pool.cover` is running dry.
@@ -102,49 +97,16 @@ impl Keeper {
         let priority = self.urgency(&place);
         let platform = Arc::clone(&self.platform);
         let platform = &*platform;
-        let store = self.store.clone();
         let wanted = wishes.len();
         // After a failure what is under way ends, and nothing new begins.
         let failed = AtomicBool::new(false);
         let goes_on = || !stop.is_cancelled() && !failed.load(Ordering::Relaxed);
-        let mut under_way = stream::iter(wishes)
+        let making = stream::iter(wishes)
             .take_while(|_| std::future::ready(goes_on()))
             .map(|wish| async move { (links::make(platform, &account.id, &wish, priority).await, wish) })
             .buffered(AT_ONCE);
-        // Beside it, so that a slow store holds no call up, nor its place in the pace of all. One at a time: what is made meanwhile
-        // is written together, in order.
-        let mut writing = FuturesUnordered::new();
-        let (mut made, mut is_over) = (Makings::default(), false);
-        loop {
-            // Visitors wait for them: not until the whole round is made.
-            let enough = if is_over { 1 } else { AT_ONCE };
-            if writing.is_empty() && made.unwritten() >= enough {
-                let (links, wishes) = made.take();
-                let written = write_down(&store, account, &place, links, self.clock.now());
-                writing.push(async move { (written.await, wishes) });
-            }
-            let is_good = tokio::select! {
-                biased;
-                Some((result, wishes)) = writing.next() => {
-                    if result.as_ref().is_ok_and(|links| *links > 0) {
-                        self.refilled(&place);
-                    }
-                    made.written(result, wishes)
-                }
-                next = under_way.next(), if !is_over => match next {
-                    Some((making, wish)) => made.answered(making, wish),
-                    None => {
-                        is_over = true;
-                        true
-                    }
-                },
-                else => break,
-            };
-            if !is_good {
-                failed.store(true, Ordering::Relaxed);
-            }
-        }
-        drop((under_way, writing));
+        let write = |links| write_down(&self.store, account, &place, links, self.clock.now());
+        let made = in_parts(making, &failed, write, || self.refilled(&place)).await;
         if made.count > 0 {
             self.waits.remove(&account.id);
         }
