@@ -317,8 +317,8 @@ pub(crate) fn location(url: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(url).ok().filter(|_| is_location(url))
 }
 
-/// The same of many, in one piece of memory that goes with the last of them: a thread that is done with one of them need not
-/// give back memory of another.
+/// The same of many, in one piece of memory that goes with the last of them: who lets go of one gives back nothing that another
+/// thread had asked for.
 pub(crate) fn locations<'urls>(
     urls: impl Iterator<Item = &'urls str> + Clone,
 ) -> impl Iterator<Item = Option<HeaderValue>> {

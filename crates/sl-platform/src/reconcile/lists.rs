@@ -27,7 +27,8 @@ pub(super) struct Lists {
     platform: Arc<dyn CreatorPlatform>,
     store: Store,
     pauses: Pauses,
-    /// Everybody up to this one waits for a pause to end: until then only those behind are read.
+    /// Everybody up to this one waits for a pause to end: until then only those behind are read. Who comes later with an earlier
+    /// time (another partition, a clock set back) waits as long, at most 5 minutes.
     behind: Option<(ListAdd, Instant)>,
 }
 

@@ -224,7 +224,7 @@ async fn fans_who_cannot_be_added_keep_nobody_else_waiting() {
         fan: fan.to_string().into(),
         created_at,
     };
-    // More than are looked at in one round come before the last one.
+    // More than are read at once come before the last one.
     let mut list_adds: Vec<_> = (0..1500).map(|fan| add("unpaid", fan, START)).collect();
     list_adds.push(add("9", 7, START.plus(Duration::from_secs(1))));
     let position = Position { epoch: 0, offset: 1 };

@@ -1,4 +1,4 @@
-//! A store that takes its time.
+//! A store that takes its time, or fails.
 
 use std::{
     collections::BTreeSet,
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{upstream::until, world::World};
 
-/// A pool that adds links once it is let.
+/// A pool that adds links once it is let, after it has failed as often as asked.
 struct Gated {
     pool: Arc<dyn Pool>,
     gate: Semaphore,
