@@ -1,6 +1,9 @@
 //! Making links so that none is made twice (contract E.6).
 
-use sl_core::ids::{AccountId, LinkKind};
+use sl_core::{
+    catalog::Account,
+    ids::{AccountId, LinkKind},
+};
 
 use crate::{
     error::{PlatformError, Result},
@@ -25,19 +28,27 @@ pub(crate) enum Making {
 /// Makes one link. When no answer comes it is looked for by its name before anybody makes another.
 pub(crate) async fn make(
     platform: &dyn CreatorPlatform,
-    account: &AccountId,
+    account: &Account,
     wish: &LinkWish,
     priority: Priority,
 ) -> Making {
-    let error = match platform.create(account, wish, priority).await {
-        Ok(link) => return Making::Made(link),
+    let error = match platform.create(&account.id, wish, priority).await {
+        Ok(link) => return made(account, link),
         Err(error) if error.is_unsure() => error,
         Err(error) => return Making::Failed(error),
     };
-    match find(platform, account, wish.kind, &[wish.name.as_str()], priority).await {
-        Ok(found) => found.into_iter().next().map_or(Making::Doubtful(error), Making::Made),
+    match find(platform, &account.id, wish.kind, &[wish.name.as_str()], priority).await {
+        Ok(found) => found.into_iter().next().map_or(Making::Doubtful(error), |link| made(account, link)),
         Err(_) => Making::Doubtful(error),
     }
+}
+
+/// A link nobody can be sent to is a failure: the account waits, instead of having another made at once.
+fn made(account: &Account, link: LinkSeen) -> Making {
+    if link.address(account.username.as_deref()).is_some() {
+        return Making::Made(link);
+    }
+    Making::Failed(PlatformError::Unreadable("a link was made, but its address is not in the answer; nobody gets it"))
 }
 
 /// Links of these names among the newest.

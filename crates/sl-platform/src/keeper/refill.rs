@@ -103,7 +103,7 @@ impl Keeper {
         let goes_on = || !stop.is_cancelled() && !failed.load(Ordering::Relaxed);
         let making = stream::iter(wishes)
             .take_while(|_| std::future::ready(goes_on()))
-            .map(|wish| async move { (links::make(platform, &account.id, &wish, priority).await, wish) })
+            .map(|wish| async move { (links::make(platform, account, &wish, priority).await, wish) })
             .buffered(AT_ONCE);
         let write = |links| write_down(&self.store, account, &place, links, self.clock.now());
         let made = in_parts(making, &failed, write, || self.refilled(&place)).await;

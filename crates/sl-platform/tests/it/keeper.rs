@@ -138,6 +138,22 @@ async fn for_an_account_whose_handle_is_not_known_no_link_is_made_that_would_lea
 }
 
 #[tokio::test]
+async fn after_a_link_that_leads_nowhere_the_account_waits_before_another_is_made() {
+    let world = World::start().await;
+    world.link(1, |_| {}).await;
+    let (mut keeper, stop) = (world.keeper(), CancellationToken::new());
+    world.upstream.fault("POST", Fault::Nowhere);
+    for _ in 0..3 {
+        assert!(keeper.turn(&stop).await.unwrap(), "links are missing");
+        assert_eq!(world.upstream.count("POST"), 1);
+    }
+    world.clock.advance(Duration::from_secs(60));
+    while keeper.turn(&stop).await.unwrap() {}
+    assert_eq!(world.count(&[PoolState::Fresh]).await, 20);
+    assert_eq!(world.upstream.links("tracking-links").len(), 22, "with the overflow link and the one for nobody");
+}
+
+#[tokio::test]
 async fn a_link_nobody_used_comes_back_and_a_trial_link_does_not() {
     let world = World::start().await;
     world.link(1, |_| {}).await;

@@ -69,6 +69,8 @@ pub(crate) enum Fault {
     Mute,
     /// The call has its effect; the answer is a 500.
     Broken,
+    /// A link is made, and the answer does not say where it leads.
+    Nowhere,
 }
 
 impl Upstream {
@@ -140,8 +142,15 @@ async fn answer(
     match fault {
         Some(Fault::Mute) => std::future::pending().await,
         Some(Fault::Broken) => refuse(500),
+        Some(Fault::Nowhere) => axum::Json(answer.map(nowhere).unwrap()).into_response(),
         _ => answer.map_or_else(refuse, |body| axum::Json(body).into_response()),
     }
+}
+
+/// The answer to the creation of a tracking link, without its code.
+fn nowhere(mut answer: Value) -> Value {
+    answer["data"][0].as_object_mut().unwrap().remove("campaignCode").unwrap();
+    answer
 }
 
 fn refuse(status: u16) -> Response {

@@ -41,8 +41,9 @@ pub(crate) fn load(
     if let Some(path) = file {
         let text = std::fs::read_to_string(path)
             .map_err(|error| stop("--config", format!("{path:?} can't be read: {error}")))?;
-        let table: Table =
-            text.parse().map_err(|error: toml::de::Error| stop("--config", format!("{path:?}: {error}")))?;
+        let table: Table = text
+            .parse()
+            .map_err(|error| stop("--config", format!("{path:?}, {}", not_toml(&text, &error))))?;
         let mut leaves = Vec::new();
         collect(&mut Vec::new(), table, &mut leaves);
         for leaf in leaves {
@@ -111,12 +112,26 @@ fn explain(path: &[String], value: &Value, message: &str) -> String {
     let hidden = path
         .last()
         .is_some_and(|key| ["key", "token", "secret", "password"].iter().any(|word| key.contains(word)));
+    if hidden {
+        // What was expected comes last; before it the message may quote the value.
+        let expected = message.rsplit_once(", expected ").map_or("another", |(_, expected)| expected);
+        let remedy = if expected.contains("sequence") { "[\"…\", \"…\"]" } else { "\"…\"" };
+        return format!("of type {}, which can't be used: expected {expected}; write {remedy}", value.type_str());
+    }
     let remedy = match message {
         message if message.contains("socket address") => "; write an address and a port, as 127.0.0.1:8080",
         message if message.contains("IP address") => "; write networks, as 10.0.0.0/8",
         _ => "",
     };
-    if hidden { message.to_owned() } else { format!("{value} can't be used: {message}{remedy}") }
+    format!("{value} can't be used: {message}{remedy}")
+}
+
+/// Where a file is no TOML and why, without the line itself: a secret may stand there.
+fn not_toml(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}: {}; texts stand in quotes, lists in brackets", error.message())
 }
 
 /// Puts the value at its path; `false` when something on the way is no table.

@@ -74,7 +74,23 @@ fn a_secret_comes_from_a_file_and_never_out_again() {
     assert!(!format!("{config:?}").contains("hush"));
     let both = format!("[platform]\napi_key = \"a\"\napi_key_file = {:?}\n", secret.path());
     assert!(errors(&both)[0].1.contains("keep one"));
-    assert!(!errors("[platform]\napi_key = [\"hush\"]\n")[0].1.contains("hush"));
+}
+
+#[test]
+fn a_secret_that_is_written_wrong_is_not_repeated_in_the_error() {
+    let cases = [
+        ("[platform]\napi_key = [\"hush\"]\n", "platform.api_key", "write \"…\""),
+        ("[platform]\nwebhook_secrets = \"hush, expected\"\n", "platform.webhook_secrets", "write [\"…\""),
+        ("[admin]\nmetrics_token = 4711\n", "admin.metrics_token", "type integer"),
+        ("[admin]\n\n[platform]\napi_key = hush_4711\n", "--config", "line 4, column 11"),
+        ("[platform]\napi_key = \"hush 4711\n", "--config", "line 2"),
+    ];
+    for (text, key, says) in cases {
+        let found = errors(text);
+        assert_eq!(found[0].0, key);
+        assert!(found[0].1.contains(says), "{}", found[0].1);
+        assert!(!found[0].1.contains("hush") && !found[0].1.contains("4711"), "{}", found[0].1);
+    }
 }
 
 #[test]
