@@ -1,6 +1,7 @@
 //! Where the loop stands, for `/api/x/progress` and metrics.
 
 use sl_core::{attribution::Counts, event::Position};
+use tokio::{sync::watch, time::Instant};
 
 /// State of one partition's attribution.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -9,7 +10,8 @@ pub struct Progress {
     pub position: Position,
     /// Everything before it survives a power cut.
     pub synced: Position,
-    /// Age of the newest applied record when it was applied, in seconds; 0 once nothing is left to read.
+    /// Age of the newest applied record when it was applied, in seconds; 0 once nothing is left to read. While store or stream
+    /// do not answer it grows with the time.
     pub lag_seconds: f64,
     /// Records behind the position when it was last looked.
     pub behind: u64,
@@ -17,6 +19,37 @@ pub struct Progress {
     pub caught_up: bool,
     /// Records that could not be decoded or were gone, and pieces of memory that could not be read, since the start.
     pub poisoned: u64,
+}
+
+/// Tells of a loop that waits for its store or stream: what it has before it gets older.
+pub(crate) struct Standing {
+    progress: watch::Sender<Progress>,
+    /// When the loop last went on, and how far behind it was.
+    since: Instant,
+    lag_seconds: f64,
+}
+
+// === impl Standing ===
+
+impl Standing {
+    pub(crate) fn new(progress: watch::Sender<Progress>) -> Self {
+        Self { progress, since: Instant::now(), lag_seconds: 0.0 }
+    }
+
+    /// The loop goes on.
+    pub(crate) fn moved(&mut self, lag_seconds: f64) {
+        (self.since, self.lag_seconds) = (Instant::now(), lag_seconds);
+    }
+
+    /// It does not: something is unread and nobody can say when it will be applied.
+    pub(crate) fn tell(&self) {
+        let lag_seconds = self.lag_seconds + self.since.elapsed().as_secs_f64();
+        self.progress.send_modify(|progress| {
+            progress.lag_seconds = lag_seconds;
+            progress.behind = progress.behind.max(1);
+            progress.caught_up = false;
+        });
+    }
 }
 
 /// Writes what happened in a step to the metrics of surface 4.

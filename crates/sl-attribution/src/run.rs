@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Attribution, AttributionError, progress,
+    Attribution, AttributionError,
+    progress::{self, Standing},
     steps::{Steps, Wait},
     ticks::Ticks,
 };
@@ -38,7 +39,7 @@ impl Attribution {
                 () = token.cancelled() => break,
             }
             let began = Instant::now();
-            let Some(batch) = self.read(&mut steps, &token).await? else { continue };
+            let Some(batch) = self.read(&mut steps).await? else { continue };
             let few = batch.records.len() < self.settings.slice;
             next_at = if few { began + self.settings.gather } else { began };
             let now = self.clock.now();
@@ -58,7 +59,7 @@ impl Attribution {
                 };
             }
             ticks.send(&*self.log, now, &lagging);
-            self.tell(&steps, newest, now);
+            self.tell(&mut steps, newest, now);
             let unsynced = self.progress.borrow().synced != steps.position;
             if unsynced && (newest.is_none() || now.is_past(synced_at, self.settings.sync_every)) {
                 self.sync(&steps).await?;
@@ -80,6 +81,7 @@ impl Attribution {
             rules: self.settings.rules.clone(),
             poisoned: 0,
             token: token.clone(),
+            standing: Standing::new(self.progress.clone()),
         };
         let mut wait = Wait::default();
         let opened = loop {
@@ -93,7 +95,7 @@ impl Attribution {
             }
         };
         steps.applied = opened.applied;
-        steps.position = self.seek(opened.position, token).await?;
+        steps.position = self.seek(opened.position, &steps).await?;
         self.progress.send_modify(|progress| {
             progress.position = steps.position;
             progress.synced = opened.position;
@@ -111,11 +113,7 @@ impl Attribution {
     }
 
     /// The next records; `None` after a record that had to be left out.
-    async fn read(
-        &mut self,
-        steps: &mut Steps,
-        token: &CancellationToken,
-    ) -> Result<Option<Batch>, AttributionError> {
+    async fn read(&mut self, steps: &mut Steps) -> Result<Option<Batch>, AttributionError> {
         match self.stream.next(self.settings.batch, self.settings.wait).await {
             Ok(batch) => return Ok(Some(batch)),
             Err(StreamError::Undecodable { offset, reason }) => {
@@ -123,7 +121,7 @@ impl Attribution {
                 tracing::error!(partition, offset, reason, "a record can't be decoded and is left out");
                 progress::left_out("record_undecodable");
                 let behind = Position { epoch: steps.position.epoch, offset: offset.saturating_add(1) };
-                self.seek(behind, token).await?;
+                self.seek(behind, steps).await?;
                 steps.poisoned += 1;
             }
             Err(StreamError::Gap(first)) => {
@@ -131,15 +129,18 @@ impl Attribution {
                 progress::left_out("records_gone");
                 let ledger = self.store.ledger.clone();
                 steps.move_to(&*ledger, first).await?;
-                self.seek(first, token).await?;
+                self.seek(first, steps).await?;
                 steps.poisoned += 1;
             }
             Err(StreamError::Fenced) => return Err(StreamError::Fenced.into()),
             Err(error @ StreamError::Io(_)) => {
                 tracing::warn!(%error, "the stream can't be read; trying again");
+                if steps.position < self.stream.head() {
+                    steps.standing.tell();
+                }
                 tokio::select! {
                     () = tokio::time::sleep(STREAM_BACKOFF) => {}
-                    () = token.cancelled() => {}
+                    () = steps.token.cancelled() => {}
                 }
             }
         }
@@ -147,15 +148,16 @@ impl Attribution {
     }
 
     /// Goes to a place of the stream. A partition that can't be read now is waited for: only its own accounts wait with it.
-    async fn seek(&mut self, to: Position, token: &CancellationToken) -> Result<Position, AttributionError> {
+    async fn seek(&mut self, to: Position, steps: &Steps) -> Result<Position, AttributionError> {
         loop {
             match self.stream.seek(to).await {
-                Err(error @ StreamError::Io(_)) if !token.is_cancelled() => {
+                Err(error @ StreamError::Io(_)) if !steps.token.is_cancelled() => {
                     let partition = self.stream.partition();
                     tracing::warn!(partition, %error, "the stream can't be read; trying again");
+                    steps.standing.tell();
                     tokio::select! {
                         () = tokio::time::sleep(STREAM_BACKOFF) => {}
-                        () = token.cancelled() => {}
+                        () = steps.token.cancelled() => {}
                     }
                 }
                 sought => return Ok(sought?),
@@ -173,9 +175,10 @@ impl Attribution {
         }
     }
 
-    fn tell(&self, steps: &Steps, newest: Option<Timestamp>, now: Timestamp) {
+    fn tell(&self, steps: &mut Steps, newest: Option<Timestamp>, now: Timestamp) {
         let caught_up = steps.position >= self.stream.head() && !steps.position.is_lost();
         let lag = newest.filter(|_| !caught_up).map_or(0.0, |at| now.since(at).as_secs_f64());
+        steps.standing.moved(lag);
         self.progress.send_if_modified(|progress| {
             let before = progress.clone();
             progress.position = steps.position;

@@ -13,7 +13,10 @@ use sl_core::{
 use sl_store::{Ledger, Result, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use crate::{progress, ticks::Ticks};
+use crate::{
+    progress::{self, Standing},
+    ticks::Ticks,
+};
 
 /// First and longest wait before the store is asked again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
@@ -31,6 +34,7 @@ pub(crate) struct Steps {
     pub(crate) rules: Rules,
     pub(crate) poisoned: u64,
     pub(crate) token: CancellationToken,
+    pub(crate) standing: Standing,
 }
 
 /// What is left of a decision once its step is in the store.
@@ -227,6 +231,7 @@ impl Steps {
             return Err(error);
         }
         tracing::warn!(%error, wait_ms = wait.0.as_millis(), "the store does not answer; asking again");
+        self.standing.tell();
         tokio::select! {
             () = tokio::time::sleep(wait.0) => {}
             () = self.token.cancelled() => {}

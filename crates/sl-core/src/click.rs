@@ -1,6 +1,12 @@
 //! A click: what the edge knows about one hit of one person or bot, minted once.
 
-use std::{fmt, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -64,6 +70,12 @@ impl Rung {
             Self::Overflow => "overflow",
             Self::Profile => "profile",
         }
+    }
+
+    /// Whether the visitor got a link of their own, so that who subscribes through it is this visitor.
+    #[must_use]
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::Fresh | Self::Recycled)
     }
 }
 
@@ -172,6 +184,42 @@ pub struct Click {
     pub params: Params,
     /// Ad platforms' own cookies (ad-platforms 1.2).
     pub cookies: AdCookies,
+}
+
+// === impl Click ===
+
+impl Click {
+    /// The pool link, if it is this visitor's alone.
+    #[must_use]
+    pub fn own_link(&self) -> Option<PoolLinkId> {
+        self.pool_link.filter(|_| self.rung.is_own())
+    }
+
+    /// The visitor's address; `None` also once [`Click::forget_person`] has left only its network, which is nobody's: a platform
+    /// would take all of it for one person.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.request.ip.filter(|_| !self.is_forgotten())
+    }
+
+    /// Leaves the network of the visitor's address (/24, /48) and no lasting fingerprint (decisions 49).
+    pub fn forget_person(&mut self) {
+        self.request.ip = self.request.ip.map(network);
+        self.visitor.lasting = None;
+    }
+
+    /// Whether [`Click::forget_person`] would change nothing.
+    #[must_use]
+    pub fn is_forgotten(&self) -> bool {
+        self.visitor.lasting.is_none() && self.request.ip.is_none_or(|ip| network(ip) == ip)
+    }
+}
+
+fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => Ipv4Addr::from_bits(ip.to_bits() & (u32::MAX << 8)).into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 80)).into(),
+    }
 }
 
 /// The request behind a click. Values are the visitor's own, never the proxy's.

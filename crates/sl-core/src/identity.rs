@@ -50,7 +50,7 @@ impl Identity {
         let agent = click.request.user_agent.trim();
         let either = |param, cookie| verbatim(param).or(verbatim(cookie)).map(str::to_owned);
         Self {
-            ip: click.request.ip.and_then(places::address),
+            ip: click.address().and_then(places::address),
             user_agent: (!agent.is_empty()).then(|| agent.to_owned()),
             external_id: external_id(click, source),
             city: place.city.as_deref().and_then(places::city),
@@ -151,6 +151,15 @@ mod tests {
         ] {
             assert_eq!(digest(value).as_deref(), Some(want), "{value}");
         }
+    }
+
+    #[test]
+    fn what_is_left_of_an_address_is_nobodys() {
+        let mut click = crate::lint::tests::good();
+        assert!(Identity::of(&click, ExternalIdSource::None).ip.is_some());
+        click.forget_person();
+        assert!(click.request.ip.is_some(), "reports show the network");
+        assert_eq!(Identity::of(&click, ExternalIdSource::None).ip, None);
     }
 
     /// An unexpanded macro counts as absent (ad-platforms 1.2).

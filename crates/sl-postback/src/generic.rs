@@ -159,10 +159,11 @@ impl Facts<'_> {
         };
         let param = match name {
             "click_id" => {
-                return Some(Cow::Owned(click.map_or_else(String::new, |click| click.id.to_string())));
+                // Known for longer than the click's row is kept.
+                return Some(Cow::Owned(self.conversion.click.map_or_else(String::new, |id| id.to_string())));
             }
             "ip" => {
-                let ip = click.and_then(|click| click.request.ip);
+                let ip = click.and_then(Click::address);
                 return Some(Cow::Owned(ip.map_or_else(String::new, |ip| ip.to_string())));
             }
             "user_agent" => click.map(|click| &click.request.user_agent),
@@ -222,6 +223,24 @@ mod tests {
             for name in ["clickid", "utm_id", "amount", ""] {
                 assert_eq!(facts.value(name), None, "{name}");
             }
+        }
+    }
+
+    #[test]
+    fn a_fan_of_long_ago_keeps_the_click_id_and_has_no_address() {
+        let link = sample::smart_link(1, TEAM);
+        let click = sample::click(1, link.id, HOUR).click;
+        let mut old = Click::clone(&click);
+        old.forget_person();
+        let conversion =
+            sample::conversion(1, link.id, Some(click.id), ConversionKind::NewTransaction, HOUR);
+        let (kind, fan) = (DeliveryKind::NewTransaction, FanProfile::default());
+        let facts =
+            |click| Facts { conversion: &conversion, kind, link: &link, account: None, fan: &fan, click };
+        assert_eq!(facts(Some(&click)).value("ip").unwrap(), "203.0.113.7");
+        assert_eq!(facts(Some(&old)).value("ip").unwrap(), "", "a network is nobody's address");
+        for known in [Some(&old), None] {
+            assert_eq!(facts(known).value("click_id").unwrap(), *click.id.to_string());
         }
     }
 }

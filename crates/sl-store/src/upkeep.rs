@@ -1,9 +1,6 @@
 //! What is forgotten, and when.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sl_core::{click::ClickRow, time::Timestamp};
@@ -44,21 +41,11 @@ pub struct Forgotten {
     pub more: bool,
 }
 
-/// Leaves the network of the visitor's address (/24, /48) and no lasting fingerprint (decisions 49). Says whether that
-/// changed anything.
+/// Leaves of a visitor what [`sl_core::click::Click::forget_person`] leaves. Says whether that changed anything.
 pub fn cut(row: &mut ClickRow) -> bool {
-    let network = row.click.request.ip.map(network);
-    let changed = network != row.click.request.ip || row.click.visitor.lasting.is_some();
-    if changed {
-        let click = Arc::make_mut(&mut row.click);
-        (click.request.ip, click.visitor.lasting) = (network, None);
+    if row.click.is_forgotten() {
+        return false;
     }
-    changed
-}
-
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => Ipv4Addr::from_bits(ip.to_bits() & (u32::MAX << 8)).into(),
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 80)).into(),
-    }
+    Arc::make_mut(&mut row.click).forget_person();
+    true
 }

@@ -1,5 +1,7 @@
 //! The metrics of surface 4: one table with every name, its kind and its meaning.
 
+use std::{thread, time::Duration};
+
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 
@@ -71,7 +73,7 @@ const TABLE: &[(&str, Kind, &str)] = &[
         "Times records of a partition did not come and were asked for anew",
     ),
     ("smartlinks_visitors_undecodable_total", Counter, "Visits of other edges that could not be read"),
-    ("smartlinks_attribution_lag_seconds", Gauge, "Age of the newest applied record when it was applied"),
+    ("smartlinks_attribution_lag_seconds", Gauge, "Age of the oldest record that is not applied, as far as known; 0 when there is none"),
     (
         "smartlinks_attribution_oddities_total",
         Counter,
@@ -104,6 +106,9 @@ const TABLE: &[(&str, Kind, &str)] = &[
 const SECONDS: &[f64] =
     &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0];
 
+/// Samples of histograms lie in memory until somebody adds them up: every so often, or `/metrics` when it is read.
+const UPKEEP: Duration = Duration::from_secs(5);
+
 /// The process's recorder, started on the first call.
 ///
 /// # Errors
@@ -126,6 +131,14 @@ pub(crate) fn recorder() -> Result<PrometheusHandle, Failure> {
             Histogram => metrics::describe_histogram!(*name, *help),
         }
     }
+    let kept = handle.clone();
+    let upkeep = move || {
+        loop {
+            thread::sleep(UPKEEP);
+            kept.run_upkeep();
+        }
+    };
+    thread::Builder::new().name("metrics".to_owned()).spawn(upkeep).map_err(Failure::run)?;
     Ok(recorder.insert(handle).clone())
 }
 

@@ -20,7 +20,7 @@ const ECHO: Duration = Duration::from_millis(500);
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs until SIGTERM or SIGINT, then stops in order. A second signal ends the process at once with 1 (decisions 14).
-/// After a full disk that has room again the service is started anew.
+/// After a full disk that has room again the store is opened anew; visitors are redirected meanwhile.
 ///
 /// # Errors
 /// [`Failure::Run`] when it can't start, a role fails, or the last sync does.
@@ -44,10 +44,17 @@ pub(crate) async fn run(config: &Config, roles: &RoleSet) -> Result<(), Failure>
         };
         let stopped = if let Some(Failure::Reopen(why)) = failure {
             tracing::warn!("{why}");
-            if let Err(error) = service.shutdown().await {
-                tracing::warn!("{error}");
-            }
-            match anew(&pinned, roles, &pace, &clock, &mut signals).await {
+            let starting = service.without_store(&pinned, roles).await?;
+            let ending = starting.stops();
+            let reopened = match reopen(starting, &pace, &mut signals).await {
+                Ok(reopened) => reopened,
+                Err(error) => {
+                    tracing::error!("{error}; starting anew");
+                    ending.all();
+                    anew(&pinned, roles, &pace, &clock, &mut signals).await
+                }
+            };
+            match reopened {
                 Some(started) => {
                     service = started;
                     continue;
@@ -89,6 +96,26 @@ async fn start(
     tokio::select! {
         started = Service::finish(starting, pace) => started.map(Some),
         () = signals.next() => Ok(None),
+    }
+}
+
+/// Opens the store until that succeeds, under an edge that goes on; `None` when a signal comes first.
+async fn reopen(
+    mut starting: Starting,
+    pace: &Pace,
+    signals: &mut Signals,
+) -> Result<Option<Service>, Failure> {
+    loop {
+        let reached = tokio::select! {
+            reached = starting.reach() => reached,
+            () = signals.next() => return starting.stop().await.map(|()| None),
+        };
+        let Err(error) = reached else { return Service::finish(starting, pace).await.map(Some) };
+        tracing::error!("{error}; trying again in {AGAIN:?}");
+        tokio::select! {
+            () = tokio::time::sleep(AGAIN) => {}
+            () = signals.next() => return starting.stop().await.map(|()| None),
+        }
     }
 }
 

@@ -5,4 +5,6 @@ mod faults;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod standing;
+#[cfg(test)]
 mod tape;

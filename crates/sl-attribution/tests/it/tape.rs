@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -40,6 +40,8 @@ pub(crate) struct Tape {
     pub(crate) fenced: bool,
     /// So many times a place can't be sought, because the stream can't be read.
     pub(crate) away: Arc<AtomicU32>,
+    /// Nothing can be read for now.
+    pub(crate) unreadable: Arc<AtomicBool>,
     /// Asked what is stored when a place is sought.
     pub(crate) ledger: Option<Arc<dyn Ledger>>,
     /// What was sought, and what was stored then.
@@ -110,6 +112,9 @@ impl EventStream for TapeStream {
     }
 
     async fn next(&mut self, max: usize, wait: Duration) -> Result<Batch, StreamError> {
+        if self.tape.unreadable.load(Ordering::Relaxed) {
+            return Err(StreamError::Io("a bad disk".into()));
+        }
         if self.tape.cut == Some(self.offset) {
             return Err(StreamError::Gap(Position { epoch: self.epoch, offset: self.offset }.lost()));
         }

@@ -6,7 +6,7 @@ use super::{
     record::{Hit, Holder, HolderRecord, Later, PrintRecord, Recent, VisitorRecord},
 };
 use crate::{
-    click::{Class, Click, ClickRow, Repeat, Rung, VisitorId, VisitorKeys},
+    click::{Class, Click, ClickRow, Repeat, VisitorId, VisitorKeys},
     ids::{ClickId, PoolLinkId},
     pool::Given,
     step::ClickMark,
@@ -58,7 +58,7 @@ impl Decider<'_> {
         hit.original = self.original(&hit, &visitor, &print, &click.visitor);
         let is_duplicate = hit.original.is_some();
         insert_hit(&mut visitor.hits, hit);
-        let own = own_link(click);
+        let own = click.own_link();
         let AtLink { early, pending } = self.hold(own, &hit, who, &click.visitor, &mut visitor);
         let gross = 1 + u32::try_from(early.len()).unwrap_or(u32::MAX);
         for repeat in &early {
@@ -299,10 +299,6 @@ fn room_for_one<T>(list: &mut Vec<T>) {
 }
 
 /// The link the visitor holds alone.
-fn own_link(click: &Click) -> Option<PoolLinkId> {
-    click.pool_link.filter(|_| matches!(click.rung, Rung::Fresh | Rung::Recycled))
-}
-
 fn given(holder: &Holder) -> Given {
     Given {
         click: holder.click.row,

@@ -62,6 +62,9 @@ impl Decider<'_> {
     fn again(&mut self, fan: &mut FanRecord, known: &mut TransactionRecord, new: &Transaction) {
         let was_tip = known.transaction.kind == "tip";
         let is_first_webhook = known.transaction.reconciled && !new.reconciled;
+        // What the reconciliation has seen taken back since was once announced: this is that announcement, and no news. Were the
+        // money given back, the reconciliation would say so.
+        let is_overtaken = is_first_webhook && is_reversal(&known.transaction.status) && !is_reversal(&new.status);
         self.compare(known, new);
         let is_tip = known.transaction.kind == "tip";
         if let Some(credit) = known.credit.filter(|_| known.counted && is_tip != was_tip)
@@ -74,9 +77,11 @@ impl Decider<'_> {
             return self.settle(fan, known);
         }
         if let Some(until) = known.early_reversal {
-            return self.after_reversal(fan, known, new, until);
+            return self.after_reversal(fan, known, new, until > self.now || is_overtaken);
         }
-        self.word(known, &new.status);
+        if !is_overtaken {
+            self.word(known, &new.status);
+        }
         if is_first_webhook && known.credit.is_some() && is_reversal(&new.status) {
             // Only the reconciliation has told of it: the webhook that announces it is still on its way, and no news.
             known.early_reversal = Some(self.moment().plus(HOLD));
@@ -96,13 +101,13 @@ impl Decider<'_> {
         new.reconciled && asked_before && !is_waited_for
     }
 
-    /// A word about a transaction whose reversal came before its announcement.
+    /// A word about a transaction whose reversal came before its announcement, and still holds or not.
     fn after_reversal(
         &mut self,
         fan: &mut FanRecord,
         known: &mut TransactionRecord,
         new: &Transaction,
-        until: Timestamp,
+        holds: bool,
     ) {
         if is_reversal(&new.status) {
             self.word(known, &new.status);
@@ -112,7 +117,7 @@ impl Decider<'_> {
         // What the reversal waited for: both are applied, or the transaction alone when that took too long. The
         // reconciliation announces nothing that it told of before: what it says now is news.
         known.early_reversal = None;
-        if until <= self.now || (known.credit.is_some() && new.reconciled) {
+        if !holds || (known.credit.is_some() && new.reconciled) {
             self.word(known, &new.status);
         }
         if known.credit.is_some() {

@@ -8,7 +8,7 @@ use super::{
     record::{HolderRecord, PrintRecord, VisitorRecord},
 };
 use crate::{
-    click::{Class, Rung, VisitorKeys},
+    click::{Class, VisitorKeys},
     event::{EventBody, Recorded, WebhookReceived},
     ids::AccountId,
     webhook::{Parsed, parse},
@@ -39,9 +39,7 @@ pub fn needs(records: &[Recorded], memory: &Memory) -> Vec<Key> {
         match &record.event.body {
             EventBody::Click(click) if click.class == Class::Person => {
                 visitor(account, &click.visitor, &mut want);
-                if let Some(link) =
-                    click.pool_link.filter(|_| matches!(click.rung, Rung::Fresh | Rung::Recycled))
-                {
+                if let Some(link) = click.own_link() {
                     want(Key::Holder(account.clone(), link));
                 }
             }

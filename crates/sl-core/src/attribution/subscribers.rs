@@ -35,7 +35,7 @@ impl Decider<'_> {
                 let at = self.believed(at);
                 self.attribute(&mut fan, seen, at);
             }
-            None => match announced(&fan, seen) {
+            None => match self.announced(&fan, seen) {
                 Some(at) => {
                     let at = self.believed(at);
                     self.attribute(&mut fan, seen, at);
@@ -83,6 +83,21 @@ impl Decider<'_> {
         click.map_or(guess, |click| guess.max(click))
     }
 
+    /// The time a webhook gives to an undated subscriber: the newest that the look could have seen, and none of long before the
+    /// click: that was another subscription of the fan's (decisions 22, 51). A renewal counts where no new subscription does: a
+    /// fan who comes back may be announced as either (contract I.45).
+    fn announced(&mut self, fan: &FanRecord, seen: &SubscriberSeen) -> Option<Timestamp> {
+        let click = match seen.overflow_of {
+            Some(_) => None,
+            None => self.holder(seen.pool_link, seen.seen_at).map(|holder| holder.click.at),
+        };
+        let earliest = click.max(seen.absent_at).map(|bound| bound.minus(CLOCK_SLACK));
+        let latest = seen.seen_at.plus(FUTURE_SLACK);
+        let fits = |at: Timestamp| at <= latest && earliest.is_none_or(|earliest| at >= earliest);
+        let fitting = fan.announced.iter().filter(|announced| fits(announced.at));
+        fitting.max_by_key(|announced| (!announced.renewed, announced.at)).map(|announced| announced.at)
+    }
+
     /// Who held the link in the second of `at`.
     fn holder(&mut self, link: PoolLinkId, at: Timestamp) -> Option<Holder> {
         let key = Key::Holder(self.account.clone(), link);
@@ -96,7 +111,7 @@ impl Decider<'_> {
         let before = waiting.len();
         let mut dated = Vec::new();
         for (until, seen) in waiting {
-            match announced(fan, &seen) {
+            match self.announced(fan, &seen) {
                 Some(at) => dated.push((seen, at)),
                 None => fan.undated.push((until, seen)),
             }
@@ -328,16 +343,6 @@ impl Decider<'_> {
         }
         self.release(&seen.fan, fan);
     }
-}
-
-/// The time a webhook gives to an undated subscriber: the newest that the look could have seen (decisions 22). A renewal
-/// counts where no new subscription does: a fan who comes back may be announced as either (contract I.45).
-fn announced(fan: &FanRecord, seen: &SubscriberSeen) -> Option<Timestamp> {
-    let latest = seen.seen_at.plus(FUTURE_SLACK);
-    let earliest = seen.absent_at.map(|absent| absent.minus(CLOCK_SLACK));
-    let fits = |at: Timestamp| at <= latest && earliest.is_none_or(|earliest| at >= earliest);
-    let fitting = fan.announced.iter().filter(|announced| fits(announced.at));
-    fitting.max_by_key(|announced| (!announced.renewed, announced.at)).map(|announced| announced.at)
 }
 
 /// The price a webhook gave for the subscription at `at`.

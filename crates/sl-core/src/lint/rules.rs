@@ -75,8 +75,8 @@ pub(super) fn macros(params: &Params, warnings: &mut Vec<Warning>) {
 }
 
 fn device(subject: &Subject<'_>, warnings: &mut Vec<Warning>) {
-    let (person, request) = (subject.person, &subject.click.request);
-    if request.ip.is_some() && person.ip.is_none() {
+    let person = subject.person;
+    if subject.click.address().is_some() && person.ip.is_none() {
         let why = "the click's address is nobody's on the internet; see edge.trusted_proxies";
         warnings.push(Warning::new(word::PRIVATE_IP, why));
     }

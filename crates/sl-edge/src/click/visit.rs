@@ -171,7 +171,7 @@ impl<'a> Visit<'a> {
             click: of.click,
             link: link.id,
             at: self.now,
-            pool_link: of.pool_link,
+            pool_link: of.pool_link.filter(|_| of.rung.is_own()),
             visitor: VisitorKeys { given: of.given, ..self.keys },
         });
         let event = Event { team: link.team, account: link.account().clone(), at: self.now, body };

@@ -111,6 +111,7 @@ pub async fn old_addresses_are_cut_to_their_network(backend: &dyn Backend) {
         };
         assert_eq!(click.request.ip, ip, "{number}");
         assert_eq!(click.visitor.lasting.is_none(), old, "{number}");
+        assert_eq!(click.address(), ip.filter(|_| !old), "a network is nobody's address: {number}");
     }
 }
 

@@ -110,6 +110,13 @@ impl Base {
         Self { journal, store, backing, secrets, lock }
     }
 
+    /// The ground without the store, which is to be closed.
+    pub(super) fn apart(self, dir: &Path) -> (Ground, Backing) {
+        let Self { journal, backing, secrets, lock, .. } = self;
+        let had = journal.status().head.offset;
+        (Ground { journal, had, secrets, dir: dir.to_owned(), lock }, backing)
+    }
+
     /// The cluster, if there is one.
     pub(crate) fn cluster(&self) -> Option<&Cluster> {
         match &self.backing {

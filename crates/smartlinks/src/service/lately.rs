@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sl_core::{click::Rung, ids::SmartLinkId, pool::StockKey, time::Timestamp, visitor::Visit};
+use sl_core::{ids::SmartLinkId, pool::StockKey, time::Timestamp, visitor::Visit};
 use sl_edge::{LinkTable, Rebuild, Stock, Window};
 use sl_journal::{Journal, JournalError, Past};
 
@@ -92,7 +92,7 @@ impl Lately {
 
     fn count(&mut self, visit: &Visit, known: bool, now: Timestamp) {
         self.remembered += usize::from(known);
-        if matches!(visit.rung, Rung::Fresh | Rung::Recycled) {
+        if visit.rung.is_own() {
             let asked = self.asked.entry(visit.target.link).or_default();
             asked.in_all += 1;
             asked.lately += usize::from(now.since(visit.at) < PIECE);

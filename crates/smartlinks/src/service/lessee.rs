@@ -101,8 +101,14 @@ impl Lessee {
         Ok(())
     }
 
-    /// Works until `stop`; then gives back everything that is left.
-    pub(crate) async fn run(mut self, stop: CancellationToken, edge_ended: CancellationToken) {
+    /// Works until `stop`. Then, when the edge stops too, it gives back everything that is left; under an edge that goes on, the
+    /// next lessee takes over what is in stock.
+    pub(crate) async fn run(
+        mut self,
+        stop: CancellationToken,
+        edge: CancellationToken,
+        edge_ended: CancellationToken,
+    ) {
         while !stop.is_cancelled() {
             let look = tokio::select! {
                 look = self.look() => look,
@@ -120,6 +126,9 @@ impl Lessee {
                 () = tokio::time::sleep(LOOK) => {}
                 () = stop.cancelled() => {}
             }
+        }
+        if !edge.is_cancelled() {
+            return;
         }
         edge_ended.cancelled().await;
         if let Err(error) = self.leave().await {

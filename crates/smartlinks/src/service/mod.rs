@@ -7,7 +7,7 @@
 //! * [`starting`]: what runs before there is a store, [`waiting`]: what is said meanwhile · [`snapshots`], [`reserve`]: what an edge starts from then, [`lately`], [`remembered`]: whom it knows
 //! * [`redirects`]: the edge · [`shown`]: what the API is made of · [`supervisor`]: an end that nobody asked for is the service's
 //! * [`admin`]: the private listener · [`control`]: commands of this machine · [`progress`], [`gauges`]: where the queues stand
-//! * [`upkeep`]: retention · [`doctor`]: what follows a full disk · [`stop`]: the way down
+//! * [`upkeep`]: retention · [`doctor`], [`reopening`]: what follows a full disk · [`stop`]: the way down
 
 pub(crate) mod admin;
 mod attribution;
@@ -26,6 +26,7 @@ pub(crate) mod lessee;
 pub(crate) mod progress;
 mod redirects;
 mod remembered;
+mod reopening;
 mod reserve;
 mod shown;
 mod snapshots;
@@ -61,9 +62,11 @@ use self::{
     doctor::Doctor,
     gauges::Gauges,
     progress::{Count, Journals, Queues},
+    redirects::Running,
     shown::{Ready, Shown},
     standing::Standing,
     starting::Starting,
+    supervisor::Supervisor,
     upkeep::Upkeep,
 };
 use crate::{
@@ -88,15 +91,19 @@ pub(crate) struct Service {
     stops: Stops,
     tasks: Tasks,
     attribution: watch::Receiver<Progress>,
+    redirects: Option<Running>,
+    supervisor: Supervisor,
     failures: mpsc::Receiver<Failure>,
 }
 
 /// One token per stage of the way down.
-#[derive(Default)]
-struct Stops {
+#[derive(Clone, Default)]
+pub(crate) struct Stops {
     unready: CancellationToken,
     edge: CancellationToken,
     edge_ended: CancellationToken,
+    /// What the store says to the edge; ends with the edge, or alone.
+    supply: CancellationToken,
     creators: CancellationToken,
     deliveries: CancellationToken,
     helpers: CancellationToken,
@@ -109,6 +116,7 @@ struct Stops {
 #[derive(Default)]
 struct Tasks {
     edge: Vec<JoinHandle<()>>,
+    supply: Vec<JoinHandle<()>>,
     /// Of the creator platform, and deliveries.
     creators: Vec<JoinHandle<()>>,
     helpers: Vec<JoinHandle<()>>,
@@ -141,7 +149,8 @@ impl Service {
         let Some((store, backing, first_key)) = starting.reached.take() else {
             return Err(Failure::Run("there is no store".to_owned()));
         };
-        let edge = starting.edge(&store).await?;
+        let redirects = starting.edge(&store).await?;
+        let edge = redirects.as_ref().map(|running| running.address);
         let Starting { config, roles, clock, metrics, ground, stops, mut tasks, supervisor, .. } = starting;
         let (config, roles) = (&config, &roles);
         let base = Base::on(ground, store, backing);
@@ -234,6 +243,8 @@ impl Service {
             stops,
             tasks,
             attribution: progress,
+            redirects,
+            supervisor,
             failures: starting.failures,
         })
     }

@@ -204,18 +204,17 @@ impl Running {
 
     /// From here on it has what the store says.
     pub(super) fn supply(
-        self,
+        &mut self,
         store: &Store,
         supervisor: &Supervisor,
         stops: &Stops,
         tasks: &mut Tasks,
-    ) -> SocketAddr {
-        let (feed, lessee) = self.begun.unwrap_or_else(|| self.maker.make(store));
-        let lessee = lessee.run(stops.edge.clone(), stops.edge_ended.clone());
-        tasks.edge.push(supervisor.start("leasing of pool links", &stops.edge, lessee));
+    ) {
+        let (feed, lessee) = self.begun.take().unwrap_or_else(|| self.maker.make(store));
+        let lessee = lessee.run(stops.supply.clone(), stops.edge.clone(), stops.edge_ended.clone());
+        tasks.supply.push(supervisor.start("leasing of pool links", &stops.supply, lessee));
         let feed = feed.run(stops.helpers.clone());
         tasks.helpers.push(supervisor.start("catalog changes for the edge", &stops.helpers, feed));
-        self.address
     }
 
     /// Nothing was supplied and the edge has ended: what is left is written down for the next start.

@@ -8,7 +8,10 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use sl_api::KeyError;
 use sl_core::time::Clock;
 use sl_store::Store;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -44,8 +47,8 @@ pub(crate) struct Starting {
     pub(super) tasks: Tasks,
     pub(super) supervisor: Supervisor,
     pub(super) failures: mpsc::Receiver<Failure>,
-    past: Option<Remembering>,
-    cluster: Option<Addresses>,
+    pub(super) past: Option<Remembering>,
+    pub(super) cluster: Option<Addresses>,
     /// Kafka has its topics.
     pub(super) has_topics: watch::Receiver<bool>,
     /// How much of the journal it has, in a cluster.
@@ -210,9 +213,12 @@ impl Starting {
     }
 
     /// The edge with the store.
-    pub(super) async fn edge(&mut self, store: &Store) -> Result<Option<SocketAddr>, Failure> {
+    pub(super) async fn edge(&mut self, store: &Store) -> Result<Option<Running>, Failure> {
         let (supervisor, stops, tasks) = (&self.supervisor, &self.stops, &mut self.tasks);
-        let running = match (self.edge.take(), self.past.take()) {
+        let mut running = match (self.edge.take(), self.past.take()) {
+            (Some(_), _) if tasks.edge.iter().any(JoinHandle::is_finished) => {
+                return Err(Failure::Run("the edge ended by itself".to_owned()));
+            }
             (Some(running), _) => running,
             (None, Some(past)) => {
                 let kafka = self.cluster.as_ref().map(|cluster| &cluster.kafka);
@@ -222,7 +228,8 @@ impl Starting {
             }
             (None, None) => return Ok(None),
         };
-        Ok(Some(running.supply(store, supervisor, stops, tasks)))
+        running.supply(store, supervisor, stops, tasks);
+        Ok(Some(running))
     }
 
     /// Ends what runs, in order, before there was a store.
@@ -252,7 +259,7 @@ pub(super) async fn admin(
     routers: watch::Receiver<axum::Router>,
     supervisor: &Supervisor,
     stop: &CancellationToken,
-) -> Result<(SocketAddr, tokio::task::JoinHandle<()>), Failure> {
+) -> Result<(SocketAddr, JoinHandle<()>), Failure> {
     let admin = Admin::bind(config.admin.listen).await?;
     let address = admin.local_addr();
     Ok((address, supervisor.start("the API", stop, admin.run(routers, stop.clone(), DRAIN))))

@@ -21,11 +21,13 @@ impl Service {
     /// [`Failure::Run`] when the last sync fails.
     pub(crate) async fn shutdown(self) -> Result<(), Failure> {
         let Self { base, stops, tasks, mut attribution, .. } = self;
-        let Tasks { edge, creators, helpers, attribution: attribution_tasks, forwarding, heartbeat } = tasks;
+        let Tasks { edge, supply, creators, helpers, attribution: attribution_tasks, forwarding, heartbeat } =
+            tasks;
         let end = Instant::now() + ALL;
         stops.unready.cancel();
         stops.edge.cancel();
-        within(end, "redirects, returning pool links", all(edge)).await;
+        stops.supply.cancel();
+        within(end, "redirects, returning pool links", all(edge.into_iter().chain(supply))).await;
         stops.creators.cancel();
         stops.deliveries.cancel();
         stops.helpers.cancel();

@@ -123,6 +123,14 @@ impl Visitors {
         assert!(!is_own || self.own.insert(place.clone()), "{place} was given twice");
         is_own
     }
+
+    /// Visitors come all the while, and each is redirected.
+    fn come_until_it_is_ready_again(&mut self, service: &Service) {
+        service.until_said("the store is opened anew");
+        while !service.has_said("ready edge=") {
+            self.one_more(service);
+        }
+    }
 }
 
 /// A service whose data directory is a small disk of its own; `None` where this machine lets nobody mount one.
@@ -170,8 +178,7 @@ fn a_full_disk_stops_no_redirect_and_everything_goes_on_once_there_is_room() {
     assert!(full, "the disk was never full");
     drop(file);
     std::fs::remove_file(&filler).unwrap();
-    service.until_said("the store is opened anew");
-    service.until_said("ready edge=");
+    visitors.come_until_it_is_ready_again(&service);
     assert!((0..10).all(|_| visitors.one_more(&service)), "visitors get links of their own again");
     service.settle(&key);
     let shown = format!("/api/smart-links/{LINK}");
@@ -211,8 +218,7 @@ fn a_disk_that_takes_nothing_from_this_process_stops_no_redirect_and_everything_
     assert!(!(0..100).any(|_| visitors.one_more(&service)));
 
     service.limit_files(None);
-    service.until_said("the store is opened anew");
-    service.until_said("ready edge=");
+    visitors.come_until_it_is_ready_again(&service);
     assert!((0..100).all(|_| visitors.one_more(&service)), "visitors get links of their own again");
     service.settle(&key);
     let shown = format!("/api/smart-links/{LINK}");

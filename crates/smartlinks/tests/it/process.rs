@@ -153,6 +153,11 @@ impl Service {
         while !self.log.recv_timeout(PATIENCE).unwrap().contains(text) {}
     }
 
+    /// Whether the log has said it since it was last read.
+    pub(crate) fn has_said(&self, text: &str) -> bool {
+        self.log.try_iter().any(|line| line.contains(text))
+    }
+
     /// A path as the process sees it, which may have mounts of its own.
     pub(crate) fn path(&self, path: &Path) -> PathBuf {
         Path::new("/proc")

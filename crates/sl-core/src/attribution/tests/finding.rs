@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::samples::{A, B, at, seen};
 use super::world::World;
 use crate::{
@@ -115,6 +117,24 @@ fn an_undated_subscriber_takes_the_time_of_the_webhook_before_or_after_it() {
         if webhook_first {
             assert!(world.shown.unmatched.is_empty(), "the list has named its link");
         }
+    }
+}
+
+#[test]
+fn who_comes_back_is_not_dated_by_the_announcement_of_another_subscription() {
+    for event in ["subscriptions.new", "subscriptions.renewed"] {
+        let mut world = World::new();
+        world.click(A, 1, 10, at("03-04T12:00:00Z"));
+        world.announce("f", "$9.99", at("03-04T12:10:00Z"), at("03-04T12:11:00Z"));
+        world.event(at("03-04T12:12:00Z"), EventBody::SubscriberSeen(seen(10, "f", at("03-04T12:12:00Z"))));
+        world.click(B, 2, 20, at("03-04T15:20:00Z"));
+        world.event(at("03-04T15:32:00Z"), EventBody::SubscriberSeen(seen(20, "f", at("03-04T15:32:00Z"))));
+        assert_eq!((world.subscribers(B), world.due.len()), (0, 1), "it waits for its own");
+        let payload = json!({"id": "1", "createdAt": "2026-03-04T15:30:00Z", "replacePairs": {"{PRICE}": "$9.99"},
+            "user_id": "120034567", "user": {"id": "f"}});
+        world.webhook(at("03-04T15:33:00Z"), "evt_again", event, payload);
+        let times: Vec<_> = world.shown.conversions.values().map(|row| (row.link, row.at)).collect();
+        assert_eq!(times, [(A, at("03-04T12:10:00Z")), (B, at("03-04T15:30:00Z"))], "{event}");
     }
 }
 

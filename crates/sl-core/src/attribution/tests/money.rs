@@ -6,7 +6,7 @@ use super::samples::{A, B, at, reconciled, seen};
 use super::world::World;
 use crate::{
     attribution::{Memory, key::Key, record::Record},
-    conversion::{Conversion, Purchase, is_reversal},
+    conversion::{Conversion, Purchase, Transaction, is_reversal},
     event::EventBody,
     ids::FanId,
     money::Cents,
@@ -203,6 +203,26 @@ fn the_announcement_of_a_transaction_that_the_reconciliation_knew_first_does_not
     // What comes after it is news.
     world.status("t", "f", "tip", 500, "done", made, at("03-04T13:00:03Z"));
     assert_eq!(world.gross(A), 500);
+}
+
+#[test]
+fn an_announcement_gives_no_money_back_that_the_reconciliation_saw_taken_back() {
+    let (mut world, made) = subscribed();
+    let page = |id: &str, status: &str| {
+        let seen = reconciled(id, "f", "tip", 500, made);
+        EventBody::TransactionSeen(Transaction { status: status.into(), ..seen })
+    };
+    world.event(made, page("told", "done"));
+    world.event(at("03-04T13:00:01Z"), page("told", "undo"));
+    world.event(at("03-04T13:00:01Z"), page("new", "undo"));
+    // Both webhooks were kept at the platform for long, and sent again by hand.
+    for id in ["told", "new"] {
+        world.status(id, "f", "tip", 500, "loading", made, at("03-06T13:00:00Z"));
+        assert_eq!(row(&world, id).transaction.as_ref().unwrap().status, "undo");
+    }
+    assert_eq!(world.gross(A), 0);
+    world.event(at("03-06T14:00:00Z"), page("told", "done"));
+    assert_eq!(world.gross(A), 500, "the reconciliation says when it is given back");
 }
 
 fn row<'a>(world: &'a World, id: &str) -> &'a Conversion {

@@ -55,7 +55,8 @@ impl Dice {
             subscribed_at: dated.then_some(Timestamp(at + ahead)),
             price: self.odds(50).then_some(price),
             seen_at: Timestamp(self.now),
-            absent_at: Some(Timestamp(absent)),
+            // A link that is looked at for the first time was never seen without the fan.
+            absent_at: self.odds(70).then_some(Timestamp(absent)),
         };
         self.looks.push((account, seen.clone()));
         self.say(account, What::Seen(seen));

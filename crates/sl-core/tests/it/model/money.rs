@@ -24,6 +24,11 @@ impl Account {
         let (now, at) = (self.now, self.at);
         let money = &mut self.transactions[index];
         let unannounced = money.fact.reconciled && !new.reconciled && money.only_reversed.is_none();
+        // The reconciliation saw it taken back: what the first webhook announces was before that.
+        let overtaken = money.fact.reconciled
+            && !new.reconciled
+            && is_reversal(&money.fact.status)
+            && !is_reversal(&new.status);
         if money.fact.reconciled && !new.reconciled {
             // The webhook's type wins (decisions 54).
             (money.fact.kind, money.fact.reconciled) = (new.kind.clone(), false);
@@ -42,7 +47,7 @@ impl Account {
             Some(until) if money.credited.is_some() => {
                 // Credited by the reconciliation's word: this is the announcement that its reversal overtook.
                 money.only_reversed = None;
-                if new.reconciled || until <= now {
+                if new.reconciled || (until <= now && !overtaken) {
                     money.fact.status.clone_from(&new.status);
                     money.status_at = at;
                 }
@@ -51,15 +56,17 @@ impl Account {
                 // The transaction itself: both are applied, or it alone when the reversal has waited too long.
                 (money.fact.gross, money.fact.net, money.fact.at) = (new.gross, new.net, new.at);
                 money.only_reversed = None;
-                if until <= now {
+                if until <= now && !overtaken {
                     money.fact.status.clone_from(&new.status);
                     money.status_at = at;
                 }
                 self.credit_or_hold(index);
             }
             None => {
-                money.fact.status.clone_from(&new.status);
-                money.status_at = at;
+                if !overtaken {
+                    money.fact.status.clone_from(&new.status);
+                    money.status_at = at;
+                }
                 if unannounced && money.credited.is_some() && is_reversal(&new.status) {
                     money.only_reversed = Some(moment + 24 * HOUR);
                 }

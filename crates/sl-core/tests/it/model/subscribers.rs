@@ -35,9 +35,13 @@ impl Account {
         if at <= self.at + 5 * MINUTE { at } else { self.at }
     }
 
-    /// The newest `subscriptions.new` of the fan that the look could have seen, or failing that a renewal.
+    /// The newest `subscriptions.new` of the fan that the look could have seen, or failing that a renewal; none from before the
+    /// click of the visitor who held the link then.
     fn webhook_date(&self, seen: &SubscriberSeen) -> Option<i64> {
-        let earliest = seen.absent_at.map_or(i64::MIN, |absent| absent.0 - 15 * MINUTE);
+        let absent = seen.absent_at.map_or(i64::MIN, |absent| absent.0 - 15 * MINUTE);
+        let holder = self.holder(seen.pool_link, seen.seen_at.0).filter(|_| seen.overflow_of.is_none());
+        let click = holder.map_or(i64::MIN, |row| self.rows[row].click.at.0 - 15 * MINUTE);
+        let earliest = absent.max(click);
         let newest = |renewed: bool| {
             let of_fan = self.announced.iter().filter(|word| word.fan == seen.fan && word.renewed == renewed);
             of_fan

@@ -1,0 +1,81 @@
+//! A store that could not write is opened anew. The edge and its journal stay: visitors are redirected all the while.
+
+use tokio::time::Instant;
+
+use super::{
+    Service, Stops, Tasks,
+    starting::Starting,
+    stop::{self, all, within},
+};
+use crate::{config::Config, failure::Failure, metrics, roles::RoleSet};
+
+impl Service {
+    /// Ends every role that works with the store, and lets go of it. What is left can be started anew.
+    ///
+    /// # Errors
+    /// [`Failure`] when the metrics can't be had.
+    pub(crate) async fn without_store(self, config: &Config, roles: &RoleSet) -> Result<Starting, Failure> {
+        let Self { clock, base, stops, tasks, redirects, supervisor, mut failures, .. } = self;
+        let Tasks { edge, supply, creators, helpers, attribution, .. } = tasks;
+        let end = Instant::now() + stop::ALL;
+        stops.unready.cancel();
+        stops.supply.cancel();
+        stops.creators.cancel();
+        stops.deliveries.cancel();
+        stops.helpers.cancel();
+        let ending = supply.into_iter().chain(creators).chain(helpers);
+        within(end, "what the edge is supplied with, creator platform, deliveries, API", all(ending)).await;
+        stops.attribution.cancel();
+        within(end, "attribution", all(attribution)).await;
+        let (ground, backing) = base.apart(&config.data_dir);
+        if let Err(error) = backing.close().await {
+            tracing::warn!("the store's last sync failed: {error}");
+        }
+        // Of roles that could not go on without a store.
+        while let Ok(failure) = failures.try_recv() {
+            tracing::warn!("{failure}");
+        }
+        Ok(Starting {
+            config: config.clone(),
+            roles: roles.clone(),
+            clock,
+            metrics: metrics::recorder()?,
+            ground,
+            stops: stops.under_the_same_edge(),
+            tasks: Tasks { edge, ..Tasks::default() },
+            supervisor,
+            failures,
+            past: None,
+            cluster: None,
+            has_topics: tokio::sync::watch::Sender::new(true).subscribe(),
+            acknowledged: None,
+            edge: redirects,
+            admin: None,
+            reached: None,
+        })
+    }
+}
+
+impl Starting {
+    /// What ends it, should nobody have it any more.
+    pub(crate) fn stops(&self) -> Stops {
+        self.stops.clone()
+    }
+}
+
+impl Stops {
+    /// For roles that start anew while the edge goes on.
+    fn under_the_same_edge(self) -> Self {
+        let (edge, edge_ended) = (self.edge, self.edge_ended);
+        Self { edge, edge_ended, ..Self::default() }
+    }
+
+    /// Ends everything at once.
+    pub(crate) fn all(&self) {
+        let Self { unready, edge, edge_ended: _, supply, creators, deliveries, .. } = self;
+        let Self { helpers, attribution, forwarding, heartbeat, .. } = self;
+        [unready, edge, supply, creators, deliveries, helpers, attribution, forwarding, heartbeat]
+            .into_iter()
+            .for_each(tokio_util::sync::CancellationToken::cancel);
+    }
+}
