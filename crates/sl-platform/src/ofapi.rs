@@ -1,8 +1,10 @@
 //! The client of the OnlyFans API (contract E).
 //!
-//! * [`http`]: one request with its pace, retries and refusals · [`wire`]: bodies in our nouns
+//! * [`http`]: one request with its pace, retries and refusals · [`key`]: whether our key is accepted · [`wire`]: bodies in our
+//!   nouns
 
 mod http;
+mod key;
 mod wire;
 
 use std::time::Duration;
@@ -70,7 +72,7 @@ impl OfApi {
         Ok(Self { http: Http::new(config)? })
     }
 
-    /// Whether the last call was refused with 401: nothing else goes out until a probe succeeds.
+    /// Whether the key is refused: nothing else goes out until it is accepted again.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.http.is_refused()
