@@ -215,6 +215,64 @@ async fn fans_are_added_to_their_list_and_a_list_that_does_not_exist_is_given_up
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_bad_list_or_fan_is_given_up_and_everything_else_is_tried_again() {
+    let world = World::start().await;
+    world.upstream.change(|rows| rows.accounts = vec![listed("acct_1", true)]);
+    let add = |list: &str| ListAdd {
+        account: "acct_1".into(),
+        list: list.into(),
+        fan: "1".into(),
+        created_at: START,
+    };
+    let (passing, last) = (["302", "401", "403", "404", "408", "409"], ["400", "422"]);
+    let list_adds = passing.iter().chain(&last).map(|list| add(list)).collect();
+    let position = Position { epoch: 0, offset: 1 };
+    world.store.ledger.apply(Step { position, list_adds, ..Step::default() }).await.unwrap();
+    let (role, _) = start(&world);
+    let called = |list: &str| world.upstream.count(&format!("user-lists/{list}/"));
+    until("all but two are tried again", async || passing.iter().all(|list| called(list) > 1)).await;
+    let left = world.store.pool.list_adds(None, 99).await.unwrap();
+    let mut left: Vec<_> = left.into_iter().map(|add| add.list).collect();
+    left.sort();
+    assert_eq!(left, passing);
+    assert_eq!(last.map(called), [1, 1]);
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fans_of_an_account_that_is_logged_out_wait_until_it_is_back() {
+    let world = World::start().await;
+    world.upstream.change(|rows| rows.accounts = vec![listed("acct_1", false), listed("acct_2", true)]);
+    world.clock.advance(Duration::from_secs(1));
+    let (role, handle) = start(&world);
+    until("one is known to be logged out, the other to be there", async || {
+        let catalog = &world.store.catalog;
+        let out = !catalog.account(&"acct_1".into()).await.unwrap().unwrap().usable.yes;
+        out && catalog.account(&"acct_2".into()).await.unwrap().is_some()
+    })
+    .await;
+    let add = |account: &str| ListAdd {
+        account: account.into(),
+        list: "9".into(),
+        fan: "1".into(),
+        created_at: START,
+    };
+    let position = Position { epoch: 0, offset: 1 };
+    // In the order of a round.
+    let list_adds = vec![add("acct_1"), add("acct_2")];
+    world.store.ledger.apply(Step { position, list_adds, ..Step::default() }).await.unwrap();
+    until("the other's fan is added", async || world.upstream.count("acct_2/user-lists") > 0).await;
+    assert_eq!(world.upstream.count("acct_1/user-lists"), 0, "nothing is asked of the platform");
+    world.clock.advance(Duration::from_secs(1));
+    world.upstream.change(|rows| rows.accounts = vec![listed("acct_1", true), listed("acct_2", true)]);
+    handle.accounts_changed();
+    until("the fan is added", async || world.upstream.count("acct_1/user-lists") > 0).await;
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fans_who_cannot_be_added_keep_nobody_else_waiting() {
     let world = World::start().await;
     world.upstream.change(|rows| rows.accounts = vec![listed("acct_1", true)]);
