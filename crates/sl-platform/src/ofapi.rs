@@ -22,7 +22,7 @@ use crate::{
     error::{PlatformError, Result},
     pacer::Priority,
     platform::{
-        AccountSeen, CreatorPlatform, LinkPage, LinkSeen, LinkWish, PAGE, Page, ProfileSeen, SubscriberRow,
+        AccountList, CreatorPlatform, LinkPage, LinkSeen, LinkWish, PAGE, Page, ProfileSeen, SubscriberRow,
         TransactionPage,
     },
 };
@@ -88,7 +88,7 @@ fn list(kind: LinkKind) -> &'static str {
 
 #[async_trait]
 impl CreatorPlatform for OfApi {
-    async fn accounts(&self, priority: Priority) -> Result<Vec<AccountSeen>> {
+    async fn accounts(&self, priority: Priority) -> Result<AccountList> {
         let body = self.http.send(Call::get("accounts", &["accounts"], priority)).await?;
         wire::accounts(&body)
     }

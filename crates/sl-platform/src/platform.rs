@@ -17,7 +17,7 @@ pub const PAGE: u32 = 100;
 #[async_trait]
 pub trait CreatorPlatform: Send + Sync + 'static {
     /// Accounts of the key (contract E.3).
-    async fn accounts(&self, priority: Priority) -> Result<Vec<AccountSeen>>;
+    async fn accounts(&self, priority: Priority) -> Result<AccountList>;
 
     /// The live profile of an account (contract E.3).
     async fn me(&self, account: &AccountId, priority: Priority) -> Result<ProfileSeen>;
@@ -130,6 +130,15 @@ pub struct SubscriberRow {
     pub subscribed_at: Option<Timestamp>,
     /// `subscribedOnData.price`.
     pub price: Option<Cents>,
+}
+
+/// The accounts of the key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AccountList {
+    /// In the platform's order.
+    pub rows: Vec<AccountSeen>,
+    /// Rows whose id could not be read: any account may be one of them.
+    pub unreadable: usize,
 }
 
 /// An account of the key (contract A.12).

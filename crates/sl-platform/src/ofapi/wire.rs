@@ -14,13 +14,15 @@ use sl_core::{
 use super::lacks;
 use crate::{
     error::Result,
-    platform::{AccountSeen, LinkSeen, Page, ProfileSeen, SubscriberRow, TransactionPage},
+    platform::{AccountList, AccountSeen, LinkSeen, Page, ProfileSeen, SubscriberRow, TransactionPage},
 };
 
 /// `GET /api/accounts`: a bare array (contract A.12); an envelope is taken too.
-pub(super) fn accounts(body: &Value) -> Result<Vec<AccountSeen>> {
-    let rows = body.as_array().or_else(|| body.get("data")?.as_array());
-    Ok(rows.ok_or_else(|| lacks("accounts: no array"))?.iter().filter_map(account).collect())
+pub(super) fn accounts(body: &Value) -> Result<AccountList> {
+    let list = body.as_array().or_else(|| body.get("data")?.as_array());
+    let list = list.ok_or_else(|| lacks("accounts: no array"))?;
+    let rows: Vec<AccountSeen> = list.iter().filter_map(account).collect();
+    Ok(AccountList { unreadable: list.len() - rows.len(), rows })
 }
 
 fn account(row: &Value) -> Option<AccountSeen> {

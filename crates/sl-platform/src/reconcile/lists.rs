@@ -11,7 +11,7 @@ use sl_core::{ids::AccountId, step::ListAdd};
 use sl_store::Store;
 use tokio::time::Instant;
 
-use super::{Round, RoundError, WAIT};
+use super::{Next, Round, RoundError, WAIT};
 use crate::{PlatformError, pacer::Priority, platform::CreatorPlatform};
 
 /// Fans added by one call.
@@ -52,9 +52,9 @@ enum NotNow {
 impl Round for Lists {
     const WHAT: &'static str = "lists";
 
-    async fn round(&mut self) -> Result<bool, RoundError> {
+    async fn round(&mut self) -> Result<Next, RoundError> {
         self.add_all().await?;
-        Ok(false)
+        Ok(Next::Later)
     }
 }
 

@@ -18,7 +18,7 @@ use sl_core::{
 use sl_journal::{ClickLog, log::append_synced};
 use sl_store::Store;
 
-use super::{ReconcileSettings, Round, RoundError};
+use super::{Next, ReconcileSettings, Round, RoundError};
 use crate::{PlatformError, error::Result as Answer, pacer::Priority, platform::CreatorPlatform};
 
 /// Reads them.
@@ -63,8 +63,8 @@ struct Known {
 impl Round for Money {
     const WHAT: &'static str = "transactions";
 
-    async fn round(&mut self) -> Result<bool, RoundError> {
-        self.read().await
+    async fn round(&mut self) -> Result<Next, RoundError> {
+        Ok(if self.read().await? { Next::AtOnce } else { Next::Later })
     }
 }
 
@@ -78,8 +78,16 @@ impl Money {
         log: Arc<dyn ClickLog>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (read_at, begun, told) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { settings, platform, store, log, clock, read_at, begun, told }
+        Self {
+            settings,
+            platform,
+            store,
+            log,
+            clock,
+            read_at: HashMap::new(),
+            begun: HashMap::new(),
+            told: HashMap::new(),
+        }
     }
 
     /// One round over all accounts; one that fails does not keep the others from being read. `true` when some have more.

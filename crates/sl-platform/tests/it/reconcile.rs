@@ -30,6 +30,7 @@ fn start_with(
         every: Duration::from_secs(3600),
         first_after: Duration::from_millis(50),
         lists_every: Duration::from_millis(20),
+        absent_after: Duration::from_millis(50),
         ..ReconcileSettings::default()
     };
     change(&mut settings);
@@ -92,6 +93,58 @@ async fn accounts_of_the_key_come_into_the_catalog_with_their_handle() {
         START.plus(Duration::from_secs(1)),
         "nothing about it is new"
     );
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_that_one_answer_lacks_go_on_until_a_second_one_lacks_them_too() {
+    let world = World::start().await;
+    // An empty list, and nobody asks sooner than that.
+    let (role, handle) = start_with(&world, |settings| settings.absent_after = Duration::from_secs(3600));
+    let readings = async |count| {
+        until("a reading", async || world.upstream.count("GET /api/accounts") >= count).await;
+    };
+    let is_usable = async || {
+        let account = world.store.catalog.account(&"acct_1".into()).await.unwrap().unwrap();
+        account.usable.yes
+    };
+    readings(1).await;
+    handle.accounts_changed();
+    readings(2).await;
+    // The third begins when the second has ended.
+    handle.accounts_changed();
+    readings(3).await;
+    assert!(is_usable().await, "the same answer at the same time says no more");
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_stays_away_is_known_to_be_gone_within_a_minute_and_not_an_hour() {
+    let world = World::start().await;
+    world.clock.advance(Duration::from_secs(1));
+    let (role, _handle) = start(&world);
+    until("it is gone", async || {
+        !world.store.catalog.account(&"acct_1".into()).await.unwrap().unwrap().usable.yes
+    })
+    .await;
+    assert_eq!(world.upstream.count("GET /api/accounts"), 2);
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_accounts_that_cannot_be_read_as_a_whole_says_of_none_that_it_is_gone() {
+    let world = World::start().await;
+    world.upstream.change(|rows| rows.accounts = vec![json!({"id": null}), listed("acct_2", true)]);
+    world.clock.advance(Duration::from_secs(1));
+    let (role, _handle) = start_with(&world, |settings| {
+        (settings.accounts_every, settings.absent_after) = (Duration::from_millis(20), Duration::ZERO);
+    });
+    until("several readings", async || world.upstream.count("GET /api/accounts") > 3).await;
+    let account = async |id: &str| world.store.catalog.account(&id.into()).await.unwrap().unwrap();
+    assert!(account("acct_1").await.usable.yes && account("acct_2").await.usable.yes);
     world.stop.cancel();
     role.await.unwrap();
 }

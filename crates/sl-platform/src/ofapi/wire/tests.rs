@@ -69,9 +69,9 @@ fn accounts_are_a_bare_array_and_secrets_in_it_are_not_looked_at() {
     let body = json!([{"id": "acct_1", "display_name": "Nova", "onlyfans_id": 12, "onlyfans_username": null,
         "is_authenticated": true, "csrf": "s3cret", "onlyfans_user_data": {"id": 12, "username": "nova"}},
         {"display_name": "no id"}]);
-    let rows = accounts(&body).unwrap();
-    assert_eq!(rows.len(), 1);
-    let nova = rows.first().unwrap();
+    let list = accounts(&body).unwrap();
+    assert_eq!((list.rows.len(), list.unreadable), (1, 1));
+    let nova = list.rows.first().unwrap();
     assert_eq!((nova.username.as_deref(), nova.is_authenticated), (Some("nova"), true));
     assert!(!format!("{nova:?}").contains("s3cret"));
 }
