@@ -184,7 +184,7 @@ pub struct ProfileSeen {
 pub struct TransactionPage {
     /// In the platform's order, in our words, `reconciled` set.
     pub rows: Vec<Transaction>,
-    /// Rows that could not be read.
+    /// Rows that can't be credited: unreadable, not in US dollars, of an absurd amount.
     pub unreadable: usize,
     /// `None` on the last page.
     pub next: Option<String>,

@@ -154,6 +154,25 @@ fn transaction(id: u64, status: &str) -> serde_json::Value {
         "status": status, "createdAt": START.iso(), "description": "Tip", "user": {"id": 77, "name": "Sam"}})
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_would_be_refused_as_a_webhook_is_not_credited_by_the_reconciliation() {
+    let world = World::start().await;
+    world.upstream.change(|rows| {
+        rows.accounts = vec![listed("acct_1", true)];
+        rows.transactions = (0..3).map(|id| transaction(id, "done")).collect();
+        rows.transactions[0]["currency"] = json!("EUR");
+        rows.transactions[1]["amount"] = json!(1e9);
+    });
+    let (role, handle) = start(&world);
+    until("the last page is told", async || !money(&world).is_empty()).await;
+    handle.webhooks_missed();
+    until("another reading", async || world.upstream.count("transactions") == 4).await;
+    let ids: Vec<_> = money(&world).into_iter().map(|row| row.id.as_str().to_owned()).collect();
+    assert_eq!(ids, ["tx-2"]);
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
 fn money(world: &World) -> Vec<Transaction> {
     let seen = |body| match body {
         EventBody::TransactionSeen(row) => Some(row),
