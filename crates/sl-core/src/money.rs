@@ -60,6 +60,12 @@ impl Cents {
         Self((self.0 * 8 + 5).div_euclid(10))
     }
 
+    /// Whether it can be one payment, of either sign: ten million dollars at most. Sums of them stay far inside 64 bits.
+    #[must_use]
+    pub fn is_believable(self) -> bool {
+        self.0.unsigned_abs() <= 1_000_000_000
+    }
+
     /// A JSON number in dollars; exact for every amount below 90 trillion.
     #[must_use]
     pub fn to_json(self) -> serde_json::Value {

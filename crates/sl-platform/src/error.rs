@@ -5,11 +5,11 @@ use std::time::Duration;
 /// A call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlatformError {
-    /// 401: nothing works until the key is changed or accepted again. Calls fail at once meanwhile; one a minute goes out
-    /// to see.
+    /// 401 for what belongs to the key: nothing works until the key is changed or accepted again. Calls fail at once meanwhile; one
+    /// a minute goes out to see.
     #[error("the platform refuses platform.api_key (401); check the key")]
     KeyRefused,
-    /// 400, 402, 403, 404, 422: the same call would fail again.
+    /// 400, 402, 403, 404, 422, and 401 while the key is accepted: the same call would fail again.
     #[error("the platform refuses the call ({status}): {message}")]
     Refused {
         /// HTTP status.
@@ -52,6 +52,20 @@ impl PlatformError {
         matches!(self, Self::Unsure | Self::Faulty { .. } | Self::Unreadable(_))
     }
 
+    /// Whether the platform refuses what was asked for and not whoever asks: another call for the same account may be taken. What
+    /// condemns the account is left out: 401, 402 and 403 (contract A.3, I.42).
+    #[must_use]
+    pub fn is_about_what_was_asked(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if !matches!(status, 401..=403))
+    }
+
+    /// Whether it may be about nothing but the one list that was to be read: others of the same account may be read (contract E.5).
+    /// What ends every reading of the account is left out: 401, 402, 403, 429, 503, and a platform that can't be reached.
+    #[must_use]
+    pub fn may_be_about_one_list(&self) -> bool {
+        self.is_about_what_was_asked() || self.is_unsure()
+    }
+
     /// Whether the same call may work later without anybody doing something.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
@@ -61,3 +75,35 @@ impl PlatformError {
 
 /// Shorthand of the trait.
 pub type Result<T> = std::result::Result<T, PlatformError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_from_what_condemns_the_account_or_everything() {
+        let refused = |status| PlatformError::Refused { status, message: String::new() };
+        for status in [400, 404, 422] {
+            assert!(
+                refused(status).is_about_what_was_asked() && refused(status).may_be_about_one_list(),
+                "{status}"
+            );
+        }
+        let faulty = PlatformError::Faulty { status: 500 };
+        assert!(
+            faulty.may_be_about_one_list() && !faulty.is_about_what_was_asked(),
+            "or everything is broken"
+        );
+        for error in [
+            refused(401),
+            refused(402),
+            refused(403),
+            PlatformError::KeyRefused,
+            PlatformError::AccountBusy,
+            PlatformError::Limited { after: None },
+            PlatformError::Unreachable,
+        ] {
+            assert!(!error.is_about_what_was_asked() && !error.may_be_about_one_list(), "{error}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Keeps pool links in stock ahead of need, and gives every Smart Link its overflow link (architecture 4, decisions 15,
 //! 33, 50).
 //!
-//! * [`wanted`]: what the catalog asks for · [`levels`]: what is needed and what is there · [`refill`] and [`makings`]: what is missing is made · [`doubts`]: makings that went unanswered · [`report`]: how it stands
+//! * [`wanted`]: what the catalog asks for · [`levels`]: what is needed and what is there · [`refill`] and [`makings`]: what is missing is made · [`waiting`]: what can't be made now · [`doubts`]: makings that went unanswered · [`report`]: how it stands
 //!
 //! Quarantine and recycling are computed by the pool from the looks of the matcher; a trial link that nobody claimed is
 //! retired by the end of its quarantine. So the keeper only ever makes links.
@@ -11,6 +11,7 @@ mod levels;
 mod makings;
 mod refill;
 mod report;
+mod waiting;
 mod wanted;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -18,16 +19,22 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sl_core::{
     forecast::{Demand, Plan},
-    ids::{AccountId, LinkKind},
+    ids::LinkKind,
     pool::StockKey,
-    time::{Clock, Timestamp},
+    time::Clock,
 };
-use sl_store::{Result, Store, pool::PoolRules};
+use sl_store::{
+    Result, Store,
+    pool::{Level, PoolRules},
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::report::{PoolSnapshot, StockReport};
-use self::{doubts::Doubts, levels::Need, refill::Place, wanted::Wanted};
-use crate::platform::{CreatorPlatform, LinkWish};
+use self::{doubts::Doubts, levels::Need, refill::Place, waiting::Waiting, wanted::Wanted};
+use crate::{
+    platform::{CreatorPlatform, LinkWish},
+    waits::Waits,
+};
 
 /// Between two looks at the levels while nothing is missing.
 const LOOK: Duration = Duration::from_secs(2);
@@ -38,7 +45,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 const GRACE: Duration = Duration::from_secs(3);
 /// Share of the pace that refill may count on; the rest is for looks.
 const PACE_SHARE: f64 = 0.8;
-/// First and longest wait after the platform would not make a link for an account.
+/// First and longest wait after the platform would not make a link.
 const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 
 /// The keeper's part of the configuration.
@@ -67,17 +74,10 @@ pub struct Keeper {
     wanted: Wanted,
     demand: HashMap<StockKey, Demand>,
     doubts: Doubts,
-    waits: HashMap<AccountId, Wait>,
+    waits: Waits<Waiting>,
     /// The demand is above what the pace can make, and that was said.
     is_outrun: bool,
     snapshot: PoolSnapshot,
-}
-
-/// No links are made for an account for so long.
-#[derive(Debug, Clone, Copy)]
-struct Wait {
-    from: Timestamp,
-    span: Duration,
 }
 
 // === impl Keeper ===
@@ -108,7 +108,7 @@ impl Keeper {
             wanted: Wanted::default(),
             demand: HashMap::new(),
             doubts: Doubts::default(),
-            waits: HashMap::new(),
+            waits: Waits::new(WAIT),
             is_outrun: false,
             snapshot: PoolSnapshot::default(),
         }
@@ -157,34 +157,51 @@ impl Keeper {
         if self.settle_doubts(&need).await? {
             need = self.need().await?;
         }
-        let mut missing = self.overflow(&need, stop).await?;
         let mut levels = self.levels(&need).await?;
         self.note_outrun();
         // The stock that will be empty first goes first.
         levels.sort_by_key(|(level, available)| {
             sl_core::forecast::time_to_empty(*available, self.rate(&level.stock)).unwrap_or(Duration::MAX)
         });
+        let (dry, rest): (Vec<_>, Vec<_>) =
+            levels.into_iter().partition(|(level, _)| self.is_running_dry(&level.stock));
+        // Visitors wait for what runs dry; an overflow link is for those whom no stock will serve.
+        let mut missing = self.refill_all(&need, dry, stop).await?;
+        missing |= self.overflow(&need, stop).await?;
+        missing |= self.refill_all(&need, rest, stop).await?;
+        Ok(missing)
+    }
+
+    async fn refill_all(
+        &mut self,
+        need: &Need,
+        levels: Vec<(Level, u64)>,
+        stop: &CancellationToken,
+    ) -> Result<bool> {
+        let mut missing = false;
         for (level, available) in levels {
-            missing |= self.refill(&need, &level.stock, available, stop).await?;
+            missing |= self.refill(need, &level.stock, available, stop).await?;
         }
         Ok(missing)
     }
 
-    /// Gives links their overflow link.
+    /// Gives links their overflow link, a round of them at most.
     async fn overflow(&mut self, need: &Need, stop: &CancellationToken) -> Result<bool> {
-        let mut missing = false;
+        let (mut missing, mut left) = (false, refill::ROUND);
         for link in &need.bare {
             let Some(account) = need.accounts.get(&link.account) else { continue };
-            if self.doubts.is_open(&Place::Overflow(link.id)) || stop.is_cancelled() {
+            let place = Place::Overflow(link.id);
+            if self.doubts.is_open(&place) || stop.is_cancelled() {
                 continue;
             }
-            if self.may_make(account).and_then(|()| refill::allows(account, link.kind)).is_err() {
+            if left == 0 || self.may_make(account, &place, link.kind).is_err() {
                 missing = true;
                 continue;
             }
+            left -= 1;
             let name = self.name(&format!("o-{}", link.id));
             let wish = LinkWish { kind: link.kind, trial_days: link.trial_days, single_use: false, name };
-            missing |= !self.make_all(account, Place::Overflow(link.id), vec![wish], stop).await?;
+            missing |= !self.make_all(account, place, vec![wish], stop).await?;
         }
         Ok(missing)
     }

@@ -28,6 +28,7 @@ pub mod ofapi;
 pub mod pacer;
 pub mod platform;
 pub mod reconcile;
+mod waits;
 
 pub use error::PlatformError;
 pub use keeper::{Keeper, KeeperSettings, PoolSnapshot, StockReport};

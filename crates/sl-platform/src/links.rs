@@ -48,7 +48,9 @@ fn made(account: &Account, link: LinkSeen) -> Making {
     if link.address(account.username.as_deref()).is_some() {
         return Making::Made(link);
     }
-    Making::Failed(PlatformError::Unreadable("a link was made, but its address is not in the answer; nobody gets it"))
+    Making::Failed(PlatformError::Unreadable(
+        "a link was made, but its address is not in the answer; nobody gets it",
+    ))
 }
 
 /// Links of these names among the newest.

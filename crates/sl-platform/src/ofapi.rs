@@ -1,8 +1,10 @@
 //! The client of the OnlyFans API (contract E).
 //!
-//! * [`http`]: one request with its pace, retries and refusals · [`wire`]: bodies in our nouns
+//! * [`http`]: one request with its pace, retries and refusals · [`key`]: whether our key is accepted · [`wire`]: bodies in our
+//!   nouns
 
 mod http;
+mod key;
 mod wire;
 
 use std::time::Duration;
@@ -20,7 +22,7 @@ use crate::{
     error::{PlatformError, Result},
     pacer::Priority,
     platform::{
-        AccountSeen, CreatorPlatform, LinkPage, LinkSeen, LinkWish, PAGE, Page, ProfileSeen, SubscriberRow,
+        AccountList, CreatorPlatform, LinkPage, LinkSeen, LinkWish, PAGE, Page, ProfileSeen, SubscriberRow,
         TransactionPage,
     },
 };
@@ -70,7 +72,7 @@ impl OfApi {
         Ok(Self { http: Http::new(config)? })
     }
 
-    /// Whether the last call was refused with 401: nothing else goes out until a probe succeeds.
+    /// Whether the key is refused: nothing else goes out until it is accepted again.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.http.is_refused()
@@ -86,7 +88,7 @@ fn list(kind: LinkKind) -> &'static str {
 
 #[async_trait]
 impl CreatorPlatform for OfApi {
-    async fn accounts(&self, priority: Priority) -> Result<Vec<AccountSeen>> {
+    async fn accounts(&self, priority: Priority) -> Result<AccountList> {
         let body = self.http.send(Call::get("accounts", &["accounts"], priority)).await?;
         wire::accounts(&body)
     }

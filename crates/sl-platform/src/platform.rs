@@ -17,7 +17,7 @@ pub const PAGE: u32 = 100;
 #[async_trait]
 pub trait CreatorPlatform: Send + Sync + 'static {
     /// Accounts of the key (contract E.3).
-    async fn accounts(&self, priority: Priority) -> Result<Vec<AccountSeen>>;
+    async fn accounts(&self, priority: Priority) -> Result<AccountList>;
 
     /// The live profile of an account (contract E.3).
     async fn me(&self, account: &AccountId, priority: Priority) -> Result<ProfileSeen>;
@@ -132,6 +132,15 @@ pub struct SubscriberRow {
     pub price: Option<Cents>,
 }
 
+/// The accounts of the key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AccountList {
+    /// In the platform's order.
+    pub rows: Vec<AccountSeen>,
+    /// Rows whose id could not be read: any account may be one of them.
+    pub unreadable: usize,
+}
+
 /// An account of the key (contract A.12).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountSeen {
@@ -175,7 +184,7 @@ pub struct ProfileSeen {
 pub struct TransactionPage {
     /// In the platform's order, in our words, `reconciled` set.
     pub rows: Vec<Transaction>,
-    /// Rows that could not be read.
+    /// Rows that can't be credited: unreadable, not in US dollars, of an absurd amount.
     pub unreadable: usize,
     /// `None` on the last page.
     pub next: Option<String>,

@@ -39,6 +39,8 @@ pub struct ReconcileSettings {
     /// Between two readings of accounts. Default 1 h; sooner where webhooks come in elsewhere, so that nobody says when one was
     /// connected.
     pub accounts_every: Duration,
+    /// An account that the list lacks counts as gone once a reading that much later lacks it, too. Default 60 s.
+    pub absent_after: Duration,
     /// After a start, until transactions are read. Default 10 s.
     pub first_after: Duration,
     /// How far back transactions are read after a start: the longest outage that loses no money. Default 7 d.
@@ -58,6 +60,7 @@ impl Default for ReconcileSettings {
             team: TeamId(1),
             every: HOUR,
             accounts_every: HOUR,
+            absent_after: Duration::from_secs(60),
             first_after: Duration::from_secs(10),
             first_span: HOUR * 24 * 7,
             overlap: HOUR * 48,
@@ -126,6 +129,7 @@ impl Reconcile {
         Self {
             accounts: Accounts::new(
                 settings.team,
+                settings.absent_after,
                 Arc::clone(&platform),
                 store.clone(),
                 Arc::clone(&clock),
@@ -175,8 +179,19 @@ trait Round: Send {
     /// Its word in the log.
     const WHAT: &'static str;
 
-    /// Does what is to be done now; `true` when some of it is left, to be done at once.
-    async fn round(&mut self) -> Result<bool, RoundError>;
+    /// Does what is to be done now.
+    async fn round(&mut self) -> Result<Next, RoundError>;
+}
+
+/// When there is something to be done again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Some of it is left.
+    AtOnce,
+    /// So soon, if that is sooner than always.
+    In(Duration),
+    /// After the usual time.
+    Later,
 }
 
 /// Rounds for ever: after `first`, then every `every`, at once when told, sooner while they fail.
@@ -193,7 +208,14 @@ async fn repeat<R: Round>(
             () = told.notified() => {}
         }
         match round.round().await {
-            Ok(more) => (pause, wait) = (if more { Duration::ZERO } else { every }, WAIT.0.min(every)),
+            Ok(next) => {
+                wait = WAIT.0.min(every);
+                pause = match next {
+                    Next::AtOnce => Duration::ZERO,
+                    Next::In(span) => span.min(every),
+                    Next::Later => every,
+                };
+            }
             Err(error) => {
                 tracing::warn!(what = R::WHAT, %error, again_in = ?wait, "the platform could not be read");
                 pause = wait;

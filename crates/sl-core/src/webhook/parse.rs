@@ -211,14 +211,11 @@ fn text(value: Option<&Value>, field: &'static str) -> Result<String, Reason> {
     }
 }
 
-/// Largest believable amount, either sign: ten million dollars. Sums of them stay far inside 64 bits.
-const AMOUNT_MAX: i64 = 1_000_000_000;
-
 fn amount(value: Option<&Value>, field: &'static str) -> Result<Cents, Reason> {
     const WANTED: &str = "an amount in dollars, such as 12.50";
     let value = value.ok_or_else(|| absent(field, WANTED))?;
     match Cents::from_json(value) {
-        Ok(cents) if cents.0.checked_abs().is_some_and(|cents| cents <= AMOUNT_MAX) => Ok(cents),
+        Ok(cents) if cents.is_believable() => Ok(cents),
         _ => Err(wrong(field, value, WANTED)),
     }
 }

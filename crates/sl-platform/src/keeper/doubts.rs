@@ -61,7 +61,12 @@ impl Keeper {
         for doubt in self.doubts.open.drain(..) {
             lists.entry((doubt.account.clone(), doubt.wish.kind)).or_default().push(doubt);
         }
-        for ((account, kind), doubts) in lists {
+        for ((account, kind), mut doubts) in lists {
+            // One that is logged out answers nothing.
+            if !need.accounts.get(&account).is_some_and(|account| account.usable.yes) {
+                self.doubts.open.append(&mut doubts);
+                continue;
+            }
             let names: Vec<&str> = doubts.iter().map(|doubt| doubt.wish.name.as_str()).collect();
             let found = links::find(&*self.platform, &account, kind, &names, Priority::Rest).await;
             let answered = found.is_ok();

@@ -9,34 +9,29 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use sl_core::{
-    catalog::Account,
-    forecast::time_to_empty,
-    ids::{LinkKind, SmartLinkId},
-    pool::StockKey,
-};
+use sl_core::{catalog::Account, ids::SmartLinkId, pool::StockKey};
 use sl_store::Result;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Keeper, WAIT, Wait,
+    Keeper,
     levels::Need,
     makings::{AT_ONCE, in_parts, write_down},
+    waiting::Waiting,
 };
 use crate::{
-    error::PlatformError,
     links,
     pacer::Priority,
     platform::{LinkSeen, LinkWish},
 };
 
 /// Most links made for one stock before the others have their turn and the levels are read again.
-const ROUND: u64 = 64;
+pub(super) const ROUND: u64 = 64;
 /// A stock that will be empty in that part of `pool.cover` is running dry.
 const DRY: u32 = 8;
 
 /// What a link is made for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Place {
     Stock(StockKey),
     Overflow(SmartLinkId),
@@ -58,7 +53,7 @@ impl Keeper {
         let Some(account) = need.accounts.get(&stock.account).filter(|_| missing > 0) else {
             return Ok(false);
         };
-        if let Err(reason) = self.may_make(account).and_then(|()| allows(account, stock.kind)) {
+        if let Err(reason) = self.may_make(account, &place, stock.kind) {
             if let Some(reason) = reason {
                 self.snapshot.failed(stock, reason);
             }
@@ -69,21 +64,6 @@ impl Keeper {
         let wishes = self.wishes(stock, count);
         let all = self.make_all(account, place, wishes, stop).await?;
         Ok(!all || count < missing)
-    }
-
-    /// Whether links can be made for an account now; the reason when people should see one.
-    pub(super) fn may_make(&self, account: &Account) -> std::result::Result<(), Option<String>> {
-        if !account.usable.yes {
-            return Err(Some(format!(
-                "account {} is logged out at the platform; log it in there, refill then goes on by itself",
-                account.id
-            )));
-        }
-        let now = self.clock.now();
-        if self.waits.get(&account.id).is_some_and(|wait| !now.is_past(wait.from, wait.span)) {
-            return Err(None);
-        }
-        Ok(())
     }
 
     /// Makes links, several at once; `false` when not all were made.
@@ -108,7 +88,7 @@ impl Keeper {
         let write = |links| write_down(&self.store, account, &place, links, self.clock.now());
         let made = in_parts(making, &failed, write, || self.refilled(&place)).await;
         if made.count > 0 {
-            self.waits.remove(&account.id);
+            Waiting::both(account, &place).iter().for_each(|waiting| self.waits.end(waiting));
         }
         let now = self.clock.now();
         for wish in made.doubtful {
@@ -124,13 +104,18 @@ impl Keeper {
     }
 
     fn urgency(&self, place: &Place) -> Priority {
-        let Place::Stock(stock) = place else { return Priority::Rest };
+        match place {
+            Place::Stock(stock) if self.is_running_dry(stock) => Priority::RunningDry,
+            Place::Stock(_) | Place::Overflow(_) => Priority::Rest,
+        }
+    }
+
+    pub(super) fn is_running_dry(&self, stock: &StockKey) -> bool {
         let report = self.snapshot.status(stock);
         match report.time_to_empty {
-            Some(left) if left < self.plan.cover / DRY => Priority::RunningDry,
+            Some(left) => left < self.plan.cover / DRY,
             // Nothing was ever handed out and nothing can be.
-            None if report.last_refill_at.is_none() => Priority::RunningDry,
-            _ => Priority::Rest,
+            None => report.last_refill_at.is_none(),
         }
     }
 
@@ -151,35 +136,5 @@ impl Keeper {
         if let Place::Stock(stock) = place {
             self.snapshot.refilled(stock, self.clock.now());
         }
-    }
-
-    /// The account waits; twice as long each time.
-    fn put_off(&mut self, account: &Account, place: &Place, error: &PlatformError) {
-        let span = self.waits.get(&account.id).map_or(WAIT.0, |wait| (wait.span * 2).min(WAIT.1));
-        self.waits.insert(account.id.clone(), Wait { from: self.clock.now(), span });
-        if let Place::Stock(stock) = place {
-            self.snapshot.failed(stock, error.to_string());
-        }
-        let left = match place {
-            Place::Stock(stock) => self.snapshot.status(stock).time_to_empty,
-            Place::Overflow(_) => None,
-        };
-        let left = left.and_then(|left| time_to_empty(left.as_secs(), 3600.0)).unwrap_or_default();
-        tracing::warn!(account = %account.id, %error, again_in = ?span, stock_left = ?left, "links could not be made");
-    }
-}
-
-/// What the account's page allows.
-pub(super) fn allows(account: &Account, kind: LinkKind) -> std::result::Result<(), Option<String>> {
-    match kind {
-        LinkKind::FreeTrial if account.can_create_trial == Some(false) => Err(Some(format!(
-            "the page of account {} allows no free trials; use a tracking link",
-            account.id
-        ))),
-        LinkKind::TrackingLink if account.username.is_none() => Err(Some(format!(
-            "the handle of account {} is not known yet; it is read from the platform with the list of accounts",
-            account.id
-        ))),
-        _ => Ok(()),
     }
 }

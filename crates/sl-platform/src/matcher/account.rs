@@ -136,10 +136,11 @@ impl AccountMatcher {
         if self.refreshed_at.is_none_or(|at| now.since(at) >= fresh) {
             let live = self.store.pool.live(&self.account).await?;
             self.watch.refresh(live, now, &self.settings.looks);
-            let watch = &self.watch;
-            let is_watched = |id: &PoolLinkId| watch.links.contains_key(id) || watch.shared.contains_key(id);
+            let Watch { links, shared, aside, .. } = &mut self.watch;
+            let is_watched = |id: &PoolLinkId| links.contains_key(id) || shared.contains_key(id);
             self.short.retain(|id, _| is_watched(id));
             self.told.retain(|id, _| is_watched(id));
+            aside.retain(is_watched);
             let oldest = now.minus(Duration::from_secs(3600));
             self.read_at.retain(|_, at| *at >= oldest);
             self.refreshed_at = Some(now);

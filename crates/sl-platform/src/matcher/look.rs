@@ -76,9 +76,17 @@ impl AccountMatcher {
         self.read_at.insert(page, start);
         let mut looks = Vec::new();
         for row in &rows {
+            if self.watch.aside.has(&row.id, start) {
+                continue;
+            }
             match self.look_at(row, at, priority).await {
-                Ok(Some(look)) => looks.push(look),
-                Ok(None) => {}
+                Ok(look) => {
+                    self.watch.aside.end(&row.id);
+                    looks.extend(look);
+                }
+                Err(LookError::Platform(error)) if error.may_be_about_one_list() => {
+                    self.set_aside(row.id, &error);
+                }
                 Err(error) => {
                     // What was seen before it is certain.
                     self.store_looks(looks).await?;
@@ -91,6 +99,18 @@ impl AccountMatcher {
         let again = start.plus(self.settings.again().max(lag));
         self.watch.planned(page, rows.iter().map(|row| row.id), start, again, &self.settings.looks);
         Ok(())
+    }
+
+    /// The subscribers of one link can't be read: it is tried again by itself, and keeps no other link waiting.
+    fn set_aside(&mut self, link: PoolLinkId, error: &PlatformError) {
+        let is_new = self.watch.aside.until(&link).is_none();
+        let again_in = self.watch.aside.begin(link, self.clock.now());
+        let account = &self.account;
+        if is_new {
+            tracing::warn!(%account, %link, %error, ?again_in, "the subscribers of a link could not be read; the rest goes on");
+        } else {
+            tracing::debug!(%account, %link, %error, ?again_in, "the subscribers of a link still can't be read");
+        }
     }
 
     /// Writes down what somebody waits for: a moved counter, and a look that was due. Any other look is only remembered.
@@ -195,13 +215,15 @@ impl AccountMatcher {
         loop {
             let offset = u32::try_from(read).unwrap_or(u32::MAX);
             let page = self.platform.subscribers(&self.account, listed.id, offset, priority).await?;
+            let is_empty = page.rows.is_empty();
             read += page.rows.len();
             for row in page.rows {
                 new += u32::from(self.tell(listed, row, seen_at).await?);
             }
             // The long list of a shared link is read until everybody is there whom its counter has added; others are short.
             let enough = listed.overflow_of.is_some() && listed.moved.is_some_and(|moved| new >= moved);
-            if !page.has_more || enough || u32::try_from(read).is_err() {
+            // An empty page that promises more would promise it for ever.
+            if is_empty || !page.has_more || enough || u32::try_from(read).is_err() {
                 return Ok(read);
             }
         }

@@ -1,6 +1,9 @@
 //! The links of one account that are looked at, by page.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
 use sl_core::{
     ids::{LinkKind, PoolLinkId, SmartLinkId, TeamId},
@@ -11,6 +14,7 @@ use sl_core::{
 use sl_store::pool::PoolEntry;
 
 use super::places::{Places, Whereabouts};
+use crate::waits::Waits;
 
 /// A page of one of the two link lists.
 pub(super) type Page = (LinkKind, u32);
@@ -32,10 +36,12 @@ pub(super) struct Shared {
 }
 
 /// Everything that is looked at.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Watch {
     pub(super) links: BTreeMap<PoolLinkId, Watched>,
     pub(super) shared: HashMap<PoolLinkId, Shared>,
+    /// Links whose subscribers could not be read: each waits by itself, and the rest of its page is looked at without it.
+    pub(super) aside: Waits<PoolLinkId>,
     places: BTreeMap<LinkKind, Places>,
     /// When pages are due; only of links whose place is known.
     plan: BTreeMap<Page, Timestamp>,
@@ -46,7 +52,23 @@ pub(super) struct Watch {
 }
 
 /// After that a link that was not listed is sought again.
-const LOST: std::time::Duration = std::time::Duration::from_secs(600);
+const LOST: Duration = Duration::from_secs(600);
+/// First and longest wait of a link whose subscribers could not be read; a page is not read sooner again than the first.
+const ASIDE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3600));
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            links: BTreeMap::new(),
+            shared: HashMap::new(),
+            aside: Waits::new(ASIDE),
+            places: BTreeMap::new(),
+            plan: BTreeMap::new(),
+            not_before: HashMap::new(),
+            unplaced: BTreeMap::new(),
+        }
+    }
+}
 
 // === impl Watch ===
 
@@ -75,6 +97,7 @@ impl Watch {
     /// The clock was set back: nothing waits for a time of before.
     pub(super) fn forget_times(&mut self) {
         self.not_before.clear();
+        self.aside.forget_times();
         self.links.values_mut().for_each(|link| link.lost_until = None);
     }
 
@@ -99,7 +122,7 @@ impl Watch {
         let mut by_page: BTreeMap<Page, Vec<Due>> = BTreeMap::new();
         self.unplaced.clear();
         for (id, link) in &self.links {
-            let Some(due) = wish(id.kind, link, looks) else { continue };
+            let Some(due) = wish(*id, link, &self.aside, looks) else { continue };
             match self.places.get(&id.kind).map_or(Whereabouts::Missing, |places| places.find(id.number)) {
                 Whereabouts::On(page) => by_page.entry((id.kind, page)).or_default().push(due),
                 Whereabouts::Unknown(_) | Whereabouts::Missing => drop(self.unplaced.insert(*id, due)),
@@ -133,7 +156,7 @@ impl Watch {
             }
         }
         self.unplaced.retain(|id, _| !held.contains(id));
-        let wishes = held.iter().filter_map(|id| wish(id.kind, self.links.get(id)?, looks));
+        let wishes = held.iter().filter_map(|id| wish(*id, self.links.get(id)?, &self.aside, looks));
         match page_due(wishes.collect::<Vec<_>>().into_iter()) {
             Some(at) => drop(self.plan.insert(page, at)),
             None => drop(self.plan.remove(&page)),
@@ -189,8 +212,10 @@ impl Watch {
     }
 }
 
-fn wish(kind: LinkKind, link: &Watched, looks: &Looks) -> Option<Due> {
-    let due = looks.next(kind, &link.facts)?;
+/// The next look at a link. One that was set aside has subscribers who are not known yet: they wait for no schedule.
+fn wish(id: PoolLinkId, link: &Watched, aside: &Waits<PoolLinkId>, looks: &Looks) -> Option<Due> {
+    let again = aside.until(&id).map(|at| Due { at, latest: at });
+    let due = again.or_else(|| looks.next(id.kind, &link.facts))?;
     let lost = link.lost_until.unwrap_or(due.at);
     Some(Due { at: due.at.max(lost), latest: due.latest.max(lost) })
 }

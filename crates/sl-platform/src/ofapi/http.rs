@@ -2,17 +2,15 @@
 
 use std::{fmt::Display, time::Duration};
 
-use parking_lot::Mutex;
 use reqwest::{
     Client, Method, Response, StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
 use serde_json::Value;
-use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::{ConfigError, OfApiConfig};
+use super::{ConfigError, OfApiConfig, key::Key};
 use crate::{
     error::{PlatformError, Result},
     pacer::{Pacer, Priority},
@@ -26,8 +24,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 /// Longest `retry-after` that is obeyed to the letter.
 const HOLD_MAX: Duration = Duration::from_secs(120);
-/// While the key is refused, one call goes out to see at this interval.
-const PROBE: Duration = Duration::from_secs(60);
+/// The one path that belongs to the key; all others begin with an account.
+const ACCOUNTS: [&str; 1] = ["accounts"];
 /// Characters kept of the platform's words.
 const WORDS: usize = 200;
 
@@ -37,8 +35,7 @@ pub(super) struct Http {
     client: Client,
     base: Url,
     pacer: Pacer,
-    /// When the next probe may go out; `None` while the key is accepted.
-    refused: Mutex<Option<Instant>>,
+    key: Key,
 }
 
 /// One call.
@@ -87,6 +84,10 @@ impl Call {
         self
     }
 
+    fn is_of_the_key(&self) -> bool {
+        self.path == ACCOUNTS
+    }
+
     /// 429 and a connection that never stood had no effect, so that every call may be tried again; other failures only
     /// where sending twice does no harm. 503 is for the caller: the account is away for minutes.
     fn may_repeat(&self, error: &PlatformError) -> bool {
@@ -124,24 +125,24 @@ impl Http {
             .pool_max_idle_per_host(16)
             .build()?;
         let pacer = Pacer::per_minute(config.requests_per_minute);
-        Ok(Self { client, base: config.base_url, pacer, refused: Mutex::new(None) })
+        Ok(Self { client, base: config.base_url, pacer, key: Key::default() })
     }
 
     pub(super) fn is_refused(&self) -> bool {
-        self.refused.lock().is_some()
+        self.key.is_refused()
     }
 
     /// Sends a call, again if that does no harm, and gives the JSON of a 2xx.
     pub(super) async fn send(&self, call: Call) -> Result<Value> {
         let mut waits = WAITS.iter();
         loop {
-            self.admit()?;
-            self.pacer.turn(call.priority).await;
-            let span = tracing::trace_span!(target: "otel", "platform.request", endpoint = call.endpoint);
-            let answer = self.once(&call).instrument(span).await;
-            self.note(&answer);
-            let error = match answer {
+            self.admit(call.priority).await?;
+            let error = match self.attempt(&call).await {
                 Ok(body) => return Ok(body),
+                // The account, or the key that stands before it?
+                Err(error) if is_401(&error) && self.is_key_refused(call.priority).await => {
+                    return Err(PlatformError::KeyRefused);
+                }
                 Err(error) => error,
             };
             let Some(wait) = waits.next().filter(|_| call.may_repeat(&error)) else { return Err(error) };
@@ -154,37 +155,33 @@ impl Http {
         }
     }
 
-    /// While the key is refused, only a probe goes out.
-    fn admit(&self) -> Result<()> {
-        let mut refused = self.refused.lock();
-        match *refused {
-            Some(probe_at) if Instant::now() < probe_at => Err(PlatformError::KeyRefused),
-            Some(_) => {
-                *refused = Some(Instant::now() + PROBE);
-                Ok(())
-            }
-            None => Ok(()),
+    /// While the key is refused nothing goes out, but for a question now and then.
+    async fn admit(&self, priority: Priority) -> Result<()> {
+        if self.key.is_refused() && self.is_key_refused(priority).await {
+            return Err(PlatformError::KeyRefused);
         }
+        Ok(())
     }
 
-    fn note(&self, answer: &Result<Value>) {
-        let mut refused = self.refused.lock();
-        match answer {
-            Err(PlatformError::KeyRefused) => {
-                if refused.is_none() {
-                    tracing::error!(
-                        "the platform refuses platform.api_key (401): no links are made and nobody is matched until it is \
-                         accepted again; visitors keep being redirected"
-                    );
-                }
-                *refused = Some(Instant::now() + PROBE);
-            }
-            Ok(_) if refused.is_some() => {
-                tracing::info!("the platform accepts platform.api_key again");
-                *refused = None;
-            }
-            _ => {}
+    /// Whether the platform refuses the key; it is asked unless that was done a moment ago.
+    async fn is_key_refused(&self, priority: Priority) -> bool {
+        if self.key.may_ask() {
+            let _ = self.attempt(&Call::get("accounts", &ACCOUNTS, priority)).await;
         }
+        self.key.is_refused()
+    }
+
+    /// One attempt, in its turn. A refusal of what belongs to the key is one of the key.
+    async fn attempt(&self, call: &Call) -> Result<Value> {
+        self.pacer.turn(call.priority).await;
+        let span = tracing::trace_span!(target: "otel", "platform.request", endpoint = call.endpoint);
+        let answer = self.once(call).instrument(span).await;
+        if !call.is_of_the_key() {
+            return answer;
+        }
+        let answer = answer.map_err(|error| if is_401(&error) { PlatformError::KeyRefused } else { error });
+        self.key.note(&answer);
+        answer
     }
 
     async fn once(&self, call: &Call) -> Result<Value> {
@@ -220,6 +217,10 @@ impl Http {
     }
 }
 
+fn is_401(error: &PlatformError) -> bool {
+    matches!(error, PlatformError::Refused { status: 401, .. })
+}
+
 fn failure(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
         "timeout"
@@ -238,7 +239,6 @@ async fn read(answer: Response) -> Result<Value> {
         return serde_json::from_slice(&body).map_err(|_| PlatformError::Unreadable("it is not JSON"));
     }
     Err(match status {
-        StatusCode::UNAUTHORIZED => PlatformError::KeyRefused,
         StatusCode::SERVICE_UNAVAILABLE => PlatformError::AccountBusy,
         StatusCode::TOO_MANY_REQUESTS => PlatformError::Limited { after },
         status if status.is_server_error() => PlatformError::Faulty { status: status.as_u16() },

@@ -14,13 +14,15 @@ use sl_core::{
 use super::lacks;
 use crate::{
     error::Result,
-    platform::{AccountSeen, LinkSeen, Page, ProfileSeen, SubscriberRow, TransactionPage},
+    platform::{AccountList, AccountSeen, LinkSeen, Page, ProfileSeen, SubscriberRow, TransactionPage},
 };
 
 /// `GET /api/accounts`: a bare array (contract A.12); an envelope is taken too.
-pub(super) fn accounts(body: &Value) -> Result<Vec<AccountSeen>> {
-    let rows = body.as_array().or_else(|| body.get("data")?.as_array());
-    Ok(rows.ok_or_else(|| lacks("accounts: no array"))?.iter().filter_map(account).collect())
+pub(super) fn accounts(body: &Value) -> Result<AccountList> {
+    let list = body.as_array().or_else(|| body.get("data")?.as_array());
+    let list = list.ok_or_else(|| lacks("accounts: no array"))?;
+    let rows: Vec<AccountSeen> = list.iter().filter_map(account).collect();
+    Ok(AccountList { unreadable: list.len() - rows.len(), rows })
 }
 
 fn account(row: &Value) -> Option<AccountSeen> {
@@ -106,18 +108,24 @@ pub(super) fn transactions(body: &Value) -> Result<TransactionPage> {
     })
 }
 
+/// What the webhook of the same payment would be refused for (`sl_core::webhook`) is not credited by this way either.
 fn transaction(row: &Value) -> Option<Transaction> {
     let user = row.get("user").unwrap_or(&Value::Null);
+    let is_in_dollars = row.get("currency").is_none_or(|word| word.is_null() || word.as_str() == Some("USD"));
+    let amount = |key| cents(row, key).filter(|amount| amount.is_believable());
+    if !is_in_dollars {
+        return None;
+    }
     Some(Transaction {
-        id: TransactionId::from(text(row, "id").filter(|id| !id.is_empty())?),
-        kind: kind(&text(row, "type")?).to_owned(),
-        fan: fan(user)?,
+        id: TransactionId::from(word(row, "id")?),
+        kind: kind(&word(row, "type")?).to_owned(),
+        fan: FanId::from(word(user, "id")?),
         profile: shown(user),
-        gross: cents(row, "amount")?,
-        net: cents(row, "net")?,
-        status: text(row, "status")?,
+        gross: amount("amount")?,
+        net: amount("net")?,
+        status: word(row, "status")?,
         description: text(row, "description").unwrap_or_default(),
-        at: time(row, "createdAt")?,
+        at: time(row, "createdAt").filter(|at| at.0 >= 0)?,
         reconciled: true,
     })
 }
@@ -169,6 +177,11 @@ fn text(row: &Value, key: &str) -> Option<String> {
         Value::Number(number) if number.is_u64() => Some(number.to_string()),
         _ => None,
     }
+}
+
+/// Text that says something, as short as ids and words are.
+fn word(row: &Value, key: &str) -> Option<String> {
+    text(row, key).filter(|text| (1..=255).contains(&text.len()))
 }
 
 fn number(row: &Value, key: &str) -> Option<u64> {

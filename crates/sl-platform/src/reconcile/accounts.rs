@@ -1,21 +1,21 @@
 //! The accounts of the key (contract A.12, E.3).
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use sl_core::{
     catalog::{Account, Usable},
-    ids::TeamId,
+    ids::{AccountId, TeamId},
     step::AccountSignal,
-    time::Clock,
+    time::{Clock, Timestamp},
 };
 use sl_store::Store;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
-use super::{Round, RoundError};
+use super::{Next, Round, RoundError};
 use crate::{
     pacer::Priority,
-    platform::{AccountSeen, CreatorPlatform, ProfileSeen},
+    platform::{AccountList, AccountSeen, CreatorPlatform, ProfileSeen},
 };
 
 /// Brings them into the catalog.
@@ -26,15 +26,19 @@ pub(super) struct Accounts {
     clock: Arc<dyn Clock>,
     /// Told when an account can be read again: what it earned meanwhile came by no webhook.
     back: Arc<Notify>,
+    absent_after: Duration,
+    /// Usable accounts that the last reading did not show, and since when: an answer may be cut short, and then everything would
+    /// stand still until the next one.
+    absent: HashMap<AccountId, Instant>,
 }
 
 #[async_trait]
 impl Round for Accounts {
     const WHAT: &'static str = "accounts";
 
-    async fn round(&mut self) -> Result<bool, RoundError> {
+    async fn round(&mut self) -> Result<Next, RoundError> {
         self.read().await?;
-        Ok(false)
+        Ok(if self.absent.is_empty() { Next::Later } else { Next::In(self.absent_after) })
     }
 }
 
@@ -43,20 +47,21 @@ impl Round for Accounts {
 impl Accounts {
     pub(super) fn new(
         team: TeamId,
+        absent_after: Duration,
         platform: Arc<dyn CreatorPlatform>,
         store: Store,
         clock: Arc<dyn Clock>,
         back: Arc<Notify>,
     ) -> Self {
-        Self { team, platform, store, clock, back }
+        Self { team, platform, store, clock, back, absent_after, absent: HashMap::new() }
     }
 
     /// One round. An account that the list no longer has stays, unusable: clicks and money hang on it.
-    async fn read(&self) -> Result<(), RoundError> {
+    async fn read(&mut self) -> Result<(), RoundError> {
         // What a webhook says that happened after the question was asked is newer than the answer.
-        let as_of = self.clock.now();
+        let (as_of, asked) = (self.clock.now(), Instant::now());
         let listed = self.platform.accounts(Priority::Rest).await?;
-        for seen in &listed {
+        for seen in &listed.rows {
             let profile = self.profile(seen).await;
             let known = self.store.catalog.account(&seen.id).await?;
             let before = known.clone();
@@ -79,21 +84,45 @@ impl Accounts {
                 self.back.notify_one();
             }
         }
+        self.note_absent(&listed, as_of, asked).await
+    }
+
+    /// Accounts that are not listed. That is believed when two readings some time apart say so, and never of a list that can't be
+    /// read as a whole.
+    async fn note_absent(
+        &mut self,
+        listed: &AccountList,
+        as_of: Timestamp,
+        asked: Instant,
+    ) -> Result<(), RoundError> {
+        let before = std::mem::take(&mut self.absent);
+        if listed.unreadable > 0 {
+            tracing::warn!(
+                rows = listed.unreadable,
+                "accounts in the platform's list can't be read; none that is missing from it is taken as gone"
+            );
+            return Ok(());
+        }
         for account in self.store.catalog.accounts(self.team).await? {
-            if account.usable.yes && !listed.iter().any(|seen| seen.id == account.id) {
+            if !account.usable.yes || listed.rows.iter().any(|seen| seen.id == account.id) {
+                continue;
+            }
+            let since = before.get(&account.id).copied();
+            if since.is_some_and(|since| asked.saturating_duration_since(since) >= self.absent_after) {
                 tracing::warn!(account = %account.id, "the platform no longer lists the account; no links are made for it");
                 self.signal(&account.id, false, as_of).await?;
+                continue;
             }
+            if since.is_none() {
+                let again_in = self.absent_after;
+                tracing::warn!(account = %account.id, listed = listed.rows.len(), ?again_in, "the platform does not list the account; the list is read again before that is believed");
+            }
+            self.absent.insert(account.id, since.unwrap_or_else(Instant::now));
         }
         Ok(())
     }
 
-    async fn signal(
-        &self,
-        account: &sl_core::ids::AccountId,
-        usable: bool,
-        as_of: sl_core::time::Timestamp,
-    ) -> Result<(), RoundError> {
+    async fn signal(&self, account: &AccountId, usable: bool, as_of: Timestamp) -> Result<(), RoundError> {
         self.store.catalog.signal(AccountSignal { account: account.clone(), usable, as_of }).await?;
         Ok(())
     }

@@ -11,7 +11,7 @@ use sl_core::{ids::AccountId, step::ListAdd};
 use sl_store::Store;
 use tokio::time::Instant;
 
-use super::{Round, RoundError, WAIT};
+use super::{Next, Round, RoundError, WAIT};
 use crate::{PlatformError, pacer::Priority, platform::CreatorPlatform};
 
 /// Fans added by one call.
@@ -39,13 +39,22 @@ struct Pauses {
     until: HashMap<Of, (Instant, Duration)>,
 }
 
+/// Why fans wait.
+#[derive(Debug, thiserror::Error)]
+enum NotNow {
+    #[error("the account is logged out at the platform")]
+    LoggedOut,
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+}
+
 #[async_trait]
 impl Round for Lists {
     const WHAT: &'static str = "lists";
 
-    async fn round(&mut self) -> Result<bool, RoundError> {
+    async fn round(&mut self) -> Result<Next, RoundError> {
         self.add_all().await?;
-        Ok(false)
+        Ok(Next::Later)
     }
 }
 
@@ -84,7 +93,10 @@ impl Lists {
             if self.pauses.has(&list, Instant::now()) {
                 continue;
             }
-            let (added, failed) = self.add_to(&list, &adds).await?;
+            let (added, failed) = match self.is_usable(&list.0).await? {
+                true => self.add_to(&list, &adds).await?,
+                false => (0, Some(NotNow::LoggedOut)),
+            };
             if added > 0 {
                 self.pauses.end(&list);
             }
@@ -101,12 +113,16 @@ impl Lists {
         Ok(())
     }
 
+    async fn is_usable(&self, account: &AccountId) -> Result<bool, RoundError> {
+        Ok(self.store.catalog.account(account).await?.is_some_and(|account| account.usable.yes))
+    }
+
     /// Adds fans to one list; says how many are done with, and why the others have to wait.
     async fn add_to(
         &self,
         (account, list): &Of,
         adds: &[ListAdd],
-    ) -> Result<(usize, Option<PlatformError>), RoundError> {
+    ) -> Result<(usize, Option<NotNow>), RoundError> {
         let mut done = 0;
         for adds in adds.chunks(AT_ONCE) {
             let fans: Vec<_> = adds.iter().map(|add| add.fan.clone()).collect();
@@ -118,7 +134,7 @@ impl Lists {
                 Err(error) if is_final(&error) => {
                     tracing::warn!(%account, list, %error, fans = adds.len(), "fans are not on the list; check user_list_id of the link");
                 }
-                Err(error) => return Ok((done, Some(error))),
+                Err(error) => return Ok((done, Some(error.into()))),
             }
             self.store.pool.list_added(adds.to_vec()).await?;
             done += adds.len();
@@ -151,9 +167,10 @@ impl Pauses {
     }
 }
 
-/// Whether asking again would be no use. Exhausted credits and an account that is logged out (402, 403; contract I.42) pass.
+/// Whether asking again would be no use: a list or a fan that the platform does not take (contract E.4). Everything else passes, such
+/// as exhausted credits and an account that is unknown or logged out (401 to 404; contract E.6, I.42).
 fn is_final(error: &PlatformError) -> bool {
-    matches!(error, PlatformError::Refused { status, .. } if !matches!(status, 402 | 403))
+    matches!(error, PlatformError::Refused { status: 400 | 422, .. })
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use sl_core::{
 use sl_journal::{ClickLog, log::append_synced};
 use sl_store::Store;
 
-use super::{ReconcileSettings, Round, RoundError};
-use crate::{PlatformError, error::Result as Answer, pacer::Priority, platform::CreatorPlatform};
+use super::{Next, ReconcileSettings, Round, RoundError};
+use crate::{error::Result as Answer, pacer::Priority, platform::CreatorPlatform};
 
 /// Reads them.
 pub(super) struct Money {
@@ -33,6 +33,8 @@ pub(super) struct Money {
     /// Readings that were cut off.
     begun: HashMap<AccountId, Reading>,
     told: HashMap<(AccountId, TransactionId), Known>,
+    /// Transactions that could not be credited, at the last reading.
+    left_out: HashMap<AccountId, usize>,
 }
 
 /// A reading of one account.
@@ -63,8 +65,8 @@ struct Known {
 impl Round for Money {
     const WHAT: &'static str = "transactions";
 
-    async fn round(&mut self) -> Result<bool, RoundError> {
-        self.read().await
+    async fn round(&mut self) -> Result<Next, RoundError> {
+        Ok(if self.read().await? { Next::AtOnce } else { Next::Later })
     }
 }
 
@@ -78,8 +80,17 @@ impl Money {
         log: Arc<dyn ClickLog>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (read_at, begun, told) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { settings, platform, store, log, clock, read_at, begun, told }
+        Self {
+            settings,
+            platform,
+            store,
+            log,
+            clock,
+            read_at: HashMap::new(),
+            begun: HashMap::new(),
+            told: HashMap::new(),
+            left_out: HashMap::new(),
+        }
     }
 
     /// One round over all accounts; one that fails does not keep the others from being read. `true` when some have more.
@@ -115,9 +126,7 @@ impl Money {
                 break Ok(reading.marker.is_some());
             }
         };
-        if unreadable > 0 {
-            tracing::warn!(account = %account.id, unreadable, "transactions without an id, fan, amount or date are left out");
-        }
+        self.note_left_out(account, unreadable);
         tracing::debug!(account = %account.id, new, "transactions were read");
         match &read {
             Ok(false) => {
@@ -125,10 +134,22 @@ impl Money {
                 self.read_at.insert(account.id.clone(), reading.start);
             }
             // A marker that the platform no longer takes leads nowhere: from the first page again.
-            Err(RoundError::Platform(PlatformError::Refused { .. })) => {}
+            Err(RoundError::Platform(error)) if error.is_about_what_was_asked() => {}
             Ok(true) | Err(_) => drop(self.begun.insert(account.id.clone(), reading)),
         }
         read
+    }
+
+    /// Says it once, and again when there are others: each reading shows those of the last days anew.
+    fn note_left_out(&mut self, account: &Account, unreadable: usize) {
+        let before = self.left_out.insert(account.id.clone(), unreadable).unwrap_or(0);
+        if unreadable > 0 && unreadable != before {
+            tracing::warn!(
+                account = %account.id,
+                unreadable,
+                "transactions are left out: without an id, type, fan, status or date, not in USD, or above ten million dollars"
+            );
+        }
     }
 
     fn begin(&self, account: &Account) -> Reading {

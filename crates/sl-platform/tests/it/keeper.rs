@@ -99,6 +99,27 @@ async fn a_doubtful_create_that_shows_up_later_is_taken_over() {
 }
 
 #[tokio::test]
+async fn a_doubtful_create_of_an_account_that_is_logged_out_is_looked_for_when_it_is_back() {
+    let world = World::start().await;
+    world.link(1, |_| {}).await;
+    let (mut keeper, stop) = (world.keeper(), CancellationToken::new());
+    world.upstream.fault("POST", Fault::Broken);
+    world.upstream.fault("GET", Fault::Status(400));
+    assert!(keeper.turn(&stop).await.unwrap());
+    let calls = world.upstream.count("");
+    let signal = |usable| AccountSignal { account: "acct_1".into(), usable, as_of: world.clock.now() };
+    world.clock.advance(Duration::from_secs(900));
+    world.store.catalog.signal(signal(false)).await.unwrap();
+    assert!(keeper.turn(&stop).await.unwrap());
+    assert_eq!(world.upstream.count(""), calls, "nothing is asked of the platform");
+    world.clock.advance(Duration::from_secs(10));
+    world.store.catalog.signal(signal(true)).await.unwrap();
+    while keeper.turn(&stop).await.unwrap() {}
+    assert_eq!(world.count(&[PoolState::Fresh]).await, 20);
+    assert_eq!(world.upstream.links("tracking-links").len(), 21, "none was made twice");
+}
+
+#[tokio::test]
 async fn an_account_that_is_logged_out_is_left_alone_until_it_is_back() {
     let world = World::start().await;
     let id = world.link(1, |_| {}).await;
@@ -143,14 +164,112 @@ async fn after_a_link_that_leads_nowhere_the_account_waits_before_another_is_mad
     world.link(1, |_| {}).await;
     let (mut keeper, stop) = (world.keeper(), CancellationToken::new());
     world.upstream.fault("POST", Fault::Nowhere);
+    assert!(keeper.turn(&stop).await.unwrap(), "links are missing");
+    let calls = world.upstream.count("POST");
+    assert!(calls < 20, "{calls} calls: those under way, not the whole round");
     for _ in 0..3 {
         assert!(keeper.turn(&stop).await.unwrap(), "links are missing");
-        assert_eq!(world.upstream.count("POST"), 1);
+        assert_eq!(world.upstream.count("POST"), calls, "neither for the stock nor as overflow link");
     }
     world.clock.advance(Duration::from_secs(60));
     while keeper.turn(&stop).await.unwrap() {}
     assert_eq!(world.count(&[PoolState::Fresh]).await, 20);
-    assert_eq!(world.upstream.links("tracking-links").len(), 22, "with the overflow link and the one for nobody");
+    assert_eq!(
+        world.upstream.links("tracking-links").len(),
+        22,
+        "with the overflow link and the one for nobody"
+    );
+}
+
+#[tokio::test]
+async fn an_overflow_link_that_is_refused_for_good_keeps_no_stock_and_no_other_link_from_being_made() {
+    let world = World::start().await;
+    let refused = world.link(1, |_| {}).await;
+    let other = world.link(2, |_| {}).await;
+    world.upstream.refuse(format!("o-{refused}"), 422);
+    let (mut keeper, stop) = (world.keeper(), CancellationToken::new());
+    assert!(keeper.turn(&stop).await.unwrap(), "one is missing");
+    let has_overflow = async |id| world.store.catalog.link(id).await.unwrap().unwrap().overflow.is_some();
+    assert!(has_overflow(other).await && !has_overflow(refused).await);
+    assert_eq!(world.count(&[PoolState::Fresh]).await, 20);
+    // It is asked for ever more seldom, and the stock is refilled all the while.
+    for round in 1..=5 {
+        let block = world.store.pool.lease(crate::matcher::request(&world, 20)).await.unwrap();
+        crate::matcher::give(&world, round, &block.links.iter().map(|(link, _)| link.id).collect::<Vec<_>>())
+            .await;
+        world.clock.advance(Duration::from_secs(60));
+        assert!(keeper.turn(&stop).await.unwrap());
+        assert!(world.count(&[PoolState::Fresh]).await >= 20, "round {round}");
+        // The time has not come again.
+        keeper.turn(&stop).await.unwrap();
+    }
+    let made = world.upstream.links("tracking-links").len();
+    let asked = world.upstream.count("POST") - made;
+    assert_eq!(asked, 6, "once a minute, and not in every turn");
+    world.upstream.change(|rows| rows.refusals.clear());
+    world.clock.advance(Duration::from_secs(300));
+    while keeper.turn(&stop).await.unwrap() {}
+    assert!(has_overflow(refused).await);
+}
+
+#[tokio::test]
+async fn a_stock_that_the_page_does_not_allow_waits_alone_and_says_why() {
+    let world = World::start().await;
+    let tracking = world.link(1, |_| {}).await;
+    let trial = world.link(2, |link| (link.kind, link.trial_days) = (LinkKind::FreeTrial, Some(7))).await;
+    world.upstream.refuse("POST /api/acct_1/trial-links", 400);
+    let (mut keeper, stop) = (world.keeper(), CancellationToken::new());
+    let snapshot = keeper.snapshot();
+    assert!(keeper.turn(&stop).await.unwrap());
+    assert_eq!(
+        world.upstream.links("tracking-links").len(),
+        21,
+        "the other stock is whole, and has its overflow link"
+    );
+    let link = async |id| world.store.catalog.link(id).await.unwrap().unwrap();
+    assert!(link(tracking).await.overflow.is_some());
+    let why = snapshot.status(&link(trial).await.stock()).last_error.unwrap();
+    assert!(why.contains("400"), "{why}");
+    let asked = world.upstream.count("trial-links");
+    keeper.turn(&stop).await.unwrap();
+    assert_eq!(world.upstream.count("trial-links"), asked, "it waits");
+}
+
+#[tokio::test]
+async fn what_concerns_the_account_puts_all_its_places_off() {
+    for status in [402, 403, 503] {
+        let world = World::start().await;
+        world.link(1, |_| {}).await;
+        world.link(2, |link| (link.kind, link.trial_days) = (LinkKind::FreeTrial, Some(7))).await;
+        world.upstream.refuse("POST", status);
+        let (mut keeper, stop) = (world.keeper(), CancellationToken::new());
+        keeper.turn(&stop).await.unwrap();
+        let lists = ["tracking-links", "trial-links"].map(|list| world.upstream.count(list) > 0);
+        assert_eq!(lists.iter().filter(|asked| **asked).count(), 1, "{status}: the first refusal is enough");
+    }
+}
+
+#[tokio::test]
+async fn a_stock_that_runs_dry_is_refilled_before_overflow_links_are_made() {
+    let world = World::start().await;
+    world.link(1, |_| {}).await;
+    let (mut keeper, stop) = (world.keeper(), CancellationToken::new());
+    keeper.turn(&stop).await.unwrap();
+    let names = world.upstream.links("tracking-links").into_iter().map(|row| row.name);
+    let overflow: Vec<_> = names.enumerate().filter(|(_, name)| name.starts_with("sl-o-")).collect();
+    assert_eq!(
+        overflow.iter().map(|(place, _)| *place).collect::<Vec<_>>(),
+        [20],
+        "the last one that was made"
+    );
+    // What is full enough can wait for an overflow link.
+    world.link(2, |_| {}).await;
+    let block = world.store.pool.lease(crate::matcher::request(&world, 2)).await.unwrap();
+    crate::matcher::give(&world, 1, &block.links.iter().map(|(link, _)| link.id).collect::<Vec<_>>()).await;
+    world.clock.advance(Duration::from_secs(600));
+    keeper.turn(&stop).await.unwrap();
+    let names: Vec<_> = world.upstream.links("tracking-links").into_iter().map(|row| row.name).collect();
+    assert!(names[21].starts_with("sl-o-") && names.len() > 22, "{names:?}");
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ fn start_with(
         every: Duration::from_secs(3600),
         first_after: Duration::from_millis(50),
         lists_every: Duration::from_millis(20),
+        absent_after: Duration::from_millis(50),
         ..ReconcileSettings::default()
     };
     change(&mut settings);
@@ -96,9 +97,80 @@ async fn accounts_of_the_key_come_into_the_catalog_with_their_handle() {
     role.await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_that_one_answer_lacks_go_on_until_a_second_one_lacks_them_too() {
+    let world = World::start().await;
+    // An empty list, and nobody asks sooner than that.
+    let (role, handle) = start_with(&world, |settings| settings.absent_after = Duration::from_secs(3600));
+    let readings = async |count| {
+        until("a reading", async || world.upstream.count("GET /api/accounts") >= count).await;
+    };
+    let is_usable = async || {
+        let account = world.store.catalog.account(&"acct_1".into()).await.unwrap().unwrap();
+        account.usable.yes
+    };
+    readings(1).await;
+    handle.accounts_changed();
+    readings(2).await;
+    // The third begins when the second has ended.
+    handle.accounts_changed();
+    readings(3).await;
+    assert!(is_usable().await, "the same answer at the same time says no more");
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_stays_away_is_known_to_be_gone_within_a_minute_and_not_an_hour() {
+    let world = World::start().await;
+    world.clock.advance(Duration::from_secs(1));
+    let (role, _handle) = start(&world);
+    until("it is gone", async || {
+        !world.store.catalog.account(&"acct_1".into()).await.unwrap().unwrap().usable.yes
+    })
+    .await;
+    assert_eq!(world.upstream.count("GET /api/accounts"), 2);
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_accounts_that_cannot_be_read_as_a_whole_says_of_none_that_it_is_gone() {
+    let world = World::start().await;
+    world.upstream.change(|rows| rows.accounts = vec![json!({"id": null}), listed("acct_2", true)]);
+    world.clock.advance(Duration::from_secs(1));
+    let (role, _handle) = start_with(&world, |settings| {
+        (settings.accounts_every, settings.absent_after) = (Duration::from_millis(20), Duration::ZERO);
+    });
+    until("several readings", async || world.upstream.count("GET /api/accounts") > 3).await;
+    let account = async |id: &str| world.store.catalog.account(&id.into()).await.unwrap().unwrap();
+    assert!(account("acct_1").await.usable.yes && account("acct_2").await.usable.yes);
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
 fn transaction(id: u64, status: &str) -> serde_json::Value {
     json!({"id": format!("tx-{id}"), "type": "tips", "amount": 20.0, "net": 16, "fee": 4, "currency": "USD",
         "status": status, "createdAt": START.iso(), "description": "Tip", "user": {"id": 77, "name": "Sam"}})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_would_be_refused_as_a_webhook_is_not_credited_by_the_reconciliation() {
+    let world = World::start().await;
+    world.upstream.change(|rows| {
+        rows.accounts = vec![listed("acct_1", true)];
+        rows.transactions = (0..3).map(|id| transaction(id, "done")).collect();
+        rows.transactions[0]["currency"] = json!("EUR");
+        rows.transactions[1]["amount"] = json!(1e9);
+    });
+    let (role, handle) = start(&world);
+    until("the last page is told", async || !money(&world).is_empty()).await;
+    handle.webhooks_missed();
+    until("another reading", async || world.upstream.count("transactions") == 4).await;
+    let ids: Vec<_> = money(&world).into_iter().map(|row| row.id.as_str().to_owned()).collect();
+    assert_eq!(ids, ["tx-2"]);
+    world.stop.cancel();
+    role.await.unwrap();
 }
 
 fn money(world: &World) -> Vec<Transaction> {
@@ -210,6 +282,64 @@ async fn fans_are_added_to_their_list_and_a_list_that_does_not_exist_is_given_up
     assert_eq!(left, [add("down", "4"), add("unpaid", "5")]);
     let lists = world.upstream.change(|rows| rows.lists.clone());
     assert_eq!(lists.get("9"), Some(&vec!["1".to_owned(), "2".to_owned()]));
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_bad_list_or_fan_is_given_up_and_everything_else_is_tried_again() {
+    let world = World::start().await;
+    world.upstream.change(|rows| rows.accounts = vec![listed("acct_1", true)]);
+    let add = |list: &str| ListAdd {
+        account: "acct_1".into(),
+        list: list.into(),
+        fan: "1".into(),
+        created_at: START,
+    };
+    let (passing, last) = (["302", "401", "403", "404", "408", "409"], ["400", "422"]);
+    let list_adds = passing.iter().chain(&last).map(|list| add(list)).collect();
+    let position = Position { epoch: 0, offset: 1 };
+    world.store.ledger.apply(Step { position, list_adds, ..Step::default() }).await.unwrap();
+    let (role, _) = start(&world);
+    let called = |list: &str| world.upstream.count(&format!("user-lists/{list}/"));
+    until("all but two are tried again", async || passing.iter().all(|list| called(list) > 1)).await;
+    let left = world.store.pool.list_adds(None, 99).await.unwrap();
+    let mut left: Vec<_> = left.into_iter().map(|add| add.list).collect();
+    left.sort();
+    assert_eq!(left, passing);
+    assert_eq!(last.map(called), [1, 1]);
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fans_of_an_account_that_is_logged_out_wait_until_it_is_back() {
+    let world = World::start().await;
+    world.upstream.change(|rows| rows.accounts = vec![listed("acct_1", false), listed("acct_2", true)]);
+    world.clock.advance(Duration::from_secs(1));
+    let (role, handle) = start(&world);
+    until("one is known to be logged out, the other to be there", async || {
+        let catalog = &world.store.catalog;
+        let out = !catalog.account(&"acct_1".into()).await.unwrap().unwrap().usable.yes;
+        out && catalog.account(&"acct_2".into()).await.unwrap().is_some()
+    })
+    .await;
+    let add = |account: &str| ListAdd {
+        account: account.into(),
+        list: "9".into(),
+        fan: "1".into(),
+        created_at: START,
+    };
+    let position = Position { epoch: 0, offset: 1 };
+    // In the order of a round.
+    let list_adds = vec![add("acct_1"), add("acct_2")];
+    world.store.ledger.apply(Step { position, list_adds, ..Step::default() }).await.unwrap();
+    until("the other's fan is added", async || world.upstream.count("acct_2/user-lists") > 0).await;
+    assert_eq!(world.upstream.count("acct_1/user-lists"), 0, "nothing is asked of the platform");
+    world.clock.advance(Duration::from_secs(1));
+    world.upstream.change(|rows| rows.accounts = vec![listed("acct_1", true), listed("acct_2", true)]);
+    handle.accounts_changed();
+    until("the fan is added", async || world.upstream.count("acct_1/user-lists") > 0).await;
     world.stop.cancel();
     role.await.unwrap();
 }

@@ -28,14 +28,59 @@ async fn a_refused_key_stops_every_call_until_a_probe_succeeds() {
         let refused = client.create(&account, &wish(), Priority::RunningDry).await;
         assert_eq!(refused, Err(PlatformError::KeyRefused));
     }
-    assert_eq!(world.upstream.count(""), 1, "nothing went out after the first refusal");
+    assert_eq!(
+        world.upstream.count(""),
+        2,
+        "after the first refusal only the question whether it is the key"
+    );
+    let minute = async || {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        tokio::time::resume();
+    };
+    for asked in 3..5 {
+        minute().await;
+        for _ in 0..3 {
+            assert_eq!(client.links(&account, PAGE, Priority::Rest).await, Err(PlatformError::KeyRefused));
+        }
+        assert_eq!(world.upstream.count("GET /api/accounts"), asked - 1, "one a minute goes out to see");
+        assert_eq!(world.upstream.count(""), asked);
+    }
     world.upstream.change(|rows| rows.key = crate::upstream::KEY.into());
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(61)).await;
-    tokio::time::resume();
+    minute().await;
     client.links(&account, PAGE, Priority::Rest).await.unwrap();
     assert!(!client.is_refused());
     client.create(&account, &wish(), Priority::Rest).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_account_that_answers_401_keeps_no_other_account_from_being_served() {
+    let world = World::start().await;
+    let client = world.of_api();
+    world.upstream.refuse("/acct_1/", 401);
+    for _ in 0..5 {
+        let refused = client.create(&"acct_1".into(), &wish(), Priority::Rest).await.unwrap_err();
+        assert!(matches!(refused, PlatformError::Refused { status: 401, .. }), "{refused}");
+        assert!(!refused.is_about_what_was_asked(), "the account waits, whatever is asked for it");
+        client.create(&"acct_2".into(), &wish(), Priority::Rest).await.unwrap();
+    }
+    assert!(!client.is_refused());
+    assert_eq!(
+        world.upstream.count("GET /api/accounts"),
+        1,
+        "asked once a minute at most, not with every call"
+    );
+    assert_eq!(world.upstream.count("POST"), 10, "no call is sent twice");
+}
+
+#[tokio::test]
+async fn a_key_that_the_list_of_accounts_refuses_is_refused_without_another_question() {
+    let world = World::start().await;
+    let client = world.of_api();
+    world.upstream.change(|rows| rows.key = "another".into());
+    assert_eq!(client.accounts(Priority::Rest).await, Err(PlatformError::KeyRefused));
+    assert_eq!(client.me(&"acct_1".into(), Priority::Rest).await, Err(PlatformError::KeyRefused));
+    assert_eq!(world.upstream.count(""), 1);
 }
 
 #[tokio::test]

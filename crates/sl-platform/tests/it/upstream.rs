@@ -40,10 +40,14 @@ pub(crate) struct Rows {
     pub(crate) reading: Option<(Arc<ManualClock>, Duration)>,
     /// The page at this marker names itself as the next one.
     pub(crate) stuck_at: Option<usize>,
+    /// Lists of subscribers say that there are more, whatever they hold.
+    pub(crate) endless: bool,
     /// Fans by list.
     pub(crate) lists: BTreeMap<String, Vec<String>>,
     /// Taken by the next calls whose "METHOD path" contains the text.
     pub(crate) faults: VecDeque<(&'static str, Fault)>,
+    /// Answers for good to calls whose "METHOD path?query body" contains the text.
+    pub(crate) refusals: Vec<(String, u16)>,
     /// "METHOD path" of each call.
     pub(crate) calls: Vec<String>,
     next: u64,
@@ -91,6 +95,11 @@ impl Upstream {
         self.change(|rows| rows.faults.push_back((calls, fault)));
     }
 
+    /// From now on these calls are refused.
+    pub(crate) fn refuse(&self, calls: impl Into<String>, status: u16) {
+        self.change(|rows| rows.refusals.push((calls.into(), status)));
+    }
+
     /// Calls so far whose "METHOD path" contains the text.
     pub(crate) fn count(&self, calls: &str) -> usize {
         self.change(|rows| rows.calls.iter().filter(|call| call.contains(calls)).count())
@@ -125,6 +134,10 @@ async fn answer(
         let bearer = format!("Bearer {}", rows.key);
         if headers.get("authorization").and_then(|value| value.to_str().ok()) != Some(&bearer) {
             return refuse(401);
+        }
+        let whole = format!("{method} {uri} {}", String::from_utf8_lossy(&body));
+        if let Some((_, status)) = rows.refusals.iter().find(|(calls, _)| whole.contains(calls)) {
+            return refuse(*status);
         }
         let fault = rows.faults.front().filter(|(calls, _)| call.contains(calls)).map(|(_, fault)| *fault);
         if fault.is_some() {
@@ -180,6 +193,7 @@ impl Rows {
                     "bad" => return Err(400),
                     "unpaid" => return Err(402),
                     "down" => return Err(503),
+                    status if status.len() == 3 => return Err(status.parse().unwrap()),
                     _ => {}
                 }
                 let ids = body["ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned());
@@ -243,7 +257,7 @@ impl Rows {
                 None => json!({"id": fan, "username": format!("u{fan}"), "name": "Sam"}),
             })
             .collect();
-        Ok(json!({"data": {"list": shown, "hasMore": has_more}}))
+        Ok(json!({"data": {"list": shown, "hasMore": has_more || self.endless}}))
     }
 
     /// Two rows a page; the marker is the number of rows given.

@@ -116,7 +116,10 @@ fn explain(path: &[String], value: &Value, message: &str) -> String {
         // What was expected comes last; before it the message may quote the value.
         let expected = message.rsplit_once(", expected ").map_or("another", |(_, expected)| expected);
         let remedy = if expected.contains("sequence") { "[\"…\", \"…\"]" } else { "\"…\"" };
-        return format!("of type {}, which can't be used: expected {expected}; write {remedy}", value.type_str());
+        return format!(
+            "of type {}, which can't be used: expected {expected}; write {remedy}",
+            value.type_str()
+        );
     }
     let remedy = match message {
         message if message.contains("socket address") => "; write an address and a port, as 127.0.0.1:8080",

@@ -33,7 +33,7 @@ use crate::{
     error::{PlatformError, Result},
     pacer::Priority,
     platform::{
-        AccountSeen, CreatorPlatform, LinkPage, LinkSeen, LinkWish, PAGE, Page, ProfileSeen, SubscriberRow,
+        AccountList, CreatorPlatform, LinkPage, LinkSeen, LinkWish, PAGE, Page, ProfileSeen, SubscriberRow,
         TransactionPage,
     },
 };
@@ -95,7 +95,7 @@ impl CreatorPlatform for Fake {
         Ok(Page { rows: fans.into_iter().map(row).collect(), has_more: false })
     }
 
-    async fn accounts(&self, _: Priority) -> Result<Vec<AccountSeen>> {
+    async fn accounts(&self, _: Priority) -> Result<AccountList> {
         Err(PlatformError::Unreachable)
     }
 

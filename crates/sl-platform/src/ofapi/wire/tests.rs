@@ -65,13 +65,40 @@ fn transactions_speak_the_words_of_the_webhook_and_what_cannot_be_read_is_counte
 }
 
 #[test]
+fn a_transaction_that_would_be_refused_as_a_webhook_is_left_out() {
+    let good = json!({"id": 1, "type": "tips", "amount": 20, "net": 16, "currency": "USD", "status": "done",
+        "createdAt": "2026-03-04T12:00:00+00:00", "user": {"id": 77}});
+    for (key, value, is_taken) in [
+        ("currency", json!("USD"), true),
+        ("currency", json!(null), true),
+        ("currency", json!("EUR"), false),
+        ("amount", json!(10_000_000), true),
+        ("amount", json!(10_000_000.01), false),
+        ("net", json!("-10000001"), false),
+        ("id", json!("x".repeat(256)), false),
+        ("type", json!(""), false),
+        ("status", json!(""), false),
+        ("createdAt", json!("1969-12-31T23:59:59Z"), false),
+    ] {
+        let mut row = good.clone();
+        row[key] = value.clone();
+        let page = transactions(&json!({"data": {"list": [row], "hasMore": false}})).unwrap();
+        assert_eq!(
+            (page.rows.len(), page.unreadable),
+            (usize::from(is_taken), usize::from(!is_taken)),
+            "{key} {value}"
+        );
+    }
+}
+
+#[test]
 fn accounts_are_a_bare_array_and_secrets_in_it_are_not_looked_at() {
     let body = json!([{"id": "acct_1", "display_name": "Nova", "onlyfans_id": 12, "onlyfans_username": null,
         "is_authenticated": true, "csrf": "s3cret", "onlyfans_user_data": {"id": 12, "username": "nova"}},
         {"display_name": "no id"}]);
-    let rows = accounts(&body).unwrap();
-    assert_eq!(rows.len(), 1);
-    let nova = rows.first().unwrap();
+    let list = accounts(&body).unwrap();
+    assert_eq!((list.rows.len(), list.unreadable), (1, 1));
+    let nova = list.rows.first().unwrap();
     assert_eq!((nova.username.as_deref(), nova.is_authenticated), (Some("nova"), true));
     assert!(!format!("{nova:?}").contains("s3cret"));
 }
