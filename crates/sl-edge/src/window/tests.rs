@@ -178,6 +178,34 @@ fn what_is_over_leaves_without_being_counted() {
 }
 
 #[test]
+fn a_key_that_an_old_click_got_late_takes_nobody_along() {
+    // In one shard, of which 16 rows leave together.
+    let (window, what) = (Window::new(SPAN, 5000), target(1, None));
+    visit(&window, 1, what, seen(Some(55), 7), NOON);
+    let late = NOON.plus(SPAN - Duration::from_secs(60));
+    for number in 2..8 {
+        visit(&window, number, what, seen(None, 100 + u128::from(number)), late);
+    }
+    // The first comes from two more networks: its new rows are the 15th and the 16th.
+    assert_eq!(visit(&window, 9, what, seen(Some(55), 8), late), 1);
+    assert_eq!(visit(&window, 9, what, seen(Some(55), 9), late), 1);
+    let over = NOON.plus(SPAN);
+    for number in 20..30 {
+        visit(&window, number, what, seen(None, u128::from(number)), over);
+        assert_eq!(window.evicted(), 0, "the window is not full");
+    }
+    let known = |number| window.find(VisitorId(number), what, over).is_some();
+    assert!((102..108).all(known), "nobody leaves early");
+    assert_eq!(window.keys(), 2 * 6 + 2 + 2 * 10, "what is at the front and over has left");
+    visit(&window, 30, what, seen(None, 30), over.plus(SPAN));
+    assert_eq!(
+        (window.keys(), window.evicted()),
+        (2, 0),
+        "the late keys of the first went with their neighbours"
+    );
+}
+
+#[test]
 fn a_click_that_was_lost_is_forgotten() {
     let window = Window::new(SPAN, 100);
     let (who, what) = (seen(None, 7), target(1, None));
