@@ -74,7 +74,7 @@ impl Shard {
         let row = self.rows.get(self.number(key)?)?;
         let fresh = now.since(row.at) < span;
         let click = row.click.as_ref().filter(|_| fresh && row.whose == halves(visitor));
-        click.filter(|click| click.target == target)
+        click.filter(|click| click.target == target && !click.is_lost())
     }
 
     /// A click to be remembered. In a full window it takes the memory of one that has left: giving that back costs most where

@@ -42,7 +42,7 @@ fn entry(click: u8, target: Target, seen: &Shows, given: Option<u128>, at: Times
         rung: Rung::Fresh,
         pool_link: None,
         own: None,
-        stored: AtomicBool::new(true),
+        record: Record::kept(),
     }
 }
 
@@ -218,6 +218,24 @@ fn a_click_that_was_lost_is_forgotten() {
 }
 
 #[test]
+fn a_click_that_was_lost_is_forgotten_under_every_key_it_was_met_by() {
+    let (window, what) = (Window::new(SPAN, 100), target(1, None));
+    let who = seen(Some(55), 7);
+    let first = who.at(&window, what, Some(55));
+    let lost = made(window.meet(&first, what, NOON, || {
+        ((), Some(Remembered { record: Record::default(), ..entry(1, what, &who, Some(55), NOON) }))
+    }));
+    // While its record is under way the visitor comes from another network, and goes on without the cookie.
+    let elsewhere = seen(Some(55), 8);
+    assert_eq!(visit(&window, 2, what, elsewhere, NOON), 1);
+    window.withdraw(&lost);
+    assert_eq!(all_kept(&window), Some(vec![]), "what has no record is nothing that may be lost");
+    assert_eq!(visit(&window, 3, what, seen(None, 8), NOON), 3);
+    lost.stored();
+    assert!(lost.is_lost() && !lost.is_stored(), "a repeat learns of its own record only");
+}
+
+#[test]
 fn a_refused_click_is_not_remembered() {
     let window = Window::new(SPAN, 100);
     let what = target(1, None);
@@ -385,11 +403,9 @@ fn nothing_is_kept_while_a_click_may_be_lost() {
     let (who, what) = (seen(None, 8), target(1, None));
     let seen = who.at(&window, what, None);
     let under_way = made(window.meet(&seen, what, NOON, || {
-        let entry = entry(2, what, &who, None, NOON);
-        entry.stored.store(false, Ordering::Relaxed);
-        ((), Some(entry))
+        ((), Some(Remembered { record: Record::default(), ..entry(2, what, &who, None, NOON) }))
     }));
     assert_eq!(all_kept(&window), None);
-    under_way.stored.store(true, Ordering::Relaxed);
+    under_way.stored();
     assert_eq!(all_kept(&window).map(|all| all.len()), Some(2));
 }
