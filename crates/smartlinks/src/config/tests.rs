@@ -195,6 +195,8 @@ fn what_would_stop_the_service_or_be_ignored_is_said_before_it_starts() {
         ("ad_platforms.snapchat.base_url", "ad_platforms.snapchat.base_url = \"file:///x\""),
         ("retention.clicks", "retention.clicks = \"0s\""),
         ("retention.deliveries", "retention.deliveries = \"0s\""),
+        ("pool.quarantine", "pool.quarantine = \"1h\""),
+        ("pool.quarantine", "pool.quarantine = \"23h\"\nedge.visitor_window = \"24h\""),
     ] {
         assert_eq!(errors(line).into_iter().map(|(key, _)| key).collect::<Vec<_>>(), [key], "{line}");
     }
