@@ -212,6 +212,15 @@ fn what_would_stop_the_service_or_be_ignored_is_said_before_it_starts() {
 }
 
 #[test]
+fn a_data_dir_whose_socket_has_no_room_in_an_address_is_named() {
+    let dir = |length: usize| format!("data_dir = \"/{}\"", "d".repeat(length - 1));
+    // 107 bytes with /control.sock behind it.
+    assert!(with(&dir(94), &[]).is_ok());
+    let found = errors(&dir(95));
+    assert!(found[0].0 == "data_dir" && found[0].1.contains("108 bytes"), "{found:?}");
+}
+
+#[test]
 fn a_cluster_names_what_it_needs() {
     let found = errors(
         "[storage]\nbackend = \"cluster\"\n[scylla]\nnodes = \"db\"\nkeyspace = \"1st\"\nuser = \"me\"\nlocal_dc = \"a'b\"\n",

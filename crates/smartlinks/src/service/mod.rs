@@ -56,7 +56,6 @@ use self::{
     attribution::Looked,
     base::{Backing, Base},
     cluster::heartbeat::{Heartbeat, Unforwarded},
-    control::Control,
     creators::Pace,
     doctor::Doctor,
     gauges::Gauges,
@@ -142,7 +141,8 @@ impl Service {
             return Err(Failure::Run("there is no store".to_owned()));
         };
         let edge = starting.edge(&store).await?;
-        let Starting { config, roles, clock, metrics, ground, stops, mut tasks, supervisor, .. } = starting;
+        let Starting { config, roles, clock, metrics, ground, control, stops, mut tasks, supervisor, .. } =
+            starting;
         let (config, roles) = (&config, &roles);
         let base = Base::on(ground, store, backing);
 
@@ -171,7 +171,6 @@ impl Service {
             let run = heartbeat.run(stops.heartbeat.clone());
             tasks.heartbeat = Some(supervisor.start_fallible("heartbeats", &stops.heartbeat, run));
         }
-        let control = Control::bind(&config.data_dir)?;
         let queues = Queues {
             journal: Arc::clone(&base.journal),
             attribution: progress.clone(),
