@@ -14,16 +14,15 @@ use std::{
     hash::{BuildHasher, RandomState},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use http::HeaderValue;
 use parking_lot::Mutex;
 use sl_core::{
     click::{Rung, VisitorId},
-    ids::{ClickId, PoolLinkId, SmartLinkId},
+    ids::{ClickId, SmartLinkId},
     time::Timestamp,
     visitor::Target,
 };
@@ -31,30 +30,15 @@ use sl_core::{
 mod index;
 mod kept;
 mod rebuild;
+mod remembered;
 mod shard;
 #[cfg(test)]
 mod tests;
 
 pub use kept::Kept;
 pub use rebuild::Rebuild;
+pub(crate) use remembered::{Record, Remembered};
 use shard::Shard;
-
-/// What is remembered of a click.
-pub(crate) struct Remembered {
-    pub(crate) click: ClickId,
-    pub(crate) at: Timestamp,
-    pub(crate) target: Target,
-    /// The visitor's fingerprint when it clicked.
-    pub(crate) daily: VisitorId,
-    /// The cookie it was given.
-    pub(crate) given: Option<VisitorId>,
-    pub(crate) rung: Rung,
-    pub(crate) pool_link: Option<PoolLinkId>,
-    /// Where its own link leads; `None` for overflow and profile, which follow the Smart Link.
-    pub(crate) own: Option<HeaderValue>,
-    /// The journal has it for certain.
-    pub(crate) stored: AtomicBool,
-}
 
 /// By what a visitor shows itself.
 #[derive(Debug, Clone, Copy)]
@@ -214,15 +198,16 @@ impl Window {
                 rung: Rung::Profile,
                 pool_link: None,
                 own: None,
-                stored: AtomicBool::new(true),
+                record: Record::kept(),
             };
             ((), Some(entry))
         });
         matches!(meeting, Meeting::Again(_))
     }
 
-    /// Forgets a click that the journal lost: the visitor's next tap is a new one.
+    /// Forgets a click that the journal lost: the visitor's next tap is a new one, by whatever key it was known meanwhile.
     pub(crate) fn withdraw(&self, entry: &Arc<Remembered>) {
+        entry.lost();
         for visitor in [Some(entry.daily), entry.given].into_iter().flatten() {
             let key = self.key(visitor, entry.target);
             self.shard(key).lock().forget(key, entry);

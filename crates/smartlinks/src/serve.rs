@@ -45,16 +45,7 @@ pub(crate) async fn run(config: &Config, roles: &RoleSet) -> Result<(), Failure>
         let stopped = if let Some(Failure::Reopen(why)) = failure {
             tracing::warn!("{why}");
             let starting = service.without_store(&pinned, roles).await?;
-            let ending = starting.stops();
-            let reopened = match reopen(starting, &pace, &mut signals).await {
-                Ok(reopened) => reopened,
-                Err(error) => {
-                    tracing::error!("{error}; starting anew");
-                    ending.all();
-                    anew(&pinned, roles, &pace, &clock, &mut signals).await
-                }
-            };
-            match reopened {
+            match reopen(starting, &pace, &mut signals).await? {
                 Some(started) => {
                     service = started;
                     continue;
@@ -115,26 +106,6 @@ async fn reopen(
         tokio::select! {
             () = tokio::time::sleep(AGAIN) => {}
             () = signals.next() => return starting.stop().await.map(|()| None),
-        }
-    }
-}
-
-/// Tries to start until it succeeds; `None` when a signal comes first.
-async fn anew(
-    config: &Config,
-    roles: &RoleSet,
-    pace: &Pace,
-    clock: &Arc<dyn Clock>,
-    signals: &mut Signals,
-) -> Option<Service> {
-    loop {
-        match start(config, roles, pace, clock, signals).await {
-            Ok(service) => return service,
-            Err(error) => tracing::error!("{error}; trying again in {AGAIN:?}"),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(AGAIN) => {}
-            () = signals.next() => return None,
         }
     }
 }

@@ -1,10 +1,6 @@
 //! One visit: what the hot path knows of it, and the records it makes.
 
-use std::{
-    borrow::Cow,
-    net::IpAddr,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use sl_core::{
     click::{AdCookies, Class, Params, Place, Repeat, Rung, VisitorKeys},
@@ -24,7 +20,7 @@ use crate::{
     agents::Known,
     links::Prepared,
     stock::Taken,
-    window::{Remembered, Seen},
+    window::{Record, Remembered, Seen},
 };
 
 /// One visit of a person or bot.
@@ -116,7 +112,7 @@ impl<'a> Visit<'a> {
             rung,
             pool_link: self.pool_link(rung, own.as_ref()),
             own: own.map(|own| own.location),
-            stored: AtomicBool::new(false),
+            record: Record::default(),
         }
     }
 

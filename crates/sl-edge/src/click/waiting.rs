@@ -7,7 +7,7 @@ use std::{
     future::Future,
     pin::Pin,
     rc::Rc,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::Instant,
 };
@@ -74,7 +74,7 @@ impl Hit {
     /// It is on disk, or (late) as good as: the visitor gets what the record says.
     fn stored(self) -> Reply {
         if let Some(entry) = &self.entry {
-            entry.stored.store(true, Ordering::Relaxed);
+            entry.stored();
         }
         self.answer()
     }
@@ -91,7 +91,7 @@ impl Hit {
     /// A click without a record gets the shared link (decisions 4). A lost repeat keeps the link of its click, which is on disk.
     fn lost(self, reason: LostReason) -> Reply {
         count_loss(&self.worker, self.class, self.entry.as_ref(), reason);
-        let known = self.entry.as_ref().is_some_and(|entry| entry.stored.load(Ordering::Relaxed));
+        let known = self.entry.as_ref().is_some_and(|entry| entry.is_stored());
         if self.class == Class::Repeat && known {
             return self.answer();
         }
@@ -166,7 +166,7 @@ impl Waiting {
             match fate.await {
                 Fate::Stored => {
                     if let Some(entry) = entry {
-                        entry.stored.store(true, Ordering::Relaxed);
+                        entry.stored();
                     }
                 }
                 Fate::Lost(reason) => count_loss(&worker, class, entry.as_ref(), reason),

@@ -1,6 +1,6 @@
 //! What an ordered stop keeps of the window, so that the next start need not read hours of the journal.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sl_core::{click::VisitorId, visitor::Visit};
@@ -17,14 +17,18 @@ pub struct Kept {
 }
 
 impl Window {
-    /// Says every click that is remembered, the oldest first. `false`, and nothing is said, while there is one of which the journal
-    /// has not said that it is stored: it may be lost, and must not be remembered then.
+    /// Says every click that is remembered, the oldest first; not those that the journal lost. `false`, and nothing is said, while
+    /// there is one of which the journal has said neither: it may be lost, and must not be remembered then.
     pub fn kept(&self, mut each: impl FnMut(Kept)) -> bool {
         let mut keys = Vec::with_capacity(self.keys());
         for shard in &self.0.shards {
-            shard.lock().each(|visitor, click| keys.push((Arc::clone(click), visitor)));
+            shard.lock().each(|visitor, click| {
+                if !click.is_lost() {
+                    keys.push((Arc::clone(click), visitor));
+                }
+            });
         }
-        if keys.iter().any(|(click, _)| !click.stored.load(Ordering::Relaxed)) {
+        if keys.iter().any(|(click, _)| !click.is_stored()) {
             return false;
         }
         keys.sort_unstable_by_key(|(click, _)| click.click);

@@ -1,6 +1,6 @@
 //! Fills the window from the journal's last hours, before the edge listens.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::Arc;
 
 use sl_core::{
     click::{Repeat, Rung, VisitorId},
@@ -9,7 +9,7 @@ use sl_core::{
     visitor::Visit,
 };
 
-use super::{Inner, KEYS_PER_VISITOR, Kept, Remembered, Shard, Window};
+use super::{Inner, KEYS_PER_VISITOR, Kept, Record, Remembered, Shard, Window};
 
 /// A rebuild under way: give it the journal's clicks and repeats in order, then drop it, and all of them are remembered.
 pub struct Rebuild<'a> {
@@ -177,6 +177,6 @@ fn remembered(visit: &Visit) -> Option<Remembered> {
         rung: visit.rung,
         pool_link: visit.pool_link,
         own,
-        stored: AtomicBool::new(true),
+        record: Record::kept(),
     })
 }

@@ -74,7 +74,7 @@ impl Shard {
         let row = self.rows.get(self.number(key)?)?;
         let fresh = now.since(row.at) < span;
         let click = row.click.as_ref().filter(|_| fresh && row.whose == halves(visitor));
-        click.filter(|click| click.target == target)
+        click.filter(|click| click.target == target && !click.is_lost())
     }
 
     /// A click to be remembered. In a full window it takes the memory of one that has left: giving that back costs most where
@@ -123,7 +123,9 @@ impl Shard {
     fn let_go(&mut self, window: &Inner, now: Timestamp) {
         let batch = (window.bound / ROWS_PER_EXTRA).clamp(1, BATCH);
         let much = self.rows.rows.len() >= window.bound + batch;
-        let old = self.rows.rows.get(batch - 1).is_some_and(|row| now.since(row.at) >= window.span);
+        // A row stands where it was added; of a click that got one more key it may be older than those before it.
+        let over = |row: &Row| now.since(row.at) >= window.span;
+        let old = self.rows.rows.get(batch - 1).is_some_and(over) && self.rows.rows.front().is_some_and(over);
         if !much && !old {
             return;
         }
@@ -131,11 +133,11 @@ impl Shard {
         // Only read what letting go will write, so that the reads overlap; dropping a reference waits for each in turn.
         let read = |click: &Arc<Remembered>| Arc::strong_count(click) + usize::from(click.own.is_some());
         std::hint::black_box(first.filter_map(|row| row.click.as_ref()).map(read).sum::<usize>());
-        for _ in 0..batch {
-            self.let_one_go(window, now);
+        if much {
+            (0..batch).for_each(|_| self.let_one_go(window, now));
         }
-        // A quiet time has passed: all that is over goes.
-        while self.rows.rows.front().is_some_and(|row| now.since(row.at) >= window.span) {
+        // A quiet time may have passed: all that is over goes.
+        while self.rows.rows.front().is_some_and(over) {
             self.let_one_go(window, now);
         }
     }

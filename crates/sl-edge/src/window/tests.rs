@@ -42,7 +42,7 @@ fn entry(click: u8, target: Target, seen: &Shows, given: Option<u128>, at: Times
         rung: Rung::Fresh,
         pool_link: None,
         own: None,
-        stored: AtomicBool::new(true),
+        record: Record::kept(),
     }
 }
 
@@ -178,6 +178,34 @@ fn what_is_over_leaves_without_being_counted() {
 }
 
 #[test]
+fn a_key_that_an_old_click_got_late_takes_nobody_along() {
+    // In one shard, of which 16 rows leave together.
+    let (window, what) = (Window::new(SPAN, 5000), target(1, None));
+    visit(&window, 1, what, seen(Some(55), 7), NOON);
+    let late = NOON.plus(SPAN - Duration::from_secs(60));
+    for number in 2..8 {
+        visit(&window, number, what, seen(None, 100 + u128::from(number)), late);
+    }
+    // The first comes from two more networks: its new rows are the 15th and the 16th.
+    assert_eq!(visit(&window, 9, what, seen(Some(55), 8), late), 1);
+    assert_eq!(visit(&window, 9, what, seen(Some(55), 9), late), 1);
+    let over = NOON.plus(SPAN);
+    for number in 20..30 {
+        visit(&window, number, what, seen(None, u128::from(number)), over);
+        assert_eq!(window.evicted(), 0, "the window is not full");
+    }
+    let known = |number| window.find(VisitorId(number), what, over).is_some();
+    assert!((102..108).all(known), "nobody leaves early");
+    assert_eq!(window.keys(), 2 * 6 + 2 + 2 * 10, "what is at the front and over has left");
+    visit(&window, 30, what, seen(None, 30), over.plus(SPAN));
+    assert_eq!(
+        (window.keys(), window.evicted()),
+        (2, 0),
+        "the late keys of the first went with their neighbours"
+    );
+}
+
+#[test]
 fn a_click_that_was_lost_is_forgotten() {
     let window = Window::new(SPAN, 100);
     let (who, what) = (seen(None, 7), target(1, None));
@@ -187,6 +215,24 @@ fn a_click_that_was_lost_is_forgotten() {
     assert_eq!((window.keys(), visit(&window, 2, what, who, NOON)), (0, 2));
     window.withdraw(&lost);
     assert_eq!(visit(&window, 3, what, who, NOON), 2, "a newer click under the same key stays");
+}
+
+#[test]
+fn a_click_that_was_lost_is_forgotten_under_every_key_it_was_met_by() {
+    let (window, what) = (Window::new(SPAN, 100), target(1, None));
+    let who = seen(Some(55), 7);
+    let first = who.at(&window, what, Some(55));
+    let lost = made(window.meet(&first, what, NOON, || {
+        ((), Some(Remembered { record: Record::default(), ..entry(1, what, &who, Some(55), NOON) }))
+    }));
+    // While its record is under way the visitor comes from another network, and goes on without the cookie.
+    let elsewhere = seen(Some(55), 8);
+    assert_eq!(visit(&window, 2, what, elsewhere, NOON), 1);
+    window.withdraw(&lost);
+    assert_eq!(all_kept(&window), Some(vec![]), "what has no record is nothing that may be lost");
+    assert_eq!(visit(&window, 3, what, seen(None, 8), NOON), 3);
+    lost.stored();
+    assert!(lost.is_lost() && !lost.is_stored(), "a repeat learns of its own record only");
 }
 
 #[test]
@@ -357,11 +403,9 @@ fn nothing_is_kept_while_a_click_may_be_lost() {
     let (who, what) = (seen(None, 8), target(1, None));
     let seen = who.at(&window, what, None);
     let under_way = made(window.meet(&seen, what, NOON, || {
-        let entry = entry(2, what, &who, None, NOON);
-        entry.stored.store(false, Ordering::Relaxed);
-        ((), Some(entry))
+        ((), Some(Remembered { record: Record::default(), ..entry(2, what, &who, None, NOON) }))
     }));
     assert_eq!(all_kept(&window), None);
-    under_way.stored.store(true, Ordering::Relaxed);
+    under_way.stored();
     assert_eq!(all_kept(&window).map(|all| all.len()), Some(2));
 }

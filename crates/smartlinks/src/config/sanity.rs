@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{Config, Problem, check::has_host};
+use crate::service::control;
 
 /// Each is a thread with a runtime and a listener of its own.
 const MOST_THREADS: usize = 1024;
@@ -86,6 +87,15 @@ fn databases(config: &Config) -> [(&'static str, Option<&PathBuf>, &'static str)
 
 /// A file that is not there yet may come: it is read then.
 fn files(config: &Config, problems: &mut Vec<Problem>) {
+    if !control::fits(&config.data_dir) {
+        let socket = control::path(&config.data_dir);
+        let text = format!(
+            "{:?}: no socket can be made at {socket:?}, whose {} bytes are more than a system takes (107 on Linux); choose a shorter directory",
+            config.data_dir,
+            socket.as_os_str().len()
+        );
+        problems.push(Problem::error("data_dir", text));
+    }
     for (key, path, without) in databases(config) {
         if let Some(path) = path
             && let Err(error) = std::fs::File::open(path)

@@ -195,6 +195,8 @@ fn what_would_stop_the_service_or_be_ignored_is_said_before_it_starts() {
         ("ad_platforms.snapchat.base_url", "ad_platforms.snapchat.base_url = \"file:///x\""),
         ("retention.clicks", "retention.clicks = \"0s\""),
         ("retention.deliveries", "retention.deliveries = \"0s\""),
+        ("pool.quarantine", "pool.quarantine = \"1h\""),
+        ("pool.quarantine", "pool.quarantine = \"23h\"\nedge.visitor_window = \"24h\""),
     ] {
         assert_eq!(errors(line).into_iter().map(|(key, _)| key).collect::<Vec<_>>(), [key], "{line}");
     }
@@ -207,6 +209,15 @@ fn what_would_stop_the_service_or_be_ignored_is_said_before_it_starts() {
     assert!(problems.iter().any(|problem| problem.key == "journal.segment"), "{problems:?}");
     let (_, problems) = with("geo.city_db = \"/nonexistent.mmdb\"", &[]).unwrap();
     assert!(problems.iter().any(|problem| problem.key == "geo.city_db"), "{problems:?}");
+}
+
+#[test]
+fn a_data_dir_whose_socket_has_no_room_in_an_address_is_named() {
+    let dir = |length: usize| format!("data_dir = \"/{}\"", "d".repeat(length - 1));
+    // 107 bytes with /control.sock behind it.
+    assert!(with(&dir(94), &[]).is_ok());
+    let found = errors(&dir(95));
+    assert!(found[0].0 == "data_dir" && found[0].1.contains("108 bytes"), "{found:?}");
 }
 
 #[test]

@@ -31,6 +31,11 @@ pub(crate) fn path(data_dir: &Path) -> PathBuf {
     data_dir.join("control.sock")
 }
 
+/// Whether the system takes that for the address of a socket: on Linux 107 bytes at most.
+pub(crate) fn fits(data_dir: &Path) -> bool {
+    std::os::unix::net::SocketAddr::from_pathname(path(data_dir)).is_ok()
+}
+
 /// The listening side.
 pub(crate) struct Control {
     listener: UnixListener,
@@ -58,7 +63,7 @@ impl Control {
     }
 
     /// Answers until `stop`.
-    pub(crate) async fn run(self, store: Store, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    pub(crate) async fn run(self: Arc<Self>, store: Store, clock: Arc<dyn Clock>, stop: CancellationToken) {
         loop {
             let stream = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -73,6 +78,11 @@ impl Control {
                 let _ = tokio::time::timeout(PATIENCE, answer(stream, &store, &*clock)).await;
             });
         }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -112,5 +122,33 @@ pub(crate) async fn ask(data_dir: &Path, command: &KeyCommand) -> Result<KeyAnsw
         Err(_) => {
             Err(Failure::Run(format!("the running service does not answer at {path:?} within {PATIENCE:?}")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock, config, roles::RoleSet, service::starting::Starting};
+
+    #[tokio::test]
+    async fn a_service_without_its_socket_says_so_before_it_answers_anybody() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(path(dir.path()).join("in the way")).unwrap();
+        let settings = [
+            ("SMARTLINKS_DATA_DIR", dir.path().as_os_str()),
+            ("SMARTLINKS_EDGE__LISTEN", "127.0.0.1:0".as_ref()),
+        ];
+        let settings = settings.map(|(key, value)| (std::ffi::OsString::from(key), value.to_owned()));
+        let (config, _) = config::load(None, settings.into_iter()).unwrap();
+        let begun = Starting::begin(&config, &RoleSet::all(), &clock::system()).await;
+        let failure = begun.err().unwrap().to_string();
+        assert!(failure.contains("control.sock"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn the_socket_goes_with_whoever_listens() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Control::bind(dir.path()).unwrap());
+        assert!(!path(dir.path()).exists());
     }
 }

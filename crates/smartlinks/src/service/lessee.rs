@@ -8,7 +8,11 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use sl_core::{ids::PoolLinkId, pool::StockKey, time::Clock};
+use sl_core::{
+    ids::PoolLinkId,
+    pool::StockKey,
+    time::{Clock, Timestamp},
+};
 use sl_edge::{BLOCK, Returned, Stock, StockBlock, Want};
 use sl_store::{
     Pool, Result, StoreError,
@@ -21,7 +25,8 @@ use super::reserve::Reserve;
 
 /// How long a lease lasts (decisions 50).
 const LEASE: Duration = Duration::from_secs(3600);
-/// When it is prolonged.
+/// When it is prolonged, by the process's clock or by the wall clock, whichever says so first: the store ends leases by the
+/// latter, which may leap.
 const RENEW: Duration = Duration::from_secs(1800);
 /// Longest time until an old lease is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -42,8 +47,8 @@ pub(crate) struct Lessee {
     clock: Arc<dyn Clock>,
     rules: PoolRules,
     owner: String,
-    /// Blocks that are out, and when their lease was last asked for.
-    out: HashMap<u64, (StockKey, Instant)>,
+    /// Blocks that are out.
+    out: HashMap<u64, Out>,
     stocked: watch::Receiver<u64>,
     /// Stocks that had less than was wanted: when, and what `stocked` said then.
     short: HashMap<StockKey, (Instant, u64)>,
@@ -54,6 +59,25 @@ pub(crate) struct Lessee {
     /// Whether earlier leases are settled.
     is_settled: bool,
 }
+
+/// A block that is out.
+struct Out {
+    stock: StockKey,
+    /// When its lease was last asked for.
+    asked: Instant,
+    /// Its end, as the store knows it.
+    until: Timestamp,
+}
+
+// === impl Out ===
+
+impl Out {
+    fn is_due(&self, now: (Instant, Timestamp)) -> bool {
+        now.0 - self.asked >= RENEW || now.1.plus(LEASE - RENEW) >= self.until
+    }
+}
+
+// === impl Lessee ===
 
 impl Lessee {
     /// `owner` is this data directory and no other.
@@ -84,12 +108,8 @@ impl Lessee {
     /// quarantine, never back to fresh.
     pub(crate) async fn settle_earlier(&mut self) -> Result<()> {
         for (fence, stock, _) in self.stock.at_hand() {
-            let asked_at = Instant::now();
-            let kept = self.pool.renew(fence, self.clock.now().plus(LEASE)).await?;
-            if kept && self.stock.renewed(&stock, fence, LEASE, asked_at) {
-                self.out.insert(fence, (stock, asked_at));
-            } else {
-                self.stock.forget(&stock, fence);
+            if let Some(out) = self.prolong(fence, stock, self.clock.now()).await? {
+                self.out.insert(fence, out);
             }
         }
         let blocks = self.pool.blocks().await?;
@@ -158,7 +178,7 @@ impl Lessee {
         }
         self.ending.extend(self.stock.expire(Instant::now()));
         self.end().await?;
-        self.renew().await?;
+        self.renew(self.clock.now()).await?;
         while self.lease_wanted(AT_ONCE).await? {}
         if let Some(reserve) = &self.reserve {
             reserve.keep_up().await.map_err(unwritten)?;
@@ -175,18 +195,23 @@ impl Lessee {
         self.short.retain(|_, (at, seen)| *seen == stocked && now - *at < AGAIN);
         let wanted = self.stock.wanted(now).into_iter().filter(|want| want.want > 0);
         let wanted: Vec<_> = wanted.filter(|want| !self.short.contains_key(&want.stock)).collect();
-        let is_any = !wanted.is_empty();
+        if wanted.is_empty() {
+            return Ok(false);
+        }
+        // By one reading of the clock: should it have leapt, what is out is looked at before the store leases anything by it.
+        let by = self.clock.now();
+        self.renew(by).await?;
         for Want { stock, want, .. } in wanted {
-            if !self.lease(&stock, want.min(most * BLOCK)).await? {
+            if !self.lease(&stock, want.min(most * BLOCK), by).await? {
                 self.short.insert(stock, (now, stocked));
             }
         }
-        Ok(is_any)
+        Ok(true)
     }
 
     /// Leases blocks, all at once, so that they wait for the disk together; `false` when there was less than wanted.
-    async fn lease(&mut self, stock: &StockKey, want: usize) -> Result<bool> {
-        let (asked_at, now) = (Instant::now(), self.clock.now());
+    async fn lease(&mut self, stock: &StockKey, want: usize, now: Timestamp) -> Result<bool> {
+        let asked = Instant::now();
         let request = |want| LeaseRequest {
             stock: stock.clone(),
             want,
@@ -205,8 +230,9 @@ impl Lessee {
                 Ok(block) if block.links.is_empty() => {}
                 Ok(block) => {
                     leased += block.links.len();
-                    self.out.insert(block.fence, (block.stock.clone(), asked_at));
-                    self.put(block, asked_at);
+                    let out = Out { stock: block.stock.clone(), asked, until: block.until };
+                    self.out.insert(block.fence, out);
+                    self.put(block, asked);
                 }
                 Err(error) => failed = Some(error),
             }
@@ -225,26 +251,33 @@ impl Lessee {
         }
     }
 
-    async fn renew(&mut self) -> Result<()> {
-        let now = Instant::now();
-        let old: Vec<_> = self
-            .out
-            .iter()
-            .filter(|(_, (_, asked))| now - *asked >= RENEW)
-            .map(|(fence, _)| *fence)
-            .collect();
-        for fence in old {
-            let Some((stock, asked)) = self.out.get_mut(&fence) else { continue };
-            let asked_at = Instant::now();
-            let kept = self.pool.renew(fence, self.clock.now().plus(LEASE)).await?;
-            if kept && self.stock.renewed(stock, fence, LEASE, asked_at) {
-                *asked = asked_at;
-            } else {
-                // Used up meanwhile, or fenced: `expire` reports it.
-                self.out.remove(&fence);
-            }
+    /// Prolongs what ages. What is no longer out is used up, and `expire` reports it, or was ended by the store.
+    async fn renew(&mut self, now: Timestamp) -> Result<()> {
+        let clocks = (Instant::now(), now);
+        let due = self.out.iter().filter(|(_, out)| out.is_due(clocks));
+        let due: Vec<_> = due.map(|(fence, out)| (*fence, out.stock.clone())).collect();
+        for (fence, stock) in due {
+            match self.prolong(fence, stock, now).await? {
+                Some(out) => self.out.insert(fence, out),
+                None => self.out.remove(&fence),
+            };
         }
         Ok(())
+    }
+
+    /// A lease that the store has ended is not used a moment longer: its links may soon be somebody else's.
+    async fn prolong(&self, fence: u64, stock: StockKey, now: Timestamp) -> Result<Option<Out>> {
+        let (asked, until) = (Instant::now(), now.plus(LEASE));
+        if !self.pool.renew(fence, until).await? {
+            tracing::warn!(
+                fence,
+                "the lease of a block of pool links was ended elsewhere: what is left of it passes quarantine"
+            );
+            self.stock.forget(&stock, fence);
+            return Ok(None);
+        }
+        let is_here = self.stock.renewed(&stock, fence, LEASE, asked);
+        Ok(is_here.then_some(Out { stock, asked, until }))
     }
 
     /// Gives back what is left of blocks that are over. Nothing of it may be written down any more.
@@ -276,3 +309,6 @@ async fn last(stop: &CancellationToken) {
 fn unwritten(error: std::io::Error) -> StoreError {
     StoreError::Unavailable(format!("pool links that are set aside can't be written down: {error}"))
 }
+
+#[cfg(test)]
+mod tests;

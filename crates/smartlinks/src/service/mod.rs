@@ -57,7 +57,6 @@ use self::{
     attribution::Looked,
     base::{Backing, Base},
     cluster::heartbeat::{Heartbeat, Unforwarded},
-    control::Control,
     creators::Pace,
     doctor::Doctor,
     gauges::Gauges,
@@ -92,13 +91,14 @@ pub(crate) struct Service {
     tasks: Tasks,
     attribution: watch::Receiver<Progress>,
     redirects: Option<Running>,
+    control: Arc<Control>,
     supervisor: Supervisor,
     failures: mpsc::Receiver<Failure>,
 }
 
 /// One token per stage of the way down.
 #[derive(Clone, Default)]
-pub(crate) struct Stops {
+struct Stops {
     unready: CancellationToken,
     edge: CancellationToken,
     edge_ended: CancellationToken,
@@ -151,7 +151,8 @@ impl Service {
         };
         let redirects = starting.edge(&store).await?;
         let edge = redirects.as_ref().map(|running| running.address);
-        let Starting { config, roles, clock, metrics, ground, stops, mut tasks, supervisor, .. } = starting;
+        let Starting { config, roles, clock, metrics, ground, control, stops, mut tasks, supervisor, .. } =
+            starting;
         let (config, roles) = (&config, &roles);
         let base = Base::on(ground, store, backing);
 
@@ -180,7 +181,6 @@ impl Service {
             let run = heartbeat.run(stops.heartbeat.clone());
             tasks.heartbeat = Some(supervisor.start_fallible("heartbeats", &stops.heartbeat, run));
         }
-        let control = Control::bind(&config.data_dir)?;
         let queues = Queues {
             journal: Arc::clone(&base.journal),
             attribution: progress.clone(),
@@ -220,7 +220,7 @@ impl Service {
             supervisor.start(
                 "commands",
                 stop,
-                control.run(base.store.clone(), Arc::clone(&clock), stop.clone()),
+                Arc::clone(&control).run(base.store.clone(), Arc::clone(&clock), stop.clone()),
             ),
             supervisor.start("gauges", stop, gauges.run(stop.clone())),
         ]);
@@ -244,6 +244,7 @@ impl Service {
             tasks,
             attribution: progress,
             redirects,
+            control,
             supervisor,
             failures: starting.failures,
         })

@@ -15,7 +15,7 @@ impl Service {
     /// # Errors
     /// [`Failure`] when the metrics can't be had.
     pub(crate) async fn without_store(self, config: &Config, roles: &RoleSet) -> Result<Starting, Failure> {
-        let Self { clock, base, stops, tasks, redirects, supervisor, mut failures, .. } = self;
+        let Self { clock, base, stops, tasks, redirects, control, supervisor, mut failures, .. } = self;
         let Tasks { edge, supply, creators, helpers, attribution, .. } = tasks;
         let end = Instant::now() + stop::ALL;
         stops.unready.cancel();
@@ -41,6 +41,7 @@ impl Service {
             clock,
             metrics: metrics::recorder()?,
             ground,
+            control,
             stops: stops.under_the_same_edge(),
             tasks: Tasks { edge, ..Tasks::default() },
             supervisor,
@@ -56,26 +57,10 @@ impl Service {
     }
 }
 
-impl Starting {
-    /// What ends it, should nobody have it any more.
-    pub(crate) fn stops(&self) -> Stops {
-        self.stops.clone()
-    }
-}
-
 impl Stops {
     /// For roles that start anew while the edge goes on.
     fn under_the_same_edge(self) -> Self {
         let (edge, edge_ended) = (self.edge, self.edge_ended);
         Self { edge, edge_ended, ..Self::default() }
-    }
-
-    /// Ends everything at once.
-    pub(crate) fn all(&self) {
-        let Self { unready, edge, edge_ended: _, supply, creators, deliveries, .. } = self;
-        let Self { helpers, attribution, forwarding, heartbeat, .. } = self;
-        [unready, edge, supply, creators, deliveries, helpers, attribution, forwarding, heartbeat]
-            .into_iter()
-            .for_each(tokio_util::sync::CancellationToken::cancel);
     }
 }

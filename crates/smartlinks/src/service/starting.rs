@@ -19,6 +19,7 @@ use super::{
     admin::Admin,
     base::{self, Backing, Base, Ground},
     cluster::Addresses,
+    control::Control,
     first_key::FirstKey,
     redirects::{self, Footing, Remembering, Running},
     stop,
@@ -43,6 +44,8 @@ pub(crate) struct Starting {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: PrometheusHandle,
     pub(super) ground: Ground,
+    /// Answers once there is a store.
+    pub(super) control: Arc<Control>,
     pub(super) stops: Stops,
     pub(super) tasks: Tasks,
     pub(super) supervisor: Supervisor,
@@ -77,6 +80,7 @@ impl Starting {
     ) -> Result<Self, Failure> {
         let metrics = metrics::recorder()?;
         let ground = Ground::open(config, Arc::clone(clock)).await?;
+        let control = Arc::new(Control::bind(&config.data_dir)?);
         let past = roles.has(Role::Edge).then(|| redirects::remember(config, &ground, &**clock));
         let (report, failures) = mpsc::channel(4);
         let cluster = match config.storage.backend {
@@ -89,6 +93,7 @@ impl Starting {
             clock: Arc::clone(clock),
             metrics,
             ground,
+            control,
             stops: Stops::default(),
             tasks: Tasks::default(),
             supervisor: Supervisor(report),
