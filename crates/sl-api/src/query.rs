@@ -42,6 +42,16 @@ impl Query {
         self.pairs.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
+    /// Everything but `key`, to be followed by another one: `state=parked&`, or nothing.
+    pub(crate) fn without(&self, key: &str) -> String {
+        let others = self.pairs.iter().filter(|(name, _)| name != key);
+        let mut text = form_urlencoded::Serializer::new(String::new()).extend_pairs(others).finish();
+        if !text.is_empty() {
+            text.push('&');
+        }
+        text
+    }
+
     /// Text of at most `max` characters.
     pub(crate) fn text(&mut self, key: &str, max: usize) -> Option<String> {
         let value = self.raw(key)?.to_owned();
