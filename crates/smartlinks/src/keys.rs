@@ -56,11 +56,6 @@ impl From<Keys> for KeyCommand {
 /// [`Failure::Run`] when it is refused.
 pub(crate) async fn run(config: &Config, command: Keys, json: bool) -> Result<(), Failure> {
     let command = KeyCommand::from(command);
-    if let KeyCommand::Create { role, .. } = &command
-        && Role::from_word(role).is_none()
-    {
-        return Err(Failure::Usage(format!("error: --role {role:?}: there is no such role; `owner` is one")));
-    }
     let dir = &config.data_dir;
     let answer = if lock::is_taken(dir) {
         control::ask(dir, &command).await?
@@ -117,8 +112,9 @@ async fn try_execute(store: &Store, command: KeyCommand, clock: &dyn Clock) -> R
     let now = clock.now();
     match command {
         KeyCommand::Create { name, role } => {
-            let role = Role::from_word(&role)
-                .ok_or_else(|| format!("role = {role:?}: there is no such role; `owner` is one"))?;
+            let role = Role::from_word(&role).ok_or_else(|| {
+                format!("role = {role:?}: it is one of {}", Role::ALL.map(Role::as_str).join(", "))
+            })?;
             let made = create_key(store, team, &name, role.permissions(), now, &rand::fill::<u8>)
                 .await
                 .map_err(say)?;

@@ -53,6 +53,43 @@ fn keys_work_on_the_directory_of_a_stopped_service() {
 }
 
 #[test]
+fn wrong_usage_ends_with_2_and_names_the_flag() {
+    let link = "01KZ4M8Q2T7V9W3X5Y6B1C0DEF,acct_a,nova";
+    let long = "n".repeat(101);
+    let wrong: [(&[&str], &[&str]); 7] = [
+        (&["sim", "traffic", "--link", "notanid,acct,h"], &["--link", "smart link id"]),
+        (&["sim", "traffic", "--link", "one,two"], &["--link", "separated by commas"]),
+        (&["sim", "traffic", "--link", link, "--window", "1ms"], &["--window", "too short"]),
+        (&["keys", "create", "--name", ""], &["--name", "1 to 100 characters"]),
+        (&["keys", "create", "--name", &long], &["--name", "1 to 100 characters"]),
+        (
+            &["keys", "create", "--name", "n", "--role", "manager"],
+            &["--role", "owner", "admin", "member", "developer", "viewer"],
+        ),
+        (&["demo", "--config", "x.toml"], &["--config"]),
+    ];
+    for (command, parts) in wrong {
+        let output = run(command, &[]);
+        assert_eq!(output.status.code(), Some(2), "{command:?}: {}", text(&output.stderr));
+        for part in parts {
+            assert!(text(&output.stderr).contains(part), "{command:?}: {}", text(&output.stderr));
+        }
+    }
+    let help = run(&["keys", "create", "--help"], &[]);
+    assert!(text(&help.stdout).contains("owner, admin, member, developer, viewer"), "{}", text(&help.stdout));
+}
+
+#[test]
+fn a_configuration_of_the_environment_is_no_concern_of_the_demo() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let demo = run(&["demo", "--edge", &address], &[("SMARTLINKS_CONFIG", "/nowhere/smartlinks.toml")]);
+    // It came as far as its listeners.
+    assert_eq!(demo.status.code(), Some(1), "{}", text(&demo.stderr));
+    assert!(!text(&demo.stderr).contains("--config"), "{}", text(&demo.stderr));
+}
+
+#[test]
 fn keys_of_a_cluster_that_does_not_answer_are_an_error_that_names_the_setting() {
     let nowhere = [
         ("SMARTLINKS_STORAGE__BACKEND", "cluster"),
