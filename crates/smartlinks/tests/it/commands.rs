@@ -45,11 +45,34 @@ fn keys_are_made_listed_and_revoked_on_a_running_service() {
 #[test]
 fn keys_work_on_the_directory_of_a_stopped_service() {
     let dir = tempfile::tempdir().unwrap();
+    prepare(dir.path(), 0);
     let environment = [("SMARTLINKS_DATA_DIR", dir.path().to_str().unwrap())];
     let first = run(&["keys", "list", "--json"], &environment);
     let listed: serde_json::Value = serde_json::from_slice(&first.stdout).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 1);
     assert!(text(&first.stderr).contains("owner API key (shown once): slk_"));
+}
+
+#[test]
+fn keys_make_no_second_service_where_none_has_been_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let commands: [&[&str]; 3] =
+        [&["keys", "create", "--name", "n"], &["keys", "list"], &["keys", "revoke", "1"]];
+    for command in commands {
+        for place in [&empty, &dir.path().join("absent")] {
+            let refused = run(command, &[("SMARTLINKS_DATA_DIR", place.to_str().unwrap())]);
+            assert_eq!(refused.status.code(), Some(1), "{command:?}");
+            let said = text(&refused.stderr);
+            for part in [place.to_str().unwrap(), "--config", "SMARTLINKS_DATA_DIR", "start it once"] {
+                assert!(said.contains(part), "{part}: {said}");
+            }
+            assert!(!said.contains("slk_"), "{said}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(&empty).unwrap().count(), 0);
+    assert!(!dir.path().join("absent").exists());
 }
 
 #[test]
