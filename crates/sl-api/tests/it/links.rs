@@ -168,6 +168,15 @@ async fn tags_are_at_the_root_and_in_data() {
     );
     let (status, body) = world.call("DELETE", &format!("{path}?tags=TT"), None).await;
     assert_eq!((status, both(&body)), (StatusCode::OK, json!(["IG"])));
+    world.send("POST", &path, json!({ "tags": ["SFS", "NY, LA"] })).await;
+    let listed = async |query: &str| {
+        world.get(&format!("/api/smart-links?{query}")).await["data"].as_array().unwrap().len()
+    };
+    assert_eq!(listed("filter%5Btags%5D%5B%5D=NY,%20LA").await, 1, "a comma in a tag");
+    assert_eq!(listed("filter%5Btags%5D=NY,%20LA").await, 0, "two tags");
+    let (status, body) =
+        world.call("DELETE", &format!("{path}?tags=%5B%22SFS%22,%22NY,%20LA%22%5D"), None).await;
+    assert_eq!((status, both(&body)), (StatusCode::OK, json!(["IG"])));
     assert_eq!(world.get("/api/link-tags?type=smart_links").await["data"]["tags"], json!(["IG"]));
     assert_eq!(world.get("/api/link-tags?type=trial_links").await["data"]["tags"], json!([]));
     assert_eq!(world.refused("POST", &path, json!({ "tags": ["x".repeat(51)] })).await, ["tags.0"]);
