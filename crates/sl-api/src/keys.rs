@@ -74,10 +74,7 @@ pub async fn create_key(
     now: Timestamp,
     random: &(dyn Fn(&mut [u8]) + Send + Sync),
 ) -> Result<NewKey, KeyError> {
-    let name = name.trim();
-    if name.is_empty() || name.chars().count() > 100 {
-        return Err(KeyError::BadName(name.chars().take(100).collect()));
-    }
+    let name = key_name(name)?;
     if let Some(unknown) = permissions.iter().find(|key| !is_permission(key)) {
         return Err(KeyError::BadPermission(unknown.clone()));
     }
@@ -96,6 +93,18 @@ pub async fn create_key(
     };
     store.catalog.put_key(key.clone()).await?;
     Ok(NewKey { key, secret })
+}
+
+/// The name of a key, without blanks around it.
+///
+/// # Errors
+/// [`KeyError::BadName`].
+pub fn key_name(text: &str) -> Result<&str, KeyError> {
+    let name = text.trim();
+    if name.is_empty() || name.chars().count() > 100 {
+        return Err(KeyError::BadName(name.chars().take(100).collect()));
+    }
+    Ok(name)
 }
 
 /// All keys of a team, revoked ones too.

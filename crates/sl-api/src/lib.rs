@@ -26,7 +26,7 @@ mod teams;
 mod turn;
 mod x;
 
-pub use keys::{KeyError, NewKey, create_key, ensure_team_and_owner_key, list_keys, revoke_key};
+pub use keys::{KeyError, NewKey, create_key, ensure_team_and_owner_key, key_name, list_keys, revoke_key};
 pub use operations::may_read_metrics;
 pub use parts::{
     Acceptance, ApiParts, ApiSettings, EgressCheck, JournalsFacts, PixelTester, PlatformNotice, PoolStatus,

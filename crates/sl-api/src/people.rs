@@ -53,7 +53,8 @@ fn account(row: &Account) -> Value {
         "onlyfans_id": row.onlyfans_id,
         "onlyfans_username": row.username,
         "onlyfans_email": row.email,
-        "is_authenticated": row.is_authenticated,
+        // The list is asked now and then; a webhook may know better, and who is no longer listed is not asked about.
+        "is_authenticated": row.usable.yes,
         "authentication_progress": row.authentication_progress,
         "onlyfans_user_data": profile,
     })

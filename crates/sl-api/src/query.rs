@@ -42,6 +42,16 @@ impl Query {
         self.pairs.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
+    /// Everything but `key`, to be followed by another one: `state=parked&`, or nothing.
+    pub(crate) fn without(&self, key: &str) -> String {
+        let others = self.pairs.iter().filter(|(name, _)| name != key);
+        let mut text = form_urlencoded::Serializer::new(String::new()).extend_pairs(others).finish();
+        if !text.is_empty() {
+            text.push('&');
+        }
+        text
+    }
+
     /// Text of at most `max` characters.
     pub(crate) fn text(&mut self, key: &str, max: usize) -> Option<String> {
         let value = self.raw(key)?.to_owned();
@@ -52,17 +62,19 @@ impl Query {
         Some(value)
     }
 
-    /// A list in any spelling: `k=a,b`, `k[]=a&k[]=b`, `k[0]=a&k[1]=b`, mixed ones merged (contract A.4.1).
+    /// A list in any spelling: `k=a,b`, `k[]=a&k[]=b`, `k[0]=a&k[1]=b` (contract A.4.1), `k=["a","b"]` (A.4.3), mixed ones
+    /// merged. Where each item has a pair or quotes of its own, a comma belongs to it.
     pub(crate) fn list(&self, key: &str) -> Vec<String> {
-        let mut items = Vec::new();
+        let mut items: Vec<String> = Vec::new();
         for (name, value) in &self.pairs {
             let Some(rest) = name.strip_prefix(key) else { continue };
             let index = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-            if !rest.is_empty() && !index.is_some_and(|index| index.bytes().all(|byte| byte.is_ascii_digit()))
-            {
-                continue;
-            }
-            for item in value.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+            let found = match index {
+                None if rest.is_empty() => several(value),
+                Some(index) if index.bytes().all(|byte| byte.is_ascii_digit()) => vec![value.clone()],
+                _ => continue,
+            };
+            for item in found.iter().map(|item| item.trim()).filter(|item| !item.is_empty()) {
                 if !items.iter().any(|known| known == item) {
                     items.push(item.to_owned());
                 }
@@ -158,6 +170,11 @@ impl Query {
     pub(crate) fn finish(self) -> Result<()> {
         self.problems.finish()
     }
+}
+
+/// Items of one value: a JSON array, or separated by commas.
+fn several(value: &str) -> Vec<String> {
+    serde_json::from_str(value).unwrap_or_else(|_| value.split(',').map(str::to_owned).collect())
 }
 
 /// The asked range of time.

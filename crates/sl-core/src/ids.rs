@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
+use crate::time::Timestamp;
+
 /// Why a text is not an id of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not a {kind}: {reason}")]
@@ -116,9 +118,17 @@ ulid_id!(
     ReplayId, "replay id", to_ascii_uppercase
 );
 ulid_id!(
-    /// A webhook kept because it could not be used.
+    /// A webhook kept because it could not be used: made of its time and a hash of it, so that ids sort as they arrived.
     DeadLetterId, "dead letter id", to_ascii_uppercase
 );
+
+impl DeadLetterId {
+    /// When the webhook arrived. The id alone says where the letter stood in the list, also when it has left it.
+    #[must_use]
+    pub fn received_at(self) -> Timestamp {
+        Timestamp(self.0.timestamp_ms().cast_signed())
+    }
+}
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {

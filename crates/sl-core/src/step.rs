@@ -324,7 +324,7 @@ pub struct LinkTotals {
 /// A webhook that was stored but could not be used (promise 8).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// From the time and the hash of the body.
+    /// From `received_at` and a hash of key and body; see [`DeadLetterId::received_at`].
     pub id: DeadLetterId,
     /// Owner.
     pub team: TeamId,

@@ -159,11 +159,8 @@ fn dead_letters(db: &Db, team: TeamId, limit: usize, after: Option<DeadLetterId>
     let all = Key::table(DEAD_LETTER).u64(team.0);
     let end = match after {
         None => all.clone().raw(&[0xff; 25]),
-        Some(id) => {
-            // The letter itself may have been revived since: the pointer is gone, and so is the place to go on from.
-            let Some(letter) = dead_letter(db, team, id)? else { return Ok(Vec::new()) };
-            all.clone().at(letter.received_at).id(id.to_bytes())
-        }
+        // The letter itself may have been revived since: its place is in its id.
+        Some(id) => all.clone().at(id.received_at()).id(id.to_bytes()),
     };
     db.snapshot()
         .range::<Key, _>(&db.reports, all..end)

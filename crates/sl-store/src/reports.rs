@@ -72,7 +72,8 @@ pub trait Reports: Send + Sync + 'static {
     /// What is known of a fan.
     async fn fan(&self, account: &AccountId, fan: &FanId) -> Result<Option<FanProfile>>;
 
-    /// Dead letters of a team, newest first, after `cursor`.
+    /// Dead letters of a team, newest first, behind the place of `after`: that one may have left the list, as all of a
+    /// page do when they are retried.
     async fn dead_letters(
         &self,
         team: TeamId,

@@ -2,7 +2,14 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{
+    Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::PossibleValuesParser,
+    parser::ValueSource,
+};
+use sl_core::{
+    apikey::Role,
+    ids::{BadId, SmartLinkId},
+};
 use url::Url;
 
 /// Self-hosted Smart Links: know which ad brought which subscriber, to the cent.
@@ -17,6 +24,21 @@ pub(crate) struct Cli {
     /// Answers for programs.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+}
+
+impl Cli {
+    /// What this process was given; ends it when that is no command.
+    pub(crate) fn given() -> Self {
+        let matches = Self::command().get_matches();
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        // The variable is meant for the commands that take a file.
+        if matches!(cli.command, Command::Demo(_))
+            && matches.value_source("config") == Some(ValueSource::EnvVariable)
+        {
+            cli.config = None;
+        }
+        cli
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -126,7 +148,7 @@ pub(crate) enum Sim {
         platform: Url,
         /// A Smart Link with its creator, as `ID,ACCOUNT,HANDLE`; may be given several times.
         #[arg(long = "link", value_name = "ID,ACCOUNT,HANDLE", required = true, value_parser = parse_target)]
-        links: Vec<(String, String, String)>,
+        links: Vec<(SmartLinkId, String, String)>,
         /// Attribution window of the links.
         #[arg(long, value_name = "TIME", default_value = "6h", value_parser = parse_duration)]
         window: Duration,
@@ -142,17 +164,22 @@ pub(crate) enum Sim {
     },
 }
 
-fn parse_target(text: &str) -> Result<(String, String, String), String> {
+fn parse_target(text: &str) -> Result<(SmartLinkId, String, String), String> {
     let parts: Vec<&str> = text.split(',').map(str::trim).collect();
     match parts.as_slice() {
         [id, account, handle] if !id.is_empty() && !account.is_empty() && !handle.is_empty() => {
-            Ok(((*id).to_owned(), (*account).to_owned(), (*handle).to_owned()))
+            let id = id.parse().map_err(|error: BadId| error.to_string())?;
+            Ok((id, (*account).to_owned(), (*handle).to_owned()))
         }
         _ => Err(
             "write the id of the Smart Link, its account_id and the creator's handle, separated by commas"
                 .to_owned(),
         ),
     }
+}
+
+fn parse_key_name(text: &str) -> Result<String, String> {
+    sl_api::key_name(text).map(str::to_owned).map_err(|error| error.to_string())
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -168,11 +195,11 @@ fn parse_rate(text: &str) -> Result<f64, String> {
 pub(crate) enum Keys {
     /// Make a key; its secret is shown once.
     Create {
-        /// What it is for.
-        #[arg(long)]
+        /// What it is for, in 1 to 100 characters.
+        #[arg(long, value_parser = parse_key_name)]
         name: String,
-        /// owner, admin, manager, … : whose permissions it gets.
-        #[arg(long, default_value = "owner")]
+        /// Whose permissions it gets.
+        #[arg(long, default_value = Role::Owner.as_str(), value_parser = PossibleValuesParser::new(Role::ALL.map(Role::as_str)))]
         role: String,
     },
     /// Show all keys, without their secrets.

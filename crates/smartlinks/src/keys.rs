@@ -1,5 +1,10 @@
 //! `smartlinks keys`: on the store when the service is stopped, through the control socket when it runs.
 
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sl_api::{create_key, list_keys, revoke_key};
@@ -56,11 +61,6 @@ impl From<Keys> for KeyCommand {
 /// [`Failure::Run`] when it is refused.
 pub(crate) async fn run(config: &Config, command: Keys, json: bool) -> Result<(), Failure> {
     let command = KeyCommand::from(command);
-    if let KeyCommand::Create { role, .. } = &command
-        && Role::from_word(role).is_none()
-    {
-        return Err(Failure::Usage(format!("error: --role {role:?}: there is no such role; `owner` is one")));
-    }
     let dir = &config.data_dir;
     let answer = if lock::is_taken(dir) {
         control::ask(dir, &command).await?
@@ -70,10 +70,10 @@ pub(crate) async fn run(config: &Config, command: Keys, json: bool) -> Result<()
         let (_cluster, store) = Addresses::of(config)?.reach_now().await?;
         on(&store, config, command, &*clock).await?
     } else {
+        let store = store_of(dir)?;
         let _lock = lock::take(dir)?;
         marker::refuse(dir)?;
-        let opened =
-            sl_fjall::open(dir.join("store"), sl_fjall::FjallOptions::default()).map_err(Failure::run)?;
+        let opened = sl_fjall::open(store, sl_fjall::FjallOptions::default()).map_err(Failure::run)?;
         let answer = on(&opened.store(), config, command, &*clock::system()).await?;
         opened.close().await.map_err(Failure::run)?;
         answer
@@ -87,7 +87,26 @@ pub(crate) async fn run(config: &Config, command: Keys, json: bool) -> Result<()
     }
 }
 
-/// Does it on a store that may be new.
+/// The store that a service has made. Keys of one made here would open nothing that anybody runs.
+///
+/// # Errors
+/// [`Failure::Run`] when there is none, naming the directory.
+fn store_of(data_dir: &Path) -> Result<PathBuf, Failure> {
+    let store = data_dir.join("store");
+    let place = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
+    match std::fs::metadata(&store) {
+        Ok(_) => Ok(store),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::Run(format!(
+            "data_dir = {place:?}: no service has been started here yet; name the directory of yours with --config FILE or \
+             SMARTLINKS_DATA_DIR, as it is started with, or start it once: it prints an owner key"
+        ))),
+        Err(error) => Err(Failure::Run(format!(
+            "data_dir = {place:?} can't be read: {error}; run this as the user that the service runs as, or as root while it runs"
+        ))),
+    }
+}
+
+/// Does it on a store that may have neither team nor key yet.
 async fn on(
     store: &Store,
     config: &Config,
@@ -117,8 +136,9 @@ async fn try_execute(store: &Store, command: KeyCommand, clock: &dyn Clock) -> R
     let now = clock.now();
     match command {
         KeyCommand::Create { name, role } => {
-            let role = Role::from_word(&role)
-                .ok_or_else(|| format!("role = {role:?}: there is no such role; `owner` is one"))?;
+            let role = Role::from_word(&role).ok_or_else(|| {
+                format!("role = {role:?}: it is one of {}", Role::ALL.map(Role::as_str).join(", "))
+            })?;
             let made = create_key(store, team, &name, role.permissions(), now, &rand::fill::<u8>)
                 .await
                 .map_err(say)?;

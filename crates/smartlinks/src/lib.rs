@@ -22,8 +22,6 @@ mod traces;
 
 use std::{path::Path, process::ExitCode};
 
-use clap::Parser;
-
 use crate::{
     cli::{Cli, Command},
     config::{Config, LoadError, Problem},
@@ -33,7 +31,7 @@ pub use crate::{embedded::Embedded, failure::Failure};
 /// The command of this process; gives its exit status.
 #[must_use]
 pub fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    match run(Cli::given()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");

@@ -4,7 +4,7 @@ use sl_core::seal::Secret;
 use sl_sim::{
     ads::{AdsConfig, AdsSim},
     platform::{AccountSetup, Faults, PlatformConfig, PlatformSim},
-    traffic::{Target, Traffic, TrafficConfig},
+    traffic::{Target, Traffic, TrafficConfig, TrafficError},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -55,13 +55,14 @@ pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
             ads.shutdown().await;
         }
         Sim::Traffic { edge, platform, links, window, rate, seed, run_for } => {
-            let targets = links.into_iter().map(|(id, account, username)| {
-                Ok(Target { id: id.parse().map_err(Failure::run)?, account, username, window })
-            });
-            let targets = targets.collect::<Result<Vec<_>, Failure>>()?;
+            let target = |(id, account, username)| Target { id, account, username, window };
+            let targets = links.into_iter().map(target).collect();
             let mut config = TrafficConfig::new(clock::system(), edge, platform, targets);
             (config.rate, config.seed) = (rate, seed);
-            let traffic = Traffic::new(config).map_err(Failure::run)?;
+            let traffic = Traffic::new(config).map_err(|error| match error {
+                TrafficError::Window { .. } => Failure::Usage(format!("error: --window: {error}")),
+                _ => Failure::run(error),
+            })?;
             eprintln!("people come at {rate} a second; Ctrl-C ends and prints the book");
             let stop = CancellationToken::new();
             let end = async {

@@ -30,12 +30,13 @@ pub(crate) async fn list(State(app): State<App>, session: Session, query: Query)
 async fn content(app: &App, session: &Session, mut query: Query) -> Result<Value> {
     session.must("webhooks.view")?;
     let (limit, after) = paging(&mut query);
+    let others = query.without("cursor");
     query.finish()?;
     let (rows, next) = dead_letters::page(app, session.caller.team(), limit, after).await?;
     Ok(json!({
         "title": "Dead letters",
         "rows": rows.iter().map(dead_letters::object).collect::<Vec<_>>(),
-        "next": next.map(|id| id.to_string()),
+        "next": next.map(|id| format!("{others}cursor={id}")),
         "may_retry": session.caller.may("webhooks.manage"),
     }))
 }

@@ -35,6 +35,7 @@ pub(crate) async fn list(State(app): State<App>, session: Session, query: Query)
 async fn content(app: &App, session: &Session, mut query: Query) -> Result<Value> {
     session.must("postbacks.view")?;
     let filter = deliveries::filter(&mut query);
+    let others = query.without("cursor");
     query.finish()?;
     let state = filter.state.map(DeliveryState::as_str);
     let counts = app.store.outbox.counts(app.now()).await?;
@@ -50,7 +51,7 @@ async fn content(app: &App, session: &Session, mut query: Query) -> Result<Value
             { "word": "skipped", "count": counts.skipped },
         ],
         "rows": objects(app, session.caller.team(), &rows).await?,
-        "next": next.map(|id| id.to_string()),
+        "next": next.map(|id| format!("{others}cursor={id}")),
         "may_replay": session.caller.may("postbacks.manage"),
     }))
 }
@@ -91,9 +92,11 @@ pub(crate) async fn replays(State(app): State<App>, session: Session, query: Que
 async fn asked(app: &App, session: &Session, mut query: Query) -> Result<Value> {
     session.must("postbacks.view")?;
     let (limit, after) = paging(&mut query);
+    let others = query.without("cursor");
     query.finish()?;
     let (rows, next) = trail::page(app, session.caller.team(), limit, after).await?;
-    Ok(json!({ "title": "Replays", "rows": rows, "next": next.map(|id| id.to_string()) }))
+    let next = next.map(|id| format!("{others}cursor={id}"));
+    Ok(json!({ "title": "Replays", "rows": rows, "next": next }))
 }
 
 pub(crate) async fn replay(

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use serde_json::{Value, json};
-use sl_core::{money::Cents, step::LinkTotals};
+use sl_core::{ids::SmartLinkId, money::Cents, step::LinkTotals};
 
 use crate::{
     dashboard::{dollars, failed, page, session::Session},
@@ -23,12 +23,14 @@ pub(crate) async fn overview(State(app): State<App>, session: Session) -> Respon
 
 async fn content(app: &App, session: &Session) -> Result<Value> {
     session.must("smart-links.view")?;
-    let mut links = app.store.catalog.links(session.caller.team()).await?;
-    let count = links.len();
-    links.truncate(SHOWN);
-    let rows = rows(app, session.caller.team(), &links).await?;
-    let sum = |of: fn(&LinkTotals) -> u64| rows.iter().map(|(_, totals)| of(totals)).sum::<u64>();
-    let revenue: Cents = rows.iter().filter_map(|(_, totals)| totals.revenue).sum();
+    let links = app.store.catalog.links(session.caller.team()).await?;
+    let (newest, older) = links.split_at(links.len().min(SHOWN));
+    let rows = rows(app, session.caller.team(), newest).await?;
+    let older: Vec<SmartLinkId> = older.iter().map(|link| link.id).collect();
+    let mut totals = app.store.reports.totals(&older).await?;
+    totals.extend(rows.iter().map(|(_, totals)| *totals));
+    let sum = |of: fn(&LinkTotals) -> u64| totals.iter().map(of).sum::<u64>();
+    let revenue: Cents = totals.iter().filter_map(|totals| totals.revenue).sum();
     let outbox = app.store.outbox.counts(app.now()).await?;
     let dead_letters = app.store.reports.dead_letter_count().await?;
     let shown = rows.iter().map(|(row, totals)| {
@@ -40,7 +42,8 @@ async fn content(app: &App, session: &Session) -> Result<Value> {
     });
     Ok(json!({
         "title": "Smart Links",
-        "count": count,
+        "count": links.len(),
+        "left_out": older.len(),
         "links": shown.collect::<Vec<_>>(),
         "clicks": sum(|totals| totals.clicks),
         "subscribers": sum(|totals| totals.subscribers),

@@ -1,6 +1,6 @@
 //! Raw conversions (contract A.6.10).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use axum::extract::State;
 use serde_json::{Value, json};
@@ -30,35 +30,78 @@ pub(crate) async fn conversions(
     let kind = kind(&mut query);
     let fan = query.text("onlyfans_user_id", 64).map(FanId::from);
     query.finish()?;
-    let range = asked.dates.range();
     let filter = ConversionFilter {
-        range,
+        range: asked.dates.range(),
         bots: asked.bots,
         duplicates: asked.duplicates,
         kind,
         fan,
-        limit: usize::MAX,
-        offset: 0,
+        limit: asked.limit,
+        offset: asked.offset,
     };
-    let all = app.store.reports.conversions(link.id, filter.clone()).await?;
-    let revenue = revenue(&app, link.id, filter, &all).await?;
-    let subscribed = all.iter().filter(|row| row.kind == ConversionKind::NewSubscriber);
-    let subscribers: BTreeSet<&FanId> = subscribed.map(|row| &row.fan).collect();
-    let page: Vec<&Conversion> = all.iter().skip(asked.offset).take(asked.limit).collect();
+    let (sums, page) = if takes_all(&filter) {
+        (rolled_up(&app, link.id).await?, app.store.reports.conversions(link.id, filter).await?)
+    } else {
+        counted(&app, link.id, filter).await?
+    };
     let mut filters = asked.echo(&link, app.now());
     if let Some(filters) = filters.as_object_mut() {
         filters.insert("conversion_type".to_owned(), json!(kind.map(ConversionKind::as_str)));
     }
     Ok(Reply::data(json!({
         "summary": {
-            "conversions_total": all.len(),
-            "subscribers_total": subscribers.len(),
-            "revenue_total": revenue.to_json(),
+            "conversions_total": sums.per_day.values().sum::<u64>(),
+            "subscribers_total": sums.subscribers,
+            "revenue_total": sums.revenue.to_json(),
         },
-        "chart": points(chart(all.iter().map(|row| (row.at, 1))), "conversions"),
-        "rows": rows(&app, page).await?,
+        "chart": points(sums.per_day, "conversions"),
+        "rows": rows(&app, page.iter().collect()).await?,
         "filters": filters,
     })))
+}
+
+/// What is said beside the rows of a page.
+struct Sums {
+    /// Conversions by UTC day.
+    per_day: BTreeMap<String, u64>,
+    /// Distinct fans.
+    subscribers: u64,
+    revenue: Cents,
+}
+
+/// Nothing is left out: sums are known without the rows.
+fn takes_all(filter: &ConversionFilter) -> bool {
+    filter.range == Range::default()
+        && filter.bots
+        && filter.duplicates
+        && filter.kind.is_none()
+        && filter.fan.is_none()
+}
+
+/// Of everything under the link.
+async fn rolled_up(app: &App, link: SmartLinkId) -> Result<Sums> {
+    let totals = app.store.reports.totals(&[link]).await?.first().copied().unwrap_or_default();
+    let hours = app.store.reports.hours(link, Range::default()).await?;
+    Ok(Sums {
+        per_day: chart(hours.iter().map(|(hour, rollup)| (*hour, rollup.conversions))),
+        subscribers: totals.subscribers,
+        revenue: hours.iter().map(|(_, rollup)| rollup.gross).sum(),
+    })
+}
+
+/// Of the rows that the filter lets through, with the page of them.
+async fn counted(app: &App, link: SmartLinkId, filter: ConversionFilter) -> Result<(Sums, Vec<Conversion>)> {
+    let (limit, offset) = (filter.limit, filter.offset);
+    let filter = ConversionFilter { limit: usize::MAX, offset: 0, ..filter };
+    let all = app.store.reports.conversions(link, filter.clone()).await?;
+    let subscribed = all.iter().filter(|row| row.kind == ConversionKind::NewSubscriber);
+    let subscribers: BTreeSet<&FanId> = subscribed.map(|row| &row.fan).collect();
+    let sums = Sums {
+        per_day: chart(all.iter().map(|row| (row.at, 1))),
+        subscribers: u64::try_from(subscribers.len()).unwrap_or(u64::MAX),
+        revenue: revenue(app, link, filter, &all).await?,
+    };
+    Ok((sums, all.into_iter().skip(offset).take(limit).collect()))
 }
 
 fn kind(query: &mut Query) -> Option<ConversionKind> {

@@ -60,16 +60,26 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, mut body: Bod
     object::reply(&app, &link).await
 }
 
-/// An account of another team is as unknown as one that does not exist.
+/// A connected account. One of another team is as unknown as one that does not exist; one that was connected is refused for as
+/// long as it isn't again: nobody could make subscription links for its visitors.
 async fn account(app: &App, team: TeamId, body: &mut Body) -> Result<Option<Account>> {
     let Some(id) = body.required("account_id", 255) else { return Ok(None) };
     let found = app.store.catalog.account(&AccountId::from(id.as_str())).await?;
-    let own = found.filter(|account| account.team == team);
-    if own.is_none() {
-        let what = format!("names no connected account: {}; GET /api/accounts lists them.", shown(&id));
-        body.wrong("account_id", what);
+    match found.filter(|account| account.team == team) {
+        Some(own) if own.usable.yes => return Ok(Some(own)),
+        Some(_) => {
+            let what = format!(
+                "names an account that is not connected now: {}; log it in again at the creator platform, then try again.",
+                shown(&id)
+            );
+            body.wrong("account_id", what);
+        }
+        None => {
+            let what = format!("names no connected account: {}; GET /api/accounts lists them.", shown(&id));
+            body.wrong("account_id", what);
+        }
     }
-    Ok(own)
+    Ok(None)
 }
 
 /// The documented range first, then what the platform can do (contract I.15).

@@ -1,12 +1,13 @@
 //! Fans and spenders of a link (contract A.6.7, A.6.8): net amounts (contract I.6).
 
-use std::{cmp::Ordering, collections::HashMap};
+use std::{cmp::Ordering, time::Duration};
 
 use axum::extract::State;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sl_core::{
-    ids::{ClickId, ConversionId, FanId, SmartLinkId},
+    ids::{ClickId, ConversionId, FanId, TeamId},
     money::Cents,
     step::FanUnderLink,
 };
@@ -14,11 +15,14 @@ use sl_store::reports::{ConversionFilter, Range};
 
 use crate::{
     access::{Caller, OwnLink},
-    error::{Result, shown},
+    error::{self, Result},
     parts::App,
     query::Query,
     reply::Reply,
 };
+
+/// Fans of a page that are read at once.
+const IN_FLIGHT: usize = 16;
 
 const SORTS: [&str; 4] = ["revenue_net", "tips_net", "messages_sent_by_fan", "converted_at"];
 
@@ -38,16 +42,9 @@ pub(crate) async fn fans(
     let mut fans = app.store.reports.fans(link.id).await?;
     fans.retain(|fan| wanted.takes(fan));
     fans.sort_by(|a, b| wanted.order(a, b));
-    let first = first_conversions(&app, link.id).await?;
-    let mut rows = Vec::new();
-    for fan in fans.iter().skip(offset).take(limit) {
-        let click = match fan.click {
-            Some(id) => app.store.reports.click(caller.team(), id).await?,
-            None => None,
-        };
-        let ecid = click.and_then(|row| row.click.params.ecid.clone());
-        rows.push(row(fan, first.get(&fan.fan).copied(), ecid));
-    }
+    let page = fans.iter().skip(offset).take(limit);
+    let page: Vec<_> = page.map(|fan| shown(&app, caller.team(), fan)).collect();
+    let rows: Vec<Value> = stream::iter(page).buffered(IN_FLIGHT).try_collect().await?;
     let with_messages = |least: u32| fans.iter().filter(|fan| fan.messages >= least).count();
     Ok(Reply::data(json!({
         "summary": {
@@ -78,7 +75,7 @@ impl Wanted {
             let known = SORTS.join(", ");
             query.wrong(
                 "sort",
-                format!("must be one of {known}, each also with a leading -, not {}.", shown(&sort)),
+                format!("must be one of {known}, each also with a leading -, not {}.", error::shown(&sort)),
             );
         }
         Self {
@@ -128,19 +125,31 @@ impl Wanted {
     }
 }
 
-/// Each fan's earliest conversion under the link.
-async fn first_conversions(app: &App, link: SmartLinkId) -> Result<HashMap<FanId, ConversionId>> {
+/// A fan with its first click and conversion under the link.
+async fn shown(app: &App, team: TeamId, fan: &FanUnderLink) -> Result<Value> {
+    let click = match fan.click {
+        Some(id) => app.store.reports.click(team, id).await?,
+        None => None,
+    };
+    let ecid = click.and_then(|row| row.click.params.ecid.clone());
+    Ok(row(fan, first_conversion(app, fan).await?, ecid))
+}
+
+/// The conversion by which the fan came to be listed: looked for at its own time, not among all of the link.
+async fn first_conversion(app: &App, fan: &FanUnderLink) -> Result<Option<ConversionId>> {
+    let moment =
+        Range { from: Some(fan.converted_at), to: Some(fan.converted_at.plus(Duration::from_millis(1))) };
     let filter = ConversionFilter {
-        range: Range::default(),
+        range: moment,
         bots: true,
         duplicates: true,
         kind: None,
-        fan: None,
+        fan: Some(fan.fan.clone()),
         limit: usize::MAX,
         offset: 0,
     };
-    let newest_first = app.store.reports.conversions(link, filter).await?;
-    Ok(newest_first.into_iter().map(|row| (row.fan, row.id)).collect())
+    let newest_first = app.store.reports.conversions(fan.link, filter).await?;
+    Ok(newest_first.last().map(|row| row.id))
 }
 
 fn row(fan: &FanUnderLink, conversion: Option<ConversionId>, ecid: Option<String>) -> Value {

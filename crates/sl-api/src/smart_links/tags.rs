@@ -34,7 +34,8 @@ pub(crate) async fn add(State(app): State<App>, OwnLink(mut link): OwnLink, mut 
     save(&app, link).await
 }
 
-/// The names come in the body, or in the query from tools that can't send one (contract A.4.3).
+/// The names come in the body, or in the query from tools that can't send one; either way also as a JSON array in a string
+/// (contract A.4.3).
 pub(crate) async fn remove(
     State(app): State<App>,
     OwnLink(mut link): OwnLink,

@@ -5,7 +5,8 @@ use serde_json::json;
 use sl_core::{
     delivery::{Attempt, DeliveryState, Destination, Progress},
     ids::PixelId,
-    step::Step,
+    money::Cents,
+    step::{LinkTotals, Step},
 };
 use sl_store::suite::sample::{self, HOUR, TEAM};
 
@@ -137,6 +138,43 @@ async fn a_delivery_shows_its_attempts_and_who_had_it_sent_again() {
     assert!(html.contains(&format!("href=\"/deliveries/{id}\"")) && html.contains("/deliveries/replays"));
     for wrong in ["nothing", "01KZ4M8Q2T7V9W3X5Y6B1C0DEF"] {
         assert_eq!(shown(wrong.to_owned()).await.0, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn the_first_page_sums_all_links_and_says_how_many_it_shows() {
+    let world = World::start().await;
+    world.store.ledger.open(0).await.unwrap();
+    let totals = LinkTotals { clicks: 3, subscribers: 2, revenue: Some(Cents(150)), ..LinkTotals::default() };
+    let mut step = sample::step(1);
+    for number in 1..=203 {
+        world.store.catalog.put_link(sample::smart_link(number, TEAM)).await.unwrap();
+        step.totals.push((sample::link_id(number), totals));
+    }
+    world.store.ledger.apply(step).await.unwrap();
+    let cookie = cookie(&sign_in(&world, &world.key).await);
+    let (_, html) = page(&world, "/", &cookie).await;
+    for said in ["<dd>609</dd>", "<dd>406</dd>", "<dd>$304.50</dd>", "203 Smart Links", "the newest 200,"] {
+        assert!(html.contains(said), "{said}: {html}");
+    }
+    assert_eq!(html.matches("href=\"&#x2f;links").count() + html.matches("href=\"/links/").count(), 200);
+}
+
+#[tokio::test]
+async fn the_next_page_of_a_filtered_list_is_filtered_too() {
+    let world = World::start().await;
+    let to = |n: u64| Destination::Pixel(PixelId(n % 2 + 1));
+    let jobs: Vec<_> = (1..=6).map(|n| sample::job(n, to(n), HOUR)).collect();
+    world.store.ledger.open(0).await.unwrap();
+    world.store.ledger.apply(Step { jobs, ..sample::step(1) }).await.unwrap();
+    let cookie = cookie(&sign_in(&world, &world.key).await);
+    let mut path = "/deliveries?state=waiting&destination=pixel%3A1&limit=1".to_owned();
+    for pages_left in [2, 1, 0] {
+        let (_, html) = page(&world, &path, &cookie).await;
+        assert!(html.contains("<td>postback 1<br>") && !html.contains("<td>postback 2<br>"), "{html}");
+        let older = html.split('"').find(|text| text.contains("cursor="));
+        assert_eq!(older.is_some(), pages_left > 0, "{path}: {html}");
+        path = older.map(|older| older.replace("&amp;", "&").replace("&#x2f;", "/")).unwrap_or_default();
     }
 }
 

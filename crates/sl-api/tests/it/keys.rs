@@ -69,6 +69,7 @@ async fn whoami_and_accounts_have_no_envelope() {
     assert_eq!(accounts[0]["id"], "acct_sample");
     assert_eq!(accounts[0]["onlyfans_id"], 1);
     assert_eq!(accounts[0]["onlyfans_user_data"]["username"], "acct_sample");
+    assert_eq!(accounts[0]["is_authenticated"], true);
     assert_eq!(world.get("/api/accounts?onlyfans_username=nobody").await, json!([]));
     assert_eq!(world.get("/api/accounts?onlyfans_username=").await.as_array().unwrap().len(), 1);
 }

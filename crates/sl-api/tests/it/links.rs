@@ -2,6 +2,8 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sl_core::step::AccountSignal;
+use sl_store::suite::sample;
 
 use crate::world::{World, answer};
 
@@ -63,6 +65,27 @@ async fn every_wrong_field_is_named_at_once() {
     let trial =
         json!({ "account_id": "acct_sample", "name": "n", "link_type": "free_trial", "free_trial_days": 7 });
     assert_eq!(world.send("POST", path, trial).await["data"]["free_trial_days"], 7);
+}
+
+#[tokio::test]
+async fn an_account_gets_links_only_while_it_is_connected() {
+    let world = World::start().await;
+    for (seconds, usable) in [(1, false), (2, true)] {
+        let signal = AccountSignal { account: "acct_sample".into(), usable, as_of: sample::after(seconds) };
+        assert!(world.store.catalog.signal(signal).await.unwrap());
+        assert_eq!(world.get("/api/accounts").await[0]["is_authenticated"], usable);
+        let (status, body) = world.call("POST", "/api/smart-links", Some(&tracking("n"))).await;
+        if usable {
+            assert_eq!(status, StatusCode::OK, "{body}");
+        } else {
+            assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+            assert!(
+                body["errors"]["account_id"][0].as_str().unwrap().contains("not connected now"),
+                "{body}"
+            );
+        }
+    }
+    assert_eq!(world.get("/api/smart-links").await["data"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -144,6 +167,15 @@ async fn tags_are_at_the_root_and_in_data() {
         json!(["IG", "TT"])
     );
     let (status, body) = world.call("DELETE", &format!("{path}?tags=TT"), None).await;
+    assert_eq!((status, both(&body)), (StatusCode::OK, json!(["IG"])));
+    world.send("POST", &path, json!({ "tags": ["SFS", "NY, LA"] })).await;
+    let listed = async |query: &str| {
+        world.get(&format!("/api/smart-links?{query}")).await["data"].as_array().unwrap().len()
+    };
+    assert_eq!(listed("filter%5Btags%5D%5B%5D=NY,%20LA").await, 1, "a comma in a tag");
+    assert_eq!(listed("filter%5Btags%5D=NY,%20LA").await, 0, "two tags");
+    let (status, body) =
+        world.call("DELETE", &format!("{path}?tags=%5B%22SFS%22,%22NY,%20LA%22%5D"), None).await;
     assert_eq!((status, both(&body)), (StatusCode::OK, json!(["IG"])));
     assert_eq!(world.get("/api/link-tags?type=smart_links").await["data"]["tags"], json!(["IG"]));
     assert_eq!(world.get("/api/link-tags?type=trial_links").await["data"]["tags"], json!([]));

@@ -25,4 +25,6 @@ mod routes;
 #[cfg(test)]
 mod slow;
 #[cfg(test)]
+mod watched;
+#[cfg(test)]
 mod world;

@@ -1,25 +1,35 @@
 //! Sums and lists agree, whatever is asked for.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use sl_api::ApiParts;
 use sl_core::{
     click::Class,
     conversion::ConversionKind,
     ids::SmartLinkId,
     money::Cents,
-    step::{FanDay, LinkTotals, Rollup, RollupKey, Step},
+    step::{FanDay, FanUnderLink, LinkTotals, Rollup, RollupKey, Step},
     time::Timestamp,
 };
 use sl_store::suite::sample::{self, HOUR, TEAM, after};
 
-use crate::world::World;
+use crate::{watched::Watched, world::World};
 
 const DAY: u64 = 24 * 3600;
 
 /// A link with two people's clicks today, one tomorrow, a bot and a duplicate; fan 1 subscribes and tips 10.01 today,
 /// fan 2 pays 10.02 tomorrow and gets it back.
 async fn filled() -> (World, String) {
-    let world = World::start().await;
+    filled_with(|_| {}).await
+}
+
+async fn filled_with(change: impl FnOnce(&mut ApiParts)) -> (World, String) {
+    let world = World::with(change).await;
     world.store.catalog.put_link(sample::smart_link(1, TEAM)).await.unwrap();
     let link = sample::link_id(1);
     world.store.ledger.open(0).await.unwrap();
@@ -61,7 +71,10 @@ fn history(link: SmartLinkId) -> Step {
             conversion(1, ConversionKind::NewTransaction, after(200)),
             reversed,
         ],
-        fans: vec![sample::fan_under(link, 1, 1001), sample::fan_under(link, 2, 0)],
+        fans: vec![
+            FanUnderLink { converted_at: after(100), ..sample::fan_under(link, 1, 1001) },
+            FanUnderLink { converted_at: after(DAY + 60), ..sample::fan_under(link, 2, 0) },
+        ],
         rollups: vec![
             hour(
                 HOUR,
@@ -228,6 +241,36 @@ async fn fans_and_spenders_are_net() {
     assert_eq!(spenders.as_array().unwrap().len(), 1);
     assert_eq!(spenders[0]["revenue"]["total"], 8.01);
     assert_eq!(world.get(&format!("{link}/spenders?minSpend=9")).await["data"], json!([]));
+}
+
+/// However many conversions a link has: its sums are rolled up, and a fan's first conversion is looked for where it is.
+#[tokio::test]
+async fn a_page_reads_no_more_conversions_than_it_shows() {
+    let read = Arc::new(AtomicUsize::new(0));
+    let conversions = Arc::clone(&read);
+    let (world, link) = filled_with(|parts| {
+        let inner = Arc::clone(&parts.store.reports);
+        parts.store.reports = Arc::new(Watched { inner, conversions });
+    })
+    .await;
+    let reads = async |path: &str| {
+        let before = read.load(Ordering::Relaxed);
+        let data = world.get(&format!("{link}/{path}")).await["data"].take();
+        (data, read.load(Ordering::Relaxed) - before)
+    };
+    let (whole, _) = reads("conversions").await;
+    for (offset, row) in whole["rows"].as_array().unwrap().iter().enumerate() {
+        let (page, cost) = reads(&format!("conversions?limit=1&offset={offset}")).await;
+        assert_eq!((&page["rows"], cost), (&json!([row]), 1));
+        assert_eq!((&page["summary"], &page["chart"]), (&whole["summary"], &whole["chart"]));
+        // By the rows themselves.
+        let (counted, _) = reads("conversions?date_start=2020-01-01").await;
+        assert_eq!((&page["summary"], &page["chart"]), (&counted["summary"], &counted["chart"]));
+    }
+    let (page, cost) = reads("fans?limit=1&sort=converted_at").await;
+    let first = sample::conversion(8, sample::link_id(1), None, ConversionKind::NewSubscriber, after(100)).id;
+    let number = u128::from_be_bytes(first.to_bytes()) & ((1 << 53) - 1);
+    assert_eq!((page["rows"][0]["conversion_id"].as_u64().map(u128::from), cost), (Some(number), 1));
 }
 
 #[tokio::test]

@@ -33,6 +33,45 @@ async fn every_documented_operation_answers() {
     }
 }
 
+/// The answers that the document gives to an operation: of the paths that fit, the one with fewest parameters.
+pub(crate) fn documented(method: &str, path: &str) -> Option<Value> {
+    let document: Value = serde_json::from_str(include_str!("../../../../schemas/openapi.json")).unwrap();
+    let path = path.split('?').next().unwrap();
+    let fits = |template: &str| {
+        let (parts, given) = (template.split('/'), path.split('/'));
+        parts.clone().count() == given.clone().count()
+            && parts.zip(given).all(|(part, given)| part == given || part.starts_with('{'))
+    };
+    let paths = document["paths"].as_object().unwrap();
+    let known = paths.iter().filter(|(template, item)| fits(template) && item.get(method).is_some());
+    let (_, item) = known.min_by_key(|(template, _)| template.matches('{').count())?;
+    Some(item[method]["responses"].clone())
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_as_documented() {
+    let world = World::start().await;
+    let document = world.get("/openapi.json").await;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if operation.get("requestBody").is_none() {
+                continue;
+            }
+            let responses = &operation["responses"];
+            assert!(responses.get("408").is_some() || path.ends_with("/test-event"), "{method} {path}");
+            let filled = path.replace("{smart_link_id}", "01KZ4M8Q2T7V9W3X5Y6B1C0DEF");
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let request = world.request(method.clone(), &filled, &world.key).body("x".repeat((1 << 20) + 1));
+            let (status, _) = answer(request).await;
+            // A test event looks for its pixel first.
+            if !path.ends_with("/test-event") {
+                assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{method} {path}");
+            }
+            assert!(responses.get("413").is_some(), "{method} {path}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_schema_that_is_referred_to_exists() {
     let world = World::start().await;

@@ -31,6 +31,8 @@ use sl_store::{
 };
 use tempfile::TempDir;
 
+use crate::routes::documented;
+
 pub(crate) const WEBHOOK_SECRETS: [&str; 2] = ["old-secret", "new-secret"];
 
 pub(crate) struct World {
@@ -115,7 +117,12 @@ impl World {
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
-        answer(request).await
+        let (status, answer) = answer(request).await;
+        // Whatever a test asks for, the document knows the answer.
+        if let Some(responses) = documented(&method.to_lowercase(), path) {
+            assert!(responses.get(status.as_str()).is_some(), "{method} {path}: {status} is not documented");
+        }
+        (status, answer)
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {

@@ -83,7 +83,8 @@ cases! {
         sums_are_what_the_last_step_said,
         conversions_of_a_click_come_by_time,
         rows_of_another_team_are_not_there,
-        dead_letters_page_and_leave;
+        dead_letters_page_and_leave,
+        dead_letters_go_on_behind_one_that_left;
     upkeep:
         old_click_rows_go_and_sums_stay,
         old_addresses_are_cut_to_their_network,

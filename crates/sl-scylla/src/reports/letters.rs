@@ -52,7 +52,7 @@ impl Letters {
         Ok(row.filter(|(owner, _)| *owner == team.0.cast_signed()).map(|(_, at)| Timestamp(at)))
     }
 
-    /// The newest first, behind `after`. When that one was revived meanwhile there is no place to go on from.
+    /// The newest first, behind the place of `after`, which may have been revived meanwhile.
     pub(super) async fn list(
         &self,
         cql: &Cql,
@@ -63,7 +63,7 @@ impl Letters {
         let mut found: Vec<(Vec<u8>,)> = Vec::new();
         let mut last = i32::MAX;
         if let Some(id) = after {
-            let Some(at) = self.place(cql, team, id).await? else { return Ok(Vec::new()) };
+            let at = id.received_at();
             last = hour(at).saturating_sub(1);
             let key = (team.0.cast_signed(), hour(at), at.0, id.to_bytes().to_vec(), most(limit));
             found.extend(cql.rows(&self.before, key).await?);

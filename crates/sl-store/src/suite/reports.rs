@@ -353,3 +353,23 @@ pub async fn dead_letters_page_and_leave(backend: &dyn Backend) {
     assert_eq!(reports.dead_letter(TEAM, letters[3].id).await.unwrap(), None);
     assert_eq!(reports.dead_letters(TEAM, 99, None).await.unwrap().len(), 6);
 }
+
+/// Whoever retries each page before asking for the next comes to the end of the list. Letters of one moment and of one hour
+/// lie in one page and the next.
+pub async fn dead_letters_go_on_behind_one_that_left(backend: &dyn Backend) {
+    let store = backend.open().await;
+    store.ledger.open(0).await.unwrap();
+    let letters: Vec<_> = (0..9).map(|n| sample::dead_letter(n, after(n / 2 * 1800))).collect();
+    store.ledger.apply(Step { dead_letters: letters.clone(), ..sample::step(1) }).await.unwrap();
+    let (mut seen, mut last, mut number) = (Vec::new(), None, 1);
+    loop {
+        let page = store.reports.dead_letters(TEAM, 2, last).await.unwrap();
+        let Some(letter) = page.last() else { break };
+        (last, number) = (Some(letter.id), number + 1);
+        let revived = page.iter().map(|letter| letter.id).collect();
+        store.ledger.apply(Step { revived, ..sample::step(number) }).await.unwrap();
+        seen.extend(page);
+    }
+    assert_eq!(seen, letters.into_iter().rev().collect::<Vec<_>>());
+    assert_eq!(store.reports.dead_letter_count().await.unwrap(), 0);
+}

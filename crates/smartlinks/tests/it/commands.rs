@@ -45,11 +45,71 @@ fn keys_are_made_listed_and_revoked_on_a_running_service() {
 #[test]
 fn keys_work_on_the_directory_of_a_stopped_service() {
     let dir = tempfile::tempdir().unwrap();
+    prepare(dir.path(), 0);
     let environment = [("SMARTLINKS_DATA_DIR", dir.path().to_str().unwrap())];
     let first = run(&["keys", "list", "--json"], &environment);
     let listed: serde_json::Value = serde_json::from_slice(&first.stdout).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 1);
     assert!(text(&first.stderr).contains("owner API key (shown once): slk_"));
+}
+
+#[test]
+fn keys_make_no_second_service_where_none_has_been_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let commands: [&[&str]; 3] =
+        [&["keys", "create", "--name", "n"], &["keys", "list"], &["keys", "revoke", "1"]];
+    for command in commands {
+        for place in [&empty, &dir.path().join("absent")] {
+            let refused = run(command, &[("SMARTLINKS_DATA_DIR", place.to_str().unwrap())]);
+            assert_eq!(refused.status.code(), Some(1), "{command:?}");
+            let said = text(&refused.stderr);
+            for part in [place.to_str().unwrap(), "--config", "SMARTLINKS_DATA_DIR", "start it once"] {
+                assert!(said.contains(part), "{part}: {said}");
+            }
+            assert!(!said.contains("slk_"), "{said}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(&empty).unwrap().count(), 0);
+    assert!(!dir.path().join("absent").exists());
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_names_the_flag() {
+    let link = "01KZ4M8Q2T7V9W3X5Y6B1C0DEF,acct_a,nova";
+    let long = "n".repeat(101);
+    let wrong: [(&[&str], &[&str]); 7] = [
+        (&["sim", "traffic", "--link", "notanid,acct,h"], &["--link", "smart link id"]),
+        (&["sim", "traffic", "--link", "one,two"], &["--link", "separated by commas"]),
+        (&["sim", "traffic", "--link", link, "--window", "1ms"], &["--window", "too short"]),
+        (&["keys", "create", "--name", ""], &["--name", "1 to 100 characters"]),
+        (&["keys", "create", "--name", &long], &["--name", "1 to 100 characters"]),
+        (
+            &["keys", "create", "--name", "n", "--role", "manager"],
+            &["--role", "owner", "admin", "member", "developer", "viewer"],
+        ),
+        (&["demo", "--config", "x.toml"], &["--config"]),
+    ];
+    for (command, parts) in wrong {
+        let output = run(command, &[]);
+        assert_eq!(output.status.code(), Some(2), "{command:?}: {}", text(&output.stderr));
+        for part in parts {
+            assert!(text(&output.stderr).contains(part), "{command:?}: {}", text(&output.stderr));
+        }
+    }
+    let help = run(&["keys", "create", "--help"], &[]);
+    assert!(text(&help.stdout).contains("owner, admin, member, developer, viewer"), "{}", text(&help.stdout));
+}
+
+#[test]
+fn a_configuration_of_the_environment_is_no_concern_of_the_demo() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let demo = run(&["demo", "--edge", &address], &[("SMARTLINKS_CONFIG", "/nowhere/smartlinks.toml")]);
+    // It came as far as its listeners.
+    assert_eq!(demo.status.code(), Some(1), "{}", text(&demo.stderr));
+    assert!(!text(&demo.stderr).contains("--config"), "{}", text(&demo.stderr));
 }
 
 #[test]
