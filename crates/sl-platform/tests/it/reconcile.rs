@@ -100,6 +100,7 @@ async fn accounts_of_the_key_come_into_the_catalog_with_their_handle() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_that_one_answer_lacks_go_on_until_a_second_one_lacks_them_too() {
     let world = World::start().await;
+    world.clock.advance(Duration::from_secs(1));
     // An empty list, and nobody asks sooner than that.
     let (role, handle) = start_with(&world, |settings| settings.absent_after = Duration::from_secs(3600));
     let readings = async |count| {
