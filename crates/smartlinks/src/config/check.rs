@@ -167,16 +167,6 @@ fn ranges(config: &Config, problems: &mut Vec<Problem>) {
         "pool.min",
         format!("{} is above pool.max = {}; lower it or raise that", pool.min, pool.max),
     );
-    // Quarantine begins with the end of the link's attribution window, which may be as short as a minute; the visitor window with the
-    // hand-out, and it does not slide.
-    wrong(
-        pool.quarantine < edge.visitor_window,
-        "pool.quarantine",
-        format!(
-            "{:?}: below edge.visitor_window = {:?}, so a link could go to a second visitor while the first is still sent to it; raise it or lower that",
-            pool.quarantine, edge.visitor_window
-        ),
-    );
     wrong(
         attribution.window.is_zero() || attribution.window > 30 * DAY,
         "attribution.window",
@@ -316,6 +306,16 @@ fn surprises(config: &Config, problems: &mut Vec<Problem>) {
         edge.public_url.scheme() != "https" && !local,
         "edge.public_url",
         "not https: browsers drop the visitor cookie, repeats are told by fingerprint only".into(),
+    );
+    // Quarantine begins with the end of the link's attribution window, which may be as short as a minute; the visitor window with the
+    // hand-out, and it does not slide.
+    note(
+        pool.quarantine < edge.visitor_window,
+        "pool.quarantine",
+        format!(
+            "{:?}: below edge.visitor_window = {:?}, so a link could go to a second visitor while the first is still sent to it; raise it or lower that",
+            pool.quarantine, edge.visitor_window
+        ),
     );
     note(
         journal.retention < edge.visitor_window,

@@ -195,8 +195,6 @@ fn what_would_stop_the_service_or_be_ignored_is_said_before_it_starts() {
         ("ad_platforms.snapchat.base_url", "ad_platforms.snapchat.base_url = \"file:///x\""),
         ("retention.clicks", "retention.clicks = \"0s\""),
         ("retention.deliveries", "retention.deliveries = \"0s\""),
-        ("pool.quarantine", "pool.quarantine = \"1h\""),
-        ("pool.quarantine", "pool.quarantine = \"23h\"\nedge.visitor_window = \"24h\""),
     ] {
         assert_eq!(errors(line).into_iter().map(|(key, _)| key).collect::<Vec<_>>(), [key], "{line}");
     }
@@ -207,6 +205,10 @@ fn what_would_stop_the_service_or_be_ignored_is_said_before_it_starts() {
     assert!(with("edge.listen = \"127.0.0.1:80\"\nadmin.listen = \"127.0.0.2:80\"", &[]).is_ok());
     let (_, problems) = with("journal.segment = \"64KiB\"", &[]).unwrap();
     assert!(problems.iter().any(|problem| problem.key == "journal.segment"), "{problems:?}");
+    for line in ["pool.quarantine = \"1h\"", "pool.quarantine = \"23h\"\nedge.visitor_window = \"24h\""] {
+        let (_, problems) = with(line, &[]).unwrap();
+        assert!(problems.iter().any(|problem| problem.key == "pool.quarantine"), "{line}: {problems:?}");
+    }
     let (_, problems) = with("geo.city_db = \"/nonexistent.mmdb\"", &[]).unwrap();
     assert!(problems.iter().any(|problem| problem.key == "geo.city_db"), "{problems:?}");
 }
