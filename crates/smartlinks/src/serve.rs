@@ -16,7 +16,7 @@ use crate::{
 
 /// Signals this close together are one.
 const ECHO: Duration = Duration::from_millis(500);
-/// Between two tries to start anew.
+/// Between two tries to open the store.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs until SIGTERM or SIGINT, then stops in order. A second signal ends the process at once with 1 (decisions 14).
