@@ -27,22 +27,27 @@ pub(crate) struct Standing {
     /// When the loop last went on, and how far behind it was.
     since: Instant,
     lag_seconds: f64,
+    /// There is something that is not applied, as far as known.
+    pub(crate) is_behind: bool,
 }
 
 // === impl Standing ===
 
 impl Standing {
     pub(crate) fn new(progress: watch::Sender<Progress>) -> Self {
-        Self { progress, since: Instant::now(), lag_seconds: 0.0 }
+        Self { progress, since: Instant::now(), lag_seconds: 0.0, is_behind: true }
     }
 
     /// The loop goes on.
-    pub(crate) fn moved(&mut self, lag_seconds: f64) {
-        (self.since, self.lag_seconds) = (Instant::now(), lag_seconds);
+    pub(crate) fn moved(&mut self, lag_seconds: f64, is_behind: bool) {
+        (self.since, self.lag_seconds, self.is_behind) = (Instant::now(), lag_seconds, is_behind);
     }
 
-    /// It does not: something is unread and nobody can say when it will be applied.
+    /// It does not, and nobody can say when it will.
     pub(crate) fn tell(&self) {
+        if !self.is_behind {
+            return;
+        }
         let lag_seconds = self.lag_seconds + self.since.elapsed().as_secs_f64();
         self.progress.send_modify(|progress| {
             progress.lag_seconds = lag_seconds;

@@ -46,6 +46,7 @@ impl Attribution {
             let newest = batch.records.last().map(|record| record.event.at);
             let mut lagging = Vec::new();
             if !batch.records.is_empty() || batch.next != steps.position {
+                steps.standing.is_behind = true;
                 // Of many loops that wait for one reading none keeps the stop waiting.
                 let view = tokio::select! {
                     view = self.view(&steps, now) => view?,
@@ -59,7 +60,7 @@ impl Attribution {
                 };
             }
             ticks.send(&*self.log, now, &lagging);
-            self.tell(&mut steps, newest, now);
+            self.tell(&mut steps, newest);
             let unsynced = self.progress.borrow().synced != steps.position;
             if unsynced && (newest.is_none() || now.is_past(synced_at, self.settings.sync_every)) {
                 self.sync(&steps).await?;
@@ -135,9 +136,8 @@ impl Attribution {
             Err(StreamError::Fenced) => return Err(StreamError::Fenced.into()),
             Err(error @ StreamError::Io(_)) => {
                 tracing::warn!(%error, "the stream can't be read; trying again");
-                if steps.position < self.stream.head() {
-                    steps.standing.tell();
-                }
+                steps.standing.is_behind |= steps.position < self.stream.head();
+                steps.standing.tell();
                 tokio::select! {
                     () = tokio::time::sleep(STREAM_BACKOFF) => {}
                     () = steps.token.cancelled() => {}
@@ -175,10 +175,10 @@ impl Attribution {
         }
     }
 
-    fn tell(&self, steps: &mut Steps, newest: Option<Timestamp>, now: Timestamp) {
+    fn tell(&self, steps: &mut Steps, newest: Option<Timestamp>) {
         let caught_up = steps.position >= self.stream.head() && !steps.position.is_lost();
-        let lag = newest.filter(|_| !caught_up).map_or(0.0, |at| now.since(at).as_secs_f64());
-        steps.standing.moved(lag);
+        let lag = newest.filter(|_| !caught_up).map_or(0.0, |at| self.clock.now().since(at).as_secs_f64());
+        steps.standing.moved(lag, !caught_up);
         self.progress.send_if_modified(|progress| {
             let before = progress.clone();
             progress.position = steps.position;

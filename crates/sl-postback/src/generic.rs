@@ -232,8 +232,7 @@ mod tests {
         let click = sample::click(1, link.id, HOUR).click;
         let mut old = Click::clone(&click);
         old.forget_person();
-        let conversion =
-            sample::conversion(1, link.id, Some(click.id), ConversionKind::NewTransaction, HOUR);
+        let conversion = sample::conversion(1, link.id, Some(click.id), ConversionKind::NewTransaction, HOUR);
         let (kind, fan) = (DeliveryKind::NewTransaction, FanProfile::default());
         let facts =
             |click| Facts { conversion: &conversion, kind, link: &link, account: None, fan: &fan, click };

@@ -9,7 +9,7 @@ pub enum Failure {
     Usage(String),
     /// It failed while running: 1.
     Run(String),
-    /// The service must be started anew, in this process: 1 where nobody does.
+    /// The store must be opened anew, in this process: 1 where nobody does.
     Reopen(String),
 }
 

@@ -73,7 +73,11 @@ const TABLE: &[(&str, Kind, &str)] = &[
         "Times records of a partition did not come and were asked for anew",
     ),
     ("smartlinks_visitors_undecodable_total", Counter, "Visits of other edges that could not be read"),
-    ("smartlinks_attribution_lag_seconds", Gauge, "Age of the oldest record that is not applied, as far as known; 0 when there is none"),
+    (
+        "smartlinks_attribution_lag_seconds",
+        Gauge,
+        "Age of the oldest record that is not applied, as far as known; 0 when there is none",
+    ),
     (
         "smartlinks_attribution_oddities_total",
         Counter,

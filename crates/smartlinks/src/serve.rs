@@ -1,6 +1,6 @@
 //! `smartlinks serve`: the service until a signal.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use sl_core::time::Clock;
@@ -28,9 +28,8 @@ pub(crate) async fn run(config: &Config, roles: &RoleSet) -> Result<(), Failure>
     let mut signals = Signals::new()?;
     let (pace, clock) = (Pace::default(), clock::system());
     let Some(mut service) = start(config, roles, &pace, &clock, &mut signals).await? else { return Ok(()) };
-    // A port of the system's choice stays the same over a start anew.
+    // A port of the system's choice stays the same when the store is opened anew.
     let mut pinned = config.clone();
-    pinned.edge.listen = service.edge.unwrap_or(pinned.edge.listen);
     pinned.admin.listen = service.admin;
     loop {
         if let Some(secret) = &service.owner_key {
@@ -53,11 +52,7 @@ pub(crate) async fn run(config: &Config, roles: &RoleSet) -> Result<(), Failure>
                 None => return Ok(()),
             }
         } else {
-            tracing::info!("stopping; a second signal ends at once");
-            tokio::select! {
-                stopped = service.shutdown() => stopped,
-                () = signals.again() => Err(Failure::Run("ended at once by a second signal".to_owned())),
-            }
+            in_order(service.shutdown(), &mut signals).await
         };
         return failure.map_or(stopped, Err);
     }
@@ -99,14 +94,27 @@ async fn reopen(
     loop {
         let reached = tokio::select! {
             reached = starting.reach() => reached,
-            () = signals.next() => return starting.stop().await.map(|()| None),
+            () = signals.next() => break,
         };
         let Err(error) = reached else { return Service::finish(starting, pace).await.map(Some) };
         tracing::error!("{error}; trying again in {AGAIN:?}");
         tokio::select! {
             () = tokio::time::sleep(AGAIN) => {}
-            () = signals.next() => return starting.stop().await.map(|()| None),
+            () = signals.next() => break,
         }
+    }
+    in_order(starting.stop(), signals).await.map(|()| None)
+}
+
+/// Waits for a stop in order; a second signal ends it.
+async fn in_order(
+    stop: impl Future<Output = Result<(), Failure>>,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
+    tracing::info!("stopping; a second signal ends at once");
+    tokio::select! {
+        stopped = stop => stopped,
+        () = signals.again() => Err(Failure::Run("ended at once by a second signal".to_owned())),
     }
 }
 

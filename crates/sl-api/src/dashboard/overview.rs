@@ -13,6 +13,8 @@ use crate::{
 
 /// Newest ones shown; the API pages through all of them.
 const SHOWN: usize = 200;
+/// Newest ones that are summed up: each is a read.
+const SUMMED: usize = 10_000;
 
 pub(crate) async fn overview(State(app): State<App>, session: Session) -> Response {
     match content(&app, &session).await {
@@ -26,7 +28,8 @@ async fn content(app: &App, session: &Session) -> Result<Value> {
     let links = app.store.catalog.links(session.caller.team()).await?;
     let (newest, older) = links.split_at(links.len().min(SHOWN));
     let rows = rows(app, session.caller.team(), newest).await?;
-    let older: Vec<SmartLinkId> = older.iter().map(|link| link.id).collect();
+    let left_out = older.len();
+    let older: Vec<SmartLinkId> = older.iter().take(SUMMED - SHOWN).map(|link| link.id).collect();
     let mut totals = app.store.reports.totals(&older).await?;
     totals.extend(rows.iter().map(|(_, totals)| *totals));
     let sum = |of: fn(&LinkTotals) -> u64| totals.iter().map(of).sum::<u64>();
@@ -43,7 +46,8 @@ async fn content(app: &App, session: &Session) -> Result<Value> {
     Ok(json!({
         "title": "Smart Links",
         "count": links.len(),
-        "left_out": older.len(),
+        "left_out": left_out,
+        "summed": (links.len() > SUMMED).then_some(SUMMED),
         "links": shown.collect::<Vec<_>>(),
         "clicks": sum(|totals| totals.clicks),
         "subscribers": sum(|totals| totals.subscribers),

@@ -298,7 +298,6 @@ fn room_for_one<T>(list: &mut Vec<T>) {
     }
 }
 
-/// The link the visitor holds alone.
 fn given(holder: &Holder) -> Given {
     Given {
         click: holder.click.row,

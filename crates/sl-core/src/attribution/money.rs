@@ -19,6 +19,8 @@ use crate::{
 const HELD: usize = 256;
 /// Times at which money was taken back or given again, kept per transaction; an even number.
 const TURNS: usize = 64;
+/// So long the platform keeps webhooks that did not arrive, for somebody to have them sent again (contract D.2).
+const SENT_AGAIN: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Longest time from when a page of transactions is asked for to when it is written down, and far more than that.
 const READING: Duration = Duration::from_secs(3600);
 
@@ -62,9 +64,12 @@ impl Decider<'_> {
     fn again(&mut self, fan: &mut FanRecord, known: &mut TransactionRecord, new: &Transaction) {
         let was_tip = known.transaction.kind == "tip";
         let is_first_webhook = known.transaction.reconciled && !new.reconciled;
-        // What the reconciliation has seen taken back since was once announced: this is that announcement, and no news. Were the
-        // money given back, the reconciliation would say so.
-        let is_overtaken = is_first_webhook && is_reversal(&known.transaction.status) && !is_reversal(&new.status);
+        // What the reconciliation has seen taken back since was once announced: for as long as the platform can send that again, this
+        // is it, and no news.
+        let is_overtaken = is_first_webhook
+            && is_reversal(&known.transaction.status)
+            && !is_reversal(&new.status)
+            && self.at.since(known.transaction.at) < SENT_AGAIN;
         self.compare(known, new);
         let is_tip = known.transaction.kind == "tip";
         if let Some(credit) = known.credit.filter(|_| known.counted && is_tip != was_tip)
@@ -76,9 +81,24 @@ impl Decider<'_> {
         if self.is_old(known, new) {
             return self.settle(fan, known);
         }
-        if let Some(until) = known.early_reversal {
-            return self.after_reversal(fan, known, new, until > self.now || is_overtaken);
+        match known.early_reversal {
+            Some(until) => self.after_reversal(fan, known, new, until > self.now || is_overtaken),
+            None => self.news(fan, known, new, (is_first_webhook, is_overtaken)),
         }
+        if is_overtaken && known.credit.is_some() {
+            // The next word of that time may be sent again as well.
+            known.early_reversal = Some(self.moment().plus(HOLD));
+        }
+    }
+
+    /// A word about a transaction that waits for none; its first webhook may be one, and overtaken.
+    fn news(
+        &mut self,
+        fan: &mut FanRecord,
+        known: &mut TransactionRecord,
+        new: &Transaction,
+        (is_first_webhook, is_overtaken): (bool, bool),
+    ) {
         if !is_overtaken {
             self.word(known, &new.status);
         }

@@ -83,15 +83,16 @@ impl Decider<'_> {
         click.map_or(guess, |click| guess.max(click))
     }
 
-    /// The time a webhook gives to an undated subscriber: the newest that the look could have seen, and none of long before the
-    /// click: that was another subscription of the fan's (decisions 22, 51). A renewal counts where no new subscription does: a
-    /// fan who comes back may be announced as either (contract I.45).
+    /// The time a webhook gives to an undated subscriber: the newest that the look could have seen (decisions 22). Of a link that
+    /// was never seen without the fan none counts of long before its click: that was another subscription of the fan's. A renewal
+    /// counts where no new subscription does: a fan who comes back may be announced as either (contract I.45).
     fn announced(&mut self, fan: &FanRecord, seen: &SubscriberSeen) -> Option<Timestamp> {
-        let click = match seen.overflow_of {
-            Some(_) => None,
-            None => self.holder(seen.pool_link, seen.seen_at).map(|holder| holder.click.at),
-        };
-        let earliest = click.max(seen.absent_at).map(|bound| bound.minus(CLOCK_SLACK));
+        let bound = seen.absent_at.or_else(|| {
+            // A click that is still to come is waited for no longer than this either.
+            let click = self.holder(seen.pool_link, seen.seen_at).map(|holder| holder.click.at);
+            seen.overflow_of.is_none().then(|| click.unwrap_or_else(|| seen.seen_at.minus(HOLD_SUBSCRIBER)))
+        });
+        let earliest = bound.map(|bound| bound.minus(CLOCK_SLACK));
         let latest = seen.seen_at.plus(FUTURE_SLACK);
         let fits = |at: Timestamp| at <= latest && earliest.is_none_or(|earliest| at >= earliest);
         let fitting = fan.announced.iter().filter(|announced| fits(announced.at));

@@ -1,7 +1,7 @@
 //! One look: a page of the link list, the subscribers of the links whose counter moved, their records in the journal,
 //! and only then the counters in the store (decisions 48).
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use sl_core::{
     event::{Event, EventBody, SubscriberSeen},
@@ -34,6 +34,11 @@ pub(super) enum LookError {
     #[error("the journal does not take a subscriber: {0}")]
     Journal(#[from] LostReason),
 }
+
+/// Lists of one page that go unanswered one after the other, before that is the platform's trouble and no list's.
+const IN_A_ROW: usize = 2;
+/// A page waits no longer for an attribution that is behind: it may catch up at any time.
+const LATEST: Duration = Duration::from_secs(300);
 
 /// What is known of a link with subscribers; in memory only, some 60 bytes a subscriber: after a start the list of a
 /// shared link is read once more, and attribution knows the repetitions.
@@ -74,17 +79,20 @@ impl AccountMatcher {
         let rows = self.platform.links(&self.account, ask, priority).await?.rows;
         self.watch.places(kind).learn(number, rows.iter().map(|row| row.id.number));
         self.read_at.insert(page, start);
-        let mut looks = Vec::new();
+        let (mut looks, mut unsure) = (Vec::new(), 0);
         for row in &rows {
             if self.watch.aside.has(&row.id, start) {
                 continue;
             }
             match self.look_at(row, at, priority).await {
                 Ok(look) => {
+                    unsure = 0;
                     self.watch.aside.end(&row.id);
                     looks.extend(look);
                 }
-                Err(LookError::Platform(error)) if error.may_be_about_one_list() => {
+                // Where several in a row go unanswered it is none of theirs.
+                Err(LookError::Platform(error)) if error.may_be_about_one_list() && unsure < IN_A_ROW => {
+                    unsure += usize::from(error.is_unsure());
                     self.set_aside(row.id, &error);
                 }
                 Err(error) => {
@@ -96,7 +104,7 @@ impl AccountMatcher {
         }
         self.store_looks(looks).await?;
         // A list that is late is read again soon, not at once; one that attribution is behind of, when it may be there.
-        let again = start.plus(self.settings.again().max(lag));
+        let again = start.plus(self.settings.again().max(lag.min(LATEST)));
         self.watch.planned(page, rows.iter().map(|row| row.id), start, again, &self.settings.looks);
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! Watches the store: after a failed write (a full disk) it writes nothing until it is opened again. Redirects go on
-//! meanwhile. Once the disk takes data again, the service is started anew within this process.
+//! meanwhile. Once the disk takes data again, the store is opened anew within this process ([`super::reopening`]).
 
 use std::{
     io::Write,

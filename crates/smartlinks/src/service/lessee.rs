@@ -1,5 +1,6 @@
-//! Leases blocks of pool links for the edge ahead of need, prolongs them, and gives back what is left (decisions 5, 50). In a
-//! cluster it takes over what an earlier process had set aside, as far as that is still this edge's.
+//! Leases blocks of pool links for the edge ahead of need, prolongs them, and gives back what is left (decisions 5, 50). It takes
+//! over what is at hand already, as far as that is still this edge's: in a cluster what an earlier process had set aside, on embedded
+//! storage what was there before the store was opened anew.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -202,7 +203,8 @@ impl Lessee {
         let by = self.clock.now();
         self.renew(by).await?;
         for Want { stock, want, .. } in wanted {
-            if !self.lease(&stock, want.min(most * BLOCK), by).await? {
+            // Since then the time has gone on by the monotonic clock only.
+            if !self.lease(&stock, want.min(most * BLOCK), by.plus(now.elapsed())).await? {
                 self.short.insert(stock, (now, stocked));
             }
         }
@@ -257,7 +259,7 @@ impl Lessee {
         let due = self.out.iter().filter(|(_, out)| out.is_due(clocks));
         let due: Vec<_> = due.map(|(fence, out)| (*fence, out.stock.clone())).collect();
         for (fence, stock) in due {
-            match self.prolong(fence, stock, now).await? {
+            match self.prolong(fence, stock, now.plus(clocks.0.elapsed())).await? {
                 Some(out) => self.out.insert(fence, out),
                 None => self.out.remove(&fence),
             };

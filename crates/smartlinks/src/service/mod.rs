@@ -57,6 +57,7 @@ use self::{
     attribution::Looked,
     base::{Backing, Base},
     cluster::heartbeat::{Heartbeat, Unforwarded},
+    control::Control,
     creators::Pace,
     doctor::Doctor,
     gauges::Gauges,

@@ -202,6 +202,20 @@ impl Running {
         lessee.lease_wanted(1).await.map(drop)
     }
 
+    /// The store was opened anew: what is in stock is this edge's still, and the next visitors find links.
+    pub(super) async fn take_over(&mut self, store: &Store) {
+        let (mut feed, mut lessee) = self.maker.make(store);
+        let taken_over = async {
+            lessee.settle_earlier().await?;
+            feed.fill().await?;
+            lessee.lease_wanted(1).await
+        };
+        if let Err(error) = taken_over.await {
+            tracing::warn!(%error, "the edge goes on with what it had; trying again");
+        }
+        self.begun = Some((feed, lessee));
+    }
+
     /// From here on it has what the store says.
     pub(super) fn supply(
         &mut self,

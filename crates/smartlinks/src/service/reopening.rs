@@ -1,6 +1,6 @@
 //! A store that could not write is opened anew. The edge and its journal stay: visitors are redirected all the while.
 
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     Service, Stops, Tasks,
@@ -35,7 +35,7 @@ impl Service {
         while let Ok(failure) = failures.try_recv() {
             tracing::warn!("{failure}");
         }
-        Ok(Starting {
+        let mut starting = Starting {
             config: config.clone(),
             roles: roles.clone(),
             clock,
@@ -48,12 +48,17 @@ impl Service {
             failures,
             past: None,
             cluster: None,
-            has_topics: tokio::sync::watch::Sender::new(true).subscribe(),
+            has_topics: watch::Sender::new(true).subscribe(),
             acknowledged: None,
             edge: redirects,
             admin: None,
             reached: None,
-        })
+        };
+        let (_, why) = watch::channel("it could not write, and is opened anew".to_owned());
+        if let Err(error) = starting.say_why(why).await {
+            tracing::warn!("nobody can ask meanwhile how it stands: {error}");
+        }
+        Ok(starting)
     }
 }
 

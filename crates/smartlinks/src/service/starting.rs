@@ -192,29 +192,27 @@ impl Starting {
             let (supervisor, stops, tasks) = (&self.supervisor, &self.stops, &mut self.tasks);
             self.edge = Some(redirects::start(&footing, past, None, supervisor, stops, tasks).await?);
         }
-        let (links, only) =
-            (self.edge.as_ref().map(|edge| edge.links.clone()), self.roles.is_only(Role::Edge));
-        let (edge, desk) = (
-            self.edge.as_ref().map(|edge| edge.address),
-            self.desk(Waiting {
-                why,
-                is_whole: Arc::new(move || only && links.as_ref().is_some_and(sl_edge::LinkTable::is_loaded)),
-                metrics: self.metrics.clone(),
-                metrics_token: self.config.admin.metrics_token.0.clone(),
-            })
-            .await?,
-        );
-        let edge = edge.map(tracing::field::display);
-        tracing::warn!(edge, admin = %desk.address, "the store can't be reached: serving without it and waiting for it");
-        self.admin = Some(desk);
+        let admin = self.say_why(why).await?;
+        let edge = self.edge.as_ref().map(|edge| tracing::field::display(edge.address));
+        tracing::warn!(edge, %admin, "the store can't be reached: serving without it and waiting for it");
         Ok(())
     }
 
-    async fn desk(&mut self, waiting: Waiting) -> Result<Desk, Failure> {
+    /// Opens the admin listener, which says why there is no store.
+    pub(super) async fn say_why(&mut self, why: watch::Receiver<String>) -> Result<SocketAddr, Failure> {
+        let (links, only) =
+            (self.edge.as_ref().map(|edge| edge.links.clone()), self.roles.is_only(Role::Edge));
+        let waiting = Waiting {
+            why,
+            is_whole: Arc::new(move || only && links.as_ref().is_some_and(sl_edge::LinkTable::is_loaded)),
+            metrics: self.metrics.clone(),
+            metrics_token: self.config.admin.metrics_token.0.clone(),
+        };
         let (router, routers) = watch::channel(waiting::router(waiting));
         let (address, task) = admin(&self.config, routers, &self.supervisor, &self.stops.helpers).await?;
         self.tasks.helpers.push(task);
-        Ok(Desk { address, router })
+        self.admin = Some(Desk { address, router });
+        Ok(address)
     }
 
     /// The edge with the store.
@@ -224,7 +222,12 @@ impl Starting {
             (Some(_), _) if tasks.edge.iter().any(JoinHandle::is_finished) => {
                 return Err(Failure::Run("the edge ended by itself".to_owned()));
             }
-            (Some(running), _) => running,
+            (Some(mut running), _) => {
+                if self.cluster.is_none() {
+                    running.take_over(store).await;
+                }
+                running
+            }
             (None, Some(past)) => {
                 let kafka = self.cluster.as_ref().map(|cluster| &cluster.kafka);
                 let footing =
@@ -242,7 +245,7 @@ impl Starting {
     /// # Errors
     /// [`Failure::Run`] when the journal's last sync fails.
     pub(crate) async fn stop(self) -> Result<(), Failure> {
-        let Self { stops, tasks, edge, ground, .. } = self;
+        let Self { stops, tasks, edge, ground, control, .. } = self;
         let end = tokio::time::Instant::now() + stop::ALL;
         stops.unready.cancel();
         stops.edge.cancel();
@@ -254,6 +257,7 @@ impl Starting {
         stop::within(end, "what says that the store is waited for", stop::all(tasks.helpers)).await;
         stops.forwarding.cancel();
         stop::within(end, "what the journal has still for Kafka", stop::all(tasks.forwarding)).await;
+        drop(control);
         ground.close().await
     }
 }

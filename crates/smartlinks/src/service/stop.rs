@@ -20,7 +20,7 @@ impl Service {
     /// # Errors
     /// [`Failure::Run`] when the last sync fails.
     pub(crate) async fn shutdown(self) -> Result<(), Failure> {
-        let Self { base, stops, tasks, mut attribution, .. } = self;
+        let Self { base, stops, tasks, control, mut attribution, .. } = self;
         let Tasks { edge, supply, creators, helpers, attribution: attribution_tasks, forwarding, heartbeat } =
             tasks;
         let end = Instant::now() + ALL;
@@ -43,6 +43,8 @@ impl Service {
         within(end, "what the journal has still for Kafka", all(forwarding)).await;
         stops.heartbeat.cancel();
         within(end, "the last word to other processes", all(heartbeat)).await;
+        // Before the lock: the next process has a socket of its own.
+        drop(control);
         let base_store = base.store;
         drop(base_store);
         // The journal is closed whatever the store says: it has what the store has not.

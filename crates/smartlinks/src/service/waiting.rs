@@ -1,4 +1,5 @@
-//! What the admin listener says while the store of a cluster has not been reached: that it is waited for, and why.
+//! What the admin listener says while the store of a cluster has not been reached, or an embedded one is opened anew: that it is
+//! waited for, and why.
 
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ impl Waiting {
     fn reason(&self) -> String {
         let why = self.why.borrow();
         let why = if why.is_empty() { "scylla.nodes: no answer yet" } else { &why };
-        format!("the store has not been reached since the start, and is tried again: {why}")
+        format!("there is no store now, and it is tried again: {why}")
     }
 }
 

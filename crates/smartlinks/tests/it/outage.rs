@@ -7,7 +7,7 @@ use std::{
     os::unix::net::UnixStream,
     path::Path,
     process::Command,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rand::{Rng, SeedableRng};
@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::{
     creator::{LINK, address, prepare},
-    process::Service,
+    process::{PATIENCE, Service},
     world::{Ads, Platform},
 };
 
@@ -127,7 +127,9 @@ impl Visitors {
     /// Visitors come all the while, and each is redirected.
     fn come_until_it_is_ready_again(&mut self, service: &Service) {
         service.until_said("the store is opened anew");
+        let begun = Instant::now();
         while !service.has_said("ready edge=") {
+            assert!(begun.elapsed() < PATIENCE, "the store is not open yet");
             self.one_more(service);
         }
     }

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Nothing here takes so long unless it is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// ... but a first start on servers that share a busy machine with their test: three of them have to agree on fifty tables.
 const PATIENCE_WITH_STARTS: Duration = Duration::from_secs(300);
 

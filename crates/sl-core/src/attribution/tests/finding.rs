@@ -139,6 +139,19 @@ fn who_comes_back_is_not_dated_by_the_announcement_of_another_subscription() {
 }
 
 #[test]
+fn who_subscribed_before_a_recycled_link_had_its_next_holder_is_not_the_next_holders() {
+    let mut world = World::new();
+    world.click(A, 1, 10, at("03-04T12:00:00Z"));
+    world.announce("f", "$9.99", at("03-06T11:00:00Z"), at("03-06T11:00:10Z"));
+    world.click(B, 2, 10, at("03-06T12:00:00Z"));
+    let mut look = seen(10, "f", at("03-06T12:05:00Z"));
+    look.absent_at = Some(at("03-06T02:00:00Z"));
+    world.event(at("03-06T12:05:00Z"), EventBody::SubscriberSeen(look));
+    world.tick(at("03-06T12:20:00Z"));
+    assert_eq!((world.subscribers(A), world.subscribers(B)), (0, 0));
+}
+
+#[test]
 fn an_undated_subscriber_without_a_webhook_is_dated_by_the_last_look_after_ten_minutes() {
     let mut world = World::new();
     world.click(A, 1, 10, at("03-04T12:00:00Z"));

@@ -218,6 +218,7 @@ fn an_announcement_gives_no_money_back_that_the_reconciliation_saw_taken_back() 
     // Both webhooks were kept at the platform for long, and sent again by hand.
     for id in ["told", "new"] {
         world.status(id, "f", "tip", 500, "loading", made, at("03-06T13:00:00Z"));
+        world.status(id, "f", "tip", 500, "done", made, at("03-06T13:00:01Z"));
         assert_eq!(row(&world, id).transaction.as_ref().unwrap().status, "undo");
     }
     assert_eq!(world.gross(A), 0);

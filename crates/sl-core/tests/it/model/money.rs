@@ -24,11 +24,12 @@ impl Account {
         let (now, at) = (self.now, self.at);
         let money = &mut self.transactions[index];
         let unannounced = money.fact.reconciled && !new.reconciled && money.only_reversed.is_none();
-        // The reconciliation saw it taken back: what the first webhook announces was before that.
+        // The reconciliation saw it taken back: what the first webhook announces was before that, unless it is too old to be sent again.
         let overtaken = money.fact.reconciled
             && !new.reconciled
             && is_reversal(&money.fact.status)
-            && !is_reversal(&new.status);
+            && !is_reversal(&new.status)
+            && at - money.fact.at.0 < 7 * 24 * HOUR;
         if money.fact.reconciled && !new.reconciled {
             // The webhook's type wins (decisions 54).
             (money.fact.kind, money.fact.reconciled) = (new.kind.clone(), false);
@@ -77,6 +78,10 @@ impl Account {
                     self.credit_or_hold(index);
                 }
             }
+        }
+        if overtaken && self.transactions[index].credited.is_some() {
+            // What was announced after it may come again, too.
+            self.transactions[index].only_reversed = Some(moment + 24 * HOUR);
         }
         self.settle(index);
     }

@@ -35,13 +35,16 @@ impl Account {
         if at <= self.at + 5 * MINUTE { at } else { self.at }
     }
 
-    /// The newest `subscriptions.new` of the fan that the look could have seen, or failing that a renewal; none from before the
-    /// click of the visitor who held the link then.
+    /// The newest `subscriptions.new` of the fan that the look could have seen, or failing that a renewal. Where the link was never
+    /// seen without the fan, none from before the click of the visitor who held it then, or from before all that could wait for one.
     fn webhook_date(&self, seen: &SubscriberSeen) -> Option<i64> {
-        let absent = seen.absent_at.map_or(i64::MIN, |absent| absent.0 - 15 * MINUTE);
-        let holder = self.holder(seen.pool_link, seen.seen_at.0).filter(|_| seen.overflow_of.is_none());
-        let click = holder.map_or(i64::MIN, |row| self.rows[row].click.at.0 - 15 * MINUTE);
-        let earliest = absent.max(click);
+        let bound = match (seen.absent_at, self.holder(seen.pool_link, seen.seen_at.0)) {
+            (Some(absent), _) => absent.0,
+            (None, _) if seen.overflow_of.is_some() => i64::MIN + 15 * MINUTE,
+            (None, Some(row)) => self.rows[row].click.at.0,
+            (None, None) => seen.seen_at.0 - 48 * HOUR,
+        };
+        let earliest = bound - 15 * MINUTE;
         let newest = |renewed: bool| {
             let of_fan = self.announced.iter().filter(|word| word.fan == seen.fan && word.renewed == renewed);
             of_fan
