@@ -88,6 +88,14 @@ impl ClickLog for Nowhere {
 
 pub(crate) fn run(directory: &Path, log: Log) -> Result<(), Box<dyn Error>> {
     let metrics = PrometheusBuilder::new().install_recorder()?;
+    let kept = metrics.clone();
+    std::thread::spawn(move || {
+        // As the service does.
+        loop {
+            std::thread::sleep(Duration::from_secs(5));
+            kept.run_upkeep();
+        }
+    });
     let config = JournalConfig {
         dir: directory.to_owned(),
         durability: if log == Log::Buffered { Durability::Buffered } else { Durability::Synced },

@@ -319,13 +319,17 @@ mod tests {
         put(&mut batch, &db.meta, Key::bare().raw(b"quiet"), &7_u64).unwrap();
         commit(batch).unwrap();
         // The busy one is put into tables again and again; a part of the log ends after 64 MB.
-        let mut rows = 0_u64;
+        let (mut rows, begun) = (0_u64, Instant::now());
         while !db.may_trim() {
             let mut batch = db.batch();
             batch.insert(&db.outbox, rows.to_be_bytes(), vec![7; 60_000]);
             commit(batch).unwrap();
             rows += 1;
-            assert!(rows < 10_000);
+            assert!(begun.elapsed() < Duration::from_secs(60));
+            if rows > 2000 {
+                // A busy machine: whoever makes the tables has not had its turn yet.
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
         let until = |ready: &dyn Fn() -> bool| {
             let begun = Instant::now();
