@@ -43,7 +43,7 @@
 //!   the binding in force in the second of their own time.
 //! * **Undated subscribers** take the newest `subscriptions.*` webhook of the fan that is no later than the look (5 minutes
 //!   of grace) and no more than 15 minutes older than the last look without the fan, or than the holder's click where there was
-//!   no such look; see [`Rules`] for the wait.
+//!   no such look, or than half a day where no click is known either; see [`Rules`] for the wait.
 //! * **One subscription** of a fan counts per pool link and hold; seeing it again changes nothing.
 //! * **Holds** end by the account's clock: 24 h for money, messages and reversals before their cause, 48 h for a subscriber
 //!   before its click.

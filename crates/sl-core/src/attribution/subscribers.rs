@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// Subscribers that may wait for the click of one pool link.
 const PENDING: usize = 64;
+/// A link whose click is not known is looked at for the first time no later than this after somebody subscribed through it.
+const UNSEEN: Duration = Duration::from_secs(12 * 3600);
 /// A price of a webhook belongs to a subscription this close to it.
 const SAME_SUBSCRIPTION: Duration = Duration::from_secs(3600);
 
@@ -84,18 +86,18 @@ impl Decider<'_> {
     }
 
     /// The time a webhook gives to an undated subscriber: the newest that the look could have seen (decisions 22). Of a link that
-    /// was never seen without the fan none counts of long before its click: that was another subscription of the fan's. A renewal
-    /// counts where no new subscription does: a fan who comes back may be announced as either (contract I.45).
+    /// was never seen without the fan none counts of long before its click, or the look: that was another subscription of the
+    /// fan's. A renewal counts where no new subscription does: a fan who comes back may be announced as either (contract I.45).
     fn announced(&mut self, fan: &FanRecord, seen: &SubscriberSeen) -> Option<Timestamp> {
-        let bound = seen.absent_at.or_else(|| {
-            // A click that is still to come is waited for no longer than this either.
-            let click = self.holder(seen.pool_link, seen.seen_at).map(|holder| holder.click.at);
-            seen.overflow_of.is_none().then(|| click.unwrap_or_else(|| seen.seen_at.minus(HOLD_SUBSCRIBER)))
+        let bound = seen.absent_at.unwrap_or_else(|| {
+            let holder = match seen.overflow_of {
+                Some(_) => None,
+                None => self.holder(seen.pool_link, seen.seen_at),
+            };
+            holder.map_or(seen.seen_at.minus(UNSEEN), |holder| holder.click.at)
         });
-        let earliest = bound.map(|bound| bound.minus(CLOCK_SLACK));
-        let latest = seen.seen_at.plus(FUTURE_SLACK);
-        let fits = |at: Timestamp| at <= latest && earliest.is_none_or(|earliest| at >= earliest);
-        let fitting = fan.announced.iter().filter(|announced| fits(announced.at));
+        let fits = bound.minus(CLOCK_SLACK)..=seen.seen_at.plus(FUTURE_SLACK);
+        let fitting = fan.announced.iter().filter(|announced| fits.contains(&announced.at));
         fitting.max_by_key(|announced| (!announced.renewed, announced.at)).map(|announced| announced.at)
     }
 

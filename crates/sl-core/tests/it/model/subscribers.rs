@@ -36,13 +36,13 @@ impl Account {
     }
 
     /// The newest `subscriptions.new` of the fan that the look could have seen, or failing that a renewal. Where the link was never
-    /// seen without the fan, none from before the click of the visitor who held it then, or from before all that could wait for one.
+    /// seen without the fan, none from before the click of the visitor who held it then, or half a day before the look.
     fn webhook_date(&self, seen: &SubscriberSeen) -> Option<i64> {
-        let bound = match (seen.absent_at, self.holder(seen.pool_link, seen.seen_at.0)) {
+        let holder = self.holder(seen.pool_link, seen.seen_at.0).filter(|_| seen.overflow_of.is_none());
+        let bound = match (seen.absent_at, holder) {
             (Some(absent), _) => absent.0,
-            (None, _) if seen.overflow_of.is_some() => i64::MIN + 15 * MINUTE,
             (None, Some(row)) => self.rows[row].click.at.0,
-            (None, None) => seen.seen_at.0 - 48 * HOUR,
+            (None, None) => seen.seen_at.0 - 12 * HOUR,
         };
         let earliest = bound - 15 * MINUTE;
         let newest = |renewed: bool| {
