@@ -18,6 +18,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sl_core::{
+    catalog::SmartLink,
     forecast::{Demand, Plan},
     ids::LinkKind,
     pool::StockKey,
@@ -45,6 +46,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 const GRACE: Duration = Duration::from_secs(3);
 /// Share of the pace that refill may count on; the rest is for looks.
 const PACE_SHARE: f64 = 0.8;
+/// Overflow links that are made before a stock that runs dry.
+const FIRST: usize = 4;
 /// First and longest wait after the platform would not make a link.
 const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 
@@ -165,9 +168,11 @@ impl Keeper {
         });
         let (dry, rest): (Vec<_>, Vec<_>) =
             levels.into_iter().partition(|(level, _)| self.is_running_dry(&level.stock));
-        // Visitors wait for what runs dry; an overflow link is for those whom no stock will serve.
-        let mut missing = self.refill_all(&need, dry, stop).await?;
-        missing |= self.overflow(&need, stop).await?;
+        // Who gets no link of their own is credited by the overflow link: a few of them cost a dry stock little. Many wait for it.
+        let (first, later) = need.bare.split_at(need.bare.len().min(FIRST));
+        let mut missing = self.overflow(&need, first, stop).await?;
+        missing |= self.refill_all(&need, dry, stop).await?;
+        missing |= self.overflow(&need, later, stop).await?;
         missing |= self.refill_all(&need, rest, stop).await?;
         Ok(missing)
     }
@@ -185,10 +190,10 @@ impl Keeper {
         Ok(missing)
     }
 
-    /// Gives links their overflow link, a round of them at most.
-    async fn overflow(&mut self, need: &Need, stop: &CancellationToken) -> Result<bool> {
+    /// Gives `links` their overflow link, a round of them at most.
+    async fn overflow(&mut self, need: &Need, links: &[SmartLink], stop: &CancellationToken) -> Result<bool> {
         let (mut missing, mut left) = (false, refill::ROUND);
-        for link in &need.bare {
+        for link in links {
             let Some(account) = need.accounts.get(&link.account) else { continue };
             let place = Place::Overflow(link.id);
             if self.doubts.is_open(&place) || stop.is_cancelled() {

@@ -250,26 +250,25 @@ async fn what_concerns_the_account_puts_all_its_places_off() {
 }
 
 #[tokio::test]
-async fn a_stock_that_runs_dry_is_refilled_before_overflow_links_are_made() {
+async fn a_stock_that_runs_dry_is_refilled_before_many_overflow_links_are_made() {
     let world = World::start().await;
-    world.link(1, |_| {}).await;
+    for number in 1..=10 {
+        world.link(number, |_| {}).await;
+    }
     let (mut keeper, stop) = (world.keeper(), CancellationToken::new());
     keeper.turn(&stop).await.unwrap();
     let names = world.upstream.links("tracking-links").into_iter().map(|row| row.name);
-    let overflow: Vec<_> = names.enumerate().filter(|(_, name)| name.starts_with("sl-o-")).collect();
-    assert_eq!(
-        overflow.iter().map(|(place, _)| *place).collect::<Vec<_>>(),
-        [20],
-        "the last one that was made"
-    );
+    let overflow = names.enumerate().filter(|(_, name)| name.starts_with("sl-o-"));
+    let places: Vec<_> = overflow.map(|(place, _)| place).collect();
+    assert_eq!(places, [0, 1, 2, 3, 24, 25, 26, 27, 28, 29], "a few, the stock of 20, the rest");
     // What is full enough can wait for an overflow link.
-    world.link(2, |_| {}).await;
+    world.link(11, |_| {}).await;
     let block = world.store.pool.lease(crate::matcher::request(&world, 2)).await.unwrap();
     crate::matcher::give(&world, 1, &block.links.iter().map(|(link, _)| link.id).collect::<Vec<_>>()).await;
     world.clock.advance(Duration::from_secs(600));
     keeper.turn(&stop).await.unwrap();
     let names: Vec<_> = world.upstream.links("tracking-links").into_iter().map(|row| row.name).collect();
-    assert!(names[21].starts_with("sl-o-") && names.len() > 22, "{names:?}");
+    assert!(names[30].starts_with("sl-o-") && names.len() > 31, "{names:?}");
 }
 
 #[tokio::test]

@@ -136,7 +136,8 @@ async fn links_are_made_while_those_before_are_written_down_and_visitors_get_the
     let mut keeper = world.keeper();
     let stop = CancellationToken::new();
     let turns = tokio::spawn(async move { while keeper.turn(&stop).await.unwrap() {} });
-    until("all calls of the round", async || world.upstream.count("POST") == 20).await;
+    until("all calls of the round, and the overflow link's", async || world.upstream.count("POST") == 21)
+        .await;
     assert_eq!(world.count(&[PoolState::Fresh]).await, 0);
     pool.gate.add_permits(1);
     until("a part of the round", async || world.count(&[PoolState::Fresh]).await >= 8).await;
