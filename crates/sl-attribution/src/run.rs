@@ -95,8 +95,8 @@ impl Attribution {
                 Err(error) => steps.pause(error, &mut wait).await?,
             }
         };
+        steps.position = self.go(opened.position, Some(&opened.applied), &steps).await?;
         steps.applied = opened.applied;
-        steps.position = self.seek(opened.position, &steps).await?;
         self.progress.send_modify(|progress| {
             progress.position = steps.position;
             progress.synced = opened.position;
@@ -147,10 +147,24 @@ impl Attribution {
         Ok(None)
     }
 
-    /// Goes to a place of the stream. A partition that can't be read now is waited for: only its own accounts wait with it.
     async fn seek(&mut self, to: Position, steps: &Steps) -> Result<Position, AttributionError> {
+        self.go(to, None, steps).await
+    }
+
+    /// Goes to a place of the stream, perhaps to the one where a state with all that it has `applied` stopped. A partition
+    /// that can't be read now is waited for: only its own accounts wait with it.
+    async fn go(
+        &mut self,
+        to: Position,
+        applied: Option<&Applied>,
+        steps: &Steps,
+    ) -> Result<Position, AttributionError> {
         loop {
-            match self.stream.seek(to).await {
+            let sought = match applied {
+                Some(applied) => self.stream.resume(to, applied).await,
+                None => self.stream.seek(to).await,
+            };
+            match sought {
                 Err(error @ StreamError::Io(_)) if !steps.token.is_cancelled() => {
                     let partition = self.stream.partition();
                     tracing::warn!(partition, %error, "the stream can't be read; trying again");

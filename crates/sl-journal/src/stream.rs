@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sl_core::event::{Position, Recorded};
+use sl_core::{
+    applied::Applied,
+    event::{Position, Recorded},
+};
 
 /// One partition of the stream, in order. The consumer keeps its position together with its state; the stream only
 /// hears of it to know what may be thrown away.
@@ -19,6 +22,16 @@ pub trait EventStream: Send {
     /// # Errors
     /// [`StreamError`] when the stream can't be read.
     async fn seek(&mut self, position: Position) -> Result<Position, StreamError>;
+
+    /// [`EventStream::seek`] for a state that comes back: `applied` is what it has applied up to `position`. A stream that may
+    /// have lost its end and grown again in the meantime makes sure that the last record before the position is among it.
+    ///
+    /// # Errors
+    /// As [`EventStream::seek`].
+    async fn resume(&mut self, position: Position, applied: &Applied) -> Result<Position, StreamError> {
+        let _ = applied;
+        self.seek(position).await
+    }
 
     /// Whether the partition was given to somebody else: [`EventStream::next`] will say so, too.
     fn is_fenced(&self) -> bool {

@@ -8,19 +8,24 @@
 //! A partition that lost its end is given a new epoch in three steps, each of which may be the last of this process: the
 //! consumer stores that its position is lost; the topic's epoch is raised; the consumer stores its place in the new one.
 //! Were the epoch raised first, whoever comes next would find the partition long enough again, and take it for one of the
-//! others.
+//! others. That it lost its end is seen by its length, by the brokers' own epochs while somebody reads, and by the record
+//! before the position whenever reading begins in the middle (module `before`).
+
+mod before;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rdkafka::{Message as _, error::KafkaError, message::BorrowedMessage, types::RDKafkaErrorCode};
 use sl_core::{
+    applied::Applied,
     event::{Position, Recorded},
     time::Clock,
 };
 use sl_journal::{Batch, EventStream, StreamError, codec};
 use tokio::{sync::Notify, time::Instant};
 
+use self::before::Before;
 use crate::{
     Cluster, ClusterError, Topic,
     group::Held,
@@ -46,6 +51,10 @@ pub struct KafkaStream {
     topic: Topic,
     partition: u32,
     position: Position,
+    /// What is known of the record before it.
+    before: Option<Before>,
+    /// Reading began one record before the position, which has not come yet: it must be the one that was there.
+    checks: bool,
     arrived: Arc<Notify>,
     trouble: Option<Trouble>,
     /// How often the topic had been looked at when this was sought.
@@ -133,6 +142,8 @@ impl KafkaStream {
             topic,
             partition,
             position: Position::default(),
+            before: None,
+            checks: false,
             arrived: Arc::new(Notify::new()),
             trouble: None,
             looks: 0,
@@ -157,13 +168,47 @@ impl KafkaStream {
         ends.map_err(io)?.map_err(io)
     }
 
-    async fn assign(&mut self, offset: u64) -> Result<(), StreamError> {
+    /// Reads from `offset` on, of what begins at `low`; from the record before it, if something is known of that.
+    async fn assign(&mut self, offset: u64, low: u64) -> Result<(), StreamError> {
         self.queue = None;
+        self.checks = self.before.is_some() && offset > low;
+        let offset = if self.checks { offset - 1 } else { offset };
         let (reader, partition) = (Arc::clone(&self.reader), self.number());
         let arrived = Arc::clone(&self.arrived);
         let queue = tokio::task::spawn_blocking(move || reader.assign(partition, offset, arrived)).await;
         self.queue = Some(queue.map_err(io)?.map_err(io)?);
         Ok(())
+    }
+
+    /// Reads on where this stands, with a new queue.
+    async fn assign_anew(&mut self) -> Result<(), StreamError> {
+        let (low, _) = self.ends().await?;
+        self.assign(self.position.offset, low).await
+    }
+
+    /// A topic that was made anew is read from its oldest record. A partition that lost its end gets a new epoch, so
+    /// that edges send again what they still have, when the position sought is [`Position::lost`].
+    async fn go(&mut self, position: Position, before: Option<Before>) -> Result<Position, StreamError> {
+        self.check_fence()?;
+        self.topic = self.cluster.events().await.map_err(io)?;
+        if position.epoch > self.topic.epoch && self.topic.is_raised() {
+            // Of two who raised it at once the lower one won.
+            self.raise(position.epoch).await?;
+        }
+        let (low, high) = self.ends().await?;
+        let (at, trouble) = match begin(position, &self.topic, low, high) {
+            Begin::At(at) => (at, None),
+            Begin::Gap(first) => (position, Some(Trouble::Gap(first))),
+            Begin::Shorter if position.is_lost() => (self.begin_anew(low).await?, None),
+            Begin::Shorter => (position, Some(Trouble::Gap(position.lost()))),
+            Begin::Older => return Err(older(&self.topic.name, position)),
+        };
+        self.before = before.filter(|_| at == position && trouble.is_none());
+        self.assign(at.offset.clamp(low, high), low).await?;
+        (self.position, self.trouble) = (at, trouble);
+        self.looks = self.reader.looked().times;
+        self.heard = Instant::now();
+        Ok(at)
     }
 
     /// Says what is wrong, as long as it is.
@@ -172,6 +217,12 @@ impl KafkaStream {
         self.compare(&looked).await?;
         if matches!(self.trouble, Some(Trouble::OutOfRange)) {
             let (low, _) = self.ends().await?;
+            if self.checks && low == self.position.offset {
+                // Retention took the record before it in this moment.
+                self.assign(low, low).await?;
+                self.trouble = None;
+                return Ok(());
+            }
             let is_lost = has_lost_its_end(self.position.offset, low);
             let first =
                 if is_lost { self.position.lost() } else { Position { offset: low, ..self.position } };
@@ -184,7 +235,7 @@ impl KafkaStream {
             }
             Some(Trouble::Doubt(until)) if looked.times >= *until => {
                 // What raised the doubt may have left the queue.
-                self.assign(self.position.offset).await?;
+                self.assign_anew().await?;
                 self.trouble = None;
                 Ok(())
             }
@@ -227,11 +278,11 @@ impl KafkaStream {
     async fn make_sure(&mut self) -> Result<(), StreamError> {
         let ends = self.ends().await;
         self.heard = Instant::now();
-        let (_, high) = ends?;
+        let (low, high) = ends?;
         if high > self.position.offset {
             metrics::counter!("smartlinks_stream_silent_total").increment(1);
             tracing::warn!(partition = self.partition, position = ?self.position, high, "records did not come");
-            self.assign(self.position.offset).await?;
+            self.assign(self.position.offset, low).await?;
         }
         Ok(())
     }
@@ -245,7 +296,8 @@ impl KafkaStream {
             match polled {
                 Ok(message) => {
                     bytes += message.payload_len();
-                    let place = Place { topic: self.topic.epoch, position: &mut self.position };
+                    let before = self.before.as_ref().filter(|_| self.checks);
+                    let place = Place { topic: self.topic.epoch, position: &mut self.position, before };
                     let Err(trouble) = take(&message, place, &mut records) else { continue };
                     if let Trouble::Doubt(_) = trouble {
                         self.trouble = Some(doubt(&self.reader));
@@ -268,6 +320,9 @@ impl KafkaStream {
                 }
             }
         }
+        if let Some(last) = records.last() {
+            (self.before, self.checks) = (Some(Before::of(last)), false);
+        }
         Ok(records)
     }
 }
@@ -277,20 +332,27 @@ struct Place<'a> {
     topic: u64,
     /// ... and of the partition.
     position: &'a mut Position,
+    /// What the record before the position must be.
+    before: Option<&'a Before>,
 }
 
 /// Takes one message over, in its place.
 fn take(message: &BorrowedMessage<'_>, place: Place<'_>, records: &mut Vec<Recorded>) -> Result<(), Trouble> {
     let offset = u64::try_from(message.offset()).unwrap_or(0);
+    let payload = message.payload().unwrap_or_default();
     if offset < place.position.offset {
-        // Fetched before the last seek.
+        let is_other = |before: &Before| !before.may_be(payload, place.position.epoch);
+        if offset + 1 == place.position.offset && place.before.is_some_and(is_other) {
+            return Err(Trouble::Gap(place.position.lost()));
+        }
+        // Otherwise it was fetched before the last seek.
         return Ok(());
     }
     if offset > place.position.offset {
         return Err(Trouble::Gap(Position { offset, ..*place.position }));
     }
     let before = records.last().map(|record: &Recorded| &record.event);
-    let sent = codec::decode_sent(message.payload().unwrap_or_default(), before)
+    let sent = codec::decode_sent(payload, before)
         .map_err(|error| Trouble::Undecodable { offset, reason: error.to_string() })?;
     if sent.epoch > place.topic {
         // Not passed over: it is read again once the topic has been looked at.
@@ -338,28 +400,12 @@ impl EventStream for KafkaStream {
         self.check_fence().is_err()
     }
 
-    /// A topic that was made anew is read from its oldest record. A partition that lost its end gets a new epoch, so
-    /// that edges send again what they still have, when the position sought is [`Position::lost`].
     async fn seek(&mut self, position: Position) -> Result<Position, StreamError> {
-        self.check_fence()?;
-        self.topic = self.cluster.events().await.map_err(io)?;
-        if position.epoch > self.topic.epoch && self.topic.is_raised() {
-            // Of two who raised it at once the lower one won.
-            self.raise(position.epoch).await?;
-        }
-        let (low, high) = self.ends().await?;
-        let (at, trouble) = match begin(position, &self.topic, low, high) {
-            Begin::At(at) => (at, None),
-            Begin::Gap(first) => (position, Some(Trouble::Gap(first))),
-            Begin::Shorter if position.is_lost() => (self.begin_anew(low).await?, None),
-            Begin::Shorter => (position, Some(Trouble::Gap(position.lost()))),
-            Begin::Older => return Err(older(&self.topic.name, position)),
-        };
-        self.assign(at.offset.clamp(low, high)).await?;
-        (self.position, self.trouble) = (at, trouble);
-        self.looks = self.reader.looked().times;
-        self.heard = Instant::now();
-        Ok(at)
+        self.go(position, None).await
+    }
+
+    async fn resume(&mut self, position: Position, applied: &Applied) -> Result<Position, StreamError> {
+        self.go(position, Some(Before::Applied(applied.clone()))).await
     }
 
     async fn next(&mut self, max: usize, wait: Duration) -> Result<Batch, StreamError> {

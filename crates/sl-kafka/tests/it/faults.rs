@@ -8,8 +8,9 @@ use std::{
     time::Duration,
 };
 
-use sl_journal::ClickLog as _;
-use sl_kafka::{ClusterError, KafkaConfig};
+use sl_core::{applied::Applied, event::Position};
+use sl_journal::{ClickLog as _, EventStream as _};
+use sl_kafka::{Cluster, ClusterError, KafkaConfig, KafkaStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -114,15 +115,51 @@ async fn a_partition_that_loses_its_end_while_it_is_read_gets_a_new_epoch_and_no
     let broker = Broker::start();
     let cluster = world::cluster(&broker.brokers, 1).await;
     let edge = Edge::start(&cluster);
-    let append = |numbers: std::ops::Range<u64>| {
-        for n in numbers {
-            accounts().iter().for_each(|account| edge.append(world::event(account, n)));
-        }
-    };
-    append(0..20);
+    append(&edge, 0..20);
     let mut readings = Reading::all(&cluster).await;
     world::expect_complete(&mut readings, &accounts(), 20).await;
     let before = readings[0].position;
+    let _broker = cut_half(broker, &cluster).await;
+    // More than were lost: the partition is longer than it was.
+    append(&edge, 20..60);
+    world::expect_complete(&mut readings, &accounts(), 60).await;
+    assert_has_begun_anew(&readings[0], before);
+}
+
+/// The same, while nobody reads: it has grown again before its consumer comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn a_partition_that_lost_its_end_and_has_grown_past_it_since_is_known_by_its_last_record() {
+    let broker = Broker::start();
+    let cluster = world::cluster(&broker.brokers, 1).await;
+    let edge = Edge::start(&cluster);
+    append(&edge, 0..20);
+    let mut readings = Reading::all(&cluster).await;
+    world::expect_complete(&mut readings, &accounts(), 20).await;
+    let Reading { position, applied, accounts: read, stream, .. } = readings.remove(0);
+    drop(stream);
+    let _broker = cut_half(broker, &cluster).await;
+    append(&edge, 20..60);
+    let mut stream = world::within("the partition has grown", async || {
+        let stream = KafkaStream::open(&cluster, 0, world::clock()).await.ok()?;
+        (stream.head().offset > position.offset).then_some(stream)
+    })
+    .await;
+    let known: Applied = applied.iter().map(|(journal, sequence)| (*journal, *sequence)).collect();
+    assert_eq!(stream.resume(position, &known).await.unwrap(), position, "its length tells nothing");
+    let mut readings = [Reading { position, applied, accounts: read, ..Reading::of(stream) }];
+    world::expect_complete(&mut readings, &accounts(), 60).await;
+    assert_has_begun_anew(&readings[0], position);
+}
+
+fn append(edge: &Edge, numbers: std::ops::Range<u64>) {
+    for n in numbers {
+        accounts().iter().for_each(|account| edge.append(world::event(account, n)));
+    }
+}
+
+/// A power cut takes the second half of the first partition.
+async fn cut_half(broker: Broker, cluster: &Cluster) -> Broker {
     let topic = cluster.config().events_topic();
     let again = tokio::task::spawn_blocking(move || {
         broker.kill();
@@ -130,11 +167,10 @@ async fn a_partition_that_loses_its_end_while_it_is_read_gets_a_new_epoch_and_no
         broker.again();
         broker
     });
-    let _broker = again.await.unwrap();
-    // More than were lost: the partition is longer than it was.
-    append(20..60);
-    world::expect_complete(&mut readings, &accounts(), 60).await;
-    let reading = &readings[0];
+    again.await.unwrap()
+}
+
+fn assert_has_begun_anew(reading: &Reading, before: Position) {
     assert!(reading.position.epoch > before.epoch, "{:?}", reading.position);
     assert!(!reading.troubles.is_empty(), "whoever has applied something is told that records are gone");
 }
