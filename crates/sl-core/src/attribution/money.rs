@@ -65,7 +65,7 @@ impl Decider<'_> {
         let was_tip = known.transaction.kind == "tip";
         let is_first_webhook = known.transaction.reconciled && !new.reconciled;
         // What the reconciliation has seen taken back since was once announced: for as long as the platform can send that again, this
-        // is it, and no news.
+        // is it, and no news. What early reversals wait for is never too old.
         let is_overtaken = is_first_webhook
             && is_reversal(&known.transaction.status)
             && !is_reversal(&new.status)
@@ -78,14 +78,20 @@ impl Decider<'_> {
             let net = known.transaction.net;
             standing.tips_net += if is_tip { net } else { -net };
         }
-        if self.is_old(known, new) {
+        // Who told of it before announces nothing.
+        let is_announced = self.is_announced(fan, known) || (known.transaction.reconciled && new.reconciled);
+        let is_waited_for = known.early_reversal.is_some() && !is_announced;
+        if !is_waited_for && self.is_old(known, new) {
             return self.settle(fan, known);
         }
         match known.early_reversal {
-            Some(until) => self.after_reversal(fan, known, new, until > self.now || is_overtaken),
+            Some(until) => {
+                let holds = until > self.now || is_overtaken;
+                self.after_reversal(fan, known, new, holds && !(is_announced && new.reconciled));
+            }
             None => self.news(fan, known, new, (is_first_webhook, is_overtaken)),
         }
-        if is_overtaken && known.credit.is_some() {
+        if is_overtaken {
             // The next word of that time may be sent again as well.
             known.early_reversal = Some(self.moment().plus(HOLD));
         }
@@ -106,19 +112,23 @@ impl Decider<'_> {
             // Only the reconciliation has told of it: the webhook that announces it is still on its way, and no news.
             known.early_reversal = Some(self.moment().plus(HOLD));
         }
-        if known.credit.is_none() && !is_reversal(&new.status) && !self.waits(fan, known) {
+        if !is_reversal(&new.status) && !self.is_announced(fan, known) {
             // Given up before: this word of it is an arrival of its own.
             return self.credit_or_hold(fan, known);
         }
         self.settle(fan, known);
     }
 
-    /// Whether the reconciliation asked for this before the last word of a webhook came (decisions 54). What an early
-    /// reversal waits for is never too old, and a word from far ahead is one of a clock that was wrong.
+    /// Whether the reconciliation asked for this before the last word of a webhook came (decisions 54). A word from far
+    /// ahead is one of a clock that was wrong.
     fn is_old(&self, known: &TransactionRecord, new: &Transaction) -> bool {
-        let is_waited_for = known.early_reversal.is_some() && known.credit.is_none();
         let asked_before = self.at < known.status_at && known.status_at.since(self.at) < READING;
-        new.reconciled && asked_before && !is_waited_for
+        new.reconciled && asked_before
+    }
+
+    /// Whether the money itself has come, and is credited or waits for its fan.
+    fn is_announced(&self, fan: &FanRecord, known: &TransactionRecord) -> bool {
+        known.credit.is_some() || self.waits(fan, known)
     }
 
     /// A word about a transaction whose reversal came before its announcement, and still holds or not.
@@ -134,13 +144,12 @@ impl Decider<'_> {
             known.early_reversal = Some(self.moment().plus(HOLD));
             return self.settle(fan, known);
         }
-        // What the reversal waited for: both are applied, or the transaction alone when that took too long. The
-        // reconciliation announces nothing that it told of before: what it says now is news.
+        // What the reversal waited for: both are applied, or the transaction alone when that took too long.
         known.early_reversal = None;
-        if !holds || (known.credit.is_some() && new.reconciled) {
+        if !holds {
             self.word(known, &new.status);
         }
-        if known.credit.is_some() {
+        if self.is_announced(fan, known) {
             return self.settle(fan, known);
         }
         let (gross, net, at) = (new.gross, new.net, new.at);

@@ -87,14 +87,15 @@ impl Decider<'_> {
 
     /// The time a webhook gives to an undated subscriber: the newest that the look could have seen (decisions 22). Of a link that
     /// was never seen without the fan none counts of long before its click, or the look: that was another subscription of the
-    /// fan's. A renewal counts where no new subscription does: a fan who comes back may be announced as either (contract I.45).
+    /// fan's. A shared link is looked at for the first time after each start, however long nobody looked: of its fans every
+    /// announcement counts that is still known. A renewal counts where no new subscription does: a fan who comes back may be
+    /// announced as either (contract I.45).
     fn announced(&mut self, fan: &FanRecord, seen: &SubscriberSeen) -> Option<Timestamp> {
-        let bound = seen.absent_at.unwrap_or_else(|| {
-            let holder = match seen.overflow_of {
-                Some(_) => None,
-                None => self.holder(seen.pool_link, seen.seen_at),
-            };
-            holder.map_or(seen.seen_at.minus(UNSEEN), |holder| holder.click.at)
+        let bound = seen.absent_at.unwrap_or_else(|| match seen.overflow_of {
+            Some(_) => seen.seen_at.minus(HOLD_SUBSCRIBER),
+            None => self
+                .holder(seen.pool_link, seen.seen_at)
+                .map_or(seen.seen_at.minus(UNSEEN), |holder| holder.click.at),
         });
         let fits = bound.minus(CLOCK_SLACK)..=seen.seen_at.plus(FUTURE_SLACK);
         let fitting = fan.announced.iter().filter(|announced| fits.contains(&announced.at));

@@ -213,6 +213,19 @@ fn overflow_subscribers_belong_to_the_link_without_a_click() {
     assert_eq!(world.shown.totals[&A].conversions, 2);
 }
 
+/// The first look after a night in which nobody could look: when the shared link was last seen without the fan is not known.
+#[test]
+fn an_overflow_subscriber_is_dated_by_its_announcement_however_long_nobody_looked() {
+    let mut world = World::new();
+    world.announce("f", "$9.99", at("03-04T18:30:00Z"), at("03-04T18:30:02Z"));
+    world.pay("t", "f", "tip", 300, at("03-04T23:00:00Z"));
+    let look = SubscriberSeen { overflow_of: Some(A), ..seen(99, "f", at("03-05T09:00:00Z")) };
+    world.event(at("03-05T09:00:00Z"), EventBody::SubscriberSeen(look));
+    assert_eq!((world.subscribers(A), world.gross(A)), (1, 300), "what was paid that night, too");
+    let row = world.shown.conversions.values().next().unwrap();
+    assert_eq!((row.at, row.gross), (at("03-04T18:30:00Z"), Cents(999)));
+}
+
 #[test]
 fn what_a_fan_pays_before_a_click_whose_clock_was_ahead_belongs_to_it() {
     let mut world = World::new();

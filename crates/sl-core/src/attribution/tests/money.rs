@@ -226,6 +226,39 @@ fn an_announcement_gives_no_money_back_that_the_reconciliation_saw_taken_back() 
     assert_eq!(world.gross(A), 500, "the reconciliation says when it is given back");
 }
 
+/// The same, before the fan is known: the money waits for the subscriber to be found.
+#[test]
+fn money_that_waits_for_its_fan_is_not_given_back_by_a_second_announcement_either() {
+    let mut world = World::new();
+    world.click(A, 1, 10, at("03-04T12:00:00Z"));
+    let made = at("03-04T13:00:00Z");
+    let page = |status: &str| {
+        let seen = reconciled("t", "f", "tip", 500, made);
+        EventBody::TransactionSeen(Transaction { status: status.into(), ..seen })
+    };
+    world.event(at("03-04T13:10:00Z"), page("undo"));
+    world.status("t", "f", "tip", 500, "loading", made, at("03-04T13:20:00Z"));
+    world.status("t", "f", "tip", 500, "done", made, at("03-04T13:20:01Z"));
+    world.seen(10, "f", at("03-04T12:01:00Z"), 0);
+    assert_eq!((row(&world, "t").transaction.as_ref().unwrap().status.as_str(), world.gross(A)), ("undo", 0));
+    world.event(at("03-04T14:00:00Z"), page("done"));
+    assert_eq!(world.gross(A), 500, "once: what waited was not held a second time");
+}
+
+#[test]
+fn what_the_reconciliation_alone_saw_taken_back_and_given_again_counts() {
+    let (mut world, made) = subscribed();
+    for (read_at, status) in [("03-04T13:10:00Z", "undo"), ("03-04T14:10:00Z", "done")] {
+        let seen = reconciled("t", "f", "tip", 500, made);
+        let seen = Transaction { status: status.into(), ..seen };
+        world.event(at(read_at), EventBody::TransactionSeen(seen));
+    }
+    assert_eq!(
+        (row(&world, "t").transaction.as_ref().unwrap().status.as_str(), world.gross(A)),
+        ("done", 500)
+    );
+}
+
 fn row<'a>(world: &'a World, id: &str) -> &'a Conversion {
     let mut rows = world.shown.conversions.values();
     rows.find(|row| row.transaction.as_ref().is_some_and(|facts| facts.id.as_str() == id)).unwrap()

@@ -34,7 +34,11 @@ impl Account {
             // The webhook's type wins (decisions 54).
             (money.fact.kind, money.fact.reconciled) = (new.kind.clone(), false);
         }
-        let waited_for = money.only_reversed.is_some() && money.credited.is_none();
+        let waits = |held: &Held| matches!(held.what, HeldWhat::Money(of) if of == index);
+        let held = self.held.iter().any(|held| waits(held) && held.until > now);
+        // Whoever told of it before, or of what waits for its fan already, does not announce it.
+        let told_before = money.credited.is_some() || held || (money.fact.reconciled && new.reconciled);
+        let waited_for = money.only_reversed.is_some() && !told_before;
         if new.reconciled && at < money.status_at && money.status_at - at < HOUR && !waited_for {
             // A page that was asked for before the last word came.
             return self.settle(index);
@@ -45,23 +49,18 @@ impl Account {
                 money.status_at = at;
                 money.only_reversed = Some(moment + 24 * HOUR);
             }
-            Some(until) if money.credited.is_some() => {
-                // Credited by the reconciliation's word: this is the announcement that its reversal overtook.
-                money.only_reversed = None;
-                if new.reconciled || (until <= now && !overtaken) {
-                    money.fact.status.clone_from(&new.status);
-                    money.status_at = at;
-                }
-            }
             Some(until) => {
-                // The transaction itself: both are applied, or it alone when the reversal has waited too long.
-                (money.fact.gross, money.fact.net, money.fact.at) = (new.gross, new.net, new.at);
+                // The transaction itself: both are applied, or it alone when the reversal has waited too long. Of one that is
+                // credited or held, by the reconciliation's word, it is the announcement that its reversal overtook.
                 money.only_reversed = None;
-                if until <= now && !overtaken {
+                if (told_before && new.reconciled) || (until <= now && !overtaken) {
                     money.fact.status.clone_from(&new.status);
                     money.status_at = at;
                 }
-                self.credit_or_hold(index);
+                if money.credited.is_none() && !held {
+                    (money.fact.gross, money.fact.net, money.fact.at) = (new.gross, new.net, new.at);
+                    self.credit_or_hold(index);
+                }
             }
             None => {
                 if !overtaken {
@@ -71,15 +70,13 @@ impl Account {
                 if unannounced && money.credited.is_some() && is_reversal(&new.status) {
                     money.only_reversed = Some(moment + 24 * HOUR);
                 }
-                let waits = |held: &Held| matches!(held.what, HeldWhat::Money(of) if of == index);
-                let held = self.held.iter().any(|held| waits(held) && held.until > now);
                 if self.transactions[index].credited.is_none() && !held && !is_reversal(&new.status) {
                     // Given up before: this word of it is an arrival of its own.
                     self.credit_or_hold(index);
                 }
             }
         }
-        if overtaken && self.transactions[index].credited.is_some() {
+        if overtaken {
             // What was announced after it may come again, too.
             self.transactions[index].only_reversed = Some(moment + 24 * HOUR);
         }

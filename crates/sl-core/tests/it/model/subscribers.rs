@@ -36,12 +36,14 @@ impl Account {
     }
 
     /// The newest `subscriptions.new` of the fan that the look could have seen, or failing that a renewal. Where the link was never
-    /// seen without the fan, none from before the click of the visitor who held it then, or half a day before the look.
+    /// seen without the fan, none from before the click of the visitor who held it then, or half a day before the look;
+    /// of a shared link two days, for which announcements are known.
     fn webhook_date(&self, seen: &SubscriberSeen) -> Option<i64> {
         let holder = self.holder(seen.pool_link, seen.seen_at.0).filter(|_| seen.overflow_of.is_none());
         let bound = match (seen.absent_at, holder) {
             (Some(absent), _) => absent.0,
             (None, Some(row)) => self.rows[row].click.at.0,
+            (None, None) if seen.overflow_of.is_some() => seen.seen_at.0 - 48 * HOUR,
             (None, None) => seen.seen_at.0 - 12 * HOUR,
         };
         let earliest = bound - 15 * MINUTE;
