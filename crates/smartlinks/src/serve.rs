@@ -92,6 +92,9 @@ async fn reopen(
     signals: &mut Signals,
 ) -> Result<Option<Service>, Failure> {
     loop {
+        if let Some(failure) = starting.edge_failure() {
+            return in_order(starting.stop(), signals).await.and(Err(failure));
+        }
         let reached = tokio::select! {
             reached = starting.reach() => reached,
             () = signals.next() => break,

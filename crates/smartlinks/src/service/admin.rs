@@ -12,6 +12,7 @@ use hyper_util::{
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
+    task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -49,7 +50,7 @@ impl Admin {
     }
 
     /// Serves until `stop`, every connection by the router of the moment it comes; then what is under way is finished, for at
-    /// most `budget`.
+    /// most `budget`. A client that does not read its answer is left then: it would hold the store.
     pub(crate) async fn run(
         self,
         router: watch::Receiver<Router>,
@@ -58,6 +59,7 @@ impl Admin {
     ) {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let graceful = GracefulShutdown::new();
+        let mut connections = JoinSet::new();
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
         loop {
@@ -79,7 +81,8 @@ impl Admin {
             };
             let service = TowerToHyperService::new(router.borrow().clone());
             let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
-            tokio::spawn(async move {
+            while connections.try_join_next().is_some() {}
+            connections.spawn(async move {
                 let _place = place;
                 // A client that hangs up or sends garbage is its own affair.
                 let _ = connection.await;
@@ -87,5 +90,38 @@ impl Admin {
         }
         drop(self.listener);
         let _ = tokio::time::timeout(budget, graceful.shutdown()).await;
+        connections.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_its_answer_holds_nothing_once_the_listener_has_stopped() {
+        let store = Arc::new(());
+        let held = Arc::clone(&store);
+        let answer = move || {
+            let _held = Arc::clone(&held);
+            async { vec![b'x'; 32 << 20] }
+        };
+        let (router, routers) = watch::channel(Router::new().route("/", get(answer)));
+        let admin = Admin::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let (address, stop) = (admin.local_addr(), CancellationToken::new());
+        let serving = tokio::spawn(admin.run(routers, stop.clone(), Duration::from_millis(50)));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        client.read_exact(&mut [0; 8]).await.unwrap();
+        stop.cancel();
+        serving.await.unwrap();
+        drop(router);
+        assert_eq!(Arc::strong_count(&store), 1);
     }
 }

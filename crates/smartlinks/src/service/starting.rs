@@ -215,13 +215,19 @@ impl Starting {
         Ok(address)
     }
 
+    /// Why there is nothing to wait for: an edge that ran has ended.
+    pub(crate) fn edge_failure(&self) -> Option<Failure> {
+        let has_ended = self.edge.is_some() && self.tasks.edge.iter().any(JoinHandle::is_finished);
+        has_ended.then(|| Failure::Run("the edge ended by itself".to_owned()))
+    }
+
     /// The edge with the store.
     pub(super) async fn edge(&mut self, store: &Store) -> Result<Option<Running>, Failure> {
+        if let Some(failure) = self.edge_failure() {
+            return Err(failure);
+        }
         let (supervisor, stops, tasks) = (&self.supervisor, &self.stops, &mut self.tasks);
         let mut running = match (self.edge.take(), self.past.take()) {
-            (Some(_), _) if tasks.edge.iter().any(JoinHandle::is_finished) => {
-                return Err(Failure::Run("the edge ended by itself".to_owned()));
-            }
             (Some(mut running), _) => {
                 if self.cluster.is_none() {
                     running.take_over(store).await;
