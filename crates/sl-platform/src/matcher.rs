@@ -2,7 +2,8 @@
 //! 51, 55).
 //!
 //! * [`account`]: one account's work, call after call · [`look`]: one page and what follows · [`watch`]: which pages are
-//!   due · [`search`]: subscribers whose webhook came · [`places`]: on which page a link is · [`backlog`]: what is left to do
+//!   due · [`aside`]: what can't be read now · [`search`]: subscribers whose webhook came · [`places`]: on which page a link
+//!   is · [`backlog`]: what is left to do
 //!
 //! A look costs one request for about a hundred links; the subscribers of a link are read only when its counter moved. A
 //! counter is stored after the `SubscriberSeen` it caused is in the journal, so that a crash in between repeats a look and
@@ -10,6 +11,7 @@
 //! `Pool::unmatched`, which is read several times in `platform.debounce`; so a restart forgets no search.
 
 mod account;
+mod aside;
 mod backlog;
 mod look;
 mod places;

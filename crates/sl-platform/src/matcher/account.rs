@@ -140,7 +140,7 @@ impl AccountMatcher {
             let is_watched = |id: &PoolLinkId| links.contains_key(id) || shared.contains_key(id);
             self.short.retain(|id, _| is_watched(id));
             self.told.retain(|id, _| is_watched(id));
-            aside.retain(is_watched);
+            aside.links.retain(is_watched);
             let oldest = now.minus(Duration::from_secs(3600));
             self.read_at.retain(|_, at| *at >= oldest);
             self.refreshed_at = Some(now);
@@ -183,12 +183,17 @@ impl AccountMatcher {
         Ok(())
     }
 
-    /// The page of a link; reads pages until it is known. `None` when the platform does not list it.
+    /// The page of a link; reads pages until it is known. `None` when the platform does not list it, or its page can't be
+    /// read now.
     async fn locate(&mut self, id: PoolLinkId, priority: Priority) -> Result<Option<Page>, LookError> {
         let mut read = HashSet::new();
         while read.len() < PLACE_READS {
-            match self.watch.find(id) {
-                Whereabouts::On(page) => return Ok(Some((id.kind, page))),
+            let now = self.clock.now();
+            match self.watch.find(id, now) {
+                Whereabouts::On(page) => {
+                    let page = (id.kind, page);
+                    return Ok((!self.watch.aside.pages.has(&page, now)).then_some(page));
+                }
                 Whereabouts::Unknown(page) if read.insert(page) => {
                     self.look((id.kind, page), priority).await?
                 }

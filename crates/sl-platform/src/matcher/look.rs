@@ -76,18 +76,24 @@ impl AccountMatcher {
         let lag = (self.lag)();
         let at = ReadAt { clock: start, passed: start.minus(lag) };
         let ask = LinkPage { kind, offset: number.saturating_mul(PAGE), newest_first: false };
-        let rows = self.platform.links(&self.account, ask, priority).await?.rows;
-        self.watch.places(kind).learn(number, rows.iter().map(|row| row.id.number));
+        let read = match self.platform.links(&self.account, ask, priority).await {
+            Ok(read) => read,
+            Err(error) => return self.page_failed(page, error),
+        };
+        self.page_read(page, &read);
+        let rows = &read.rows;
+        let numbers = rows.iter().map(|row| row.id.number);
+        self.watch.places(kind).learn(number, numbers, rows.len() + read.unreadable);
         self.read_at.insert(page, start);
         let (mut looks, mut unsure) = (Vec::new(), 0);
-        for row in &rows {
-            if self.watch.aside.has(&row.id, start) {
+        for row in rows {
+            if self.watch.aside.links.has(&row.id, start) {
                 continue;
             }
             match self.look_at(row, at, priority).await {
                 Ok(look) => {
                     unsure = 0;
-                    self.watch.aside.end(&row.id);
+                    self.watch.aside.links.end(&row.id);
                     looks.extend(look);
                 }
                 // Where several in a row go unanswered it is none of theirs.
@@ -107,18 +113,6 @@ impl AccountMatcher {
         let again = start.plus(self.settings.again().max(lag.min(LATEST)));
         self.watch.planned(page, rows.iter().map(|row| row.id), start, again, &self.settings.looks);
         Ok(())
-    }
-
-    /// The subscribers of one link can't be read: it is tried again by itself, and keeps no other link waiting.
-    fn set_aside(&mut self, link: PoolLinkId, error: &PlatformError) {
-        let is_new = self.watch.aside.until(&link).is_none();
-        let again_in = self.watch.aside.begin(link, self.clock.now());
-        let account = &self.account;
-        if is_new {
-            tracing::warn!(%account, %link, %error, ?again_in, "the subscribers of a link could not be read; the rest goes on");
-        } else {
-            tracing::debug!(%account, %link, %error, ?again_in, "the subscribers of a link still can't be read");
-        }
     }
 
     /// Writes down what somebody waits for: a moved counter, and a look that was due. Any other look is only remembered.
@@ -212,19 +206,20 @@ impl AccountMatcher {
         Ok(())
     }
 
-    /// Reads the list of one link and appends who is new. Gives how many rows were read.
+    /// Reads the list of one link and appends who is new. Gives how many could be told: a row without an id is missing.
     async fn read_subscribers(
         &mut self,
         listed: &Listed,
         seen_at: Timestamp,
         priority: Priority,
     ) -> Result<usize, LookError> {
-        let (mut read, mut new) = (0, 0);
+        let (mut read, mut told, mut new) = (0, 0, 0);
         loop {
             let offset = u32::try_from(read).unwrap_or(u32::MAX);
             let page = self.platform.subscribers(&self.account, listed.id, offset, priority).await?;
-            let is_empty = page.rows.is_empty();
-            read += page.rows.len();
+            let is_empty = page.rows.is_empty() && page.unreadable == 0;
+            read += page.rows.len() + page.unreadable;
+            told += page.rows.len();
             for row in page.rows {
                 new += u32::from(self.tell(listed, row, seen_at).await?);
             }
@@ -232,7 +227,7 @@ impl AccountMatcher {
             let enough = listed.overflow_of.is_some() && listed.moved.is_some_and(|moved| new >= moved);
             // An empty page that promises more would promise it for ever.
             if is_empty || !page.has_more || enough || u32::try_from(read).is_err() {
-                return Ok(read);
+                return Ok(told);
             }
         }
     }

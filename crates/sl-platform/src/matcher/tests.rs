@@ -4,3 +4,4 @@ mod budget;
 mod model;
 mod rig;
 mod simulated;
+mod unreadable;

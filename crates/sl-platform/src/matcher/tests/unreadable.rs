@@ -1,0 +1,167 @@
+//! What the platform does not let us read: a page, a row, a list. The rest is matched all the same.
+
+use std::time::Duration;
+
+use super::{
+    super::{account::AccountMatcher, look::LookError},
+    rig::{Asked, Rig},
+};
+use crate::error::PlatformError;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn errors() -> [PlatformError; 3] {
+    [
+        PlatformError::Refused { status: 400, message: String::new() },
+        PlatformError::Faulty { status: 500 },
+        PlatformError::Unreadable("list: no data.list"),
+    ]
+}
+
+/// Turns until nothing is due; they are few.
+async fn work(role: &mut AccountMatcher) {
+    for _ in 0..50 {
+        if !role.turn().await.unwrap() {
+            return;
+        }
+    }
+    panic!("it never ends");
+}
+
+/// Fans told so far.
+fn fans(rig: &Rig) -> Vec<u64> {
+    let mut fans: Vec<u64> = rig.log.told().into_iter().map(|(_, fan)| fan).collect();
+    fans.sort_unstable();
+    fans
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_read_keeps_no_other_page_from_being_looked_at() {
+    for error in errors() {
+        let mut rig = Rig::new(550).await;
+        let mut role = rig.role();
+        rig.give_now(0..550).await;
+        rig.clock.advance(SECOND * 61);
+        work(&mut role).await;
+        rig.break_off(&[Asked::Page(3)], &error);
+        for page in 0..6 {
+            rig.subscribe(page * 100 + 20, page);
+        }
+        rig.clock.advance(SECOND * 61);
+        work(&mut role).await;
+        assert_eq!(fans(&rig), [0, 1, 2, 4, 5], "{error}");
+        // Whatever comes later, too; and the bad page is asked for ever more seldom.
+        rig.asked();
+        for minute in 0..40 {
+            rig.clock.advance(SECOND * 60);
+            if minute == 20 {
+                rig.subscribe(510, 6);
+            }
+            work(&mut role).await;
+        }
+        assert_eq!(fans(&rig), [0, 1, 2, 4, 5, 6], "{error}");
+        let tries = rig.asked().into_iter().filter(|asked| *asked == Asked::Page(3)).count();
+        assert!((3..=40).contains(&tries), "{tries} tries");
+        rig.mend();
+        rig.clock.advance(SECOND * 600);
+        work(&mut role).await;
+        assert_eq!(fans(&rig), [0, 1, 2, 3, 4, 5, 6], "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_search_goes_around_a_page_that_cannot_be_read() {
+    for error in errors() {
+        let mut rig = Rig::new(550).await;
+        let mut role = rig.role();
+        for page in 0..6 {
+            rig.give_now((page * 100..550).take(100)).await;
+            rig.clock.advance(SECOND);
+        }
+        rig.clock.advance(SECOND * 61);
+        work(&mut role).await;
+        // The newest page, which every search begins with.
+        rig.break_off(&[Asked::Page(5)], &error);
+        rig.subscribe(420, 9);
+        rig.seek(9);
+        rig.clock.advance(SECOND * 3);
+        rig.asked();
+        work(&mut role).await;
+        assert_eq!(fans(&rig), [9], "{error}");
+        assert_eq!(rig.asked(), [Asked::Page(5), Asked::Page(4), Asked::List(420)], "{error}");
+        // Another search does not even try it.
+        rig.subscribe(430, 10);
+        rig.seek(10);
+        rig.clock.advance(SECOND * 3);
+        work(&mut role).await;
+        assert_eq!(rig.asked(), [Asked::Page(4), Asked::List(430)], "{error}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_start_links_are_found_around_pages_that_cannot_be_read() {
+    // The first page, where every search for a place begins; one in the middle; the last one.
+    for bad in [0, 3, 5] {
+        let mut rig = Rig::new(550).await;
+        rig.break_off(&[Asked::Page(bad)], &PlatformError::Faulty { status: 500 });
+        rig.give_now(0..550).await;
+        for page in 0..6 {
+            rig.subscribe(page * 100 + 20, page);
+        }
+        rig.clock.advance(SECOND * 61);
+        let mut role = rig.role();
+        work(&mut role).await;
+        let mut want: Vec<u64> = (0..6).collect();
+        want.retain(|page| *page != u64::from(bad));
+        assert_eq!(fans(&rig), want);
+        // What it hides costs no request before it is tried again.
+        rig.asked();
+        rig.clock.advance(SECOND * 4);
+        work(&mut role).await;
+        assert_eq!(rig.asked(), []);
+        rig.mend();
+        rig.clock.advance(SECOND * 60);
+        work(&mut role).await;
+        assert_eq!(fans(&rig), (0..6).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn where_two_pages_fail_in_a_row_the_turn_ends_and_the_next_one_tries_another() {
+    let mut rig = Rig::new(550).await;
+    let mut role = rig.role();
+    rig.give_now(0..550).await;
+    rig.clock.advance(SECOND * 61);
+    work(&mut role).await;
+    let faulty = PlatformError::Faulty { status: 500 };
+    rig.break_off(&[0, 1, 2].map(Asked::Page), &faulty);
+    rig.asked();
+    rig.clock.advance(SECOND * 61);
+    let broken = |turn| matches!(turn, Err(LookError::Platform(error)) if error == faulty);
+    assert!(broken(role.turn().await));
+    assert_eq!(rig.asked(), [Asked::Page(0), Asked::Page(1)]);
+    assert!(broken(role.turn().await));
+    assert_eq!(rig.asked(), [Asked::Page(2)]);
+    work(&mut role).await;
+    assert_eq!(rig.asked(), [3, 4, 5].map(Asked::Page));
+}
+
+#[tokio::test]
+async fn a_row_without_an_id_keeps_no_other_link_from_being_matched() {
+    let mut rig = Rig::new(250).await;
+    rig.platform.nameless.lock().extend([110, 150]);
+    rig.give_now(0..250).await;
+    for (fan, link) in (0..).zip([50, 110, 120, 220]) {
+        rig.subscribe(link, fan);
+    }
+    rig.clock.advance(SECOND * 61);
+    let mut role = rig.role();
+    work(&mut role).await;
+    assert_eq!(fans(&rig), [0, 2, 3], "its page counts as full, so that what comes after it is found");
+    rig.platform.nameless.lock().clear();
+    for _ in 0..15 {
+        rig.clock.advance(SECOND * 60);
+        work(&mut role).await;
+    }
+    assert_eq!(fans(&rig), [0, 1, 2, 3]);
+}
