@@ -38,10 +38,16 @@ impl<K: Eq + Hash> Waits<K> {
 
     /// Begins one, twice as long as the one before; says how long.
     pub(crate) fn begin(&mut self, who: K, now: Timestamp) -> Duration {
+        self.begin_after(who, now, Duration::ZERO, self.longest)
+    }
+
+    /// The same, at most `most`, but after a failure that has cost some time at least twice that: most of it is left to others.
+    pub(crate) fn begin_after(&mut self, who: K, now: Timestamp, cost: Duration, most: Duration) -> Duration {
         let longest = self.longest;
         // Nobody has asked for it since: it is not wanted any more.
         self.begun.retain(|_, wait| !now.is_past(wait.from, wait.span + longest));
-        let span = self.begun.get(&who).map_or(self.first, |wait| (wait.span * 2).min(longest));
+        let span = self.begun.get(&who).map_or(self.first, |wait| wait.span * 2);
+        let span = span.min(most).max(cost * 2).min(longest);
         self.begun.insert(who, Wait { from: now, span });
         span
     }
@@ -83,6 +89,14 @@ mod tests {
         waits.end(&"one");
         assert_eq!((waits.begin("one", now), waits.until(&"other")), (SECOND, None));
         assert!(!waits.has(&"one", Timestamp(-3_600_000)), "the clock was set back");
+    }
+
+    #[test]
+    fn a_failure_that_took_long_is_waited_after_for_longer_within_the_longest() {
+        let mut waits = Waits::new((SECOND, SECOND * 20));
+        let mut begin = |cost, most| waits.begin_after("one", Timestamp(0), SECOND * cost, SECOND * most);
+        let spans = [begin(3, 20), begin(3, 20), begin(0, 15), begin(8, 15), begin(30, 15), begin(0, 15)];
+        assert_eq!(spans, [6, 12, 15, 16, 20, 15].map(|seconds| SECOND * seconds));
     }
 
     #[test]

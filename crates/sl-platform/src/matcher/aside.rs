@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use sl_core::ids::PoolLinkId;
+use sl_core::{ids::PoolLinkId, time::Timestamp};
 
 use super::{account::AccountMatcher, look::LookError, watch::Page};
 use crate::{error::PlatformError, platform, platform::LinkSeen, waits::Waits};
@@ -11,6 +11,8 @@ use crate::{error::PlatformError, platform, platform::LinkSeen, waits::Waits};
 const LINK: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3600));
 /// First and longest wait of a page that could not be read. A hundred links wait with it, and to try costs one request.
 const PAGE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));
+/// Longest wait of either where the platform failed: when it is back, everything is read within a minute.
+const OUTAGE: Duration = Duration::from_secs(60);
 
 /// Who waits.
 #[derive(Debug)]
@@ -43,10 +45,10 @@ impl Aside {
 
 impl AccountMatcher {
     /// The subscribers of one link can't be read: it is tried again by itself, and keeps no other link waiting.
-    pub(super) fn set_aside(&mut self, link: PoolLinkId, error: &PlatformError) {
-        let aside = &mut self.watch.aside.links;
+    pub(super) fn set_aside(&mut self, link: PoolLinkId, error: &PlatformError, asked_at: Timestamp) {
+        let (aside, now) = (&mut self.watch.aside.links, self.clock.now());
         let is_new = aside.until(&link).is_none();
-        let again_in = aside.begin(link, self.clock.now());
+        let again_in = aside.begin_after(link, now, now.since(asked_at), most(error, LINK));
         let account = &self.account;
         if is_new {
             tracing::warn!(%account, %link, %error, ?again_in, "the subscribers of a link could not be read; the rest goes on");
@@ -60,13 +62,18 @@ impl AccountMatcher {
     /// # Errors
     /// What keeps every page from being read, and what two pages say in a row: it is none of theirs. The second waits all the
     /// same, so that each turn tries another one.
-    pub(super) fn page_failed(&mut self, page: Page, error: PlatformError) -> Result<(), LookError> {
+    pub(super) fn page_failed(
+        &mut self,
+        page: Page,
+        error: PlatformError,
+        asked_at: Timestamp,
+    ) -> Result<(), LookError> {
         if !error.may_be_about_one_list() {
             return Err(error.into());
         }
-        let aside = &mut self.watch.aside;
+        let (aside, now) = (&mut self.watch.aside, self.clock.now());
         let is_new = aside.pages.until(&page).is_none();
-        let again_in = aside.pages.begin(page, self.clock.now());
+        let again_in = aside.pages.begin_after(page, now, now.since(asked_at), most(&error, PAGE));
         if aside.failed.replace(page).is_some_and(|other| other != page) {
             return Err(error.into());
         }
@@ -93,4 +100,9 @@ impl AccountMatcher {
             tracing::warn!(%account, ?kind, page = number, rows = read.unreadable, "the platform lists links without an id; the rest goes on");
         }
     }
+}
+
+/// An outage concerns everybody: nobody waits for an hour because of it.
+fn most(error: &PlatformError, (_, longest): (Duration, Duration)) -> Duration {
+    if error.is_unsure() { longest.min(OUTAGE) } else { longest }
 }

@@ -58,6 +58,15 @@ struct ReadAt {
     passed: Timestamp,
 }
 
+/// What was seen of one link.
+#[derive(Default)]
+struct Seen {
+    /// `None` when there is nothing to write down.
+    look: Option<Look>,
+    /// Its list of subscribers was asked for, and came.
+    is_list_read: bool,
+}
+
 /// Whose list is read.
 struct Listed {
     id: PoolLinkId,
@@ -78,7 +87,7 @@ impl AccountMatcher {
         let ask = LinkPage { kind, offset: number.saturating_mul(PAGE), newest_first: false };
         let read = match self.platform.links(&self.account, ask, priority).await {
             Ok(read) => read,
-            Err(error) => return self.page_failed(page, error),
+            Err(error) => return self.page_failed(page, error, start),
         };
         self.page_read(page, &read);
         let rows = &read.rows;
@@ -90,16 +99,18 @@ impl AccountMatcher {
             if self.watch.aside.links.has(&row.id, start) {
                 continue;
             }
+            let asked_at = self.clock.now();
             match self.look_at(row, at, priority).await {
-                Ok(look) => {
-                    unsure = 0;
+                Ok(Seen { look, is_list_read }) => {
+                    // A link that cost no request says nothing about the platform.
+                    unsure = if is_list_read { 0 } else { unsure };
                     self.watch.aside.links.end(&row.id);
                     looks.extend(look);
                 }
                 // Where several in a row go unanswered it is none of theirs.
                 Err(LookError::Platform(error)) if error.may_be_about_one_list() && unsure < IN_A_ROW => {
                     unsure += usize::from(error.is_unsure());
-                    self.set_aside(row.id, &error);
+                    self.set_aside(row.id, &error, asked_at);
                 }
                 Err(error) => {
                     // What was seen before it is certain.
@@ -140,20 +151,15 @@ impl AccountMatcher {
         Ok(())
     }
 
-    /// What the counter of one link says; `None` when there is nothing to write down.
-    async fn look_at(
-        &mut self,
-        row: &LinkSeen,
-        at: ReadAt,
-        priority: Priority,
-    ) -> Result<Option<Look>, LookError> {
+    /// What the counter of one link says.
+    async fn look_at(&mut self, row: &LinkSeen, at: ReadAt, priority: Priority) -> Result<Seen, LookError> {
         if self.watch.shared.contains_key(&row.id) {
-            self.look_at_shared(row, at, priority).await?;
-            return Ok(None);
+            return self.look_at_shared(row, at, priority).await;
         }
-        let Some(link) = self.watch.links.get(&row.id) else { return Ok(None) };
+        let Some(link) = self.watch.links.get(&row.id) else { return Ok(Seen::default()) };
         let seen = link.facts.subscribers_seen;
-        if row.subscribers > seen {
+        let is_list_read = row.subscribers > seen;
+        if is_list_read {
             let listed = Listed {
                 id: row.id,
                 team: link.team,
@@ -165,12 +171,13 @@ impl AccountMatcher {
             let short = self.short.entry(row.id).or_default();
             if found < row.subscribers as usize && *short < SHORT_LISTS {
                 *short += 1;
-                return Ok(None);
+                return Ok(Seen { look: None, is_list_read });
             }
             self.short.remove(&row.id);
         }
         let link = PoolLinkRef { account: self.account.clone(), id: row.id };
-        Ok(Some(Look { link, at: at.passed, subscribers: row.subscribers.max(seen) }))
+        let look = Look { link, at: at.passed, subscribers: row.subscribers.max(seen) };
+        Ok(Seen { look: Some(look), is_list_read })
     }
 
     async fn look_at_shared(
@@ -178,11 +185,12 @@ impl AccountMatcher {
         row: &LinkSeen,
         at: ReadAt,
         priority: Priority,
-    ) -> Result<(), LookError> {
-        let Some(shared) = self.watch.shared.get(&row.id).cloned() else { return Ok(()) };
+    ) -> Result<Seen, LookError> {
+        let Some(shared) = self.watch.shared.get(&row.id).cloned() else { return Ok(Seen::default()) };
         let told = self.told.entry(row.id).or_default();
         let moved = told.counted.map(|counted| row.subscribers.saturating_sub(counted));
-        if moved.unwrap_or(row.subscribers) > 0 {
+        let is_list_read = moved.unwrap_or(row.subscribers) > 0;
+        if is_list_read {
             let listed = Listed {
                 id: row.id,
                 team: shared.team,
@@ -197,13 +205,13 @@ impl AccountMatcher {
             let short = self.short.entry(row.id).or_default();
             if moved.is_some_and(|moved| new < moved) && *short < SHORT_LISTS {
                 *short += 1;
-                return Ok(());
+                return Ok(Seen { look: None, is_list_read });
             }
             self.short.remove(&row.id);
         }
         let told = self.told.entry(row.id).or_default();
         (told.counted, told.looked_at) = (Some(row.subscribers), Some(at.passed));
-        Ok(())
+        Ok(Seen { look: None, is_list_read })
     }
 
     /// Reads the list of one link and appends who is new. Gives how many could be told: a row without an id is missing.

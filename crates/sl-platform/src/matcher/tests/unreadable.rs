@@ -165,3 +165,45 @@ async fn a_row_without_an_id_keeps_no_other_link_from_being_matched() {
     }
     assert_eq!(fans(&rig), [0, 1, 2, 3]);
 }
+
+#[tokio::test]
+async fn lists_that_fail_one_after_the_other_end_the_look_whatever_stands_between_them() {
+    let mut rig = Rig::new(10).await;
+    let mut role = rig.role();
+    rig.give_now(0..10).await;
+    let faulty = PlatformError::Faulty { status: 500 };
+    let lists = [0, 2, 4, 6, 8];
+    rig.break_off(&lists.map(Asked::List), &faulty);
+    lists.iter().for_each(|link| rig.subscribe(*link, *link));
+    rig.clock.advance(SECOND * 61);
+    assert!(role.turn().await.is_err());
+    assert_eq!(rig.asked(), [Asked::Page(0), Asked::List(0), Asked::List(2), Asked::List(4)]);
+    // One list that is read says that the platform is there.
+    rig.platform.broken.lock().remove(&Asked::List(6));
+    rig.clock.advance(SECOND);
+    work(&mut role).await;
+    assert_eq!(rig.asked(), [Asked::Page(0), Asked::List(4), Asked::List(6), Asked::List(8)]);
+    assert_eq!(fans(&rig), [6]);
+}
+
+#[tokio::test]
+async fn after_an_outage_every_list_and_page_is_read_within_a_minute_or_so() {
+    let mut rig = Rig::new(150).await;
+    let mut role = rig.role();
+    rig.give_now(0..150).await;
+    let lists = [10, 20, 120];
+    lists.iter().for_each(|link| rig.subscribe(*link, *link));
+    rig.break_off(&lists.map(Asked::List), &PlatformError::Unsure);
+    for minute in 0..60 {
+        if minute == 30 {
+            rig.break_off(&[0, 1].map(Asked::Page), &PlatformError::Unsure);
+        }
+        rig.clock.advance(SECOND * 60);
+        while role.turn().await.is_ok_and(|more| more) {}
+    }
+    assert_eq!(fans(&rig), [0; 0]);
+    rig.mend();
+    rig.clock.advance(SECOND * 60);
+    work(&mut role).await;
+    assert_eq!(fans(&rig), lists);
+}
