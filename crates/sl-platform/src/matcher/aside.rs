@@ -48,7 +48,7 @@ impl AccountMatcher {
     pub(super) fn set_aside(&mut self, link: PoolLinkId, error: &PlatformError, asked_at: Timestamp) {
         let (aside, now) = (&mut self.watch.aside.links, self.clock.now());
         let is_new = aside.until(&link).is_none();
-        let again_in = aside.begin_after(link, now, now.since(asked_at), most(error, LINK));
+        let again_in = aside.begin(link, now, now.since(asked_at), most(error, LINK));
         let account = &self.account;
         if is_new {
             tracing::warn!(%account, %link, %error, ?again_in, "the subscribers of a link could not be read; the rest goes on");
@@ -73,7 +73,7 @@ impl AccountMatcher {
         }
         let (aside, now) = (&mut self.watch.aside, self.clock.now());
         let is_new = aside.pages.until(&page).is_none();
-        let again_in = aside.pages.begin_after(page, now, now.since(asked_at), most(&error, PAGE));
+        let again_in = aside.pages.begin(page, now, now.since(asked_at), most(&error, PAGE));
         if aside.failed.replace(page).is_some_and(|other| other != page) {
             return Err(error.into());
         }
