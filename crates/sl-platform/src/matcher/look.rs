@@ -85,6 +85,7 @@ impl AccountMatcher {
         let lag = (self.lag)();
         let at = ReadAt { clock: start, passed: start.minus(lag) };
         let ask = LinkPage { kind, offset: number.saturating_mul(PAGE), newest_first: false };
+        self.pages_read += 1;
         let read = match self.platform.links(&self.account, ask, priority).await {
             Ok(read) => read,
             Err(error) => return self.page_failed(page, error, start),

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sl_core::{
+    catalog::{OverflowLink, SmartLink},
     conversion::FanProfile,
     event::{Event, EventBody, Position},
     ids::{AccountId, ClickId, FanId, LinkKind, PoolLinkId, TeamId},
@@ -25,7 +26,7 @@ use sl_core::{
 };
 use sl_fjall::{FjallHandle, FjallOptions};
 use sl_journal::{ClickLog, Fate, LostReason, Ticket};
-use sl_store::{Store, pool::NewPoolLink};
+use sl_store::{Store, pool::NewPoolLink, suite::sample};
 use tokio::sync::watch as channel;
 
 use super::super::{MatcherSettings, account::AccountMatcher, search::Searches, watch::Watch};
@@ -61,6 +62,8 @@ pub(super) struct Fake {
     pub(super) broken: Mutex<HashMap<Asked, PlatformError>>,
     /// Links that are listed without an id.
     pub(super) nameless: Mutex<BTreeSet<u64>>,
+    /// So much time passes with each call.
+    pub(super) pace: Mutex<Option<(Arc<ManualClock>, Duration)>>,
     /// Decides which calls fail, one in ten.
     pub(super) unruly: Mutex<Option<StdRng>>,
 }
@@ -69,6 +72,9 @@ impl Fake {
     fn answer(&self, asked: Asked) -> Result<()> {
         self.requests.fetch_add(1, Ordering::SeqCst);
         self.asked.lock().push(asked);
+        if let Some((clock, span)) = &*self.pace.lock() {
+            clock.advance(*span);
+        }
         if let Some(error) = self.broken.lock().get(&asked) {
             return Err(error.clone());
         }
@@ -196,6 +202,7 @@ impl Rig {
             asked: Mutex::default(),
             broken: Mutex::default(),
             nameless: Mutex::default(),
+            pace: Mutex::default(),
             unruly: Mutex::new(None),
         };
         let rig = Self {
@@ -235,6 +242,19 @@ impl Rig {
     /// Somebody subscribes through a link.
     pub(super) fn subscribe(&self, link: u64, fan: u64) {
         self.platform.fans.lock().entry(link).or_default().push(fan);
+    }
+
+    /// A Smart Link for each of these, which is its overflow link.
+    pub(super) async fn share(&self, links: impl Iterator<Item = u64>) {
+        for number in links {
+            let overflow = OverflowLink { id: id(number), url: String::new() };
+            let link = SmartLink {
+                account: ACCOUNT.into(),
+                overflow: Some(overflow),
+                ..sample::smart_link(number, TeamId(1))
+            };
+            self.store.catalog.put_link(link).await.unwrap();
+        }
     }
 
     /// Visitors hold these links since now.
@@ -299,9 +319,11 @@ impl Rig {
             told: HashMap::new(),
             short: HashMap::new(),
             read_at: HashMap::new(),
+            pages_read: 0,
             turned_at: None,
             refreshed_at: None,
             shared_at: None,
+            pass: None,
             shared_as_of: None,
         }
     }
@@ -323,4 +345,21 @@ impl Rig {
 
 pub(super) fn id(number: u64) -> PoolLinkId {
     PoolLinkId { kind: LinkKind::TrackingLink, number }
+}
+
+/// Turns until nothing is due; they are few.
+pub(super) async fn work(role: &mut AccountMatcher) {
+    for _ in 0..50 {
+        if !role.turn().await.unwrap() {
+            return;
+        }
+    }
+    panic!("it never ends");
+}
+
+/// Fans told so far.
+pub(super) fn fans(rig: &Rig) -> Vec<u64> {
+    let mut fans: Vec<u64> = rig.log.told().into_iter().map(|(_, fan)| fan).collect();
+    fans.sort_unstable();
+    fans
 }

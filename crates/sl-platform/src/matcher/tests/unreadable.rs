@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    super::{account::AccountMatcher, look::LookError},
-    rig::{Asked, Rig},
+    super::look::LookError,
+    rig::{Asked, Rig, fans, work},
 };
 use crate::error::PlatformError;
 
@@ -16,23 +16,6 @@ fn errors() -> [PlatformError; 3] {
         PlatformError::Faulty { status: 500 },
         PlatformError::Unreadable("list: no data.list"),
     ]
-}
-
-/// Turns until nothing is due; they are few.
-async fn work(role: &mut AccountMatcher) {
-    for _ in 0..50 {
-        if !role.turn().await.unwrap() {
-            return;
-        }
-    }
-    panic!("it never ends");
-}
-
-/// Fans told so far.
-fn fans(rig: &Rig) -> Vec<u64> {
-    let mut fans: Vec<u64> = rig.log.told().into_iter().map(|(_, fan)| fan).collect();
-    fans.sort_unstable();
-    fans
 }
 
 #[tokio::test]
