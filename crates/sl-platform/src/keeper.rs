@@ -168,11 +168,15 @@ impl Keeper {
         });
         let (dry, rest): (Vec<_>, Vec<_>) =
             levels.into_iter().partition(|(level, _)| self.is_running_dry(&level.stock));
-        // Who gets no link of their own is credited by the overflow link: a few of them cost a dry stock little. Many wait for it.
-        let (first, later) = need.bare.split_at(need.bare.len().min(FIRST));
-        let mut missing = self.overflow(&need, first, stop).await?;
+        // Who gets no link of their own is credited by the overflow link: a few of them cost a dry stock little. Many wait for it,
+        // and those that can't be made now are none of the few.
+        let bare = std::mem::take(&mut need.bare);
+        let (mut first, mut later): (Vec<_>, Vec<_>) =
+            bare.into_iter().partition(|link| self.may_overflow(&need, link));
+        later.splice(..0, first.drain(first.len().min(FIRST)..));
+        let mut missing = self.overflow(&need, &first, stop).await?;
         missing |= self.refill_all(&need, dry, stop).await?;
-        missing |= self.overflow(&need, later, stop).await?;
+        missing |= self.overflow(&need, &later, stop).await?;
         missing |= self.refill_all(&need, rest, stop).await?;
         Ok(missing)
     }
@@ -188,6 +192,13 @@ impl Keeper {
             missing |= self.refill(need, &level.stock, available, stop).await?;
         }
         Ok(missing)
+    }
+
+    /// Whether the overflow link of a Smart Link can be made now.
+    fn may_overflow(&self, need: &Need, link: &SmartLink) -> bool {
+        let place = Place::Overflow(link.id);
+        let may = |account| !self.doubts.is_open(&place) && self.may_make(account, &place, link.kind).is_ok();
+        need.accounts.get(&link.account).is_some_and(may)
     }
 
     /// Gives `links` their overflow link, a round of them at most.

@@ -1,8 +1,9 @@
 //! Finds out who subscribed through which pool link and writes it to the journal (architecture 5, decisions 22, 48, 50,
 //! 51, 55).
 //!
-//! * [`account`]: one account's work, call after call · [`look`]: one page and what follows · [`watch`]: which pages are
-//!   due · [`search`]: subscribers whose webhook came · [`places`]: on which page a link is · [`backlog`]: what is left to do
+//! * [`account`]: one account's work, call after call · [`look`]: one page and what follows · [`shared`]: overflow links ·
+//!   [`watch`]: which pages are due · [`aside`]: what can't be read now · [`search`]: subscribers whose webhook came ·
+//!   [`places`]: on which page a link is · [`backlog`]: what is left to do
 //!
 //! A look costs one request for about a hundred links; the subscribers of a link are read only when its counter moved. A
 //! counter is stored after the `SubscriberSeen` it caused is in the journal, so that a crash in between repeats a look and
@@ -10,10 +11,12 @@
 //! `Pool::unmatched`, which is read several times in `platform.debounce`; so a restart forgets no search.
 
 mod account;
+mod aside;
 mod backlog;
 mod look;
 mod places;
 mod search;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -263,9 +266,11 @@ impl Matcher {
             told: HashMap::new(),
             short: HashMap::new(),
             read_at: HashMap::new(),
+            pages_read: 0,
             turned_at: None,
             refreshed_at: None,
             shared_at: None,
+            pass: None,
             shared_as_of: None,
         };
         self.tasks.spawn(work.run(stop));

@@ -115,6 +115,8 @@ impl LinkSeen {
 pub struct Page<T> {
     /// In the platform's order.
     pub rows: Vec<T>,
+    /// Rows without an id. Places are counted with them: the next offset is behind all rows.
+    pub unreadable: usize,
     /// Ask again with a higher offset.
     pub has_more: bool,
 }

@@ -36,12 +36,14 @@ impl<K: Eq + Hash> Waits<K> {
         self.begun.get(who).map(|wait| wait.from.plus(wait.span))
     }
 
-    /// Begins one, twice as long as the one before; says how long.
-    pub(crate) fn begin(&mut self, who: K, now: Timestamp) -> Duration {
+    /// Begins one, twice as long as the one before, at most `most`; says how long. After a failure that has cost some time at least
+    /// twice that: most of the time is left to others.
+    pub(crate) fn begin(&mut self, who: K, now: Timestamp, cost: Duration, most: Duration) -> Duration {
         let longest = self.longest;
         // Nobody has asked for it since: it is not wanted any more.
         self.begun.retain(|_, wait| !now.is_past(wait.from, wait.span + longest));
-        let span = self.begun.get(&who).map_or(self.first, |wait| (wait.span * 2).min(longest));
+        let span = self.begun.get(&who).map_or(self.first, |wait| wait.span * 2);
+        let span = span.min(most).max(cost * 2).min(longest);
         self.begun.insert(who, Wait { from: now, span });
         span
     }
@@ -68,30 +70,43 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// After a failure that came at once.
+    fn begin(waits: &mut Waits<&'static str>, who: &'static str, now: Timestamp) -> Duration {
+        waits.begin(who, now, Duration::ZERO, Duration::MAX)
+    }
+
     #[test]
     fn each_waits_by_itself_and_longer_each_time_until_it_works() {
         let mut waits = Waits::new((SECOND, SECOND * 5));
         let mut now = Timestamp(0);
         for seconds in [1, 2, 4, 5, 5] {
             assert!(!waits.has(&"one", now));
-            assert_eq!(waits.begin("one", now), SECOND * seconds);
+            assert_eq!(begin(&mut waits, "one", now), SECOND * seconds);
             let end = now.plus(SECOND * seconds);
             assert_eq!(waits.until(&"one"), Some(end));
             assert!(waits.has(&"one", Timestamp(end.0 - 1)) && !waits.has(&"other", now));
             now = end;
         }
         waits.end(&"one");
-        assert_eq!((waits.begin("one", now), waits.until(&"other")), (SECOND, None));
+        assert_eq!((begin(&mut waits, "one", now), waits.until(&"other")), (SECOND, None));
         assert!(!waits.has(&"one", Timestamp(-3_600_000)), "the clock was set back");
+    }
+
+    #[test]
+    fn a_failure_that_took_long_is_waited_after_for_longer_within_the_longest() {
+        let mut waits = Waits::new((SECOND, SECOND * 20));
+        let mut begin = |cost, most| waits.begin("one", Timestamp(0), SECOND * cost, SECOND * most);
+        let spans = [begin(3, 20), begin(3, 20), begin(0, 15), begin(8, 15), begin(30, 15), begin(0, 15)];
+        assert_eq!(spans, [6, 12, 15, 16, 20, 15].map(|seconds| SECOND * seconds));
     }
 
     #[test]
     fn what_is_not_asked_for_any_more_is_forgotten() {
         let mut waits = Waits::new((SECOND, SECOND * 5));
-        waits.begin("one", Timestamp(0));
-        waits.begin("other", Timestamp(5999));
+        begin(&mut waits, "one", Timestamp(0));
+        begin(&mut waits, "other", Timestamp(5999));
         assert!(waits.until(&"one").is_some());
-        waits.begin("other", Timestamp(6000));
+        begin(&mut waits, "other", Timestamp(6000));
         assert_eq!(waits.until(&"one"), None);
     }
 }

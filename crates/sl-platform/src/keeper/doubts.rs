@@ -8,7 +8,7 @@ use sl_core::{
 };
 use sl_store::Result;
 
-use super::{Keeper, levels::Need, refill::Place};
+use super::{Keeper, levels::Need, refill::Place, waiting::Waiting};
 use crate::{links, pacer::Priority, platform::LinkWish};
 
 /// After that a link that never turned up was not made: the platform answers in seconds.
@@ -62,14 +62,23 @@ impl Keeper {
             lists.entry((doubt.account.clone(), doubt.wish.kind)).or_default().push(doubt);
         }
         for ((account, kind), mut doubts) in lists {
-            // One that is logged out answers nothing.
-            if !need.accounts.get(&account).is_some_and(|account| account.usable.yes) {
+            // One that is logged out answers nothing, and one that waits has just failed.
+            let is_usable = need.accounts.get(&account).is_some_and(|account| account.usable.yes);
+            let (whole, asked_at) = (Waiting::Account(account.clone()), self.clock.now());
+            if !is_usable || self.waits.has(&whole, asked_at) {
                 self.doubts.open.append(&mut doubts);
                 continue;
             }
             let names: Vec<&str> = doubts.iter().map(|doubt| doubt.wish.name.as_str()).collect();
             let found = links::find(&*self.platform, &account, kind, &names, Priority::Rest).await;
             let answered = found.is_ok();
+            // A list that is refused keeps no link from being made.
+            if let Err(error) = &found
+                && !error.is_about_what_was_asked()
+            {
+                let again_in = self.begin_wait(whole, asked_at);
+                tracing::warn!(%account, %error, ?again_in, "links that may have been made could not be looked for");
+            }
             let found = found.unwrap_or_default();
             for doubt in doubts {
                 let link = found.iter().find(|link| link.name.as_deref() == Some(&doubt.wish.name));

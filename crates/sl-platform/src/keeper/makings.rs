@@ -34,10 +34,20 @@ pub(super) struct Makings {
     /// May have been made.
     pub(super) doubtful: Vec<LinkWish>,
     /// Why the platform did not make one.
-    pub(super) failed: Option<PlatformError>,
+    pub(super) failed: Option<Failed>,
     /// Why one could not be written down.
     pub(super) lost: Option<StoreError>,
 }
+
+/// A making that failed.
+pub(super) struct Failed {
+    pub(super) error: PlatformError,
+    /// When the platform was asked for it.
+    pub(super) asked_at: Timestamp,
+}
+
+/// How a making ended, what it was for, and when it began.
+pub(super) type Ended = (Making, LinkWish, Timestamp);
 
 // === impl Makings ===
 
@@ -53,20 +63,20 @@ impl Makings {
     }
 
     /// The platform has answered, or has not; `false` when nothing new should begin.
-    fn answered(&mut self, making: Making, wish: LinkWish) -> bool {
-        let why = match making {
+    fn answered(&mut self, (making, wish, asked_at): Ended) -> bool {
+        let error = match making {
             Making::Made(link) => {
                 self.made.push((link, wish));
                 self.count += 1;
                 return true;
             }
-            Making::Failed(why) => why,
-            Making::Doubtful(why) => {
+            Making::Failed(error) => error,
+            Making::Doubtful(error) => {
                 self.doubtful.push(wish);
-                why
+                error
             }
         };
-        self.failed.get_or_insert(why);
+        self.failed.get_or_insert(Failed { error, asked_at });
         false
     }
 
@@ -83,7 +93,7 @@ impl Makings {
 /// of all. One part at a time: what is made meanwhile is written together, in order. Sets `failed` once nothing new should begin;
 /// `refilled` hears of each part that is down.
 pub(super) async fn in_parts<W: Future<Output = Result<usize>>>(
-    making: impl Stream<Item = (Making, LinkWish)>,
+    making: impl Stream<Item = Ended>,
     failed: &AtomicBool,
     write: impl Fn(Vec<LinkSeen>) -> W,
     refilled: impl Fn(),
@@ -106,7 +116,7 @@ pub(super) async fn in_parts<W: Future<Output = Result<usize>>>(
                 made.written(result, wishes)
             }
             next = making.next(), if !is_over => match next {
-                Some((making, wish)) => made.answered(making, wish),
+                Some(ended) => made.answered(ended),
                 None => {
                     is_over = true;
                     true

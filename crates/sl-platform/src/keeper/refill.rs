@@ -76,14 +76,17 @@ impl Keeper {
     ) -> Result<bool> {
         let priority = self.urgency(&place);
         let platform = Arc::clone(&self.platform);
-        let platform = &*platform;
+        let (platform, clock) = (&*platform, &*self.clock);
         let wanted = wishes.len();
         // After a failure what is under way ends, and nothing new begins.
         let failed = AtomicBool::new(false);
         let goes_on = || !stop.is_cancelled() && !failed.load(Ordering::Relaxed);
         let making = stream::iter(wishes)
             .take_while(|_| std::future::ready(goes_on()))
-            .map(|wish| async move { (links::make(platform, account, &wish, priority).await, wish) })
+            .map(|wish| async move {
+                let asked_at = clock.now();
+                (links::make(platform, account, &wish, priority).await, wish, asked_at)
+            })
             .buffered(AT_ONCE);
         let write = |links| write_down(&self.store, account, &place, links, self.clock.now());
         let made = in_parts(making, &failed, write, || self.refilled(&place)).await;
@@ -97,8 +100,8 @@ impl Keeper {
         if let Some(error) = made.lost {
             return Err(error);
         }
-        if let Some(error) = made.failed {
-            self.put_off(account, &place, &error);
+        if let Some(failed) = made.failed {
+            self.put_off(account, &place, &failed);
         }
         Ok(made.count == wanted)
     }

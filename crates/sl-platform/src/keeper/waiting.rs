@@ -1,13 +1,15 @@
 //! For whom no links are made now, and why: whoever a refusal concerns waits, and nobody else.
 
+use std::time::Duration;
+
 use sl_core::{
     catalog::Account,
     forecast::time_to_empty,
     ids::{AccountId, LinkKind},
+    time::Timestamp,
 };
 
-use super::{Keeper, refill::Place};
-use crate::error::PlatformError;
+use super::{Keeper, WAIT, makings::Failed, refill::Place};
 
 /// For whom no links are made for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,11 +50,19 @@ impl Keeper {
         allows(account, kind)
     }
 
+    /// A call failed that was made at `asked_at`: the wait is twice as long as the last one, and as the call took. One account that
+    /// lets every call time out would otherwise take all the time from the rest.
+    pub(super) fn begin_wait(&mut self, waiting: Waiting, asked_at: Timestamp) -> Duration {
+        let now = self.clock.now();
+        self.waits.begin(waiting, now, now.since(asked_at), WAIT.1)
+    }
+
     /// Whom the failure concerns waits; twice as long each time.
-    pub(super) fn put_off(&mut self, account: &Account, place: &Place, error: &PlatformError) {
+    pub(super) fn put_off(&mut self, account: &Account, place: &Place, failed: &Failed) {
         let [whole, single] = Waiting::both(account, place);
+        let Failed { error, asked_at } = failed;
         let waiting = if error.is_about_what_was_asked() { single } else { whole };
-        let span = self.waits.begin(waiting, self.clock.now());
+        let span = self.begin_wait(waiting, *asked_at);
         if let Place::Stock(stock) = place {
             self.snapshot.failed(stock, error.to_string());
         }

@@ -22,15 +22,16 @@ use super::{
     look::{LookError, Told},
     places::Whereabouts,
     search::Searches,
-    watch::{Page, Shared, Watch},
+    shared::Pass,
+    watch::{Page, Watch},
 };
 use crate::{pacer::Priority, platform::CreatorPlatform};
 
 /// Pages that the first search for somebody reads at most, and each later one: the newest 4,000 hand-outs, then the newest
 /// 800. Who came through an older one is found by the schedule.
 const SEARCH_PAGES: (usize, usize) = (40, 8);
-/// Scheduled pages read before a search may have its turn again.
-const PAGES_AT_ONCE: usize = 4;
+/// Scheduled pages read before a search may have its turn again, and as many of overflow links.
+pub(super) const PAGES_AT_ONCE: usize = 4;
 /// Pages read to find the place of one link; bisecting 100 million links takes 20.
 const PLACE_READS: usize = 48;
 /// Reading the pool costs about that much for each link: it is read less often the more links there are.
@@ -59,9 +60,14 @@ pub(super) struct AccountMatcher {
     pub(super) short: HashMap<PoolLinkId, u8>,
     /// When pages were last read.
     pub(super) read_at: HashMap<Page, Timestamp>,
+    /// How many so far.
+    pub(super) pages_read: usize,
     pub(super) turned_at: Option<Timestamp>,
     pub(super) refreshed_at: Option<Timestamp>,
+    /// When the last whole pass over the overflow links began.
     pub(super) shared_at: Option<Timestamp>,
+    /// The pass that is not over.
+    pub(super) pass: Option<Pass>,
     /// The catalog's revision by which `watch.shared` is.
     pub(super) shared_as_of: Option<u64>,
 }
@@ -116,14 +122,14 @@ impl AccountMatcher {
         } else {
             self.refresh(self.settings.first_age() / 2).await?;
         }
-        self.look_at_shared_links().await?;
-        self.follow_schedule().await
+        let is_midway = self.look_at_shared_links().await?;
+        Ok(self.follow_schedule().await? || is_midway)
     }
 
     /// The clock was set back: what was noted as done lies ahead, and would not be done again until the clock is there.
     fn forget_times(&mut self) {
         self.read_at.clear();
-        (self.refreshed_at, self.shared_at) = (None, None);
+        (self.refreshed_at, self.shared_at, self.pass) = (None, None, None);
         self.searches.forget_times();
         self.watch.forget_times();
     }
@@ -140,7 +146,7 @@ impl AccountMatcher {
             let is_watched = |id: &PoolLinkId| links.contains_key(id) || shared.contains_key(id);
             self.short.retain(|id, _| is_watched(id));
             self.told.retain(|id, _| is_watched(id));
-            aside.retain(is_watched);
+            aside.links.retain(is_watched);
             let oldest = now.minus(Duration::from_secs(3600));
             self.read_at.retain(|_, at| *at >= oldest);
             self.refreshed_at = Some(now);
@@ -183,12 +189,21 @@ impl AccountMatcher {
         Ok(())
     }
 
-    /// The page of a link; reads pages until it is known. `None` when the platform does not list it.
-    async fn locate(&mut self, id: PoolLinkId, priority: Priority) -> Result<Option<Page>, LookError> {
+    /// The page of a link; reads pages until it is known. `None` when the platform does not list it, or its page can't be
+    /// read now.
+    pub(super) async fn locate(
+        &mut self,
+        id: PoolLinkId,
+        priority: Priority,
+    ) -> Result<Option<Page>, LookError> {
         let mut read = HashSet::new();
         while read.len() < PLACE_READS {
-            match self.watch.find(id) {
-                Whereabouts::On(page) => return Ok(Some((id.kind, page))),
+            let now = self.clock.now();
+            match self.watch.find(id, now) {
+                Whereabouts::On(page) => {
+                    let page = (id.kind, page);
+                    return Ok((!self.watch.aside.pages.has(&page, now)).then_some(page));
+                }
                 Whereabouts::Unknown(page) if read.insert(page) => {
                     self.look((id.kind, page), priority).await?
                 }
@@ -197,35 +212,6 @@ impl AccountMatcher {
         }
         self.watch.lose(id, self.clock.now());
         Ok(None)
-    }
-
-    /// Overflow links every `platform.poll` (decisions 55).
-    async fn look_at_shared_links(&mut self) -> Result<(), LookError> {
-        let now = self.clock.now();
-        if self.shared_at.is_some_and(|at| now.since(at) < self.settings.poll) {
-            return Ok(());
-        }
-        let revision = *self.store.catalog.revisions().borrow();
-        if self.shared_as_of != Some(revision) {
-            let links = self.store.catalog.links(self.team).await?;
-            let own = links.into_iter().filter(|link| link.account == self.account);
-            self.watch.shared = own
-                .filter_map(|link| {
-                    Some((link.overflow.as_ref()?.id, Shared { team: link.team, smart_link: link.id }))
-                })
-                .collect();
-            self.shared_as_of = Some(revision);
-        }
-        let mut ids: Vec<PoolLinkId> = self.watch.shared.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
-            let Some(page) = self.locate(id, Priority::Sweep).await? else { continue };
-            if self.read_at.get(&page).is_none_or(|at| *at < now) {
-                self.look(page, Priority::Sweep).await?;
-            }
-        }
-        self.shared_at = Some(now);
-        Ok(())
     }
 
     /// Pages whose time has come; `true` when some are left.

@@ -58,6 +58,15 @@ struct ReadAt {
     passed: Timestamp,
 }
 
+/// What was seen of one link.
+#[derive(Default)]
+struct Seen {
+    /// `None` when there is nothing to write down.
+    look: Option<Look>,
+    /// Its list of subscribers was asked for, and came.
+    is_list_read: bool,
+}
+
 /// Whose list is read.
 struct Listed {
     id: PoolLinkId,
@@ -76,24 +85,33 @@ impl AccountMatcher {
         let lag = (self.lag)();
         let at = ReadAt { clock: start, passed: start.minus(lag) };
         let ask = LinkPage { kind, offset: number.saturating_mul(PAGE), newest_first: false };
-        let rows = self.platform.links(&self.account, ask, priority).await?.rows;
-        self.watch.places(kind).learn(number, rows.iter().map(|row| row.id.number));
+        self.pages_read += 1;
+        let read = match self.platform.links(&self.account, ask, priority).await {
+            Ok(read) => read,
+            Err(error) => return self.page_failed(page, error, start),
+        };
+        self.page_read(page, &read);
+        let rows = &read.rows;
+        let numbers = rows.iter().map(|row| row.id.number);
+        self.watch.places(kind).learn(number, numbers, rows.len() + read.unreadable);
         self.read_at.insert(page, start);
         let (mut looks, mut unsure) = (Vec::new(), 0);
-        for row in &rows {
-            if self.watch.aside.has(&row.id, start) {
+        for row in rows {
+            if self.watch.aside.links.has(&row.id, start) {
                 continue;
             }
+            let asked_at = self.clock.now();
             match self.look_at(row, at, priority).await {
-                Ok(look) => {
-                    unsure = 0;
-                    self.watch.aside.end(&row.id);
+                Ok(Seen { look, is_list_read }) => {
+                    // A link that cost no request says nothing about the platform.
+                    unsure = if is_list_read { 0 } else { unsure };
+                    self.watch.aside.links.end(&row.id);
                     looks.extend(look);
                 }
                 // Where several in a row go unanswered it is none of theirs.
                 Err(LookError::Platform(error)) if error.may_be_about_one_list() && unsure < IN_A_ROW => {
                     unsure += usize::from(error.is_unsure());
-                    self.set_aside(row.id, &error);
+                    self.set_aside(row.id, &error, asked_at);
                 }
                 Err(error) => {
                     // What was seen before it is certain.
@@ -107,18 +125,6 @@ impl AccountMatcher {
         let again = start.plus(self.settings.again().max(lag.min(LATEST)));
         self.watch.planned(page, rows.iter().map(|row| row.id), start, again, &self.settings.looks);
         Ok(())
-    }
-
-    /// The subscribers of one link can't be read: it is tried again by itself, and keeps no other link waiting.
-    fn set_aside(&mut self, link: PoolLinkId, error: &PlatformError) {
-        let is_new = self.watch.aside.until(&link).is_none();
-        let again_in = self.watch.aside.begin(link, self.clock.now());
-        let account = &self.account;
-        if is_new {
-            tracing::warn!(%account, %link, %error, ?again_in, "the subscribers of a link could not be read; the rest goes on");
-        } else {
-            tracing::debug!(%account, %link, %error, ?again_in, "the subscribers of a link still can't be read");
-        }
     }
 
     /// Writes down what somebody waits for: a moved counter, and a look that was due. Any other look is only remembered.
@@ -146,20 +152,15 @@ impl AccountMatcher {
         Ok(())
     }
 
-    /// What the counter of one link says; `None` when there is nothing to write down.
-    async fn look_at(
-        &mut self,
-        row: &LinkSeen,
-        at: ReadAt,
-        priority: Priority,
-    ) -> Result<Option<Look>, LookError> {
+    /// What the counter of one link says.
+    async fn look_at(&mut self, row: &LinkSeen, at: ReadAt, priority: Priority) -> Result<Seen, LookError> {
         if self.watch.shared.contains_key(&row.id) {
-            self.look_at_shared(row, at, priority).await?;
-            return Ok(None);
+            return self.look_at_shared(row, at, priority).await;
         }
-        let Some(link) = self.watch.links.get(&row.id) else { return Ok(None) };
+        let Some(link) = self.watch.links.get(&row.id) else { return Ok(Seen::default()) };
         let seen = link.facts.subscribers_seen;
-        if row.subscribers > seen {
+        let is_list_read = row.subscribers > seen;
+        if is_list_read {
             let listed = Listed {
                 id: row.id,
                 team: link.team,
@@ -171,12 +172,13 @@ impl AccountMatcher {
             let short = self.short.entry(row.id).or_default();
             if found < row.subscribers as usize && *short < SHORT_LISTS {
                 *short += 1;
-                return Ok(None);
+                return Ok(Seen { look: None, is_list_read });
             }
             self.short.remove(&row.id);
         }
         let link = PoolLinkRef { account: self.account.clone(), id: row.id };
-        Ok(Some(Look { link, at: at.passed, subscribers: row.subscribers.max(seen) }))
+        let look = Look { link, at: at.passed, subscribers: row.subscribers.max(seen) };
+        Ok(Seen { look: Some(look), is_list_read })
     }
 
     async fn look_at_shared(
@@ -184,11 +186,12 @@ impl AccountMatcher {
         row: &LinkSeen,
         at: ReadAt,
         priority: Priority,
-    ) -> Result<(), LookError> {
-        let Some(shared) = self.watch.shared.get(&row.id).cloned() else { return Ok(()) };
+    ) -> Result<Seen, LookError> {
+        let Some(shared) = self.watch.shared.get(&row.id).cloned() else { return Ok(Seen::default()) };
         let told = self.told.entry(row.id).or_default();
         let moved = told.counted.map(|counted| row.subscribers.saturating_sub(counted));
-        if moved.unwrap_or(row.subscribers) > 0 {
+        let is_list_read = moved.unwrap_or(row.subscribers) > 0;
+        if is_list_read {
             let listed = Listed {
                 id: row.id,
                 team: shared.team,
@@ -203,28 +206,29 @@ impl AccountMatcher {
             let short = self.short.entry(row.id).or_default();
             if moved.is_some_and(|moved| new < moved) && *short < SHORT_LISTS {
                 *short += 1;
-                return Ok(());
+                return Ok(Seen { look: None, is_list_read });
             }
             self.short.remove(&row.id);
         }
         let told = self.told.entry(row.id).or_default();
         (told.counted, told.looked_at) = (Some(row.subscribers), Some(at.passed));
-        Ok(())
+        Ok(Seen { look: None, is_list_read })
     }
 
-    /// Reads the list of one link and appends who is new. Gives how many rows were read.
+    /// Reads the list of one link and appends who is new. Gives how many could be told: a row without an id is missing.
     async fn read_subscribers(
         &mut self,
         listed: &Listed,
         seen_at: Timestamp,
         priority: Priority,
     ) -> Result<usize, LookError> {
-        let (mut read, mut new) = (0, 0);
+        let (mut read, mut told, mut new) = (0, 0, 0);
         loop {
             let offset = u32::try_from(read).unwrap_or(u32::MAX);
             let page = self.platform.subscribers(&self.account, listed.id, offset, priority).await?;
-            let is_empty = page.rows.is_empty();
-            read += page.rows.len();
+            let is_empty = page.rows.is_empty() && page.unreadable == 0;
+            read += page.rows.len() + page.unreadable;
+            told += page.rows.len();
             for row in page.rows {
                 new += u32::from(self.tell(listed, row, seen_at).await?);
             }
@@ -232,7 +236,7 @@ impl AccountMatcher {
             let enough = listed.overflow_of.is_some() && listed.moved.is_some_and(|moved| new >= moved);
             // An empty page that promises more would promise it for ever.
             if is_empty || !page.has_more || enough || u32::try_from(read).is_err() {
-                return Ok(read);
+                return Ok(told);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! The list is read oldest first with deleted links in it, so that places never change and numbers grow from page to page.
 //! What was read is remembered; an unknown place is bisected, and its neighbours then cost nothing.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use crate::platform::PAGE;
 
@@ -30,16 +30,15 @@ pub(super) enum Whereabouts {
     On(u32),
     /// Read this page and ask again.
     Unknown(u32),
-    /// Between two pages that were read: the platform does not list it.
+    /// Between two pages that were read, and no page between them can be: the platform does not list it, or it is there.
     Missing,
 }
 
 // === impl Places ===
 
 impl Places {
-    /// Takes over what a page held.
-    pub(super) fn learn(&mut self, page: u32, numbers: impl Iterator<Item = u64> + Clone) {
-        let count = numbers.clone().count();
+    /// Takes over what a page held: the numbers of its links, and how many rows it had, those without a number too.
+    pub(super) fn learn(&mut self, page: u32, numbers: impl Iterator<Item = u64> + Clone, rows: usize) {
         let (Some(first), Some(last)) = (numbers.clone().min(), numbers.max()) else {
             self.pages.split_off(&page);
             self.empty_from = Some(self.empty_from.map_or(page, |known| known.min(page)));
@@ -48,22 +47,23 @@ impl Places {
         if self.empty_from.is_some_and(|from| from <= page) {
             self.empty_from = None;
         }
-        let is_full = count >= PAGE as usize;
+        let is_full = rows >= PAGE as usize;
         if !is_full {
             self.empty_from = Some(page + 1);
         }
         self.pages.insert(page, Span { first, last, is_full });
     }
 
-    /// Where the link of that number is.
-    pub(super) fn find(&self, number: u64) -> Whereabouts {
+    /// Where the link of that number is. What is aside can't be read: the search goes around it.
+    pub(super) fn find(&self, number: u64, is_aside: impl Fn(u32) -> bool) -> Whereabouts {
+        let unread = |gap: Range<u32>, wish: u32| {
+            let mut near = (wish..gap.end).chain((gap.start..wish).rev());
+            near.find(|page| !is_aside(*page)).map_or(Whereabouts::Missing, Whereabouts::Unknown)
+        };
         let below = self.below(number);
         let Some((page, span)) = below else {
-            let Some(above) = self.pages.keys().next() else { return Whereabouts::Unknown(0) };
-            return match above {
-                0 => Whereabouts::Missing,
-                above => Whereabouts::Unknown(above / 2),
-            };
+            let above = self.pages.keys().next().copied();
+            return unread(0..above.unwrap_or(u32::MAX), above.map_or(0, |above| above / 2));
         };
         if number <= span.last {
             return Whereabouts::On(page);
@@ -71,15 +71,14 @@ impl Places {
         let low = page + 1;
         let above = self.pages.range(low..).next().map(|(page, _)| *page);
         match above {
-            Some(above) if above <= low => Whereabouts::Missing,
-            Some(above) => Whereabouts::Unknown(low + (above - low) / 2),
+            Some(above) => unread(low..above, low + (above - low) / 2),
             // The last page has grown since.
-            None if !span.is_full => Whereabouts::Unknown(page),
+            None if !span.is_full => unread(page..low, page),
             None => match self.empty_from.filter(|from| *from > low) {
-                Some(end) => Whereabouts::Unknown(low + (end - low) / 2),
+                Some(end) => unread(low..end, low + (end - low) / 2),
                 // Twice as far each time; next to a known end, one further.
-                None if self.empty_from.is_some() => Whereabouts::Unknown(low),
-                None => Whereabouts::Unknown(low + self.run_below(page)),
+                None if self.empty_from.is_some() => unread(low..u32::MAX, low),
+                None => unread(low..u32::MAX, low + self.run_below(page)),
             },
         }
     }
@@ -127,10 +126,13 @@ mod tests {
     /// Reads until the place is known; how many pages that took.
     fn look_for(places: &mut Places, list: &[u64], number: u64) -> (Option<u32>, u32) {
         for reads in 0..64 {
-            match places.find(number) {
+            match places.find(number, |_| false) {
                 Whereabouts::On(page) => return (Some(page), reads),
                 Whereabouts::Missing => return (None, reads),
-                Whereabouts::Unknown(page) => places.learn(page, rows(list, page).iter().copied()),
+                Whereabouts::Unknown(page) => {
+                    let rows = rows(list, page);
+                    places.learn(page, rows.iter().copied(), rows.len());
+                }
             }
             if rows(list, 0).is_empty() {
                 return (None, reads);

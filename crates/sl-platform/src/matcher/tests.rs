@@ -3,4 +3,6 @@
 mod budget;
 mod model;
 mod rig;
+mod shared;
 mod simulated;
+mod unreadable;

@@ -13,7 +13,10 @@ use sl_core::{
 };
 use sl_store::pool::PoolEntry;
 
-use super::places::{Places, Whereabouts};
+use super::{
+    aside::Aside,
+    places::{Places, Whereabouts},
+};
 use crate::waits::Waits;
 
 /// A page of one of the two link lists.
@@ -36,12 +39,11 @@ pub(super) struct Shared {
 }
 
 /// Everything that is looked at.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Watch {
     pub(super) links: BTreeMap<PoolLinkId, Watched>,
     pub(super) shared: HashMap<PoolLinkId, Shared>,
-    /// Links whose subscribers could not be read: each waits by itself, and the rest of its page is looked at without it.
-    pub(super) aside: Waits<PoolLinkId>,
+    pub(super) aside: Aside,
     places: BTreeMap<LinkKind, Places>,
     /// When pages are due; only of links whose place is known.
     plan: BTreeMap<Page, Timestamp>,
@@ -53,22 +55,6 @@ pub(super) struct Watch {
 
 /// After that a link that was not listed is sought again.
 const LOST: Duration = Duration::from_secs(600);
-/// First and longest wait of a link whose subscribers could not be read; a page is not read sooner again than the first.
-const ASIDE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3600));
-
-impl Default for Watch {
-    fn default() -> Self {
-        Self {
-            links: BTreeMap::new(),
-            shared: HashMap::new(),
-            aside: Waits::new(ASIDE),
-            places: BTreeMap::new(),
-            plan: BTreeMap::new(),
-            not_before: HashMap::new(),
-            unplaced: BTreeMap::new(),
-        }
-    }
-}
 
 // === impl Watch ===
 
@@ -105,25 +91,40 @@ impl Watch {
         self.places.entry(kind).or_default()
     }
 
-    /// The page of a link, as far as is known.
-    pub(super) fn find(&self, id: PoolLinkId) -> Whereabouts {
-        self.places.get(&id.kind).map_or(Whereabouts::Unknown(0), |places| places.find(id.number))
+    /// The page of a link, as far as is known; around pages that can't be read now.
+    pub(super) fn find(&self, id: PoolLinkId, now: Timestamp) -> Whereabouts {
+        self.find_around(id, |page| self.aside.pages.has(&(id.kind, page), now))
     }
 
-    /// The platform does not list it: nobody looks for a while.
-    pub(super) fn lose(&mut self, id: PoolLinkId, now: Timestamp) {
-        if let Some(link) = self.links.get_mut(&id) {
-            tracing::warn!(link = %id, "the platform does not list a link it has made; until it does nobody gets it again");
-            link.lost_until = Some(now.plus(LOST));
+    fn find_around(&self, id: PoolLinkId, is_aside: impl Fn(u32) -> bool) -> Whereabouts {
+        match self.places.get(&id.kind) {
+            Some(places) => places.find(id.number, is_aside),
+            None => Places::default().find(id.number, is_aside),
         }
+    }
+
+    /// The platform does not list it: nobody looks for a while; where a page that can't be read may hold it, not before that page
+    /// is tried again.
+    pub(super) fn lose(&mut self, id: PoolLinkId, now: Timestamp) {
+        let hidden_by = match self.find_around(id, |_| false) {
+            Whereabouts::Unknown(page) => Some((id.kind, page)),
+            Whereabouts::On(_) | Whereabouts::Missing => None,
+        };
+        let hidden_by = hidden_by.filter(|page| self.aside.pages.has(page, now));
+        let again = hidden_by.and_then(|page| self.aside.pages.until(&page));
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if again.is_none() {
+            tracing::warn!(link = %id, "the platform does not list a link it has made; until it does nobody gets it again");
+        }
+        link.lost_until = Some(again.unwrap_or(now.plus(LOST)));
     }
 
     fn plan_all(&mut self, looks: &Looks) {
         let mut by_page: BTreeMap<Page, Vec<Due>> = BTreeMap::new();
         self.unplaced.clear();
         for (id, link) in &self.links {
-            let Some(due) = wish(*id, link, &self.aside, looks) else { continue };
-            match self.places.get(&id.kind).map_or(Whereabouts::Missing, |places| places.find(id.number)) {
+            let Some(due) = wish(*id, link, &self.aside.links, looks) else { continue };
+            match self.find_around(*id, |_| false) {
                 Whereabouts::On(page) => by_page.entry((id.kind, page)).or_default().push(due),
                 Whereabouts::Unknown(_) | Whereabouts::Missing => drop(self.unplaced.insert(*id, due)),
             }
@@ -156,7 +157,7 @@ impl Watch {
             }
         }
         self.unplaced.retain(|id, _| !held.contains(id));
-        let wishes = held.iter().filter_map(|id| wish(*id, self.links.get(id)?, &self.aside, looks));
+        let wishes = held.iter().filter_map(|id| wish(*id, self.links.get(id)?, &self.aside.links, looks));
         match page_due(wishes.collect::<Vec<_>>().into_iter()) {
             Some(at) => drop(self.plan.insert(page, at)),
             None => drop(self.plan.remove(&page)),
@@ -170,15 +171,21 @@ impl Watch {
     }
 
     fn due_pages(&self, now: Timestamp) -> impl Iterator<Item = (Page, Timestamp)> {
-        let may = move |page: &Page| self.not_before.get(page).is_none_or(|at| *at <= now);
-        self.plan.iter().map(|(page, at)| (*page, *at)).filter(move |(page, at)| *at <= now && may(page))
+        let ready = |(page, at): (&Page, &Timestamp)| (*page, self.ready_at(page, *at));
+        self.plan.iter().map(ready).filter(move |(_, at)| *at <= now)
+    }
+
+    /// When a page that is due at a time may be read. One that was set aside is due since its wait has ended, so that it goes before
+    /// no page that was due meanwhile.
+    fn ready_at(&self, page: &Page, due: Timestamp) -> Timestamp {
+        due.max(self.not_before.get(page).copied().unwrap_or(due))
+            .max(self.aside.pages.until(page).unwrap_or(due))
     }
 
     /// The time of the next look, for tests that leap.
     #[cfg(test)]
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        let planned =
-            self.plan.iter().map(|(page, at)| self.not_before.get(page).map_or(*at, |other| *at.max(other)));
+        let planned = self.plan.iter().map(|(page, at)| self.ready_at(page, *at));
         planned.chain(self.unplaced.values().map(|due| due.at)).min()
     }
 

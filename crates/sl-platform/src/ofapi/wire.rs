@@ -163,11 +163,11 @@ fn rows(body: &Value) -> Result<(&Vec<Value>, bool)> {
 fn page<T>(body: &Value, row: impl Fn(&Value) -> Option<T>) -> Result<Page<T>> {
     let (list, has_more) = rows(body)?;
     let read: Vec<T> = list.iter().filter_map(row).collect();
-    // A row without an id shifts nothing silently: places are counted by rows.
-    if read.len() < list.len() {
-        return Err(lacks("list: a row has no id"));
+    // One row keeps no other from being read; where none has an id they are something else.
+    if read.is_empty() && !list.is_empty() {
+        return Err(lacks("list: no row has an id"));
     }
-    Ok(Page { rows: read, has_more })
+    Ok(Page { unreadable: list.len() - read.len(), rows: read, has_more })
 }
 
 /// Text, or a whole number as text (contract D.3: ids come as both).

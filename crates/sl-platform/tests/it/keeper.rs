@@ -2,12 +2,18 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use sl_core::{catalog::Account, ids::LinkKind, pool::PoolState, step::AccountSignal, time::Clock as _};
+use sl_core::{
+    catalog::{Account, Usable},
+    ids::LinkKind,
+    pool::PoolState,
+    step::AccountSignal,
+    time::Clock as _,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     upstream::{Fault, until},
-    world::{RULES, World},
+    world::{RULES, START, World, account},
 };
 
 #[tokio::test]
@@ -269,6 +275,36 @@ async fn a_stock_that_runs_dry_is_refilled_before_many_overflow_links_are_made()
     keeper.turn(&stop).await.unwrap();
     let names: Vec<_> = world.upstream.links("tracking-links").into_iter().map(|row| row.name).collect();
     assert!(names[30].starts_with("sl-o-") && names.len() > 31, "{names:?}");
+}
+
+#[tokio::test]
+async fn the_few_overflow_links_made_before_a_dry_stock_are_some_that_can_be_made() {
+    let world = World::start().await;
+    // Of an account that nobody knows; of one that is logged out; refused before; and those that can be made.
+    for number in 1..=3 {
+        world.link(number, |link| link.account = "acct_3".into()).await;
+    }
+    let usable = Usable { yes: false, as_of: START };
+    let away = Account { id: "acct_2".into(), usable, ..account() };
+    world.store.catalog.put_account(away).await.unwrap();
+    for number in 4..=6 {
+        world.link(number, |link| link.account = "acct_2".into()).await;
+    }
+    for number in 7..=10 {
+        let id = world.link(number, |link| link.paused = true).await;
+        world.upstream.refuse(format!("o-{id}"), 422);
+    }
+    let (mut keeper, stop) = (world.keeper(), CancellationToken::new());
+    assert!(keeper.turn(&stop).await.unwrap());
+    assert_eq!(world.upstream.links("tracking-links").len(), 0);
+    for number in 11..=16 {
+        world.link(number, |_| {}).await;
+    }
+    assert!(keeper.turn(&stop).await.unwrap(), "those that can't be made are missing");
+    let names = world.upstream.links("tracking-links").into_iter().map(|row| row.name);
+    let overflow = names.enumerate().filter(|(_, name)| name.starts_with("sl-o-"));
+    let places: Vec<_> = overflow.map(|(place, _)| place).collect();
+    assert_eq!(places, [0, 1, 2, 3, 24, 25]);
 }
 
 #[tokio::test]

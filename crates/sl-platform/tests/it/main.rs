@@ -7,5 +7,6 @@ mod reconcile;
 mod refusals;
 mod simulated;
 mod slow;
+mod starved;
 mod upstream;
 mod world;

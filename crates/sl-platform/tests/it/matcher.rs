@@ -254,6 +254,30 @@ async fn a_link_whose_subscribers_cannot_be_read_keeps_no_other_from_being_match
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_links_that_is_refused_keeps_no_other_from_being_matched() {
+    let world = World::start().await;
+    let links = stocked(&world, 250).await;
+    give(&world, 1, &links).await;
+    world.upstream.refuse("/tracking-links?limit=100&offset=100&", 400);
+    for (fan, link) in [(1, 50), (2, 150), (3, 220)] {
+        world.upstream.subscribe("tracking-links", links[link].number, fan, None);
+    }
+    world.clock.advance(Duration::from_secs(61));
+    let role = start(&world);
+    let fans = || {
+        let mut fans: Vec<_> = world.tape.seen().iter().map(|seen| seen.fan.to_string()).collect();
+        fans.sort();
+        fans.join(" ")
+    };
+    until("the looks at the other pages", async || fans() == "1 3").await;
+    world.upstream.change(|rows| rows.refusals.clear());
+    world.clock.advance(Duration::from_secs(60));
+    until("the look at the page", async || fans() == "1 2 3").await;
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
 #[tokio::test]
 async fn what_keeps_every_list_from_being_read_ends_the_look() {
     for status in [401, 403, 503] {

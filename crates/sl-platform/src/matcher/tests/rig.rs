@@ -1,7 +1,7 @@
 //! A platform in memory, a journal that only remembers, and the pool on disk.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     future::Future,
     pin::Pin,
     sync::{
@@ -15,17 +15,18 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sl_core::{
+    catalog::{OverflowLink, SmartLink},
     conversion::FanProfile,
     event::{Event, EventBody, Position},
-    ids::{AccountId, FanId, LinkKind, PoolLinkId, TeamId},
+    ids::{AccountId, ClickId, FanId, LinkKind, PoolLinkId, TeamId},
     matching::Looks,
     pool::{Given, StockKey},
     step::{Step, Unmatched},
-    time::{ManualClock, Timestamp},
+    time::{Clock, ManualClock, Timestamp},
 };
 use sl_fjall::{FjallHandle, FjallOptions};
 use sl_journal::{ClickLog, Fate, LostReason, Ticket};
-use sl_store::{Store, pool::NewPoolLink};
+use sl_store::{Store, pool::NewPoolLink, suite::sample};
 use tokio::sync::watch as channel;
 
 use super::super::{MatcherSettings, account::AccountMatcher, search::Searches, watch::Watch};
@@ -41,19 +42,42 @@ use crate::{
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const ACCOUNT: &str = "acct_1";
 
+/// What the platform is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Asked {
+    /// A page of links.
+    Page(u32),
+    /// The subscribers of a link.
+    List(u64),
+}
+
 /// A link list in memory.
 pub(super) struct Fake {
     links: u64,
     /// Fans by link.
     pub(super) fans: Mutex<BTreeMap<u64, Vec<u64>>>,
     pub(super) requests: AtomicU64,
+    pub(super) asked: Mutex<Vec<Asked>>,
+    /// What is answered with an error.
+    pub(super) broken: Mutex<HashMap<Asked, PlatformError>>,
+    /// Links that are listed without an id.
+    pub(super) nameless: Mutex<BTreeSet<u64>>,
+    /// So much time passes with each call.
+    pub(super) pace: Mutex<Option<(Arc<ManualClock>, Duration)>>,
     /// Decides which calls fail, one in ten.
     pub(super) unruly: Mutex<Option<StdRng>>,
 }
 
 impl Fake {
-    fn answer(&self) -> Result<()> {
+    fn answer(&self, asked: Asked) -> Result<()> {
         self.requests.fetch_add(1, Ordering::SeqCst);
+        self.asked.lock().push(asked);
+        if let Some((clock, span)) = &*self.pace.lock() {
+            clock.advance(*span);
+        }
+        if let Some(error) = self.broken.lock().get(&asked) {
+            return Err(error.clone());
+        }
         let fails = self.unruly.lock().as_mut().is_some_and(|rng| rng.random_ratio(1, 10));
         if fails { Err(PlatformError::AccountBusy) } else { Ok(()) }
     }
@@ -62,10 +86,12 @@ impl Fake {
 #[async_trait]
 impl CreatorPlatform for Fake {
     async fn links(&self, _: &AccountId, ask: LinkPage, _: Priority) -> Result<Page<LinkSeen>> {
-        self.answer()?;
-        let fans = self.fans.lock();
+        self.answer(Asked::Page(ask.offset / PAGE))?;
+        let (fans, nameless) = (self.fans.lock(), self.nameless.lock());
         let from = u64::from(ask.offset);
-        let rows = (from..self.links.min(from + u64::from(PAGE))).map(|number| LinkSeen {
+        let all = from..self.links.min(from + u64::from(PAGE));
+        let unreadable = all.clone().filter(|number| nameless.contains(number)).count();
+        let rows = all.filter(|number| !nameless.contains(number)).map(|number| LinkSeen {
             id: id(number),
             name: None,
             url: None,
@@ -74,7 +100,7 @@ impl CreatorPlatform for Fake {
             subscribers: fans.get(&number).map_or(0, |fans| u32::try_from(fans.len()).unwrap()),
             created_at: None,
         });
-        Ok(Page { rows: rows.collect(), has_more: from + u64::from(PAGE) < self.links })
+        Ok(Page { rows: rows.collect(), unreadable, has_more: from + u64::from(PAGE) < self.links })
     }
 
     async fn subscribers(
@@ -84,7 +110,7 @@ impl CreatorPlatform for Fake {
         _: u32,
         _: Priority,
     ) -> Result<Page<SubscriberRow>> {
-        self.answer()?;
+        self.answer(Asked::List(link.number))?;
         let fans = self.fans.lock().get(&link.number).cloned().unwrap_or_default();
         let row = |fan: u64| SubscriberRow {
             fan: FanId::from(fan.to_string()),
@@ -92,7 +118,7 @@ impl CreatorPlatform for Fake {
             subscribed_at: None,
             price: None,
         };
-        Ok(Page { rows: fans.into_iter().map(row).collect(), has_more: false })
+        Ok(Page { rows: fans.into_iter().map(row).collect(), unreadable: 0, has_more: false })
     }
 
     async fn accounts(&self, _: Priority) -> Result<AccountList> {
@@ -169,8 +195,16 @@ impl Rig {
         let handle = sl_fjall::open(dir.path(), FjallOptions::default()).unwrap();
         let store = handle.store();
         store.ledger.open(0).await.unwrap();
-        let platform =
-            Fake { links, fans: Mutex::default(), requests: AtomicU64::new(0), unruly: Mutex::new(None) };
+        let platform = Fake {
+            links,
+            fans: Mutex::default(),
+            requests: AtomicU64::new(0),
+            asked: Mutex::default(),
+            broken: Mutex::default(),
+            nameless: Mutex::default(),
+            pace: Mutex::default(),
+            unruly: Mutex::new(None),
+        };
         let rig = Self {
             platform: Arc::new(platform),
             store,
@@ -188,6 +222,62 @@ impl Rig {
     /// One call in ten fails from now on.
     pub(super) fn be_unruly(&self, seed: u64) {
         *self.platform.unruly.lock() = Some(StdRng::seed_from_u64(seed));
+    }
+
+    /// What the platform was asked for since this was last called.
+    pub(super) fn asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut *self.platform.asked.lock())
+    }
+
+    /// From now on these are answered with an error.
+    pub(super) fn break_off(&self, what: &[Asked], error: &PlatformError) {
+        self.platform.broken.lock().extend(what.iter().map(|asked| (*asked, error.clone())));
+    }
+
+    /// Everything is answered again.
+    pub(super) fn mend(&self) {
+        self.platform.broken.lock().clear();
+    }
+
+    /// Somebody subscribes through a link.
+    pub(super) fn subscribe(&self, link: u64, fan: u64) {
+        self.platform.fans.lock().entry(link).or_default().push(fan);
+    }
+
+    /// A Smart Link for each of these, which is its overflow link.
+    pub(super) async fn share(&self, links: impl Iterator<Item = u64>) {
+        for number in links {
+            let overflow = OverflowLink { id: id(number), url: String::new() };
+            let link = SmartLink {
+                account: ACCOUNT.into(),
+                overflow: Some(overflow),
+                ..sample::smart_link(number, TeamId(1))
+            };
+            self.store.catalog.put_link(link).await.unwrap();
+        }
+    }
+
+    /// Visitors hold these links since now.
+    pub(super) async fn give_now(&mut self, links: impl Iterator<Item = u64>) {
+        let at = self.clock.now();
+        let given = |number: u64| {
+            let click = ClickId::from_bytes(u128::from(number + 1).to_be_bytes());
+            (id(number), Given { click, at, last_hit_at: at, window: HOUR * 6 })
+        };
+        self.give(links.map(given).collect()).await;
+    }
+
+    /// Attribution says that the link of a fan is unknown.
+    pub(super) fn seek(&self, fan: u64) {
+        let now = self.clock.now();
+        let row = Unmatched {
+            team: TeamId(1),
+            account: ACCOUNT.into(),
+            fan: fan.to_string().into(),
+            subscribed_at: now,
+            known_at: now,
+        };
+        self.inbox.send_replace(vec![row]);
     }
 
     /// Links of the platform join the stock.
@@ -229,9 +319,11 @@ impl Rig {
             told: HashMap::new(),
             short: HashMap::new(),
             read_at: HashMap::new(),
+            pages_read: 0,
             turned_at: None,
             refreshed_at: None,
             shared_at: None,
+            pass: None,
             shared_as_of: None,
         }
     }
@@ -253,4 +345,21 @@ impl Rig {
 
 pub(super) fn id(number: u64) -> PoolLinkId {
     PoolLinkId { kind: LinkKind::TrackingLink, number }
+}
+
+/// Turns until nothing is due; they are few.
+pub(super) async fn work(role: &mut AccountMatcher) {
+    for _ in 0..50 {
+        if !role.turn().await.unwrap() {
+            return;
+        }
+    }
+    panic!("it never ends");
+}
+
+/// Fans told so far.
+pub(super) fn fans(rig: &Rig) -> Vec<u64> {
+    let mut fans: Vec<u64> = rig.log.told().into_iter().map(|(_, fan)| fan).collect();
+    fans.sort_unstable();
+    fans
 }

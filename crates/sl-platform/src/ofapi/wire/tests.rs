@@ -27,12 +27,24 @@ fn a_trial_link_counts_claims_or_subscribers_whichever_is_more() {
 }
 
 #[test]
-fn a_page_without_has_more_is_told_by_its_next_page_and_one_without_ids_is_refused() {
+fn a_page_without_has_more_is_told_by_its_next_page_and_one_without_any_id_is_refused() {
     let rest = |next| json!({"data": {"list": []}, "_pagination": {"next_page": next}});
     assert!(links(&rest(json!("https://x/2")), LinkKind::TrackingLink).unwrap().has_more);
     assert!(!links(&rest(json!(null)), LinkKind::TrackingLink).unwrap().has_more);
     assert!(links(&json!({"data": {"list": [{"name": "x"}]}}), LinkKind::TrackingLink).is_err());
     assert!(links(&json!({"error": "x"}), LinkKind::TrackingLink).is_err());
+}
+
+#[test]
+fn a_row_without_an_id_is_counted_and_keeps_no_other_from_being_read() {
+    let list =
+        json!({"data": {"list": [{"id": 5}, {"name": "x"}, {"id": "none"}, {"id": "7"}], "hasMore": false}});
+    let page = links(&list, LinkKind::TrackingLink).unwrap();
+    let numbers: Vec<_> = page.rows.iter().map(|row| row.id.number).collect();
+    assert_eq!((numbers, page.unreadable), (vec![5, 7], 2));
+    let list = json!({"data": {"list": [{"id": 5}, {"username": "x"}], "hasMore": false}});
+    let page = subscribers(&list).unwrap();
+    assert_eq!((page.rows.len(), page.unreadable), (1, 1));
 }
 
 #[test]

@@ -1,0 +1,81 @@
+//! Overflow links, one after the other, in parts: their pass over the list leaves room for the schedule and for searches.
+
+use sl_core::{ids::PoolLinkId, time::Timestamp};
+
+use super::{
+    account::{AccountMatcher, PAGES_AT_ONCE},
+    look::LookError,
+    watch::Shared,
+};
+use crate::pacer::Priority;
+
+/// A pass under way.
+#[derive(Debug)]
+pub(super) struct Pass {
+    begun: Timestamp,
+    /// Links that are left; the next one is the last.
+    left: Vec<PoolLinkId>,
+}
+
+impl AccountMatcher {
+    /// Overflow links every `platform.poll` (decisions 55), a few pages in each turn; `true` when some are left.
+    pub(super) async fn look_at_shared_links(&mut self) -> Result<bool, LookError> {
+        let Some(mut pass) = self.pass().await? else { return Ok(false) };
+        let most = self.pages_read + PAGES_AT_ONCE;
+        while let Some(id) = pass.left.pop() {
+            if self.pages_read >= most {
+                pass.left.push(id);
+                self.pass = Some(pass);
+                return Ok(true);
+            }
+            if let Err(error) = self.look_at_page_of(id, pass.begun).await {
+                pass.left.push(id);
+                self.pass = Some(pass);
+                return Err(error);
+            }
+        }
+        self.shared_at = Some(pass.begun);
+        Ok(false)
+    }
+
+    /// Reads the page of a link unless the pass has come by it.
+    async fn look_at_page_of(&mut self, id: PoolLinkId, begun: Timestamp) -> Result<(), LookError> {
+        let Some(page) = self.locate(id, Priority::Sweep).await? else { return Ok(()) };
+        if self.read_at.get(&page).is_none_or(|at| *at < begun) {
+            self.look(page, Priority::Sweep).await?;
+        }
+        Ok(())
+    }
+
+    /// The pass that goes on or begins now.
+    async fn pass(&mut self) -> Result<Option<Pass>, LookError> {
+        if self.pass.is_some() {
+            return Ok(self.pass.take());
+        }
+        let now = self.clock.now();
+        if self.shared_at.is_some_and(|at| now.since(at) < self.settings.poll) {
+            return Ok(None);
+        }
+        self.follow_catalog().await?;
+        let mut left: Vec<PoolLinkId> = self.watch.shared.keys().copied().collect();
+        left.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(Some(Pass { begun: now, left }))
+    }
+
+    /// Which links are shared, by the catalog.
+    async fn follow_catalog(&mut self) -> Result<(), LookError> {
+        let revision = *self.store.catalog.revisions().borrow();
+        if self.shared_as_of == Some(revision) {
+            return Ok(());
+        }
+        let links = self.store.catalog.links(self.team).await?;
+        let own = links.into_iter().filter(|link| link.account == self.account);
+        self.watch.shared = own
+            .filter_map(|link| {
+                Some((link.overflow.as_ref()?.id, Shared { team: link.team, smart_link: link.id }))
+            })
+            .collect();
+        self.shared_as_of = Some(revision);
+        Ok(())
+    }
+}
