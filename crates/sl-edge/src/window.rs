@@ -165,9 +165,11 @@ impl Window {
             if let Some(found) = found.filter(|found| same(seen, found)) {
                 return Meeting::Again(Arc::clone(found));
             }
+            // Who looks the same and has no cookie stays the one that is known by this; this one is known by a cookie.
+            let is_taken = found.is_some();
             let (made, click) = new();
             let entry = click.map(|click| shard.shared(click));
-            if let Some(entry) = &entry {
+            if let Some(entry) = entry.as_ref().filter(|_| !is_taken) {
                 shard.put(key, visitor, entry, &self.0, now);
             }
             (made, entry)

@@ -154,14 +154,14 @@ impl Decider<'_> {
     ) -> Option<ClickId> {
         let window = self.rules.visitor_window;
         let near = |at: Timestamp| at.since(hit.at).max(hit.at.since(at)) < window;
-        let same =
-            |other: &&Hit| other.original.is_none() && (other.link, other.ecid) == (hit.link, hit.ecid);
+        let same = |other: &&Hit| (other.link, other.ecid) == (hit.link, hit.ecid);
         let rows = visitor.hits.iter().filter(same).filter(|other| near(other.clicked));
         if let Some(other) = rows.min_by_key(|other| other.clicked) {
-            return Some(other.row);
+            return Some(other.credited());
         }
         let same = print.recent.iter().find(|other| {
-            let told_apart = matches!((other.came_with, keys.came_with), (Some(a), Some(b)) if a != b);
+            // As the edge tells them: who comes with a cookie is not who was given another.
+            let told_apart = matches!((other.cookie, keys.came_with), (Some(a), Some(b)) if a != b);
             other.link == hit.link && other.ecid == hit.ecid && near(other.at) && !told_apart
         });
         same.map(|other| other.row)
@@ -276,7 +276,7 @@ impl Decider<'_> {
                 link: hit.link,
                 ecid: hit.ecid,
                 at: hit.at,
-                came_with: keys.came_with,
+                cookie: keys.came_with.or(keys.given),
             };
             room_for_one(&mut print.recent);
             print.recent.push(recent);

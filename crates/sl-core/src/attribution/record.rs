@@ -198,7 +198,8 @@ pub(super) struct Recent {
     pub(super) link: SmartLinkId,
     pub(super) ecid: u64,
     pub(super) at: Timestamp,
-    pub(super) came_with: Option<VisitorId>,
+    /// The one that came, else the one that was given; of earlier versions only one that came.
+    pub(super) cookie: Option<VisitorId>,
 }
 
 /// Of one pool link.

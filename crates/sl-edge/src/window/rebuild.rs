@@ -43,6 +43,11 @@ impl Window {
     }
 }
 
+/// What a click is known by, and whether whoever is known by that already stays (as in [`Window::meet`]).
+fn own_keys(entry: &Remembered) -> impl Iterator<Item = (VisitorId, bool)> {
+    [Some((entry.daily, true)), entry.given.map(|given| (given, false))].into_iter().flatten()
+}
+
 impl Rebuild<'_> {
     /// A click of the journal. Without the place that its own link leads to it can't be repeated, and the visitor's next tap
     /// is a new click. `true` when it was remembered.
@@ -52,9 +57,10 @@ impl Rebuild<'_> {
         }
         let Some(entry) = remembered(visit) else { return false };
         let entry = Arc::new(entry);
-        for visitor in [Some(entry.daily), entry.given].into_iter().flatten() {
+        for (visitor, beside) in own_keys(&entry) {
             let key = self.window.key(visitor, entry.target);
-            self.window.shard(key).lock().put(key, visitor, &entry, &self.window.0, self.now);
+            let known = Known { key, visitor, entry: Arc::clone(&entry), beside };
+            self.put(&mut self.window.shard(key).lock(), &known);
         }
         self.keep(entry);
         true
@@ -89,8 +95,7 @@ impl Rebuild<'_> {
                 continue;
             }
             let Some(entry) = remembered(visit).map(Arc::new) else { continue };
-            let own = [Some(entry.daily), entry.given].into_iter().flatten();
-            let all = own.map(|visitor| (visitor, false)).chain(also.iter().map(|visitor| (*visitor, true)));
+            let all = own_keys(&entry).chain(also.iter().map(|visitor| (*visitor, true)));
             for (visitor, beside) in all {
                 let key = self.window.key(visitor, entry.target);
                 if let Some(shard) = by_shard.get_mut(self.window.shard_of(key)) {

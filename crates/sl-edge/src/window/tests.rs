@@ -71,6 +71,17 @@ fn visit(window: &Window, click: u8, target: Target, seen: Shows, at: Timestamp)
     }
 }
 
+/// Two phones of one kind behind one address: who keeps no cookie stays with the click and the link of its own.
+#[test]
+fn a_visitor_with_a_cookie_takes_nobodys_place_who_looks_the_same() {
+    let (window, target) = (Window::new(SPAN, 100), target(1, None));
+    assert_eq!(visit(&window, 1, target, seen(None, 7), NOON), 1);
+    assert_eq!(visit(&window, 2, target, seen(Some(66), 7), NOON), 2, "it comes with another cookie");
+    assert_eq!(visit(&window, 3, target, seen(None, 7), NOON), 1);
+    assert_eq!(visit(&window, 4, target, seen(Some(66), 7), NOON), 2);
+    assert_eq!(visit(&window, 5, target, seen(Some(1001), 7), NOON), 1);
+}
+
 #[test]
 fn the_same_visitor_link_and_ecid_is_the_same_click() {
     let window = Window::new(SPAN, 100);

@@ -89,6 +89,29 @@ fn two_cookieless_taps_on_two_edges_are_one_visitor_by_fingerprint() {
     assert!(!duplicate(one.id) && duplicate(two.id) && !duplicate(third.id));
 }
 
+/// A returning visitor behind the same address, with the same phone as one who has just come without a cookie.
+#[test]
+fn who_comes_with_another_cookie_than_the_one_given_there_is_nobodys_duplicate() {
+    let mut world = World::new();
+    let hits = [
+        (1, keys(None, 1, 7), "12:00:00"),
+        (2, keys(Some(55), 55, 7), "12:00:01"),
+        // The first one on another edge, which gave a cookie of its own; and back with that.
+        (3, keys(None, 3, 7), "12:00:02"),
+        (4, keys(Some(3), 3, 7), "12:00:03"),
+    ];
+    let clicks = hits.map(|(visitor, keys, time)| {
+        let mut click = world.new_click(A, visitor, 10 + visitor as u64, at(&format!("03-04T{time}Z")));
+        click.visitor = keys;
+        world.event(click.at, EventBody::click(click.clone()));
+        click
+    });
+    let duplicates = clicks.each_ref().map(|click| world.shown.clicks[&click.id].is_duplicate);
+    assert_eq!(duplicates, [false, false, true, true]);
+    world.seen(12, "f", at("03-04T12:30:00Z"), 0);
+    assert_eq!(world.shown.conversions.values().next().unwrap().click, Some(clicks[1].id), "its own click");
+}
+
 #[test]
 fn a_fingerprint_moves_a_fan_only_while_it_belongs_to_no_second_visitor_or_fan() {
     for (second_visitor, second_fan, want) in [(false, false, 100), (true, false, 0), (false, true, 0)] {

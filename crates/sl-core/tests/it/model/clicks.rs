@@ -21,10 +21,11 @@ fn same_visitor(one: &VisitorKeys, other: &VisitorKeys) -> bool {
     }
 }
 
-/// By fingerprint, unless both came with cookies and those differ.
-fn may_be_same(one: &VisitorKeys, other: &VisitorKeys) -> bool {
-    let apart = matches!((one.came_with, other.came_with), (Some(one), Some(other)) if one != other);
-    one.lasting.is_some() && one.lasting == other.lasting && !apart
+/// By fingerprint, unless this one comes with another cookie than the earlier one has or was given.
+fn may_be_same(earlier: &VisitorKeys, this: &VisitorKeys) -> bool {
+    let came_with = this.came_with.map(|cookie| cookie.0);
+    let apart = matches!((cookie(earlier), came_with), (Some(one), Some(other)) if one != other);
+    earlier.lasting.is_some() && earlier.lasting == this.lasting && !apart
 }
 
 pub(super) fn own_link(click: &Click) -> Option<PoolLinkId> {
@@ -68,15 +69,18 @@ impl Account {
             let other = &self.rows[**row];
             let apart = (other.click.at.0 - click.at.0).abs();
             let same = other.click.link == click.link && ecid(&other.click) == ecid(click);
-            other.original.is_none() && same && apart < 6 * HOUR
+            same && apart < 6 * HOUR
         };
         let all: Vec<usize> = (0..self.rows.len()).collect();
         let near: Vec<usize> = all.iter().filter(near).copied().collect();
         let of = |row: &usize| &self.rows[*row].click;
         let hit = |row: usize| self.hits.iter().filter(move |hit| hit.row == row);
         let exact = near.iter().filter(|row| hit(**row).any(|hit| same_visitor(&hit.keys, &click.visitor)));
-        let first = exact.min_by_key(|row| of(row).at);
-        first.or_else(|| near.iter().find(|row| may_be_same(&of(row).visitor, &click.visitor))).copied()
+        if let Some(first) = exact.min_by_key(|row| of(row).at) {
+            return Some(self.rows[*first].original.unwrap_or(*first));
+        }
+        let mut others = near.iter().filter(|row| self.rows[**row].original.is_none());
+        others.find(|row| may_be_same(&of(row).visitor, &click.visitor)).copied()
     }
 
     pub(super) fn repeat(&mut self, repeat: &Repeat) {
