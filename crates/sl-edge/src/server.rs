@@ -103,7 +103,7 @@ impl Edge {
         for (number, listener) in self.listeners.into_iter().enumerate() {
             let lane = accept::Lane {
                 listener,
-                number: u8::try_from(number % 256).unwrap_or(0),
+                number,
                 config: self.config.clone(),
                 shared: Arc::clone(&self.shared),
                 seed: self.seed,

@@ -68,8 +68,8 @@ pub(crate) enum Known<'a> {
 
 impl Worker {
     /// Of thread `number`; `seed` is the process's.
-    pub(crate) fn new(shared: Arc<Shared>, mut seed: [u8; 32], number: u8) -> Self {
-        seed[0] ^= number;
+    pub(crate) fn new(shared: Arc<Shared>, mut seed: [u8; 32], number: usize) -> Self {
+        seed.iter_mut().zip(number.to_le_bytes()).for_each(|(byte, of_thread)| *byte ^= of_thread);
         Self {
             meters: Meters::new(),
             over: Cell::new(false),

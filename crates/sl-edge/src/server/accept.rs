@@ -28,7 +28,7 @@ use crate::{
 /// What one thread starts with.
 pub(super) struct Lane {
     pub(super) listener: std::net::TcpListener,
-    pub(super) number: u8,
+    pub(super) number: usize,
     pub(super) config: EdgeConfig,
     pub(super) shared: Arc<Shared>,
     pub(super) seed: [u8; 32],
