@@ -62,27 +62,53 @@ impl Traits {
     /// the next changes the digest.
     #[must_use]
     pub fn of(features: &Features<'_>) -> Self {
-        let mut hash = Sha256::new();
-        match features.ip.map(|ip| ip.to_canonical()) {
+        let (v4, v6);
+        let (version, address): (u8, &[u8]) = match features.ip.map(|ip| ip.to_canonical()) {
             Some(IpAddr::V4(ip)) => {
-                hash.update([4]);
-                hash.update(ip.octets());
+                v4 = ip.octets();
+                (4, &v4)
             }
             Some(IpAddr::V6(ip)) => {
-                hash.update([6]);
-                let prefix = u128::from(ip) & PREFIX_64;
-                hash.update(prefix.to_be_bytes());
+                v6 = (u128::from(ip) & PREFIX_64).to_be_bytes();
+                (6, &v6)
             }
-            None => hash.update([0]),
-        }
-        hash.update(features.user_agent.0);
-        for part in [features.accept_language, features.brands, features.mobile, features.platform] {
-            // A header is far shorter than 4 GiB.
-            hash.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
-            hash.update(part);
-        }
-        Self(hash.finalize().into())
+            None => (0, &[]),
+        };
+        // A header is far shorter than 4 GiB.
+        let length = |part: &[u8]| u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes();
+        let Features { accept_language, brands, mobile, platform, .. } = features;
+        let lengths = [accept_language, brands, mobile, platform].map(|part| length(part));
+        let [of_language, of_brands, of_mobile, of_platform] = &lengths;
+        Self(digest([
+            &[version],
+            address,
+            &features.user_agent.0,
+            of_language,
+            accept_language,
+            of_brands,
+            brands,
+            of_mobile,
+            mobile,
+            of_platform,
+            platform,
+        ]))
     }
+}
+
+/// SHA-256 of the parts one behind the other. Few of them are long: they are hashed in one go.
+fn digest(parts: [&[u8]; 11]) -> [u8; 32] {
+    let mut buffer = [0; 256];
+    let mut free = buffer.as_mut_slice();
+    for part in parts {
+        let Some((place, behind)) = free.split_at_mut_checked(part.len()) else {
+            return parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize().into();
+        };
+        place.copy_from_slice(part);
+        free = behind;
+    }
+    let left = free.len();
+    let (filled, _) = buffer.split_at(buffer.len() - left);
+    Sha256::digest(filled).into()
 }
 
 /// A household has a /64, a machine in it changes the rest daily.
@@ -335,6 +361,15 @@ mod tests {
     fn a_mapped_address_is_the_ipv4_one() {
         let keys = keys(NOON);
         assert_eq!(keys.daily(&traits("::ffff:203.0.113.7", "x")), keys.daily(&traits("203.0.113.7", "x")));
+    }
+
+    #[test]
+    fn parts_of_any_length_make_the_digest_of_what_they_are_together() {
+        for length in [0, 1, 50, 200, 240, 241, 255, 256, 257, 1000] {
+            let long = vec![7; length];
+            let parts: [&[u8]; 11] = [b"a", b"", b"bc", &long, b"d", b"", b"", b"e", b"", b"", b"fghij"];
+            assert_eq!(digest(parts), <[u8; 32]>::from(Sha256::digest(parts.concat())), "{length}");
+        }
     }
 
     #[test]

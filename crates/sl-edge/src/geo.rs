@@ -107,7 +107,9 @@ impl Geo {
     pub fn place(&self, ip: IpAddr) -> Place {
         let ip = ip.to_canonical();
         let mut place = Place::default();
-        if let Some(city) = &*self.0.city.database.load() {
+        if self.0.city.is_configured()
+            && let Some(city) = &*self.0.city.database.load()
+        {
             place = record::city(city, ip);
         }
         if place.country.is_none()
@@ -121,6 +123,9 @@ impl Geo {
     /// The autonomous system of an address, when its database is configured.
     #[must_use]
     pub fn asn(&self, ip: IpAddr) -> Option<u32> {
+        if !self.0.asn.is_configured() {
+            return None;
+        }
         let database = self.0.asn.database.load();
         record::asn((*database).as_ref()?, ip.to_canonical())
     }
@@ -135,6 +140,11 @@ impl Slot {
             database.store(Some(Arc::new(reader)));
         }
         Self { key, path, database, tried: Mutex::new(None) }
+    }
+
+    /// Without a file there is never anything in it, and a click does not look.
+    fn is_configured(&self) -> bool {
+        self.path.is_some()
     }
 
     fn refresh(&self) -> Option<GeoWarning> {
