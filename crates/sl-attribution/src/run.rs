@@ -117,8 +117,11 @@ impl Attribution {
     async fn read(&mut self, steps: &mut Steps) -> Result<Option<Batch>, AttributionError> {
         match self.stream.next(self.settings.batch, self.settings.wait).await {
             Ok(batch) => return Ok(Some(batch)),
-            Err(StreamError::Undecodable { offset, reason }) => {
+            Err(StreamError::Undecodable { offset, record, reason }) => {
                 let partition = steps.partition;
+                if let Some((journal, sequence)) = record {
+                    steps.applied.leave_out(journal, sequence, self.clock.now());
+                }
                 tracing::error!(partition, offset, reason, "a record can't be decoded and is left out");
                 progress::left_out("record_undecodable");
                 let behind = Position { epoch: steps.position.epoch, offset: offset.saturating_add(1) };

@@ -84,6 +84,14 @@ impl Applied {
         last.seen = last.seen.max(seen);
     }
 
+    /// Notes that a record which can't be decoded was passed over, at `now`: a later version that can is not to take it for one
+    /// that never came.
+    pub fn leave_out(&mut self, journal: JournalId, sequence: u64, now: Timestamp) {
+        let last = self.journals.entry(journal).or_insert(Last { sequence, seen: now });
+        last.sequence = last.sequence.max(sequence);
+        last.seen = last.seen.max(now);
+    }
+
     /// Notes that a record has come, also one that was applied before: its stream holds it for as long as any new one.
     pub fn hear(&mut self, record: &Recorded, now: Timestamp) {
         if let Some(last) = self.journals.get_mut(&record.journal) {

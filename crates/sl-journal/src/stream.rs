@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sl_core::{
     applied::Applied,
-    event::{Position, Recorded},
+    event::{JournalId, Position, Recorded},
 };
 
 /// One partition of the stream, in order. The consumer keeps its position together with its state; the stream only
@@ -76,6 +76,8 @@ pub enum StreamError {
     Undecodable {
         /// Its place in the partition: reading goes on one behind it.
         offset: u64,
+        /// Its journal and number there, if that much can be read: a version that reads the rest must know that it was left out.
+        record: Option<(JournalId, u64)>,
         /// What the decoder says.
         reason: String,
     },

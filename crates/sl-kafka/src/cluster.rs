@@ -13,7 +13,10 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use rdkafka::{
-    admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
+    admin::{
+        AdminClient, AdminOptions, AlterConfig, ConfigEntry, ConfigSource, NewTopic, ResourceSpecifier,
+        TopicReplication,
+    },
     error::KafkaError,
     types::RDKafkaErrorCode,
 };
@@ -68,11 +71,6 @@ const FIRST_EPOCH: u64 = 1_577_836_800;
 pub(crate) const LONGEST: usize = (4 << 20) + (64 << 10);
 
 impl Topic {
-    /// The epoch after its own, at `now`.
-    pub(crate) fn next_epoch(&self, now: Timestamp) -> u64 {
-        u64::try_from(now.0 / 1000).unwrap_or(0).max(self.epoch + 1)
-    }
-
     /// Whether its epoch was raised since it was made.
     pub(crate) fn is_raised(&self) -> bool {
         self.made < self.epoch
@@ -193,7 +191,10 @@ impl Cluster {
     async fn topic(&self, name: &str) -> Result<Topic, ClusterError> {
         let settings = self.describe(name).await?;
         let number = |key: &str| {
-            settings.iter().find(|(name, _)| name == key).and_then(|(_, value)| value.parse().ok())
+            settings
+                .iter()
+                .find(|entry| entry.name == key)
+                .and_then(|entry| entry.value.as_ref()?.parse().ok())
         };
         let epoch =
             number(EPOCH).filter(|epoch| *epoch >= FIRST_EPOCH).ok_or_else(|| ClusterError::Topic {
@@ -214,7 +215,7 @@ impl Cluster {
         ClusterError::unavailable(format!("{error}{hint}"))
     }
 
-    async fn describe(&self, name: &str) -> Result<Vec<(String, String)>, ClusterError> {
+    async fn describe(&self, name: &str) -> Result<Vec<ConfigEntry>, ClusterError> {
         let asked = [ResourceSpecifier::Topic(name)];
         let told = self
             .0
@@ -232,7 +233,7 @@ impl Cluster {
             // How a topic that was deleted answers.
             return Err(absent(name));
         }
-        Ok(settings.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
+        Ok(settings.entries)
     }
 
     async fn partitions(&self, name: &str) -> Result<u32, ClusterError> {
@@ -260,13 +261,16 @@ impl Cluster {
             return Ok(current);
         }
         let (epoch, made) = (next.to_string(), current.made.to_string());
-        let retention = self.config().retention.as_millis().to_string();
-        // This request replaces all settings of a topic, so it names all of them.
-        let mut change = AlterConfig::new(ResourceSpecifier::Topic(&current.name));
-        for (key, value) in fixed_settings(self.config().replication) {
-            change = change.set(key, value);
-        }
-        let change = change.set("retention.ms", &retention).set(EPOCH, &epoch).set(MADE, &made);
+        // This request replaces all settings of a topic, so it repeats those it has: also what somebody has changed since.
+        let settings = self.describe(&current.name).await?;
+        let others = settings.iter().filter(|entry| {
+            entry.source == ConfigSource::DynamicTopic && ![EPOCH, MADE].contains(&entry.name.as_str())
+        });
+        let change = others
+            .fold(AlterConfig::new(ResourceSpecifier::Topic(&current.name)), |change, entry| {
+                change.set(&entry.name, entry.value.as_deref().unwrap_or_default())
+            });
+        let change = change.set(EPOCH, &epoch).set(MADE, &made);
         let changed =
             self.0.admin.alter_configs([&change], &options()).await.map_err(ClusterError::unavailable)?;
         if let Some(Err((_, code))) = changed.into_iter().next() {

@@ -171,6 +171,8 @@ impl KafkaConfig {
             .set("reconnect.backoff.ms", "100")
             .set("reconnect.backoff.max.ms", "1000")
             .set("socket.keepalive.enable", "true")
+            // A topic that somebody deletes under a producer would come back with a broker's own settings, and no epoch.
+            .set("allow.auto.create.topics", "false")
             .set("topic.metadata.refresh.interval.ms", "60000");
         config
     }

@@ -6,6 +6,10 @@
 //! and whenever this process, or Kafka, stops: what was not acknowledged, or was and the file does not say so yet, is
 //! sent again, and attribution skips what it has by its number (decisions 47).
 //!
+//! What all copies acknowledged may still be lost: brokers write to disk when the system does, within half a minute. So the file
+//! says how far everything *was* acknowledged two minutes ago, and whoever starts anew after a failure sends what came since once
+//! more. A power cut that takes the end of a partition is such a failure: the producer's next request does not fit behind it.
+//!
 //! That skipping is also why order must hold absolutely: a record that came late, after a later one of the same account,
 //! would count as known and be lost. Hence, of the producer: idempotent; never gives a record up for its age; raises a
 //! fatal error rather than leave a gap; and one request at a time per broker, so that nothing of a session that failed
@@ -18,7 +22,7 @@ mod stop;
 
 use std::{path::PathBuf, time::Duration};
 
-use sl_core::event::JournalId;
+use sl_core::event::{JournalId, Position};
 use sl_journal::EventStream;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +40,8 @@ pub struct Forwarding {
     /// How often the position is stored, and looked whether the topic is still the same one. What is sent again after a
     /// crash is at most what was sent within it.
     pub store_every: Duration,
+    /// How long brokers may take to have on disk what they acknowledged: what is younger is sent again after a failure.
+    pub settle: Duration,
     /// How long a stop waits until Kafka has what the journal has; the rest goes with the next start.
     pub last_wait: Duration,
     /// First and longest pause before a new try.
@@ -50,6 +56,7 @@ impl Forwarding {
             position_file,
             batch: 4096,
             store_every: Duration::from_secs(1),
+            settle: Duration::from_secs(120),
             last_wait: Duration::from_secs(5),
             pause: (Duration::from_millis(250), Duration::from_secs(10)),
         }
@@ -72,7 +79,18 @@ pub struct Forwarder {
     cluster: Cluster,
     settings: Forwarding,
     acknowledged: watch::Sender<Option<Acknowledged>>,
+    /// How long a session may go without an acknowledgement: longer each time that it was in vain, or one partition that
+    /// nobody can write to would have everything else sent again all the time.
+    patience: Duration,
+    /// The furthest position ever acknowledged.
+    furthest: Position,
 }
+
+/// A producer that acknowledges nothing for so long while the brokers answer has lost its way: longer than a broker may
+/// take for one request (`request.timeout.ms`, 30 s) and a check.
+const STALLED: Duration = Duration::from_secs(40);
+/// The longest [`Forwarder::patience`].
+const PATIENT: Duration = Duration::from_secs(3600);
 
 impl Forwarder {
     /// `stream` reads the journal called `journal`, under a consumer name of the forwarder's own.
@@ -83,7 +101,9 @@ impl Forwarder {
         cluster: Cluster,
         settings: Forwarding,
     ) -> Self {
-        Self { stream, journal, cluster, settings, acknowledged: watch::Sender::new(None) }
+        let acknowledged = watch::Sender::new(None);
+        let (patience, furthest) = (STALLED, Position::default());
+        Self { stream, journal, cluster, settings, acknowledged, patience, furthest }
     }
 
     /// How much of the journal Kafka has; `None` until it was asked.
@@ -112,6 +132,14 @@ impl Forwarder {
             }
             pause = (pause * 2).min(self.settings.pause.1);
         }
+    }
+
+    /// Takes note of how far everything is acknowledged.
+    fn passed(&mut self, passed: Position) {
+        if passed > self.furthest {
+            (self.furthest, self.patience) = (passed, STALLED);
+        }
+        self.acknowledged.send_replace(Some(Acknowledged { end: passed.offset, at: Instant::now() }));
     }
 
     /// From the stored position on with a producer of its own, until cancelled or something fails.

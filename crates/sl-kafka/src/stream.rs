@@ -12,20 +12,26 @@
 //! before the position whenever reading begins in the middle (module `before`).
 
 mod before;
+mod begin;
+mod take;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use rdkafka::{Message as _, error::KafkaError, message::BorrowedMessage, types::RDKafkaErrorCode};
+use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
 use sl_core::{
     applied::Applied,
     event::{Position, Recorded},
     time::Clock,
 };
-use sl_journal::{Batch, EventStream, StreamError, codec};
+use sl_journal::{Batch, EventStream, StreamError};
 use tokio::{sync::Notify, time::Instant};
 
-use self::before::Before;
+use self::{
+    before::Before,
+    begin::{Begin, begin, has_lost_its_end},
+    take::{Place, Trouble, take},
+};
 use crate::{
     Cluster, ClusterError, Topic,
     group::Held,
@@ -37,6 +43,9 @@ const BATCH_BYTES: usize = 4 << 20;
 /// After so long without a record it is made sure that there is none: a client library that lost sight of a partition
 /// during an outage must not hold it up for ever.
 const SILENCE: Duration = Duration::from_secs(10);
+/// So long edges keep what they have sent, whatever their traffic. A partition that lost its end and has grown for longer since is
+/// read on where it is: what is missing of it, a few records, is counted as gone.
+const HELD: Duration = Duration::from_secs(3600);
 /// Between two looks while the topic is in doubt.
 const DOUBT: Duration = Duration::from_millis(50);
 
@@ -61,51 +70,6 @@ pub struct KafkaStream {
     looks: u64,
     /// When a record, or the certainty that there is none, last came.
     heard: Instant,
-}
-
-/// What keeps a stream from reading on.
-enum Trouble {
-    /// Until the consumer seeks behind it.
-    Undecodable { offset: u64, reason: String },
-    /// Until the consumer seeks.
-    Gap(Position),
-    /// The offset is not there; what is, must be asked for.
-    OutOfRange,
-    /// The topic may be another one: until it was looked at so many times.
-    Doubt(u64),
-}
-
-/// Where reading begins.
-#[derive(Debug, PartialEq, Eq)]
-enum Begin {
-    At(Position),
-    /// Records are missing before this one.
-    Gap(Position),
-    /// The partition is shorter than it was.
-    Shorter,
-    /// The state has seen a later topic.
-    Older,
-}
-
-/// A position of the state against a partition of `topic` that holds `low..high`.
-fn begin(position: Position, topic: &Topic, low: u64, high: u64) -> Begin {
-    if position.epoch > topic.epoch {
-        Begin::Older
-    } else if position.epoch < topic.made {
-        Begin::At(Position { epoch: topic.made, offset: low })
-    } else if position.offset > high {
-        Begin::Shorter
-    } else if position.offset < low {
-        Begin::Gap(Position { offset: low, ..position })
-    } else {
-        Begin::At(position)
-    }
-}
-
-/// A place in which nothing can be read any more: it is either before the oldest record, or where the end was, whatever has been written
-/// there since.
-fn has_lost_its_end(offset: u64, low: u64) -> bool {
-    offset >= low
 }
 
 impl KafkaStream {
@@ -230,8 +194,8 @@ impl KafkaStream {
         }
         match &self.trouble {
             Some(Trouble::Gap(first)) => Err(StreamError::Gap(*first)),
-            Some(Trouble::Undecodable { offset, reason }) => {
-                Err(StreamError::Undecodable { offset: *offset, reason: reason.clone() })
+            Some(Trouble::Undecodable { offset, record, reason }) => {
+                Err(StreamError::Undecodable { offset: *offset, record: *record, reason: reason.clone() })
             }
             Some(Trouble::Doubt(until)) if looked.times >= *until => {
                 // What raised the doubt may have left the queue.
@@ -270,7 +234,7 @@ impl KafkaStream {
     async fn begin_anew(&mut self, low: u64) -> Result<Position, StreamError> {
         let partition = self.partition;
         tracing::error!(partition, "a partition lost records that were applied: a new epoch begins");
-        self.raise(self.topic.next_epoch(self.clock.now())).await?;
+        self.raise(self.topic.epoch + 1).await?;
         Ok(Position { epoch: self.topic.epoch, offset: low })
     }
 
@@ -290,6 +254,7 @@ impl KafkaStream {
     /// What is there now, without waiting.
     fn drain(&mut self, max: usize) -> Result<Vec<Recorded>, StreamError> {
         let (mut records, mut bytes) = (Vec::new(), 0);
+        let held_since = self.clock.now().minus(HELD);
         let Some(queue) = &self.queue else { return Err(StreamError::Io("not sought yet".to_owned())) };
         while records.len() < max && bytes < BATCH_BYTES {
             let Some(polled) = queue.poll(Duration::ZERO) else { break };
@@ -297,7 +262,8 @@ impl KafkaStream {
                 Ok(message) => {
                     bytes += message.payload_len();
                     let before = self.before.as_ref().filter(|_| self.checks);
-                    let place = Place { topic: self.topic.epoch, position: &mut self.position, before };
+                    let place =
+                        Place { topic: self.topic.epoch, position: &mut self.position, before, held_since };
                     let Err(trouble) = take(&message, place, &mut records) else { continue };
                     if let Trouble::Doubt(_) = trouble {
                         self.trouble = Some(doubt(&self.reader));
@@ -325,48 +291,6 @@ impl KafkaStream {
         }
         Ok(records)
     }
-}
-
-struct Place<'a> {
-    /// Epoch of the topic.
-    topic: u64,
-    /// ... and of the partition.
-    position: &'a mut Position,
-    /// What the record before the position must be.
-    before: Option<&'a Before>,
-}
-
-/// Takes one message over, in its place.
-fn take(message: &BorrowedMessage<'_>, place: Place<'_>, records: &mut Vec<Recorded>) -> Result<(), Trouble> {
-    let offset = u64::try_from(message.offset()).unwrap_or(0);
-    let payload = message.payload().unwrap_or_default();
-    if offset < place.position.offset {
-        let is_other = |before: &Before| !before.may_be(payload, place.position.epoch);
-        if offset + 1 == place.position.offset && place.before.is_some_and(is_other) {
-            return Err(Trouble::Gap(place.position.lost()));
-        }
-        // Otherwise it was fetched before the last seek.
-        return Ok(());
-    }
-    if offset > place.position.offset {
-        return Err(Trouble::Gap(Position { offset, ..*place.position }));
-    }
-    let before = records.last().map(|record: &Recorded| &record.event);
-    let sent = codec::decode_sent(payload, before)
-        .map_err(|error| Trouble::Undecodable { offset, reason: error.to_string() })?;
-    if sent.epoch > place.topic {
-        // Not passed over: it is read again once the topic has been looked at.
-        return Err(Trouble::Doubt(0));
-    }
-    place.position.offset = offset + 1;
-    if sent.epoch < place.position.epoch {
-        // Its forwarder took this topic for the one before, or did not know yet that this partition lost its end. It will
-        // notice, and begin again (module `forwarder`).
-        metrics::counter!("smartlinks_stream_stale_total").increment(1);
-        return Ok(());
-    }
-    records.push(sent.record);
-    Ok(())
 }
 
 /// After so many more looks one was begun after now: one may be under way already.
@@ -468,36 +392,5 @@ impl Drop for KafkaStream {
     fn drop(&mut self) {
         self.queue = None;
         self.reader.unassign(self.number());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(epoch: u64, offset: u64) -> Position {
-        Position { epoch, offset }
-    }
-
-    #[test]
-    fn a_place_that_is_gone_though_older_ones_are_there_was_behind_the_end() {
-        assert!(!has_lost_its_end(4, 5), "the oldest have gone");
-        assert!(has_lost_its_end(5, 5) && has_lost_its_end(100, 5));
-    }
-
-    #[test]
-    fn where_reading_begins() {
-        let topic = Topic { name: String::new(), epoch: 9, made: 7, partitions: 1, longest: 1 };
-        let begin = |epoch, offset| begin(at(epoch, offset), &topic, 5, 20);
-        assert_eq!(begin(0, 0), Begin::At(at(7, 5)), "a fresh state begins with the oldest record");
-        assert_eq!(begin(6, 15), Begin::At(at(7, 5)), "a topic that was made anew from its oldest");
-        for epoch in [7, 8, 9] {
-            assert_eq!(begin(epoch, 5), Begin::At(at(epoch, 5)), "whatever happened to another partition");
-            assert_eq!(begin(epoch, 20), Begin::At(at(epoch, 20)), "everything is read");
-            assert_eq!(begin(epoch, 4), Begin::Gap(at(epoch, 5)), "retention took what was not read");
-            assert_eq!(begin(epoch, 21), Begin::Shorter);
-            assert_eq!(begin(epoch, u64::MAX), Begin::Shorter);
-        }
-        assert_eq!(begin(10, 7), Begin::Older);
     }
 }

@@ -119,7 +119,8 @@ impl EventStream for TapeStream {
             return Err(StreamError::Gap(Position { epoch: self.epoch, offset: self.offset }.lost()));
         }
         if self.tape.broken == Some(self.offset) {
-            return Err(StreamError::Undecodable { offset: self.offset, reason: "test".into() });
+            let record = Some((JournalId(1), self.offset));
+            return Err(StreamError::Undecodable { offset: self.offset, record, reason: "test".into() });
         }
         let stops = [self.tape.broken, self.tape.cut].into_iter().flatten();
         let behind = stops.filter(|stop| *stop > self.offset).min().unwrap_or(u64::MAX);

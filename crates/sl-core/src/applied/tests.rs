@@ -50,6 +50,19 @@ fn a_copy_of_what_was_applied_keeps_its_journal_known_for_as_long_as_the_stream_
 }
 
 #[test]
+fn what_could_not_be_decoded_is_not_taken_for_what_never_came_once_it_can_be() {
+    let mut applied = Applied::default();
+    applied.leave_out(JournalId(1), 5, days(1));
+    apply(&mut applied, &record(2, 7, days(1)), days(1));
+    applied.leave_out(JournalId(2), 6, days(2));
+    for (journal, sequence, verdict) in
+        [(1, 5, Verdict::Known), (1, 6, Verdict::Fresh), (2, 7, Verdict::Known), (2, 8, Verdict::Fresh)]
+    {
+        assert_eq!(applied.verdict(&record(journal, sequence, days(1))), verdict, "{journal} {sequence}");
+    }
+}
+
+#[test]
 fn one_clock_that_leaps_forgets_nothing() {
     let mut applied = Applied::default();
     apply(&mut applied, &record(1, 7, days(0)), days(0));

@@ -24,7 +24,7 @@ use sl_core::{
 pub(crate) use self::past::decode_past;
 pub use self::{
     past::Past,
-    sent::{Sent, decode_sent, encode_sent},
+    sent::{Sent, decode_sent, encode_sent, sent_as},
     view::ClickView,
     visit::{decode_visit, encode_visit},
 };

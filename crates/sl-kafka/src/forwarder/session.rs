@@ -1,6 +1,6 @@
 //! One producer's life: from the stored position to a stop or a failure.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use rdkafka::{
     config::FromClientConfigAndContext as _,
@@ -16,7 +16,7 @@ use sl_journal::codec;
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
-    Acknowledged, Forwarder,
+    Forwarder, PATIENT,
     acks::{Answers, Delivered, Underway, Window},
     position::{Forwarded, PositionFile},
     stop::Stop,
@@ -27,13 +27,18 @@ pub(super) struct Session<'a> {
     forwarder: &'a mut Forwarder,
     file: PositionFile,
     events: Topic,
-    visitors: Topic,
+    /// An aid, without which events go all the same; asked for again now and then when it is not there.
+    visitors: Option<Topic>,
     producer: ThreadedProducer<Delivered>,
     answers: Arc<Answers>,
     window: Window,
     /// Everything before is acknowledged.
     passed: Position,
-    /// ... and the file says so.
+    /// ... for so long that it is on the brokers' disks.
+    settled: Position,
+    /// What was acknowledged since, and when; one place for each `store_every`.
+    settling: VecDeque<(Instant, Position)>,
+    /// Where the file says that everything is settled.
     stored: Position,
     check: Option<Check>,
     checked_at: Instant,
@@ -43,10 +48,11 @@ pub(super) struct Session<'a> {
     stop: Stop,
 }
 
-/// Whether the topic is still the same one: asked when everything before `passed` was acknowledged.
+/// Whether the topic is still the same one: asked when everything before `position` was acknowledged.
 struct Check {
-    passed: Position,
-    asked: JoinHandle<Result<Topic, ClusterError>>,
+    position: Position,
+    /// The events; and the visitors where they were missing and are there again.
+    asked: JoinHandle<(Result<Topic, ClusterError>, Option<Topic>)>,
 }
 
 impl Drop for Check {
@@ -55,9 +61,6 @@ impl Drop for Check {
     }
 }
 
-/// A producer that acknowledges nothing for so long while the brokers answer has lost its way: longer than a broker may
-/// take for one request (`request.timeout.ms`, 30 s) and a check.
-const STALLED: Duration = Duration::from_secs(40);
 /// Longest wait for records, so that answers are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -68,7 +71,14 @@ impl<'a> Session<'a> {
         mut stop: Stop,
     ) -> Result<Self, ClusterError> {
         let topics = async {
-            Ok::<_, ClusterError>((forwarder.cluster.events().await?, forwarder.cluster.visitors().await?))
+            let events = forwarder.cluster.events().await?;
+            match forwarder.cluster.visitors().await {
+                Err(error @ ClusterError::Topic { .. }) => {
+                    tracing::error!(%error, "edges do not learn whom the others saw; events go to Kafka without it");
+                    Ok((events, None))
+                }
+                visitors => Ok::<_, ClusterError>((events, Some(visitors?))),
+            }
         };
         let (events, visitors) = tokio::select! {
             topics = topics => topics?,
@@ -82,7 +92,7 @@ impl<'a> Session<'a> {
             |known| known.position,
         );
         let passed = forwarder.stream.seek(begin).await.map_err(ClusterError::unavailable)?;
-        forwarder.acknowledged.send_replace(Some(Acknowledged { end: passed.offset, at: Instant::now() }));
+        forwarder.passed(passed);
         let answers = Arc::new(Answers::default());
         let producer = producer(forwarder, Arc::clone(&answers))?;
         tracing::info!(position = passed.offset, epoch = events.epoch, "forwarding to Kafka");
@@ -95,6 +105,8 @@ impl<'a> Session<'a> {
             answers,
             window: Window::default(),
             passed,
+            settled: passed,
+            settling: VecDeque::new(),
             stored: passed,
             check: None,
             checked_at: Instant::now(),
@@ -114,7 +126,7 @@ impl<'a> Session<'a> {
             }
             if end.is_some_and(|end| self.passed >= end) {
                 // One that began before the last answer knows nothing of it.
-                self.check = None;
+                self.check = Some(self.ask(self.passed));
                 return self.store().await;
             }
             self.stop.check()?;
@@ -138,11 +150,12 @@ impl<'a> Session<'a> {
     /// Hands one record over; waits while the producer is full.
     async fn send(&mut self, record: Recorded, underway: &Arc<Underway>) -> Result<(), ClusterError> {
         if let EventBody::Click(click) = &record.event.body
+            && let Some(visitors) = &self.visitors
             && let Some(visit) = Visit::of(click)
         {
             self.scratch.clear();
             codec::encode_visit(record.journal, &visit, &mut self.scratch);
-            let partition = partition::of_bytes(&visit.daily.0.to_be_bytes(), self.visitors.partitions);
+            let partition = partition::of_bytes(&visit.daily.0.to_be_bytes(), visitors.partitions);
             self.hand_over(Which::Visitors, partition, "", underway).await?;
         }
         let account = record.event.account.clone();
@@ -171,8 +184,8 @@ impl<'a> Session<'a> {
         underway: &Arc<Underway>,
     ) -> Result<(), ClusterError> {
         let topic = match which {
-            Which::Events => &self.events.name,
-            Which::Visitors => &self.visitors.name,
+            Which::Events => self.events.name.as_str(),
+            Which::Visitors => self.visitors.as_ref().map_or("", |topic| &topic.name),
         };
         let mut record = BaseRecord::with_opaque_to(topic, underway.another())
             .partition(i32::try_from(partition).unwrap_or(0))
@@ -214,15 +227,26 @@ impl<'a> Session<'a> {
             metrics::counter!("smartlinks_forwarded_total").increment(records);
             self.passed = passed;
             self.progress_at = Instant::now();
-            let acknowledged = Acknowledged { end: passed.offset, at: self.progress_at };
-            self.forwarder.acknowledged.send_replace(Some(acknowledged));
+            self.forwarder.passed(passed);
+            match self.settling.back_mut() {
+                Some((at, last)) if at.elapsed() < self.forwarder.settings.store_every => *last = passed,
+                _ => self.settling.push_back((self.progress_at, passed)),
+            }
+        }
+        while let Some((at, position)) = self.settling.front()
+            && at.elapsed() >= self.forwarder.settings.settle
+        {
+            self.settled = *position;
+            self.settling.pop_front();
         }
         if self.window.is_empty() {
             self.progress_at = Instant::now();
         }
-        if self.progress_at.elapsed() >= STALLED {
+        let patience = self.forwarder.patience;
+        if self.progress_at.elapsed() >= patience {
+            self.forwarder.patience = (patience * 2).min(PATIENT);
             return Err(ClusterError::Unavailable(format!(
-                "nothing was acknowledged for {STALLED:?} although the brokers answer"
+                "not everything was acknowledged for {patience:?} although the brokers answer"
             )));
         }
         let behind = self.forwarder.stream.head().offset.saturating_sub(self.passed.offset);
@@ -238,27 +262,30 @@ impl<'a> Session<'a> {
             return self.store().await;
         }
         if self.check.is_none() && self.checked_at.elapsed() >= self.forwarder.settings.store_every {
-            self.check = Some(self.ask());
+            self.check = Some(self.ask(self.settled));
         }
         Ok(())
     }
 
-    fn ask(&mut self) -> Check {
+    fn ask(&mut self, position: Position) -> Check {
         self.checked_at = Instant::now();
         let cluster = self.forwarder.cluster.clone();
-        Check { passed: self.passed, asked: tokio::spawn(async move { cluster.events().await }) }
+        let is_missing = self.visitors.is_none();
+        let asked = tokio::spawn(async move {
+            let visitors = if is_missing { cluster.visitors().await.ok() } else { None };
+            (cluster.events().await, visitors)
+        });
+        Check { position, asked }
     }
 
-    /// Waits for the check under way, or for one begun now, and stores what it allows.
+    /// Waits for the check under way, and stores what it allows.
     async fn store(&mut self) -> Result<(), ClusterError> {
-        let mut check = match self.check.take() {
-            Some(check) => check,
-            None => self.ask(),
-        };
-        let events = tokio::select! {
-            events = &mut check.asked => events.map_err(ClusterError::unavailable)?,
+        let Some(mut check) = self.check.take() else { return Ok(()) };
+        let (events, visitors) = tokio::select! {
+            topics = &mut check.asked => topics.map_err(ClusterError::unavailable)?,
             ended = self.stop.passed() => return Err(ended),
         };
+        self.visitors = self.visitors.take().or(visitors);
         match events {
             Ok(events) if events.epoch == self.events.epoch => {}
             // The next session begins with the oldest record of the journal.
@@ -270,7 +297,7 @@ impl<'a> Session<'a> {
             }
             Err(error) => return Err(error),
         }
-        let (position, epoch) = (check.passed, self.events.epoch);
+        let (position, epoch) = (check.position, self.events.epoch);
         if position == self.stored {
             return Ok(());
         }

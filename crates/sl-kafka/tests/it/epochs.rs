@@ -38,13 +38,6 @@ async fn events(cluster: &Cluster) -> Topic {
     }
 }
 
-/// The next few records.
-async fn read_some(reading: &mut Reading) {
-    let batch = reading.stream.next(5, world::PATIENCE).await.unwrap();
-    batch.records.iter().for_each(|record| reading.apply(record));
-    reading.position = batch.next;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
 async fn a_partition_that_lost_its_end_takes_nothing_unread_from_the_others() {
@@ -64,8 +57,8 @@ async fn a_partition_that_lost_its_end_takes_nothing_unread_from_the_others() {
     }
     // The other partition was read in part, by one who goes on and by one who comes back later.
     let mut goes_on = Reading::all(&cluster).await.remove(1);
-    read_some(&mut goes_on).await;
-    read_some(&mut readings[1]).await;
+    goes_on.read_some(5).await;
+    readings[1].read_some(5).await;
     let mut later = readings.remove(1);
     lose_the_end(&mut readings[0]).await;
     for n in 20..40 {
@@ -81,6 +74,22 @@ async fn a_partition_that_lost_its_end_takes_nothing_unread_from_the_others() {
     world::expect_complete(&mut readings, &accounts, 40).await;
     let troubles = [&goes_on.troubles, &later.troubles];
     assert!(troubles.iter().all(|troubles| troubles.is_empty()), "{troubles:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn a_new_epoch_leaves_the_topic_as_somebody_has_set_it_meanwhile() {
+    let cluster = world::cluster(&world::shared_brokers(), 1).await;
+    let topic = cluster.config().events_topic();
+    world::set(&cluster, &topic, "retention.ms", "1209600000").await;
+    let before = world::topic_settings(&cluster, &topic).await;
+    let mut reading = Reading::all(&cluster).await.remove(0);
+    reading.step(world::PATIENCE / 1000).await;
+    lose_the_end(&mut reading).await;
+    let mut after = world::topic_settings(&cluster, &topic).await;
+    let epoch = after.insert("delete.retention.ms".into(), before["delete.retention.ms"].clone());
+    assert_ne!(epoch.as_ref(), before.get("delete.retention.ms"));
+    assert_eq!(after, before);
 }
 
 /// Whoever stored that its position is lost, and raised the epoch, may be gone before it stores its place in the new one. Then edges

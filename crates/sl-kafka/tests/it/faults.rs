@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-use sl_core::{applied::Applied, event::Position};
-use sl_journal::{ClickLog as _, EventStream as _};
+use sl_core::{applied::Applied, event::Position, time::ManualClock};
+use sl_journal::{ClickLog as _, EventStream as _, StreamError};
 use sl_kafka::{Cluster, ClusterError, KafkaConfig, KafkaStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -150,6 +150,63 @@ async fn a_partition_that_lost_its_end_and_has_grown_past_it_since_is_known_by_i
     let mut readings = [Reading { position, applied, accounts: read, ..Reading::of(stream) }];
     world::expect_complete(&mut readings, &accounts(), 60).await;
     assert_has_begun_anew(&readings[0], position);
+}
+
+/// The same, before anybody has read what it loses: it was acknowledged all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn what_was_acknowledged_and_lost_before_anybody_read_it_is_sent_again() {
+    let broker = Broker::start();
+    let cluster = world::cluster(&broker.brokers, 1).await;
+    let mut edge = Edge::without_forwarder(&cluster);
+    edge.settle = Duration::from_secs(3600);
+    edge.forward();
+    // In two batches at least, of which the first stays.
+    for (numbers, end) in [(0..10, 120), (10..20, 240)] {
+        append(&edge, numbers);
+        world::within("everything is acknowledged", async || {
+            let stream = KafkaStream::open(&cluster, 0, world::clock()).await.ok()?;
+            (stream.head().offset >= end).then_some(())
+        })
+        .await;
+    }
+    let mut readings = Reading::all(&cluster).await;
+    readings[0].read_some(30).await;
+    let Reading { position, applied, accounts: read, stream, .. } = readings.remove(0);
+    // What it has read ahead is of no use to who comes next.
+    drop(stream);
+    let _broker = cut_half(broker, &cluster).await;
+    append(&edge, 20..40);
+    let known: Applied = applied.iter().map(|(journal, sequence)| (*journal, *sequence)).collect();
+    let mut stream =
+        world::within("a stream opens", async || KafkaStream::open(&cluster, 0, world::clock()).await.ok())
+            .await;
+    stream.resume(position, &known).await.unwrap();
+    let mut readings = [Reading { position, applied, accounts: read, ..Reading::of(stream) }];
+    world::expect_complete(&mut readings, &accounts(), 40).await;
+    assert_eq!(readings[0].position.epoch, position.epoch, "nothing that was applied is gone");
+    assert!(readings[0].skipped > 0, "the half that was not lost came again");
+}
+
+/// It has grown for so long that edges may not have all of it any more: what it holds goes before what it lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn a_partition_that_lost_its_end_long_ago_is_read_on_and_what_is_missing_is_told() {
+    let cluster = world::cluster(&world::shared_brokers(), 1).await;
+    let edge = Edge::start(&cluster);
+    append(&edge, 0..2);
+    let mut reading = Reading::all(&cluster).await.remove(0);
+    world::expect_complete(std::slice::from_mut(&mut reading), &accounts(), 2).await;
+    append(&edge, 2..3);
+    let later = Arc::new(ManualClock::at(world::clock().now().plus(Duration::from_secs(2 * 3600))));
+    let mut stream = KafkaStream::open(&cluster, 0, later).await.unwrap();
+    // Nothing of what lies before its position was applied by this state.
+    stream.resume(reading.position, &Applied::default()).await.unwrap();
+    let told = stream.next(10, world::PATIENCE).await;
+    assert!(matches!(told, Err(StreamError::Gap(first)) if first == reading.position), "{told:?}");
+    stream.seek(reading.position).await.unwrap();
+    let records = stream.next(1, world::PATIENCE).await.unwrap().records;
+    assert_eq!(world::number(&records[0]), 2);
 }
 
 fn append(edge: &Edge, numbers: std::ops::Range<u64>) {

@@ -33,7 +33,7 @@ fn child_that_forwards_until_it_is_killed() {
     let cluster = cluster(&std::env::var(PREFIX).unwrap());
     let journal = world::open_journal(Path::new(&dir));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let forwarder = world::forwarder(&journal, &cluster, Path::new(&dir));
+    let forwarder = world::forwarder(&journal, &cluster, Path::new(&dir), Duration::ZERO);
     runtime.spawn(forwarder.run(CancellationToken::new()));
     let from = journal.status().head.offset;
     let mut out = std::io::stderr();
@@ -82,7 +82,8 @@ async fn kill_9_at_any_moment_loses_and_reorders_nothing_of_what_the_journal_has
         .unwrap();
     let total: usize = kept.values().map(Vec::len).sum();
     let token = CancellationToken::new();
-    let forwarding = tokio::spawn(world::forwarder(&journal, &cluster, dir.path()).run(token.clone()));
+    let forwarding =
+        tokio::spawn(world::forwarder(&journal, &cluster, dir.path(), Duration::ZERO).run(token.clone()));
     let mut readings = Reading::all(&cluster).await;
     let read = async {
         while readings.iter().flat_map(|reading| reading.accounts.values()).map(Vec::len).sum::<usize>()

@@ -9,7 +9,8 @@ use sl_core::{
     time::Timestamp,
     visitor::{Target, Visit},
 };
-use sl_kafka::{Cluster, Visitors};
+use sl_journal::EventStream as _;
+use sl_kafka::{Cluster, ClusterError, KafkaStream, Visitors};
 
 use crate::world::{self, Edge};
 
@@ -100,4 +101,23 @@ async fn an_edge_learns_whom_the_others_saw_and_neither_itself_nor_bots() {
     let mut later = since(&cluster, JournalId(0), after).await;
     assert!(later.caught_up(), "what is older than the window is not read");
     assert!(later.next(10, Duration::from_millis(300)).await.unwrap().is_empty());
+}
+
+/// It is an aid: without it an edge knows fewer visitors, and nothing is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn events_go_on_without_the_topic_of_visitors() {
+    let cluster = world::cluster(&world::shared_brokers(), 1).await;
+    let visitors = cluster.config().visitors_topic();
+    world::delete_topic(&cluster, &visitors).await;
+    let edge = Edge::start(&cluster);
+    edge.append(world::event("acct_1", 0));
+    edge.append(click(1, Class::Person));
+    edge.append(world::event("acct_1", 1));
+    let mut stream = KafkaStream::open(&cluster, 0, world::clock()).await.unwrap();
+    let mut read = 0;
+    while read < 3 {
+        read += stream.next(3, world::PATIENCE).await.unwrap().records.len();
+    }
+    assert!(matches!(cluster.visitors().await, Err(ClusterError::Topic { .. })), "nobody made it by sending");
 }

@@ -100,6 +100,8 @@ pub(crate) struct Edge {
     pub(crate) dir: TempDir,
     pub(crate) cluster: Cluster,
     pub(crate) journal: Option<Arc<Journal>>,
+    /// See [`Forwarding::settle`]; no time at all by default.
+    pub(crate) settle: Duration,
     forwarder: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
@@ -113,7 +115,7 @@ impl Edge {
     pub(crate) fn without_forwarder(cluster: &Cluster) -> Self {
         let dir = TempDir::new().unwrap();
         let journal = Some(open_journal(dir.path()));
-        Self { dir, cluster: cluster.clone(), journal, forwarder: None }
+        Self { dir, cluster: cluster.clone(), journal, settle: Duration::ZERO, forwarder: None }
     }
 
     pub(crate) fn journal(&self) -> &Arc<Journal> {
@@ -121,7 +123,7 @@ impl Edge {
     }
 
     pub(crate) fn forward(&mut self) {
-        let forwarder = forwarder(self.journal(), &self.cluster, self.dir.path());
+        let forwarder = forwarder(self.journal(), &self.cluster, self.dir.path(), self.settle);
         let token = CancellationToken::new();
         self.forwarder = Some((token.clone(), tokio::spawn(forwarder.run(token))));
     }
@@ -167,9 +169,15 @@ pub(crate) fn open_journal(dir: &Path) -> Arc<Journal> {
     panic!("the journal stays locked");
 }
 
-pub(crate) fn forwarder(journal: &Arc<Journal>, cluster: &Cluster, dir: &Path) -> Forwarder {
+pub(crate) fn forwarder(
+    journal: &Arc<Journal>,
+    cluster: &Cluster,
+    dir: &Path,
+    settle: Duration,
+) -> Forwarder {
     let mut settings = Forwarding::new(dir.join("forwarder"));
     settings.store_every = Duration::from_millis(50);
+    settings.settle = settle;
     settings.pause = (Duration::from_millis(50), Duration::from_millis(500));
     Forwarder::new(Box::new(journal.stream("kafka")), journal.id(), cluster.clone(), settings)
 }
@@ -248,6 +256,13 @@ impl Reading {
         }
     }
 
+    /// The next few records, at most so many.
+    pub(crate) async fn read_some(&mut self, most: usize) {
+        let batch = self.stream.next(most, PATIENCE).await.unwrap();
+        batch.records.iter().for_each(|record| self.apply(record));
+        self.position = batch.next;
+    }
+
     pub(crate) fn apply(&mut self, record: &Recorded) {
         let highest = self.applied.get(&record.journal);
         if highest.is_some_and(|highest| record.sequence <= *highest) {
@@ -308,8 +323,8 @@ pub(crate) fn admin(cluster: &Cluster) -> AdminClient<DefaultClientContext> {
 pub(crate) async fn delete_topic(cluster: &Cluster, topic: &str) {
     admin(cluster).delete_topics(&[topic], &AdminOptions::new()).await.unwrap().remove(0).unwrap();
     within("the topic is gone", || async {
-        let told = cluster.events().await;
-
+        let is_events = topic == cluster.config().events_topic();
+        let told = if is_events { cluster.events().await } else { cluster.visitors().await };
         told.err().filter(|error| error.to_string().contains("not there"))
     })
     .await;
