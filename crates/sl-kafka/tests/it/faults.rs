@@ -136,18 +136,16 @@ async fn a_partition_that_lost_its_end_and_has_grown_past_it_since_is_known_by_i
     append(&edge, 0..20);
     let mut readings = Reading::all(&cluster).await;
     world::expect_complete(&mut readings, &accounts(), 20).await;
-    let Reading { position, applied, accounts: read, stream, .. } = readings.remove(0);
-    drop(stream);
+    let reading = readings.remove(0);
+    let position = reading.position;
     let _broker = cut_half(broker, &cluster).await;
     append(&edge, 20..60);
-    let mut stream = world::within("the partition has grown", async || {
+    let stream = world::within("the partition has grown", async || {
         let stream = KafkaStream::open(&cluster, 0, world::clock()).await.ok()?;
         (stream.head().offset > position.offset).then_some(stream)
     })
     .await;
-    let known: Applied = applied.iter().map(|(journal, sequence)| (*journal, *sequence)).collect();
-    assert_eq!(stream.resume(position, &known).await.unwrap(), position, "its length tells nothing");
-    let mut readings = [Reading { position, applied, accounts: read, ..Reading::of(stream) }];
+    let mut readings = [reading.resume(stream).await];
     world::expect_complete(&mut readings, &accounts(), 60).await;
     assert_has_begun_anew(&readings[0], position);
 }
@@ -172,17 +170,14 @@ async fn what_was_acknowledged_and_lost_before_anybody_read_it_is_sent_again() {
     }
     let mut readings = Reading::all(&cluster).await;
     readings[0].read_some(30).await;
-    let Reading { position, applied, accounts: read, stream, .. } = readings.remove(0);
-    // What it has read ahead is of no use to who comes next.
-    drop(stream);
+    let reading = readings.remove(0);
+    let position = reading.position;
     let _broker = cut_half(broker, &cluster).await;
     append(&edge, 20..40);
-    let known: Applied = applied.iter().map(|(journal, sequence)| (*journal, *sequence)).collect();
-    let mut stream =
+    let stream =
         world::within("a stream opens", async || KafkaStream::open(&cluster, 0, world::clock()).await.ok())
             .await;
-    stream.resume(position, &known).await.unwrap();
-    let mut readings = [Reading { position, applied, accounts: read, ..Reading::of(stream) }];
+    let mut readings = [reading.resume(stream).await];
     world::expect_complete(&mut readings, &accounts(), 40).await;
     assert_eq!(readings[0].position.epoch, position.epoch, "nothing that was applied is gone");
     assert!(readings[0].skipped > 0, "the half that was not lost came again");

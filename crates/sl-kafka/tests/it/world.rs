@@ -256,6 +256,14 @@ impl Reading {
         }
     }
 
+    /// Comes back with its state, to another stream.
+    pub(crate) async fn resume(self, mut stream: KafkaStream) -> Self {
+        let known = self.applied.iter().map(|(journal, sequence)| (*journal, *sequence)).collect();
+        let sought = stream.resume(self.position, &known).await.unwrap();
+        assert_eq!(sought, self.position, "the length of the partition tells nothing");
+        Self { stream: Box::new(stream), ..self }
+    }
+
     /// The next few records, at most so many.
     pub(crate) async fn read_some(&mut self, most: usize) {
         let batch = self.stream.next(most, PATIENCE).await.unwrap();
