@@ -78,10 +78,7 @@ impl Applied {
 
     /// Notes that a record was applied, at `now`.
     pub fn note(&mut self, record: &Recorded, now: Timestamp) {
-        let seen = now.max(record.event.at);
-        let last = self.journals.entry(record.journal).or_insert(Last { sequence: record.sequence, seen });
-        last.sequence = last.sequence.max(record.sequence);
-        last.seen = last.seen.max(seen);
+        self.leave_out(record.journal, record.sequence, now.max(record.event.at));
     }
 
     /// Notes that a record which can't be decoded was passed over, at `now`: a later version that can is not to take it for one
