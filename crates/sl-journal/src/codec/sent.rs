@@ -44,11 +44,11 @@ pub fn decode_sent(bytes: &[u8], before: Option<&Event>) -> Result<Sent, DecodeE
     Ok(Sent { record: Recorded { journal, sequence, event }, epoch })
 }
 
-/// Journal and number of a record that was sent, also where this version can't use the rest of it.
+/// Journal and number of a record that was sent, and the epoch of the topic, also where this version can't use the rest of it.
 #[must_use]
-pub fn sent_as(bytes: &[u8]) -> Option<(JournalId, u64)> {
+pub fn sent_as(bytes: &[u8]) -> Option<(JournalId, u64, u64)> {
     let message = proto::Event::decode(bytes).ok()?;
-    (message.epoch > 0).then_some((JournalId(message.journal), message.sequence))
+    (message.epoch > 0).then_some((JournalId(message.journal), message.sequence, message.epoch))
 }
 
 #[cfg(test)]
@@ -64,7 +64,7 @@ mod tests {
             encode_sent(record.clone(), 7, &mut bytes);
             let before = suite::event(5);
             assert_eq!(codec::decode(&bytes), Ok(record.event.clone()));
-            assert_eq!(sent_as(&bytes), Some((record.journal, n)));
+            assert_eq!(sent_as(&bytes), Some((record.journal, n, 7)));
             assert_eq!(decode_sent(&bytes, Some(&before)), Ok(Sent { record, epoch: 7 }));
         }
     }

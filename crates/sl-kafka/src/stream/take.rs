@@ -55,10 +55,12 @@ pub(super) fn take(
         return Err(Trouble::Gap(Position { offset, ..*place.position }));
     }
     let before = records.last().map(|record: &Recorded| &record.event);
-    let sent = codec::decode_sent(payload, before).map_err(|error| Trouble::Undecodable {
-        offset,
-        record: codec::sent_as(payload),
-        reason: error.to_string(),
+    let sent = codec::decode_sent(payload, before).map_err(|error| {
+        // One of another epoch does not count: its number may be far above those that come again.
+        let epochs = place.position.epoch..=place.topic;
+        let record = codec::sent_as(payload).filter(|(.., epoch)| epochs.contains(epoch));
+        let record = record.map(|(journal, sequence, _)| (journal, sequence));
+        Trouble::Undecodable { offset, record, reason: error.to_string() }
     })?;
     if sent.epoch > place.topic {
         // Not passed over: it is read again once the topic has been looked at.

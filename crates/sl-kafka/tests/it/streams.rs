@@ -86,3 +86,32 @@ async fn records_that_retention_took_before_they_were_read_are_a_gap() {
     late.seek(Position { epoch, offset: 12 }).await.unwrap();
     assert_eq!(world::number(&late.next(1, world::PATIENCE).await.unwrap().records[0]), 12);
 }
+
+/// Of a kind that this version does not know.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn a_record_of_a_later_version_is_left_out_by_its_number_unless_it_is_of_an_earlier_epoch() {
+    let cluster = world::cluster(&world::shared_brokers(), 1).await;
+    let epoch = cluster.events().await.unwrap().epoch;
+    for epoch in [epoch - 1, epoch] {
+        // Journal, number and epoch as they are sent, and no body.
+        let mut bytes = sent(9, epoch);
+        let envelope = bytes.len() - codec_tail(9, epoch);
+        bytes.drain(..envelope);
+        world::put_raw(&cluster, 0, &bytes);
+    }
+    let mut stream = KafkaStream::open(&cluster, 0, world::clock()).await.unwrap();
+    for (offset, wanted) in [(0, None), (1, Some((JournalId(7), 9)))] {
+        let told = stream.next(10, world::PATIENCE).await;
+        let Err(StreamError::Undecodable { record, .. }) = told else { panic!("{told:?}") };
+        assert_eq!(record, wanted, "at {offset}");
+        stream.seek(Position { epoch, offset: offset + 1 }).await.unwrap();
+    }
+}
+
+/// Bytes that a sent record has behind those of its event.
+fn codec_tail(n: u64, epoch: u64) -> usize {
+    let mut event = Vec::new();
+    codec::encode(world::event("acct_0", n), &mut event);
+    sent(n, epoch).len() - event.len()
+}
