@@ -95,6 +95,11 @@ impl Body {
         self.fields.get(key)
     }
 
+    /// Whether it was not sent, or as `null`.
+    pub(crate) fn is_null(&self, key: &str) -> bool {
+        self.fields.get(key).is_none_or(Value::is_null)
+    }
+
     /// Text of at most `max` characters, trimmed; an empty one is `null`.
     pub(crate) fn text(&mut self, key: &str, max: usize) -> Given<String> {
         match self.fields.get(key) {

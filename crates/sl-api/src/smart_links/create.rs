@@ -5,6 +5,7 @@ use serde_json::Value;
 use sl_core::{
     catalog::{Account, SmartLink},
     ids::{AccountId, LinkKind, SmartLinkId, TeamId},
+    step::LinkTotals,
 };
 
 use crate::{
@@ -42,7 +43,7 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, mut body: Bod
     let link = SmartLink {
         id: SmartLinkId(app.ulid()),
         team: caller.team(),
-        account: account.id,
+        account: account.id.clone(),
         name,
         kind,
         trial_days,
@@ -56,8 +57,10 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, mut body: Bod
         created_at: now,
         updated_at: now,
     };
-    app.store.catalog.put_link(link.clone()).await?;
-    object::reply(&app, &link).await
+    // Nothing is read once it is written: a client that is told of a failure creates another one (contract A.13).
+    let answer = object::object(&app, &link, LinkTotals::default(), Some(&account));
+    app.store.catalog.put_link(link).await?;
+    Ok(Reply::data(answer))
 }
 
 /// A connected account. One of another team is as unknown as one that does not exist; one that was connected is refused for as

@@ -22,7 +22,7 @@ pub(crate) async fn show(OwnLink(link): OwnLink) -> Reply {
 
 pub(crate) async fn add(State(app): State<App>, OwnLink(mut link): OwnLink, mut body: Body) -> Result<Reply> {
     let tags = body.strings("tags", TAG_LIMIT);
-    if tags.is_none() {
+    if tags.is_none() && body.is_null("tags") {
         body.missing::<()>("tags");
     }
     body.finish()?;
@@ -44,7 +44,7 @@ pub(crate) async fn remove(
 ) -> Result<Reply> {
     let asked = query.list("tags");
     let tags = if asked.is_empty() { body.strings("tags", TAG_LIMIT) } else { Some(asked) };
-    if tags.is_none() {
+    if tags.is_none() && body.is_null("tags") {
         body.missing::<()>("tags");
     }
     body.finish()?;

@@ -3,9 +3,12 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sl_core::step::AccountSignal;
-use sl_store::suite::sample;
+use sl_store::suite::sample::{self, TEAM};
 
-use crate::world::{World, answer};
+use crate::{
+    watched::Watched,
+    world::{World, answer},
+};
 
 fn tracking(name: &str) -> Value {
     json!({ "account_id": "acct_sample", "name": name, "link_type": "tracking_link" })
@@ -49,6 +52,21 @@ async fn a_new_link_has_the_shape_of_the_contract() {
     let shown = world.get(&format!("/api/smart-links/{}", id.to_lowercase())).await;
     assert_eq!(shown["data"]["name"], "TT / Nova / hook-3");
     assert!(shown["data"].get("spenders_count").is_none());
+}
+
+/// A client that hears of a failure creates another one, so what was written is never answered with one (contract A.13).
+#[tokio::test]
+async fn a_link_that_was_created_is_answered_although_nothing_can_be_read() {
+    let world = World::with(|parts| {
+        let inner = std::sync::Arc::clone(&parts.store.reports);
+        parts.store.reports =
+            std::sync::Arc::new(Watched { inner, conversions: Default::default(), broken: true });
+    })
+    .await;
+    let id = create(&world, "one").await;
+    let (status, _) = world.call("GET", &format!("/api/smart-links/{id}"), None).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "or nothing is shown");
+    assert_eq!(world.store.catalog.links(TEAM).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -181,6 +199,8 @@ async fn tags_are_at_the_root_and_in_data() {
     assert_eq!(world.get("/api/link-tags?type=trial_links").await["data"]["tags"], json!([]));
     assert_eq!(world.refused("POST", &path, json!({ "tags": ["x".repeat(51)] })).await, ["tags.0"]);
     assert_eq!(world.refused("POST", &path, json!({})).await, ["tags"]);
+    let (_, answer) = world.call("POST", &path, Some(&json!({ "tags": "IG,SFS" }))).await;
+    assert_eq!(answer["errors"]["tags"].as_array().unwrap().len(), 1, "not that it is missing, too");
 }
 
 #[tokio::test]

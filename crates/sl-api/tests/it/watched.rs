@@ -1,4 +1,4 @@
-//! Reports that count the conversions they hand out: what an answer costs.
+//! Reports that count the conversions they hand out, which is what an answer costs, and may know no totals.
 
 use std::sync::{
     Arc,
@@ -14,13 +14,15 @@ use sl_core::{
     time::Timestamp,
 };
 use sl_store::{
-    Reports, Result,
+    Reports, Result, StoreError,
     reports::{ClickFilter, ConversionFilter, DimensionSum, Range},
 };
 
 pub(crate) struct Watched {
     pub(crate) inner: Arc<dyn Reports>,
     pub(crate) conversions: Arc<AtomicUsize>,
+    /// Totals can't be read.
+    pub(crate) broken: bool,
 }
 
 #[async_trait]
@@ -32,6 +34,9 @@ impl Reports for Watched {
     }
 
     async fn totals(&self, links: &[SmartLinkId]) -> Result<Vec<LinkTotals>> {
+        if self.broken {
+            return Err(StoreError::Unavailable("no totals".to_owned()));
+        }
         self.inner.totals(links).await
     }
 
