@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::{Body, Bytes},
-    extract::{FromRequestParts, MatchedPath, Request, State},
+    extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -184,16 +184,28 @@ impl FromRequestParts<App> for OwnLink {
     }
 }
 
+/// The id in a path that has no other part. One that is no text is no id: 404, as any that does not exist (contract A.3).
+#[derive(Debug)]
+pub(crate) struct PathId(pub(crate) String);
+
+impl FromRequestParts<App> for PathId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let params = path_parts(parts, app).await?;
+        params.iter().next().map(|(_, id)| Self(id.to_owned())).ok_or(ApiError::NotFound("path"))
+    }
+}
+
 /// A part of the path by its name.
 async fn path_part(parts: &mut Parts, app: &App, name: &str) -> Result<String> {
-    let params = axum::extract::RawPathParams::from_request_parts(parts, app)
-        .await
-        .map_err(|_| ApiError::NotFound("path"))?;
-    params
-        .iter()
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value.to_owned())
-        .ok_or(ApiError::NotFound("path"))
+    let params = path_parts(parts, app).await?;
+    let part = params.iter().find(|(key, _)| *key == name);
+    part.map(|(_, value)| value.to_owned()).ok_or(ApiError::NotFound("path"))
+}
+
+async fn path_parts(parts: &mut Parts, app: &App) -> Result<RawPathParams> {
+    RawPathParams::from_request_parts(parts, app).await.map_err(|_| ApiError::NotFound("path"))
 }
 
 /// A live link of `team`.

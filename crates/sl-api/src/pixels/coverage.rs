@@ -1,6 +1,6 @@
 //! How much a pixel's platform is told of people, to stand beside the platform's own score (ad-platforms 13.4).
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde_json::{Map, Value, json};
 use sl_core::{
     delivery::{DeliveryState, Destination},
@@ -8,12 +8,18 @@ use sl_core::{
 };
 use sl_store::outbox::DeliveryFilter;
 
-use crate::{access::Caller, error::Result, parts::App, pixels::own_pixel, reply::Reply};
+use crate::{
+    access::{Caller, PathId},
+    error::Result,
+    parts::App,
+    pixels::own_pixel,
+    reply::Reply,
+};
 
 /// The newest events that the shares are made of.
 const EVENTS: usize = 500;
 
-pub(crate) async fn show(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
+pub(crate) async fn show(State(app): State<App>, caller: Caller, PathId(id): PathId) -> Result<Reply> {
     let pixel = own_pixel(&app, caller.team(), &id).await?;
     let filter = DeliveryFilter {
         state: Some(DeliveryState::Delivered),

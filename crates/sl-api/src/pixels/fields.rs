@@ -21,12 +21,13 @@ pub(crate) fn pixel_id(body: &mut Body, platform: Option<PlatformKind>) -> Optio
 /// Label, URL and the seven events: omitted keeps, `null` clears.
 pub(crate) fn optional(body: &mut Body, pixel: &mut Pixel) {
     body.text("label", 100).apply(&mut pixel.label);
-    if let Given::Value(text) = body.text("event_source_url", 2048)
-        && !url::Url::parse(&text).is_ok_and(|url| ["http", "https"].contains(&url.scheme()))
+    let page = body.text("event_source_url", 2048);
+    if let Given::Value(text) = &page
+        && !url::Url::parse(text).is_ok_and(|url| ["http", "https"].contains(&url.scheme()))
     {
         body.wrong("event_source_url", "must be an absolute http or https URL.");
     }
-    body.text("event_source_url", 2048).apply(&mut pixel.event_source_url);
+    page.apply(&mut pixel.event_source_url);
     let events = &mut pixel.events;
     for (key, slot) in [
         ("event_click", &mut events.event_click),

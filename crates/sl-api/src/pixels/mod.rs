@@ -17,7 +17,7 @@ use sl_core::{
 };
 
 use crate::{
-    access::{Caller, OwnLink},
+    access::{Caller, OwnLink, PathId},
     body::{Body, TOKEN_FIELD},
     error::{ApiError, Result},
     parts::App,
@@ -114,7 +114,7 @@ pub(crate) async fn of_team(State(app): State<App>, caller: Caller) -> Result<Re
 }
 
 /// One of them.
-pub(crate) async fn show(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
+pub(crate) async fn show(State(app): State<App>, caller: Caller, PathId(id): PathId) -> Result<Reply> {
     let pixel = own_pixel(&app, caller.team(), &id).await?;
     Ok(Reply::data(with_links(&app, &pixel, &live_links(&app, caller.team()).await?)))
 }

@@ -48,11 +48,12 @@ pub(crate) async fn read(app: &App, body: &mut Body, postback: &mut Postback) ->
         postback.method = method.unwrap_or(postback.method);
     }
     match body.raw("body") {
-        None => {}
+        // `null` clears a field of a pixel only (contract A.4.2).
+        None | Some(Value::Null) => {}
+        Some(Value::String(text)) if text.is_empty() => postback.body = None,
         // A template keeps its blanks.
         Some(Value::String(text)) if text.len() <= BODY_LIMIT => postback.body = Some(text.clone()),
         Some(Value::String(_)) => body.wrong("body", format!("must not be longer than {BODY_LIMIT} bytes.")),
-        Some(Value::Null) => postback.body = None,
         Some(other) => {
             let what = format!("must be a string, not {}.", shown(&other.to_string()));
             body.wrong("body", what);
@@ -86,6 +87,10 @@ fn destination(app: &App, template: &str) -> std::result::Result<(), String> {
     let url = url::Url::parse(template).map_err(|error| {
         format!("must be an absolute URL such as https://tracker.example/postback: {error}.")
     })?;
+    // However many slashes come before it, the host is what a URL says it is.
+    if url.host_str().is_none_or(|host| host.contains(['{', '}'])) {
+        return Err("must not hold a variable in its scheme, host or port.".to_owned());
+    }
     if !["http", "https"].contains(&url.scheme()) {
         return Err(format!("must begin with https:// or http://, not {}.", shown(url.scheme())));
     }
@@ -110,8 +115,10 @@ async fn scope(app: &App, body: &mut Body, postback: &Postback) -> Result<Option
 /// answer said can be sent back.
 async fn links(app: &App, body: &mut Body, postback: &Postback) -> Result<Vec<SmartLinkId>> {
     let has = |id: SmartLinkId| matches!(&postback.scope, PostbackScope::Links(known) if known.contains(&id));
-    let texts = body.strings("smart_link_ids", 26).unwrap_or_default();
-    if texts.is_empty() {
+    let given = body.strings("smart_link_ids", 26);
+    let missing = given.as_ref().map_or_else(|| body.is_null("smart_link_ids"), Vec::is_empty);
+    let texts = given.unwrap_or_default();
+    if missing {
         body.wrong("smart_link_ids", "is required when smart_link_scope is campaign_specific.");
     }
     let mut ids = Vec::with_capacity(texts.len());
@@ -134,7 +141,7 @@ async fn links(app: &App, body: &mut Body, postback: &Postback) -> Result<Vec<Sm
 }
 
 fn conversion_types(body: &mut Body) -> Option<Vec<ConversionKind>> {
-    if body.raw("conversion_types").is_none_or(Value::is_null) {
+    if body.is_null("conversion_types") {
         return body.missing("conversion_types");
     }
     let words = body.strings("conversion_types", 64)?;

@@ -4,19 +4,19 @@ mod fields;
 
 use std::collections::HashMap;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde_json::{Value, json};
 use sl_core::{
     catalog::{Account, AnswerTexts, Postback, PostbackMethod, PostbackScope, SmartLink},
     conversion::ConversionKind,
-    delivery::{Delivery, DeliveryState, Destination, RenderedRequest},
+    delivery::{Delivery, Destination, RenderedRequest},
     ids::{AccountId, PostbackId, SmartLinkId, TeamId},
     lint,
     pace::Pace,
 };
 
 use crate::{
-    access::Caller,
+    access::{Caller, PathId},
     body::Body,
     error::{ApiError, Result},
     parts::App,
@@ -51,7 +51,7 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, mut body: Bod
 pub(crate) async fn update(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    PathId(id): PathId,
     mut body: Body,
 ) -> Result<Reply> {
     let mut postback = own(&app, caller.team(), &id).await?;
@@ -61,10 +61,12 @@ pub(crate) async fn update(
     save(&app, postback).await
 }
 
+/// Nothing is read once it is written: a client that is told of a failure sends it again, and creates another one (contract A.13).
 pub(crate) async fn save(app: &App, postback: Postback) -> Result<Reply> {
-    app.store.catalog.put_postback(postback.clone()).await?;
     let links = Links::read(app, postback.team).await?;
-    Ok(Reply::data(object(app, &postback, &links).await?))
+    let answer = object(app, &postback, &links).await?;
+    app.store.catalog.put_postback(postback).await?;
+    Ok(Reply::data(answer))
 }
 
 pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Result<Reply> {
@@ -76,14 +78,14 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Result<Reply
     Ok(Reply::data(rows))
 }
 
-pub(crate) async fn show(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
+pub(crate) async fn show(State(app): State<App>, caller: Caller, PathId(id): PathId) -> Result<Reply> {
     let postback = own(&app, caller.team(), &id).await?;
     let links = Links::read(&app, caller.team()).await?;
     Ok(Reply::data(object(&app, &postback, &links).await?))
 }
 
 /// Answers `{}`: it parses everywhere (contract A.9.2).
-pub(crate) async fn delete(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
+pub(crate) async fn delete(State(app): State<App>, caller: Caller, PathId(id): PathId) -> Result<Reply> {
     let postback = own(&app, caller.team(), &id).await?;
     app.store.catalog.delete_postback(postback.id).await?;
     Ok(Reply::bare(json!({})))
@@ -162,19 +164,26 @@ fn warnings(postback: &Postback) -> Vec<String> {
     warnings.iter().map(ToString::to_string).collect()
 }
 
-/// The last attempt (decisions 17).
+/// The last attempt (decisions 17), also of one that is to go out again.
 fn latest_response(delivery: &Delivery, request: &RenderedRequest) -> Value {
     let last = delivery.progress.last.as_ref();
+    let succeeded = last.is_some_and(|last| last.status.is_some() && last.error_type.is_none());
     json!({
         "id": short(delivery.job.id.to_bytes()),
         "conversion_type": delivery.job.kind.as_str(),
         "postback_url": request.url,
-        "succeeded": delivery.progress.state == DeliveryState::Delivered,
+        "succeeded": succeeded,
         "status_code": last.and_then(|last| last.status),
-        "error_type": last.and_then(|last| last.error_type.as_deref()),
-        "error_message": last
-            .filter(|_| delivery.progress.state != DeliveryState::Delivered)
-            .and_then(|last| last.message.as_deref()),
+        "error_type": last.and_then(|last| last.error_type.as_deref()).map(contracted),
+        "error_message": last.filter(|_| !succeeded).and_then(|last| last.message.as_deref()),
         "created_at": last.map_or(delivery.job.created_at, |last| last.at).iso(),
     })
+}
+
+/// One of the contract's words (contract I.29); `/api/x/deliveries` says ours.
+fn contracted(error_type: &str) -> &str {
+    match error_type {
+        "timeout" | "dns" | "tls" | "http" => error_type,
+        _ => "connection",
+    }
 }

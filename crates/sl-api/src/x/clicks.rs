@@ -1,11 +1,11 @@
 //! One click with everything that hangs on it.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde_json::json;
 use sl_core::ids::ClickId;
 
 use crate::{
-    access::Caller,
+    access::{Caller, PathId},
     error::{ApiError, Result},
     parts::App,
     reply::Reply,
@@ -13,7 +13,7 @@ use crate::{
     x::deliveries,
 };
 
-pub(crate) async fn show(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
+pub(crate) async fn show(State(app): State<App>, caller: Caller, PathId(id): PathId) -> Result<Reply> {
     let missing = || ApiError::NotFound("click");
     let id: ClickId = id.parse().map_err(|_| missing())?;
     let row = app.store.reports.click(caller.team(), id).await?.ok_or_else(missing)?;

@@ -1,6 +1,6 @@
 //! Webhooks that could not be used, and their second chance (promise 8).
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde_json::{Value, json};
 use sl_core::{
     event::{Event, EventBody, WebhookReceived},
@@ -11,7 +11,7 @@ use sl_core::{
 use sl_journal::log::append_synced;
 
 use crate::{
-    access::Caller,
+    access::{Caller, PathId},
     error::{ApiError, Problems, Result},
     intake::not_kept,
     parts::App,
@@ -41,7 +41,7 @@ pub(crate) async fn page(
     Ok((rows, next))
 }
 
-pub(crate) async fn retry(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
+pub(crate) async fn retry(State(app): State<App>, caller: Caller, PathId(id): PathId) -> Result<Reply> {
     retried(&app, caller.team(), &id).await?;
     Ok(Reply::data(json!({ "success": true })))
 }

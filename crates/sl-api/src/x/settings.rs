@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde_json::Value;
 use sl_core::{
     catalog::{ExternalIdSource, Pixel, ValueBasis},
@@ -10,7 +10,7 @@ use sl_core::{
 };
 
 use crate::{
-    access::{Caller, OwnLink},
+    access::{Caller, OwnLink, PathId},
     body::{Body, Given},
     error::{Result, shown},
     parts::App,
@@ -93,7 +93,7 @@ pub(crate) fn sending(body: &mut Body, in_order: &mut bool, pace: &mut Option<Pa
 pub(crate) async fn postback(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    PathId(id): PathId,
     mut body: Body,
 ) -> Result<Reply> {
     let mut postback = postbacks::own(&app, caller.team(), &id).await?;
@@ -122,7 +122,7 @@ fn without_meaning(pixel: &Pixel, body: &mut Body) {
 pub(crate) async fn pixel(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    PathId(id): PathId,
     mut body: Body,
 ) -> Result<Reply> {
     let mut pixel = pixels::own_pixel(&app, caller.team(), &id).await?;

@@ -63,18 +63,26 @@ async fn a_postback_goes_through_create_show_list_update_delete() {
         json!([{ "link_ulid": link, "name": "link 1",
         "account_display_name": "acct_sample", "account_prefixed_id": "acct_sample" }])
     );
-    // What is not sent stays; an empty list of headers clears.
+    // What is not sent, or sent as null, stays; an empty list of headers clears, and so does an empty text.
     let mut again = global();
     again["headers"] = json!([]);
+    again["body"] = Value::Null;
     let again = world.send("PATCH", &format!("{PATH}/1"), again).await["data"].take();
     assert_eq!(
-        (&again["http_method"], &again["headers"], &again["smart_link_ids"]),
-        (&json!("POST"), &json!([]), &json!([]))
+        (&again["http_method"], &again["headers"], &again["smart_link_ids"], &again["body"]),
+        (&json!("POST"), &json!([]), &json!([]), &updated["body"])
     );
+    let mut cleared = global();
+    cleared["body"] = json!("");
+    assert_eq!(world.send("PATCH", &format!("{PATH}/1"), cleared).await["data"]["body"], Value::Null);
     assert_eq!(world.get(PATH).await["data"][0], world.get(&format!("{PATH}/1")).await["data"]);
     assert_eq!(world.call("DELETE", &format!("{PATH}/1"), None).await, (StatusCode::OK, json!({})));
     assert_eq!(world.call("GET", &format!("{PATH}/1"), None).await.0, StatusCode::NOT_FOUND);
-    assert_eq!(world.call("GET", &format!("{PATH}/x"), None).await.0, StatusCode::NOT_FOUND);
+    for nobody in ["x", "%FF", "2%FF"] {
+        let (status, answer) = world.call("GET", &format!("{PATH}/{nobody}"), None).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{nobody}");
+        assert!(answer["message"].is_string(), "{nobody}: {answer}");
+    }
 }
 
 #[tokio::test]
@@ -122,6 +130,11 @@ async fn every_rule_of_the_body_names_its_field() {
     let stranger = json!({ "url": "https://t.example/", "smart_link_scope": "campaign_specific",
         "conversion_types": ["sale"], "smart_link_ids": [sample::link_id(99).to_string()] });
     assert_eq!(world.refused("POST", PATH, stranger).await, ["conversion_types.0", "smart_link_ids.0"]);
+    let mistyped = json!({ "url": "https://t.example/", "smart_link_scope": "campaign_specific",
+        "conversion_types": ["new_subscriber"], "smart_link_ids": "A" });
+    let (_, answer) = world.call("POST", PATH, Some(&mistyped)).await;
+    let said = answer["errors"]["smart_link_ids"].as_array().unwrap();
+    assert_eq!(said.len(), 1, "said once, and not that it is missing: {said:?}");
 }
 
 #[tokio::test]
@@ -137,6 +150,8 @@ async fn a_destination_that_may_never_be_reached_is_refused_when_it_is_entered()
         "http://t.example:{click_id}/x",
         "https://{external_click_id}",
         "{external_click_id}://t.example/x",
+        "https:///{external_click_id}/x",
+        "https:/{external_click_id}/x",
         "x".repeat(4001).as_str(),
     ] {
         let mut body = global();
@@ -175,7 +190,7 @@ async fn the_latest_response_is_that_of_the_last_attempt() {
         last: Some(attempt.clone()),
         ..Progress::fresh(HOUR)
     };
-    sl_store::suite::sample::record(&world.store, id, Some(attempt), progress).await.unwrap();
+    sl_store::suite::sample::record(&world.store, id, Some(attempt.clone()), progress.clone()).await.unwrap();
     let mut latest = world.get(&format!("{PATH}/1")).await["data"]["latest_response"].take();
     assert!(latest["id"].take().as_u64().unwrap() < 1 << 53);
     assert_eq!(
@@ -184,6 +199,16 @@ async fn the_latest_response_is_that_of_the_last_attempt() {
         "succeeded": false, "status_code": null, "error_type": "timeout", "error_message": "no answer in time",
         "created_at": "2026-03-04T20:00:03+00:00" })
     );
+    // A word of ours is said as one of the contract's; what was taken stays taken when it is to go out once more.
+    for (last, want) in [
+        (Attempt { error_type: Some("egress".into()), ..attempt.clone() }, (false, json!("connection"))),
+        (Attempt { status: Some(200), error_type: None, ..attempt.clone() }, (true, Value::Null)),
+    ] {
+        let progress = Progress { last: Some(last.clone()), ..progress.clone() };
+        sl_store::suite::sample::record(&world.store, id, Some(last), progress).await.unwrap();
+        let latest = world.get(&format!("{PATH}/1")).await["data"]["latest_response"].take();
+        assert_eq!((latest["succeeded"].as_bool().unwrap(), latest["error_type"].clone()), want);
+    }
 }
 
 #[tokio::test]
