@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde_json::{Value, json};
 use sl_core::{
     catalog::{Pixel, Postback},
@@ -14,7 +14,7 @@ use sl_core::{
 use sl_store::outbox::{DeliveryFilter, Renewal};
 
 use crate::{
-    access::Caller,
+    access::{Caller, PathId},
     error::{ApiError, Result, shown},
     parts::App,
     query::Query,
@@ -80,16 +80,28 @@ pub(crate) fn read_destination(word: &str) -> Option<Destination> {
 }
 
 /// With all attempts.
-pub(crate) async fn show(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
+pub(crate) async fn show(State(app): State<App>, caller: Caller, PathId(id): PathId) -> Result<Reply> {
     let delivery = own(&app, caller.team(), &id).await?;
     with_attempts(&app, &delivery).await
 }
 
 /// Makes it due now, with its whole schedule again. Body and event id stay what they were (promise 7), so a receiver that
 /// has it already recognises it.
-pub(crate) async fn replay(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
+pub(crate) async fn replay(State(app): State<App>, caller: Caller, PathId(id): PathId) -> Result<Reply> {
     let delivery = replayed(&app, &caller, &id).await?;
     with_attempts(&app, &delivery).await
+}
+
+/// Whether the caller may have something sent to a destination; `None` is any. For ad platforms that takes what managing pixels
+/// does (contract F).
+///
+/// # Errors
+/// 403 naming the permission.
+pub(crate) fn may_send(caller: &Caller, to: Option<Destination>) -> Result<()> {
+    match to {
+        Some(Destination::Postback(_)) => Ok(()),
+        Some(Destination::Pixel(_)) | None => caller.must("meta-pixels.manage"),
+    }
 }
 
 /// Replays and gives back the delivery as it is now.
@@ -97,6 +109,7 @@ pub(crate) async fn replayed(app: &App, caller: &Caller, id: &str) -> Result<Del
     let filter = json!({ "delivery_id": id }).to_string();
     loop {
         let mut delivery = own(app, caller.team(), id).await?;
+        may_send(caller, Some(delivery.job.destination))?;
         let again = delivery.progress.asked_for(app.now());
         let mut trail = trail::begun(app, caller, What::One, filter.clone());
         (trail.pages, trail.examined) = (1, 1);

@@ -245,6 +245,29 @@ async fn a_pixel_that_was_added_later_is_told_the_clicks_of_before_under_the_ids
     assert_eq!(pages(&world, INTO, 100, &now).await.1, 0);
 }
 
+/// The permission for all ad platforms is that of pixels (contract F).
+#[tokio::test]
+async fn what_goes_to_an_ad_platform_again_needs_the_permission_for_pixels() {
+    let to = [OLD, Destination::Postback(PostbackId(1))];
+    let jobs = (0..2).map(|n| sample::job(n, to[n as usize], after(n))).collect();
+    let world = with(Step { jobs, ..sample::step(1) }).await;
+    let key = world.key_with(&["postbacks.manage"]).await;
+    let ids = [0, 1].map(|n| sample::job(n, to[n as usize], after(n)).id);
+    let asked = async |path: String, body: Value| {
+        answer(world.request(reqwest::Method::POST, &path, &key).body(body.to_string())).await.0
+    };
+    for (id, want) in ids.iter().zip([StatusCode::FORBIDDEN, StatusCode::OK]) {
+        assert_eq!(asked(format!("/api/x/deliveries/{id}/replay"), json!({})).await, want);
+    }
+    for (filter, want) in [
+        (json!({}), StatusCode::FORBIDDEN),
+        (json!({ "destination": "pixel:1" }), StatusCode::FORBIDDEN),
+        (json!({ "destination": "postback:1" }), StatusCode::OK),
+    ] {
+        assert_eq!(asked(REPLAY.to_owned(), filter.clone()).await, want, "{filter}");
+    }
+}
+
 #[tokio::test]
 async fn a_replay_leaves_a_row_that_says_who_asked_when_for_what_and_how_many_went() {
     const LIST: &str = "/api/x/deliveries/replays";
@@ -284,7 +307,7 @@ async fn a_replay_leaves_a_row_that_says_who_asked_when_for_what_and_how_many_we
     // Another filter, or another key, is another replay, whatever cursor comes with it.
     let cursor = format!("?cursor=parked.~{}", newest["id"].as_str().unwrap());
     world.send("POST", &format!("{REPLAY}{cursor}"), json!({ "destination": "pixel:1" })).await;
-    let key = world.key_with(&["postbacks.manage"]).await;
+    let key = world.key_with(&["postbacks.manage", "meta-pixels.manage"]).await;
     let asked =
         world.request(reqwest::Method::POST, &format!("{REPLAY}{cursor}"), &key).body(filter.to_string());
     assert_eq!(answer(asked).await.0, StatusCode::OK);

@@ -19,6 +19,7 @@ use crate::{
     parts::App,
     query::Query,
     reply::Reply,
+    x::deliveries::may_send,
 };
 
 /// Rows come by when attribution made them, which is after they happened; so much may a platform's clock be ahead of ours.
@@ -59,6 +60,7 @@ pub(crate) async fn again(
     let filter = trail::filter(&body);
     query.finish()?;
     body.finish()?;
+    may_send(&caller, to)?;
     let (mut tally, mut renewals, mut known) = (Tally::default(), Vec::new(), Known::default());
     let page = Page::read(&app, team, to, &states, cursor, limit, asked.range.from).await?;
     for Delivery { job, progress } in page.rows {

@@ -6,7 +6,7 @@ use sl_core::{
     attribution::{Hearer, retell, retell_click},
     click::ClickRow,
     conversion::{Conversion, is_reversal},
-    delivery::{DeliveryKind, Destination, Job, Progress},
+    delivery::{DeliveryKind, Job, Progress},
     ids::{ReplayId, SmartLinkId, TeamId},
     replay::{What, replay},
     retry::too_old,
@@ -25,6 +25,7 @@ use crate::{
     parts::App,
     query::Query,
     reply::Reply,
+    x::deliveries::may_send,
 };
 
 /// What is told: conversions of all links, then clicks.
@@ -111,9 +112,7 @@ pub(crate) async fn into(
     query.finish()?;
     body.finish()?;
     let Some((hearer, limits)) = found else { return Err(ApiError::NotFound("destination")) };
-    if matches!(to, Some(Destination::Pixel(_))) {
-        caller.must("meta-pixels.manage")?;
-    }
+    may_send(&caller, to)?;
     let links = links(&app, team, hearer, asked.link).await?;
     let (rows, next) = page(&app, &stages(&asked, hearer), &links, cursor, limit, asked.range).await?;
     let (mut tally, mut renewals, now) = (Tally::default(), Vec::new(), app.now());
