@@ -193,12 +193,6 @@ impl Dates {
     pub(crate) fn range(self) -> Range {
         Range { from: self.start, to: self.end.map(|end| Timestamp::from_seconds(end.seconds() + 1)) }
     }
-
-    /// The same, widened to whole UTC days (decisions 57: money per fan is kept by day).
-    pub(crate) fn whole_days(self) -> Range {
-        let Range { from, to } = self.range();
-        Range { from: from.map(Timestamp::day), to }
-    }
 }
 
 #[cfg(test)]

@@ -112,6 +112,12 @@ pub struct FanProfile {
 }
 
 impl FanProfile {
+    /// The handle; one that is not known is as the platform makes it of the id.
+    #[must_use]
+    pub fn handle(&self, fan: &FanId) -> String {
+        self.username.clone().unwrap_or_else(|| format!("u{}", fan.as_str()))
+    }
+
     /// Takes over what `newer` knows, keeps the rest.
     pub fn update(&mut self, newer: &Self) {
         for (mine, theirs) in [

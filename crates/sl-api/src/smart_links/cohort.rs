@@ -6,7 +6,7 @@ use axum::extract::State;
 use serde_json::{Map, Value, json};
 use sl_core::{
     conversion::{Conversion, ConversionKind},
-    ids::FanId,
+    ids::{ClickId, FanId},
     money::Cents,
     time::Timestamp,
 };
@@ -18,7 +18,7 @@ use crate::{
     parts::App,
     query::Query,
     reply::Reply,
-    smart_links::conversions::stands,
+    smart_links::conversions::says_when,
 };
 
 const DAY: u64 = 24 * 3600;
@@ -54,25 +54,46 @@ pub(crate) async fn arps(State(app): State<App>, OwnLink(link): OwnLink, mut que
     Ok(Reply::data(cohort(&rows, acquired, amount)))
 }
 
+/// When a fan first subscribed, and by which click.
+#[derive(Clone, Copy)]
+struct Since {
+    at: Timestamp,
+    click: Option<ClickId>,
+}
+
+impl Since {
+    /// What a row brought within `window`: what came since the subscription, or before it by the same click (decisions 25). What
+    /// was taken back counts until then (decisions 19).
+    fn spent(self, row: &Conversion, amount: Cents, window: Option<Duration>) -> Cents {
+        if row.click != self.click && row.at.seconds() < self.at.seconds() {
+            return Cents::ZERO;
+        }
+        let inside =
+            |at: Timestamp| window.is_none_or(|window| at.seconds() < self.at.plus(window).seconds());
+        row.moves().filter(|(at, _)| inside(*at)).map(|(_, sign)| Cents(sign * amount.0)).sum()
+    }
+}
+
 /// Fans who first subscribed inside `acquired`, and what they spent since. Younger ones count with what they spent so far
 /// (contract I.20).
 fn cohort(rows: &[Conversion], acquired: Range, amount: impl Fn(&Conversion) -> Cents) -> Value {
-    let mut since: HashMap<&FanId, Timestamp> = HashMap::new();
+    let mut since: HashMap<&FanId, Since> = HashMap::new();
     for row in rows.iter().filter(|row| row.kind == ConversionKind::NewSubscriber) {
-        let at = since.entry(&row.fan).or_insert(row.at);
-        *at = row.at.min(*at);
+        let first = Since { at: row.at, click: row.click };
+        let known = since.entry(&row.fan).or_insert(first);
+        if row.at < known.at {
+            *known = first;
+        }
     }
-    since.retain(|_, at| acquired.contains(*at));
+    since.retain(|_, since| acquired.contains(since.at));
     let count = since.len();
     let mut data = Map::new();
     data.insert("subscribers_count".to_owned(), json!(count));
     for (name, window) in WINDOWS {
-        let inside = |row: &&Conversion| {
-            since.get(&row.fan).is_some_and(|at| {
-                stands(row) && window.is_none_or(|window| row.at.seconds() < at.plus(window).seconds())
-            })
+        let spent = |row: &Conversion| {
+            since.get(&row.fan).map_or(Cents::ZERO, |since| since.spent(row, amount(row), window))
         };
-        let total: Cents = rows.iter().filter(inside).map(&amount).sum();
+        let total: Cents = rows.iter().filter(|row| says_when(row)).map(spent).sum();
         data.insert(format!("revenue_{name}_total"), total.to_json());
         data.insert(format!("arps_{name}"), per_subscriber(total, count).to_json());
     }

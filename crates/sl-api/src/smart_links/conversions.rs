@@ -146,13 +146,14 @@ async fn revenue(
     Ok(all.iter().chain(&earlier).filter(|row| says_when(row)).map(moved).sum())
 }
 
-/// Rows of older versions do not say when they were taken back: their money counts nowhere.
-fn says_when(row: &Conversion) -> bool {
+/// A transaction that says when its money moved. Rows of older versions do not say when they were taken back: their money counts
+/// nowhere.
+pub(crate) fn says_when(row: &Conversion) -> bool {
     stands(row) || row.transaction.as_ref().is_some_and(|transaction| !transaction.turns.is_empty())
 }
 
 /// A transaction that was not taken back.
-pub(crate) fn stands(row: &Conversion) -> bool {
+fn stands(row: &Conversion) -> bool {
     row.kind == ConversionKind::NewTransaction
         && !row.transaction.as_ref().is_some_and(|transaction| is_reversal(&transaction.status))
 }
@@ -180,7 +181,7 @@ pub(crate) async fn rows(app: &App, page: Vec<&Conversion>) -> Result<Vec<Value>
 
 fn row(conversion: &Conversion, fan: Option<&FanProfile>, click: Option<&ClickRow>) -> Value {
     let fan_id = conversion.fan.as_str();
-    let handle = fan.and_then(|fan| fan.username.clone()).unwrap_or_else(|| format!("u{fan_id}"));
+    let handle = fan.cloned().unwrap_or_default().handle(&conversion.fan);
     json!({
         "id": conversion.id.to_string(),
         "conversion_type": conversion.kind.as_str(),

@@ -7,6 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sl_core::{
+    conversion::ConversionKind,
     ids::{ClickId, ConversionId, FanId, TeamId},
     money::Cents,
     step::FanUnderLink,
@@ -149,7 +150,9 @@ async fn first_conversion(app: &App, fan: &FanUnderLink) -> Result<Option<Conver
         offset: 0,
     };
     let newest_first = app.store.reports.conversions(fan.link, filter).await?;
-    Ok(newest_first.last().map(|row| row.id))
+    // A subscription and its payment share their second; which of them is known first must not matter.
+    let subscribed = newest_first.iter().rfind(|row| row.kind == ConversionKind::NewSubscriber);
+    Ok(subscribed.or(newest_first.last()).map(|row| row.id))
 }
 
 fn row(fan: &FanUnderLink, conversion: Option<ConversionId>, ecid: Option<String>) -> Value {
@@ -205,7 +208,7 @@ pub(crate) async fn spenders(
     let row = |fan: &FanUnderLink| {
         json!({
             "onlyfans_id": fan.fan.as_str(),
-            "username": fan.profile.username,
+            "username": fan.profile.handle(&fan.fan),
             "revenue": { "total": fan.net.to_json(), "calculated_at": now },
         })
     };

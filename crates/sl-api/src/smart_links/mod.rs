@@ -4,6 +4,7 @@ pub(crate) mod clicks;
 pub(crate) mod cohort;
 pub(crate) mod conversions;
 pub(crate) mod create;
+pub(crate) mod fan_days;
 pub(crate) mod fans;
 pub(crate) mod list;
 pub(crate) mod object;

@@ -20,13 +20,14 @@ use crate::{
     parts::App,
     query::{Dates, Query},
     reply::Reply,
+    smart_links::fan_days::fan_days,
 };
 
 pub(crate) async fn stats(State(app): State<App>, OwnLink(link): OwnLink, mut query: Query) -> Result<Reply> {
     let dates = query.dates("date_start", "date_end");
     query.finish()?;
     let hours = app.store.reports.hours(link.id, dates.range()).await?;
-    let fan_days = app.store.reports.fan_days(link.id, dates.whole_days()).await?;
+    let fan_days = fan_days(&app, link.id, dates.range()).await?;
     let summary = summary(&app, link.id, dates, &hours, &fan_days).await?;
     Ok(Reply::data(json!({
         "summary": summary,

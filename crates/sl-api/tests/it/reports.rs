@@ -250,7 +250,7 @@ async fn a_page_reads_no_more_conversions_than_it_shows() {
     let conversions = Arc::clone(&read);
     let (world, link) = filled_with(|parts| {
         let inner = Arc::clone(&parts.store.reports);
-        parts.store.reports = Arc::new(Watched { inner, conversions });
+        parts.store.reports = Arc::new(Watched { inner, conversions, broken: false });
     })
     .await;
     let reads = async |path: &str| {
@@ -286,4 +286,94 @@ async fn a_cohort_counts_what_its_subscribers_spent() {
         (&data["subscribers_count"], &data["arps_all_time"], &data["coverage_percent"]),
         (&json!(0), &json!(0), &json!(0))
     );
+}
+
+/// What was taken back counts until then (decisions 19); what came before the subscription counts by its click only.
+#[tokio::test]
+async fn a_window_of_a_cohort_holds_what_moved_in_it() {
+    let world = World::start().await;
+    world.store.catalog.put_link(sample::smart_link(1, TEAM)).await.unwrap();
+    let link = sample::link_id(1);
+    let [before, by] = [1, 2].map(|n| sample::click(n, link, after(n)).click.id);
+    let row = |number, click, kind, at| sample::conversion(number, link, Some(click), kind, at);
+    let money = ConversionKind::NewTransaction;
+    let mut undone = row(8, by, money, after(40 * DAY));
+    let facts = undone.transaction.as_mut().unwrap();
+    (facts.status, facts.turns) = ("undo".to_owned(), vec![after(55 * DAY)]);
+    // All of fan 1: 10.15 long before, 10.22 with the subscription's click, 10.08 that went back on the 25th day.
+    let conversions = vec![
+        row(15, before, money, after(10 * DAY)),
+        row(22, by, money, after(30 * DAY - 60)),
+        row(1, by, ConversionKind::NewSubscriber, after(30 * DAY)),
+        undone,
+    ];
+    world.store.ledger.open(0).await.unwrap();
+    world.store.ledger.apply(Step { conversions, ..sample::step(1) }).await.unwrap();
+    let data =
+        world.get(&format!("/api/smart-links/{link}/cohort-arps?revenue_basis=gross")).await["data"].take();
+    let revenue =
+        ["48h", "7d", "14d", "21d", "30d", "all_time"].map(|window| &data[format!("revenue_{window}_total")]);
+    assert_eq!(revenue.map(|total| total.as_f64().unwrap()), [10.22, 10.22, 20.3, 20.3, 10.22, 10.22]);
+}
+
+/// An end inside of a day, or at its first second, does not bring in the rest of it.
+#[tokio::test]
+async fn spenders_of_a_range_are_those_whose_money_moved_in_it() {
+    let (world, link) = filled().await;
+    let stats = async |from: Timestamp, to: Timestamp| {
+        let [from, to] = [from, to].map(|at| at.iso().replace('+', "%2B"));
+        world.get(&format!("{link}/stats?date_start={from}&date_end={to}")).await["data"].take()
+    };
+    let tomorrow = after(DAY).day();
+    let data = stats(HOUR.day(), tomorrow).await;
+    assert_eq!(data["summary"]["spenders_total"], 1);
+    assert_eq!(data["daily_metrics"].as_array().unwrap().len(), 1, "{data}");
+    // Fan 2 paid and got it back a minute later.
+    for (seconds, revenue, spenders) in [(90, json!(10.02), 1), (130, json!(0), 0)] {
+        let data = stats(tomorrow, after(DAY + seconds)).await;
+        assert_eq!(data["summary"]["revenue_total"], revenue, "{seconds}");
+        assert_eq!(data["summary"]["spenders_total"], spenders, "{seconds}");
+    }
+    // Fan 1 pays today and gets it back the day after tomorrow, which one of the ranges ends before.
+    let id = sample::link_id(1);
+    let back = after(2 * DAY + 600);
+    let mut undone = sample::conversion(1, id, None, ConversionKind::NewTransaction, after(200));
+    let facts = undone.transaction.as_mut().unwrap();
+    (facts.status, facts.turns) = ("undo".to_owned(), vec![back]);
+    let money = Cents(-1001);
+    let day = FanDay {
+        link: id,
+        fan: sample::fan(1),
+        day: back.day(),
+        net: money.net_of_platform_fee(),
+        gross: money,
+    };
+    let hour = Rollup { gross: money, net: money.net_of_platform_fee(), ..Rollup::default() };
+    let rollups = vec![(RollupKey { link: id, hour: back.hour() }, hour)];
+    let step = Step { conversions: vec![undone], fan_days: vec![day], rollups, ..sample::step(10) };
+    world.store.ledger.apply(step).await.unwrap();
+    for (end, revenue, spenders) in
+        [(back.minus(std::time::Duration::from_secs(1)), json!(10.01), 1), (back, json!(0), 0)]
+    {
+        let data = stats(HOUR, end).await;
+        assert_eq!(data["summary"]["revenue_total"], revenue);
+        assert_eq!(data["summary"]["spenders_total"], spenders);
+    }
+}
+
+/// A subscription and its payment share their second: which of them is known first does not change how the fan is shown.
+#[tokio::test]
+async fn a_fans_conversion_stays_that_of_its_subscription() {
+    let (world, link) = filled().await;
+    let shown = async || {
+        world.get(&format!("{link}/fans?sort=converted_at")).await["data"]["rows"][0]["conversion_id"].take()
+    };
+    let before = shown().await;
+    let payment = sample::conversion(1, sample::link_id(1), None, ConversionKind::NewTransaction, after(100));
+    let subscriber =
+        sample::conversion(8, sample::link_id(1), None, ConversionKind::NewSubscriber, after(100));
+    assert!(payment.id < subscriber.id, "or it would not be taken for it");
+    world.store.ledger.apply(Step { conversions: vec![payment], ..sample::step(10) }).await.unwrap();
+    assert_eq!(shown().await, before);
+    assert!(before.is_u64());
 }
