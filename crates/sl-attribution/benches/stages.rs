@@ -2,7 +2,7 @@
 //! embedded store. Beside the time on the clock stands the CPU time of all threads of the process, flushes and
 //! compactions of the store included: its inverse is what one core sustains.
 //!
-//! `SMARTLINKS_EVENTS=1000000 cargo bench -p sl-attribution --bench stages`; `SMARTLINKS_STAGES=clicks` or `mix` for one of
+//! `SMARTLINKS_TEST_EVENTS=1000000 cargo bench -p sl-attribution --bench stages`; `SMARTLINKS_TEST_STAGES=clicks` or `mix` for one of
 //! the two.
 #![expect(clippy::unwrap_used, reason = "a bench that can't set up has nothing to measure")]
 #![expect(clippy::print_stdout, reason = "its result")]
@@ -205,9 +205,9 @@ fn stages(name: &str, count: u64, event: fn(u64) -> Recorded) {
 }
 
 fn main() {
-    let count = std::env::var("SMARTLINKS_EVENTS").ok().and_then(|count| count.parse().ok());
+    let count = std::env::var("SMARTLINKS_TEST_EVENTS").ok().and_then(|count| count.parse().ok());
     let count = count.unwrap_or(200_000);
-    let only = std::env::var("SMARTLINKS_STAGES").unwrap_or_default();
+    let only = std::env::var("SMARTLINKS_TEST_STAGES").unwrap_or_default();
     if only != "mix" {
         stages("clicks by new visitors, without pixels", count, records::record);
     }

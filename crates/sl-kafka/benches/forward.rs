@@ -1,6 +1,6 @@
 //! How fast a journal goes to Kafka and comes out again, and what a click costs there.
 //!
-//! `eval "$(deploy/dev-cluster/up kafka)" && SMARTLINKS_CLICKS=500000 cargo bench -p sl-kafka --bench forward`. Client and
+//! `eval "$(deploy/dev-cluster/up kafka)" && SMARTLINKS_TEST_CLICKS=500000 cargo bench -p sl-kafka --bench forward`. Client and
 //! broker share the machine.
 #![expect(clippy::unwrap_used, reason = "a bench that can't set up has nothing to measure")]
 #![expect(clippy::print_stdout, reason = "its result")]
@@ -204,7 +204,7 @@ fn main() {
         return;
     };
     let count =
-        std::env::var("SMARTLINKS_CLICKS").ok().and_then(|count| count.parse().ok()).unwrap_or(200_000);
+        std::env::var("SMARTLINKS_TEST_CLICKS").ok().and_then(|count| count.parse().ok()).unwrap_or(200_000);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(measure(brokers, count));
 }

@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::world::{PIXEL, Received, Receiver, World, all_confirmed, confirmed, event_id};
 
-/// Events of an hour, unless `SMARTLINKS_OUTAGE_EVENTS` asks for more: 360,000 are 100 a second.
+/// Events of an hour, unless `SMARTLINKS_TEST_OUTAGE_EVENTS` asks for more: 360,000 are 100 a second.
 const EVENTS: u64 = 400;
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -31,7 +31,7 @@ async fn settle(world: &World) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receiver_that_is_down_for_a_day_gets_everything_afterwards_each_event_with_one_body() {
-    let events = std::env::var("SMARTLINKS_OUTAGE_EVENTS").map_or(EVENTS, |text| text.parse().unwrap());
+    let events = std::env::var("SMARTLINKS_TEST_OUTAGE_EVENTS").map_or(EVENTS, |text| text.parse().unwrap());
     let down = Arc::new(AtomicBool::new(true));
     let is_down = Arc::clone(&down);
     let meta = Receiver::start(move |_, one| {

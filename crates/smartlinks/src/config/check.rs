@@ -51,7 +51,6 @@ impl fmt::Display for Problem {
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Links that one request of the pace makes.
 const HOUR_MINUTES: u64 = 60;
 
 /// Adds everything that is wrong or surprising.
@@ -306,6 +305,11 @@ fn surprises(config: &Config, problems: &mut Vec<Problem>) {
         edge.public_url.scheme() != "https" && !local,
         "edge.public_url",
         "not https: browsers drop the visitor cookie, repeats are told by fingerprint only".into(),
+    );
+    note(
+        edge.public_url.scheme() == "https" && edge.trusted_proxies.is_empty(),
+        "edge.trusted_proxies",
+        "empty, although edge.public_url is https and the edge speaks no TLS: every visitor has the address, and so the country and the fingerprint, of the proxy before it; list the proxy's addresses".into(),
     );
     // Quarantine begins with the end of the link's attribution window, which may be as short as a minute; the visitor window with the
     // hand-out, and it does not slide.

@@ -14,9 +14,10 @@ pub(crate) struct LoadError(pub(crate) Vec<Problem>);
 /// Prefix of environment overrides.
 const PREFIX: &str = "SMARTLINKS_";
 /// Variables with the prefix that are no configuration keys.
-const NOT_KEYS: [&str; 3] = ["SMARTLINKS_CONFIG", "SMARTLINKS_HISTORIES", "SMARTLINKS_CRASH_ROUNDS"];
+const NOT_KEYS: [&str; 4] =
+    ["SMARTLINKS_CONFIG", "SMARTLINKS_HISTORIES", "SMARTLINKS_HISTORY", "SMARTLINKS_CRASH_ROUNDS"];
 
-/// Where the servers of the dev cluster are, for tests.
+/// For tests and benches: where the servers of the dev cluster are, and how much is asked of them.
 const TESTS: &str = "SMARTLINKS_TEST_";
 
 fn is_for_tests(name: &str) -> bool {

@@ -209,6 +209,17 @@ fn what_would_stop_the_service_or_be_ignored_is_said_before_it_starts() {
         let (_, problems) = with(line, &[]).unwrap();
         assert!(problems.iter().any(|problem| problem.key == "pool.quarantine"), "{line}: {problems:?}");
     }
+    let public = "edge.public_url = \"https://go.example\"";
+    for (line, odd) in
+        [(public.to_owned(), true), (format!("{public}\nedge.trusted_proxies = [\"10.0.0.0/8\"]"), false)]
+    {
+        let (_, problems) = with(&line, &[]).unwrap();
+        assert_eq!(
+            problems.iter().any(|problem| problem.key == "edge.trusted_proxies"),
+            odd,
+            "{line}: {problems:?}"
+        );
+    }
     let (_, problems) = with("geo.city_db = \"/nonexistent.mmdb\"", &[]).unwrap();
     assert!(problems.iter().any(|problem| problem.key == "geo.city_db"), "{problems:?}");
 }
