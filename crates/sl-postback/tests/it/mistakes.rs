@@ -277,7 +277,8 @@ fn mistake_13_a_test_event_of_meta_is_marked_and_counts_for_next_to_nothing() {
     let meta = &platforms()[0];
     let event = Event { channel: Channel::Test(Some("TEST1")), ..event("Purchase", Some(100)) };
     assert_eq!(body(&**meta, &event, &click())["test_event_code"], "TEST1");
-    // Its amount is `tester::AMOUNT`, one dollar: see `tokens::a_test_event_is_worth_a_dollar`.
+    // Its amount is `tester::AMOUNT`, one dollar:
+    // `tokens::a_test_event_is_worth_a_dollar_and_goes_through_the_platforms_own_channel`.
 }
 
 #[test]
