@@ -92,7 +92,10 @@ impl Connections {
         let (worker, plain) = (&self.worker, &self.plain);
         loop {
             let stopped = || self.roster.is_stopped();
-            let read = until(seat, stopped, |cx| plain.poll_read(worker, peer, stream, cx)).await;
+            let mut read = until(seat, stopped, |cx| plain.poll_read(worker, peer, stream, cx)).await;
+            if matches!(read, End::Stopped) {
+                read = what_has_come(|cx| plain.poll_read(worker, peer, stream, cx)).await;
+            }
             let mut answer = match read {
                 End::Over(Ok(Read::Asked(answer))) => answer,
                 End::Over(Ok(Read::Other(prefix))) => return Some(prefix),
@@ -139,8 +142,11 @@ impl Connections {
         let mut connection = http.serve_connection(TokioIo::new(stream), service);
         let mut end =
             until(seat, || !late && roster.is_stopped(), |cx| connection.poll_without_shutdown(cx)).await;
+        if matches!(end, End::Stopped) {
+            end = what_has_come(|cx| connection.poll_without_shutdown(cx)).await;
+        }
         if matches!(end, End::Stopped) && !asked.get() {
-            // hyper would close a connection it has read nothing from, although its first request may be in the kernel.
+            // hyper would close a connection it has read nothing from, although its first request may be on its way.
             let grace = until(seat, || false, |cx| connection.poll_without_shutdown(cx));
             end = tokio::time::timeout(GRACE, grace).await.unwrap_or(End::Stopped);
         }
@@ -190,6 +196,17 @@ async fn until<T>(
         connection(context).map(End::Over)
     })
     .await
+}
+
+/// At the stop: what is in the kernel by now is still answered, for closing a connection would reset it. The sockets are asked
+/// once more, so that this hears of it.
+async fn what_has_come<T>(mut connection: impl FnMut(&mut Context<'_>) -> Poll<T>) -> End<T> {
+    tokio::task::yield_now().await;
+    let now = poll_fn(|context| Poll::Ready(connection(context))).await;
+    match now {
+        Poll::Ready(over) => End::Over(over),
+        Poll::Pending => End::Stopped,
+    }
 }
 
 /// Tells a connection that there are too many.

@@ -28,17 +28,33 @@ pub(crate) struct TestLog {
     mode: watch::Sender<Mode>,
     events: Mutex<Vec<Event>>,
     next: AtomicU64,
+    /// Records that were brought, taken in or not.
+    brought: AtomicU64,
 }
 
 impl Default for TestLog {
     fn default() -> Self {
-        Self { mode: watch::channel(Mode::Keep).0, events: Mutex::default(), next: AtomicU64::new(0) }
+        Self {
+            mode: watch::channel(Mode::Keep).0,
+            events: Mutex::default(),
+            next: AtomicU64::new(0),
+            brought: AtomicU64::new(0),
+        }
     }
 }
 
 impl TestLog {
     pub(crate) fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
+    }
+
+    /// Whoever brings a record waits until this is dropped.
+    pub(crate) fn hold(&self) -> impl Drop + '_ {
+        self.events.lock()
+    }
+
+    pub(crate) fn brought(&self) -> u64 {
+        self.brought.load(Ordering::Relaxed)
     }
 
     pub(crate) fn events(&self) -> Vec<Event> {
@@ -48,6 +64,7 @@ impl TestLog {
 
 impl ClickLog for TestLog {
     fn append(&self, event: Event) -> Result<Ticket, LostReason> {
+        self.brought.fetch_add(1, Ordering::Relaxed);
         if let Mode::Refuse(reason) = *self.mode.borrow() {
             return Err(reason);
         }

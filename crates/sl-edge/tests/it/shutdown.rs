@@ -29,6 +29,32 @@ fn a_click_under_way_is_answered_before_the_edge_stops() {
     rig.finish().unwrap();
 }
 
+/// The thread is busy when it happens, so it learns of both together.
+#[test]
+fn a_request_that_has_come_when_the_edge_stops_is_answered() {
+    let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: {IPHONE}\r\n\r\n");
+    // The second one is hyper's from then on.
+    for (first, status) in [(go("?ecid=a"), "HTTP/1.1 302"), ("/healthz".to_owned(), "HTTP/1.1 200")] {
+        let mut rig = Rig::with(|config| config.threads = 1);
+        let mut kept = rig.connect();
+        kept.write_all(ask(&first).as_bytes()).unwrap();
+        assert!(read_answers(&mut kept, 1).starts_with(status));
+        let (held, before) = (rig.log.hold(), rig.log.brought());
+        let mut busy = rig.connect();
+        busy.write_all(ask(&go("?ecid=b")).as_bytes()).unwrap();
+        while rig.log.brought() == before {
+            std::thread::yield_now();
+        }
+        kept.write_all(ask(&go("?ecid=c")).as_bytes()).unwrap();
+        rig.stop.cancel();
+        drop(held);
+        for mut stream in [busy, kept] {
+            assert_eq!(Answer::read(&read_all(&mut stream)).status, 302, "after {first}");
+        }
+        rig.finish().unwrap();
+    }
+}
+
 #[test]
 fn an_idle_connection_does_not_hold_the_end_up() {
     let mut rig = Rig::start();
