@@ -215,4 +215,8 @@ async fn an_edge_that_dies_between_any_two_writes_hands_no_link_to_two() {
     let all: u64 = levels[0].counts.iter().map(|(_, count)| count).sum();
     assert_eq!(all, last - 3, "each link is there once: {levels:?}");
     assert!(levels[0].counts.contains(&(PoolState::Given, 0)));
+    // And each is had by somebody: what nobody has had yet is leased now.
+    let rest = pair.next.pool.lease(LeaseRequest { want: 256, ..request("last", 4) }).await.unwrap();
+    assert!(rest.links.iter().all(|(link, _)| given.insert(link.id.number)), "{rest:?}");
+    assert_eq!(given, (3..last).collect());
 }
