@@ -59,9 +59,11 @@ struct Part {
     part: i32,
 }
 
-/// Where the cutting of addresses has come to within the days under way.
+/// Where a round of cutting addresses has come to within the days under way.
 #[derive(Debug, Clone)]
 struct Cursor {
+    /// The round's horizon: behind it are rows that the next round has to cut.
+    before: Timestamp,
     part: Part,
     at: i64,
     id: Vec<u8>,
@@ -132,11 +134,12 @@ impl Clicks {
         Ok(count)
     }
 
-    /// Cuts the addresses of at most `limit` rows made before `before`; it goes on where it was.
+    /// Cuts the addresses of at most `limit` rows made before `before`; it goes on where it was with the same horizon.
     pub(super) async fn cut(&self, before: Timestamp, limit: usize) -> Result<u64> {
         let mark: Option<(Option<i64>,)> = self.cql.row(&self.statements.mark, (ADDRESSES,)).await?;
         let from = Timestamp(mark.and_then(|(mark,)| mark).unwrap_or(i64::MIN));
         if from >= before {
+            *self.cursor.lock() = None;
             return Ok(0);
         }
         let mut count = 0;
@@ -154,7 +157,8 @@ impl Clicks {
     }
 
     async fn cut_part(&self, part: Part, from: Timestamp, before: Timestamp, limit: usize) -> Result<usize> {
-        let cursor = self.cursor.lock().clone().filter(|cursor| cursor.part >= part);
+        let cursor = self.cursor.lock().clone();
+        let cursor = cursor.filter(|cursor| cursor.before == before && cursor.part >= part);
         let (mut at, mut id) = match cursor {
             Some(cursor) if cursor.part > part => return Ok(0),
             Some(cursor) => (cursor.at, cursor.id),
@@ -168,7 +172,7 @@ impl Clicks {
                 (at, id) = (row.at, row.id.clone());
                 count += usize::from(self.cut_row(&part, row).await?);
                 if count == limit {
-                    *self.cursor.lock() = Some(Cursor { part, at, id });
+                    *self.cursor.lock() = Some(Cursor { before, part, at, id });
                     return Ok(count);
                 }
             }

@@ -62,6 +62,7 @@ cases! {
     upkeep:
         old_click_rows_go_and_sums_stay,
         old_addresses_are_cut_to_their_network,
+        a_round_that_was_cut_short_is_taken_up_with_a_later_horizon,
         old_deliveries_go_unless_they_wait;
 }
 

@@ -115,6 +115,34 @@ pub async fn old_addresses_are_cut_to_their_network(backend: &dyn Backend) {
     }
 }
 
+/// A round that was cut short, and is taken up an hour later with a later horizon, leaves out nothing of what has become old
+/// since.
+pub async fn a_round_that_was_cut_short_is_taken_up_with_a_later_horizon(backend: &dyn Backend) {
+    let store = with_clicks(backend).await;
+    let horizon = |minutes: u64| Horizons { addresses: after(minutes * 60), ..NOTHING };
+    let mut begun = 0;
+    // Into the second of the three links.
+    for _ in 0..3 {
+        let some = store.upkeep.forget(horizon(10), 2).await.unwrap();
+        assert!(some.more);
+        begun += some.addresses;
+    }
+    let rest = forget(&store, horizon(20), 2).await;
+    assert_eq!(begun + rest.addresses, 20);
+    assert_eq!(whole(&store, 30).await, (20..30).collect::<Vec<_>>());
+}
+
+/// Which of so many clicks, one a minute, have their whole address.
+async fn whole(store: &Store, count: u64) -> Vec<u64> {
+    let mut whole = Vec::new();
+    for number in 0..count {
+        let id = sample::click(number, link_id(1), after(number * 60)).click.id;
+        let row = store.reports.click(TEAM, id).await.unwrap().unwrap();
+        whole.extend((!row.click.is_forgotten()).then_some(number));
+    }
+    whole
+}
+
 /// Deliveries go with body, attempts and counts, but none that still waits.
 pub async fn old_deliveries_go_unless_they_wait(backend: &dyn Backend) {
     let store = backend.open().await;
