@@ -63,6 +63,7 @@ cases! {
         old_click_rows_go_and_sums_stay,
         old_addresses_are_cut_to_their_network,
         a_round_that_was_cut_short_is_taken_up_with_a_later_horizon,
+        a_clock_that_was_ahead_keeps_no_address_for_good,
         old_deliveries_go_unless_they_wait;
 }
 

@@ -132,6 +132,29 @@ pub async fn a_round_that_was_cut_short_is_taken_up_with_a_later_horizon(backend
     assert_eq!(whole(&store, 30).await, (20..30).collect::<Vec<_>>());
 }
 
+/// Whatever a clock that was ahead has made of the horizon: once it is right again, rows that come are cut when their time
+/// has come.
+pub async fn a_clock_that_was_ahead_keeps_no_address_for_good(backend: &dyn Backend) {
+    let store = with_clicks(backend).await;
+    let horizon = |minutes: u64| Horizons { addresses: after(minutes * 60), ..NOTHING };
+    let come = async |numbers: std::ops::Range<u64>| {
+        let step = numbers.end;
+        let clicks = numbers.map(|n| sample::click(n, link_id(1 + n % 3), after(n * 60))).collect();
+        store.ledger.apply(Step { clicks, ..sample::step(step) }).await.unwrap();
+    };
+    assert_eq!(forget(&store, horizon(1_000), 7).await.addresses, 30);
+    // Days ahead, until right before the next round.
+    come(30..40).await;
+    assert_eq!(forget(&store, horizon(35), 7).await.addresses, 5);
+    assert_eq!(whole(&store, 40).await, (35..40).collect::<Vec<_>>());
+    // Minutes ahead, and right again for a round.
+    assert_eq!(forget(&store, horizon(60), 7).await.addresses, 5);
+    assert_eq!(forget(&store, horizon(40), 7).await.addresses, 0);
+    come(40..50).await;
+    assert_eq!(forget(&store, horizon(45), 7).await.addresses, 5);
+    assert_eq!(whole(&store, 50).await, (45..50).collect::<Vec<_>>());
+}
+
 /// Which of so many clicks, one a minute, have their whole address.
 async fn whole(store: &Store, count: u64) -> Vec<u64> {
     let mut whole = Vec::new();
