@@ -55,12 +55,25 @@ const APART: Duration = Duration::from_secs(3600);
 
 /// Where the cutting of addresses begins whose horizon is `before`, when all rows made before `mark` were cut the last time. A
 /// mark that lies ahead of the horizon is no longer true of what has come since: a clock was ahead, or
-/// `retention.truncate_ip_after` has been raised. A little ahead it is set back to the horizon; further ahead nobody knows what has, and every row is read once more.
+/// `retention.truncate_ip_after` has been raised. A little ahead it is set back to the horizon, before which nothing has come
+/// but what [`cut_late`] was for; further ahead nobody knows what has, and every row is read once more.
 #[must_use]
 pub fn cut_from(mark: Timestamp, before: Timestamp) -> Timestamp {
     match mark.since(before) {
         ahead if ahead > APART => Timestamp(i64::MIN),
         _ => mark.min(before),
+    }
+}
+
+/// Rows that are about to be stored lose at once what the next round would take, or the one that is under way: a round goes
+/// through what is stored, from where the one before has stopped, and no round comes back to rows that were stored behind it.
+/// `after` is `retention.truncate_ip_after`. The margin is for clocks that differ and for the time that storing takes: a
+/// minute for times of minutes, an hour for days.
+pub fn cut_late(rows: &mut [ClickRow], now: Timestamp, after: Duration) {
+    let margin = (after / 4).clamp(Duration::from_secs(60), APART);
+    let before = now.plus(margin).minus(after);
+    for row in rows.iter_mut().filter(|row| row.click.at <= before) {
+        cut(row);
     }
 }
 
