@@ -110,9 +110,9 @@ impl CqlOutbox {
         let mut is_first = true;
         while due.len() < limit {
             let most = limit - due.len();
-            let rows = self.tables.queue.page(to, minute, after, now, most).await?;
+            let rows = self.tables.queue.page(to, minute, after.clone(), now, most).await?;
             if std::mem::take(&mut is_first) {
-                self.tables.queue.note_floor(to, minute, rows.first().map(|first| first.at));
+                self.tables.queue.note_floor(to, minute, &after, rows.first().map(|first| first.at));
             }
             let Some(last) = rows.last() else { return Ok(()) };
             after = (last.at, last.id.to_bytes().to_vec());
