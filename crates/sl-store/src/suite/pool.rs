@@ -362,6 +362,7 @@ pub async fn the_matchers_work_stays_until_it_is_done(backend: &dyn Backend) {
     assert_eq!(store.pool.list_adds(None, 2).await.unwrap(), [add(2, 10), add(3, 20)], "oldest first");
     assert_eq!(store.pool.list_adds(Some(add(3, 20)), 9).await.unwrap(), [add(1, 30)], "behind one of them");
     assert_eq!(store.pool.list_adds(Some(add(1, 30)), 9).await.unwrap(), []);
+    assert_eq!(store.pool.list_adds(None, 0).await.unwrap(), []);
     store.pool.list_added(vec![add(2, 10)]).await.unwrap();
     assert_eq!(store.pool.list_adds(Some(add(2, 10)), 1).await.unwrap(), [add(3, 20)], "one that is gone");
     assert_eq!(store.pool.list_adds(None, 9).await.unwrap(), [add(3, 20), add(1, 30)]);
