@@ -68,6 +68,7 @@ cases! {
         a_block_that_is_out_is_known_after_a_restart,
         an_expired_block_passes_quarantine,
         only_a_qualifying_look_recycles,
+        every_link_counts_once,
         a_former_holder_does_not_take_a_link_back,
         a_link_given_before_it_is_known_is_not_fresh,
         a_trial_link_is_single_use,
