@@ -80,6 +80,7 @@ impl Attribution {
             memory: Memory::new(self.settings.cache),
             slice: self.settings.slice.max(1),
             rules: self.settings.rules.clone(),
+            clock: Arc::clone(&self.clock),
             poisoned: 0,
             token: token.clone(),
             standing: Standing::new(self.progress.clone()),

@@ -1,6 +1,6 @@
 //! From records to applied steps: load, decide, apply, remember.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use sl_core::{
     applied::{Applied, Verdict},
@@ -8,9 +8,9 @@ use sl_core::{
     event::{Position, Recorded},
     ids::{AccountId, TeamId},
     step::Step,
-    time::Timestamp,
+    time::{Clock, Timestamp},
 };
-use sl_store::{Ledger, Result, StoreError};
+use sl_store::{Ledger, Result, StoreError, upkeep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -32,6 +32,8 @@ pub(crate) struct Steps {
     /// Records decided at once.
     pub(crate) slice: usize,
     pub(crate) rules: Rules,
+    /// Says what is too old to be stored whole.
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) poisoned: u64,
     pub(crate) token: CancellationToken,
     pub(crate) standing: Standing,
@@ -122,6 +124,7 @@ impl Steps {
             let mut step = decision.step;
             (step.partition, step.position) = (self.partition, position);
             step.applied = self.applied.clone();
+            upkeep::cut_late(&mut step.clicks, self.clock.now(), self.rules.erase_prints_after);
             match ledger.apply(step).await {
                 Ok(()) => {
                     self.position = position;

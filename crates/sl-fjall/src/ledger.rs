@@ -139,6 +139,14 @@ impl LedgerCore {
                 step.partition
             )));
         }
+        let (epoch, present) = (step.position.epoch, entry.row.position.epoch);
+        if epoch < present {
+            return Err(StoreError::Fenced(format!(
+                "partition {} stands in epoch {present} of its stream, and a step of epoch {epoch} came: its maker reads \
+                 what the stream was before",
+                step.partition
+            )));
+        }
         if step.position < entry.row.position {
             // Applied before, by this very stream: a replay changes nothing (promise 5).
             return Ok(());

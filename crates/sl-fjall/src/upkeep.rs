@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use sl_core::time::Timestamp;
 use sl_store::{
     Result,
-    upkeep::{Forgotten, Horizons, Upkeep, cut},
+    upkeep::{Forgotten, Horizons, Upkeep, cut, cut_from},
 };
 
 use self::sweep::Sweep;
@@ -102,7 +102,13 @@ fn remove_clicks(db: &Db, rounds: &mut Rounds, before: Timestamp, limit: usize) 
 }
 
 fn cut_addresses(db: &Db, round: &mut Sweep, before: Timestamp, limit: usize) -> Result<u64> {
-    let (from, before) = (from_ordered(db.counter(CUT_BEFORE)?), clicks::second(before));
+    let (mark, before) = (from_ordered(db.counter(CUT_BEFORE)?), clicks::second(before));
+    let from = cut_from(mark, before);
+    if from < mark {
+        let mut batch = db.batch();
+        db.set_counter(&mut batch, CUT_BEFORE, ordered(from))?;
+        commit(batch)?;
+    }
     if from >= before {
         *round = Sweep::default();
         return Ok(0);

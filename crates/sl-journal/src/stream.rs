@@ -17,7 +17,9 @@ pub trait EventStream: Send {
 
     /// Reads on from `position` from now on. A position the stream no longer understands (it was replaced, or is
     /// shorter) starts a new epoch: the answer is where reading really goes on. A stream that many write to says
-    /// [`StreamError::Gap`] with [`Position::lost`] first when it is shorter, and begins anew when that is sought.
+    /// [`StreamError::Gap`] with [`Position::lost`] first when it is shorter, and begins anew when that is sought. A position
+    /// before the oldest record stays as it is: [`EventStream::next`] says [`StreamError::Gap`]. [`Position::default`] is the
+    /// oldest record there is.
     ///
     /// # Errors
     /// [`StreamError`] when the stream can't be read.

@@ -10,7 +10,7 @@ use sl_core::{
     time::Timestamp,
 };
 
-use crate::{Batch, ClickLog, EventStream, Fate, log::append_synced};
+use crate::{Batch, ClickLog, EventStream, Fate, StreamError, log::append_synced};
 
 /// One fresh log with its stream, as a test sets it up.
 #[async_trait]
@@ -23,7 +23,13 @@ pub trait Backend: Send {
 
     /// Stops in good order and starts again on the same data.
     async fn restart(&mut self);
+
+    /// Removes the older half of [`GAP`] records, or about that, whoever still needs them.
+    async fn lose_oldest(&mut self);
 }
+
+/// Records of which [`Backend::lose_oldest`] removes some.
+pub const GAP: u64 = 1_000;
 
 /// Longest a record may take from one end to the other.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -40,6 +46,7 @@ where
     records_survive_a_restart(&mut fresh().await).await;
     an_empty_stream_answers_in_time(&mut fresh().await).await;
     a_dropped_read_loses_nothing(&mut fresh().await).await;
+    records_that_went_unread_are_a_gap(&mut fresh().await).await;
 }
 
 /// The event that test `n` appends.
@@ -164,4 +171,30 @@ async fn a_dropped_read_loses_nothing(backend: &mut impl Backend) {
         }
     }
     assert_are(&read(&mut *stream, 50).await.0, 0..50);
+}
+
+async fn records_that_went_unread_are_a_gap(backend: &mut impl Backend) {
+    let mut stream = backend.stream("suite").await;
+    append(&*backend.log(), 0..GAP).await;
+    let (_, seven) = read(&mut *stream, 7).await;
+    read(&mut *stream, 13).await;
+    drop(stream);
+    backend.lose_oldest().await;
+    let mut stream = backend.stream("suite").await;
+    assert_eq!(seek(&mut *stream, seven).await, seven, "what was not read is not passed over in silence");
+    let mut first = Position::default();
+    for _ in 0..2 {
+        let told = stream.next(10, PATIENCE).await;
+        let Err(StreamError::Gap(left)) = told else { panic!("records are gone: {told:?}") };
+        assert!(left.epoch == seven.epoch && left.offset > seven.offset, "{left:?} is left");
+        first = left;
+    }
+    assert_eq!(seek(&mut *stream, first).await, first, "what is left can be read");
+    let (oldest, _) = read(&mut *stream, 1).await;
+    let number = (8..GAP).find(|n| oldest.iter().all(|record| record.event == event(*n)));
+    let Some(number) = number else { panic!("the oldest record is one that was not read: {oldest:?}") };
+    let rest = usize::try_from(GAP - number - 1).unwrap_or(0);
+    assert_are(&read(&mut *stream, rest).await.0, number + 1..GAP);
+    seek(&mut *stream, Position::default()).await;
+    assert_are(&read(&mut *stream, 1).await.0, number..number + 1);
 }

@@ -216,6 +216,25 @@ impl Cql {
         pages.rows_stream::<R>().map_err(damaged)?.try_collect().await.map_err(crate::failure::page)
     }
 
+    /// Hands on the rows of an answer one by one while its pages come: of a long one only a page or two are in memory.
+    pub(crate) async fn each<R>(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+        mut each: impl FnMut(R) -> Result<()>,
+    ) -> Result<()>
+    where
+        R: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata> + 'static,
+    {
+        let pages =
+            self.session.execute_iter(statement.clone(), values).await.map_err(crate::failure::paging)?;
+        let mut rows = pages.rows_stream::<R>().map_err(damaged)?;
+        while let Some(row) = rows.try_next().await.map_err(crate::failure::page)? {
+            each(row)?;
+        }
+        Ok(())
+    }
+
     /// The only row of an answer.
     pub(crate) async fn row<R>(
         &self,

@@ -18,11 +18,14 @@ pub trait Ledger: Send + Sync + 'static {
     /// Reads pieces of state, in the order asked for.
     async fn load(&self, partition: u32, keys: Vec<StateKey>) -> Result<Vec<Option<StateBytes>>>;
 
-    /// Commits a whole step, or nothing of it. When the call returns the step is visible to every reader;
+    /// Commits a whole step, or nothing of it; nothing as well, without an error, when the partition stands behind the step's
+    /// position in the same epoch: it was applied before. When the call returns the step is visible to every reader;
     /// [`Ledger::sync`] makes it survive a power cut.
     ///
     /// # Errors
-    /// [`crate::StoreError::Fenced`] when somebody else has opened the partition since.
+    /// [`crate::StoreError::Fenced`] when somebody else has opened the partition since, and when the partition stands in a
+    /// later epoch than the step: whoever made it reads a stream that is no longer the partition's, and its records were
+    /// applied by nobody.
     async fn apply(&self, step: Step) -> Result<()>;
 
     /// Everything applied so far survives a power cut from now on; returns the position that is safe, the only one that

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod standing;

@@ -152,7 +152,16 @@ pub(crate) async fn run(
     batch: usize,
     clock: Arc<ManualClock>,
 ) -> Result<u64, AttributionError> {
-    let settings = AttributionSettings { batch, ..AttributionSettings::default() };
+    run_with(tape, store, AttributionSettings { batch, ..AttributionSettings::default() }, clock).await
+}
+
+/// The same with other settings.
+pub(crate) async fn run_with(
+    tape: &Tape,
+    store: Store,
+    settings: AttributionSettings,
+    clock: Arc<ManualClock>,
+) -> Result<u64, AttributionError> {
     let role = Attribution::new(tape.stream(), store, Arc::new(tape.clone()), settings, clock);
     let mut progress = role.progress();
     let token = CancellationToken::new();

@@ -18,6 +18,8 @@ pub struct JournalStream {
     name: String,
     reader: Arc<Mutex<Reader>>,
     position: Position,
+    /// The first record that is left, if some were removed between the place that was sought and it.
+    gap: Option<Position>,
 }
 
 impl JournalStream {
@@ -37,7 +39,7 @@ impl JournalStream {
             tracing::warn!(consumer = name, %error, "a consumer of the journal can't be registered on disk yet");
         }
         let reader = Arc::new(Mutex::new(Reader::new(Arc::clone(&shared), position.offset)));
-        Self { shared, name: name.to_owned(), reader, position }
+        Self { shared, name: name.to_owned(), reader, position, gap: None }
     }
 
     async fn read(&mut self, max: usize) -> Result<Batch, StreamError> {
@@ -58,9 +60,11 @@ impl EventStream for JournalStream {
 
     /// A position behind the head means that the journal lost its end or was replaced: a new epoch begins behind it, so
     /// that no number is ever used twice. Reading goes on with what was appended since the journal was opened; seek
-    /// before the first append and that is nothing.
+    /// before the first append and that is nothing. A position before the oldest record is kept, and [`EventStream::next`] says
+    /// that there is a gap, until what is left is sought; a consumer that knows nothing yet misses nothing.
     async fn seek(&mut self, position: Position) -> Result<Position, StreamError> {
         let head = self.head();
+        self.gap = None;
         let offset = if position.offset > head.offset || position.epoch > head.epoch {
             tracing::error!(
                 ?position,
@@ -71,6 +75,11 @@ impl EventStream for JournalStream {
             position.offset.min(self.shared.opened_at)
         } else {
             let oldest = self.shared.shelf.lock().oldest();
+            if position.offset < oldest && position != Position::default() {
+                self.gap = Some(Position { epoch: head.epoch, offset: oldest });
+                self.position = position;
+                return Ok(position);
+            }
             position.offset.max(oldest)
         };
         self.position = Position { epoch: self.head().epoch, offset };
@@ -78,6 +87,9 @@ impl EventStream for JournalStream {
     }
 
     async fn next(&mut self, max: usize, wait: Duration) -> Result<Batch, StreamError> {
+        if let Some(first) = self.gap {
+            return Err(StreamError::Gap(first));
+        }
         let shared = Arc::clone(&self.shared);
         let timeout = tokio::time::sleep(wait);
         tokio::pin!(timeout);

@@ -19,12 +19,14 @@ use crate::{sim::SimDisk, world};
 struct OnDisk {
     dir: TempDir,
     durability: Durability,
+    clock: Arc<ManualClock>,
     journal: Option<Arc<Journal>>,
 }
 
 impl OnDisk {
     fn new(durability: Durability) -> Self {
-        let mut new = Self { dir: TempDir::new().unwrap(), durability, journal: None };
+        let clock = Arc::new(ManualClock::at(world::START));
+        let mut new = Self { dir: TempDir::new().unwrap(), durability, clock, journal: None };
         new.open();
         new
     }
@@ -39,7 +41,7 @@ impl OnDisk {
         // it runs its own program.
         let mut tries = 0;
         self.journal = loop {
-            match Journal::open(config.clone(), Arc::new(ManualClock::at(world::START))) {
+            match Journal::open(config.clone(), Arc::clone(&self.clock) as _) {
                 Err(JournalError::Locked(_)) if tries < 1_000_000 => tries += 1,
                 opened => break Some(opened.unwrap()),
             }
@@ -65,6 +67,14 @@ impl suite::Backend for OnDisk {
     async fn restart(&mut self) {
         self.journal.take().unwrap().close().unwrap();
         self.open();
+    }
+
+    /// The state of the consumer is older than what it once said to have passed: it comes from a copy, say.
+    async fn lose_oldest(&mut self) {
+        let half = Position { epoch: 0, offset: suite::GAP / 2 };
+        self.journal().stream("suite").passed(half).await.unwrap();
+        self.clock.advance(Duration::from_secs(49 * 3600));
+        self.journal().tidy();
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use rdkafka::{Offset, TopicPartitionList, admin::AdminOptions};
 use sl_journal::{ClickLog, EventStream, suite};
 use sl_kafka::{Group, KafkaStream};
 
@@ -19,6 +20,14 @@ impl OnKafka {
     async fn fresh(grouped: bool) -> Self {
         let cluster = world::cluster(&world::shared_brokers(), 1).await;
         Self { edge: Edge::start(&cluster), groups: grouped.then(Mutex::default) }
+    }
+
+    async fn leave(&self) {
+        let Some(groups) = &self.groups else { return };
+        let groups = std::mem::take(&mut *groups.lock());
+        for group in groups {
+            group.leave().await;
+        }
     }
 }
 
@@ -44,13 +53,16 @@ impl suite::Backend for OnKafka {
     }
 
     async fn restart(&mut self) {
-        if let Some(groups) = &self.groups {
-            let groups = std::mem::take(&mut *groups.lock());
-            for group in groups {
-                group.leave().await;
-            }
-        }
+        self.leave().await;
         self.edge.restart().await;
+    }
+
+    async fn lose_oldest(&mut self) {
+        self.leave().await;
+        let (half, mut before) = (i64::try_from(suite::GAP / 2).unwrap(), TopicPartitionList::new());
+        let topic = self.edge.cluster.config().events_topic();
+        before.add_partition_offset(&topic, 0, Offset::Offset(half)).unwrap();
+        world::admin(&self.edge.cluster).delete_records(&before, &AdminOptions::new()).await.unwrap();
     }
 }
 

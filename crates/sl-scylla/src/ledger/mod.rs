@@ -249,6 +249,14 @@ impl Ledger for CqlLedger {
             })?),
             Standing::Owned(owned) => owned,
         };
+        let (epoch, present) = (step.position.epoch, owned.progress.position.epoch);
+        if epoch < present {
+            *standing = Standing::Owned(owned);
+            return Err(StoreError::Fenced(format!(
+                "stream partition {stream} stands in epoch {present}, and a step of epoch {epoch} came: its maker reads what \
+                 the stream was before"
+            )));
+        }
         // Applied before, by this very stream: a replay changes nothing (promise 5). In the middle of a batch positions
         // stay the same, so one that is equal is a step of its own.
         if step.position >= owned.progress.position

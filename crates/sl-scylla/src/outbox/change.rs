@@ -122,7 +122,7 @@ impl CqlOutbox {
             let once = async {
                 match self.tables.deliveries.slot(job.id, true).await? {
                     Slot::Is(_) => Ok(Some(false)),
-                    Slot::Begun => {
+                    Slot::Begun(_) => {
                         begun += 1;
                         Ok((begun > PATIENCE).then_some(true))
                     }

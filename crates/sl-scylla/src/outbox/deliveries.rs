@@ -43,6 +43,7 @@ statements!(Statements {
     body: Read "SELECT body FROM deliveries WHERE id = ?";
     body_serial: SerialRead "SELECT body FROM deliveries WHERE id = ?";
     remove: Compare "DELETE FROM deliveries WHERE id = ? IF change = ?";
+    give_up: Compare "DELETE change, progress, attempts FROM deliveries WHERE id = ? IF change = ? AND job = null";
 });
 
 #[derive(DeserializeRow)]
@@ -67,8 +68,8 @@ pub(super) struct Found {
 #[derive(Debug, Clone)]
 pub(super) enum Slot {
     Is(Box<Found>),
-    /// A renewal has taken the id and is about to write the job.
-    Begun,
+    /// A renewal has taken the id, by the change of that number, and is about to write the job.
+    Begun(i64),
     Empty,
 }
 
@@ -139,7 +140,7 @@ impl Deliveries {
         let found: Option<Columns> = self.cql.row(statement, (key(id),)).await?;
         let Some(Columns { job, made, change, progress }) = found else { return Ok(Slot::Empty) };
         let (Some(job), Some(made)) = (job, made) else {
-            return Ok(if change.is_some() { Slot::Begun } else { Slot::Empty });
+            return Ok(change.map_or(Slot::Empty, Slot::Begun));
         };
         let job: Job = decode(&job)?;
         let progress = match progress {
@@ -152,7 +153,7 @@ impl Deliveries {
     pub(super) async fn get(&self, id: DeliveryId) -> Result<Option<Found>> {
         match self.slot(id, false).await? {
             Slot::Is(found) => Ok(Some(*found)),
-            Slot::Begun | Slot::Empty => Ok(None),
+            Slot::Begun(_) | Slot::Empty => Ok(None),
         }
     }
 
@@ -255,6 +256,11 @@ impl Deliveries {
     /// Removes a delivery whose last change is still `change`, with body and attempts.
     pub(super) async fn remove(&self, id: DeliveryId, change: Option<i64>) -> Result<bool> {
         self.cql.compare(&self.statements.remove, (key(id), change)).await
+    }
+
+    /// Gives an id back that was taken by that change and has no job to this day.
+    pub(super) async fn give_up(&self, id: DeliveryId, change: i64) -> Result<bool> {
+        self.cql.compare(&self.statements.give_up, (key(id), change)).await
     }
 }
 

@@ -74,7 +74,7 @@ impl CqlOutbox {
                     }
                     // Who removed the delivery died before this row.
                     Slot::Empty => true,
-                    Slot::Is(_) | Slot::Begun => false,
+                    Slot::Is(_) | Slot::Begun(_) => false,
                 };
                 gone.extend(is_gone.then_some((*at, *id)));
             }

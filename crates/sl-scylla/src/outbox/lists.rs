@@ -38,6 +38,9 @@ impl CqlOutbox {
             }
         }
         let mut found = Vec::new();
+        if filter.limit == 0 {
+            return Ok(found);
+        }
         for part in self.parts(team, filter.state, &after).await? {
             self.newest_of(team, part, filter, after.clone(), &mut found).await?;
             if found.len() >= filter.limit {

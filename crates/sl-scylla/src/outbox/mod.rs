@@ -21,6 +21,7 @@ mod whole;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -52,6 +53,10 @@ use crate::{cql::Cql, figures::Figures};
 
 /// Deliveries of one call under way at once.
 const AT_ONCE: usize = 16;
+
+/// Who enters a delivery takes moments from its id, when it is due, to its job. Past that nobody comes back: whoever asks
+/// again enters it anew.
+const BEGUN: Duration = Duration::from_secs(10 * 60);
 
 /// The tables that are written together.
 pub(crate) struct Tables {
@@ -110,9 +115,9 @@ impl CqlOutbox {
         let mut is_first = true;
         while due.len() < limit {
             let most = limit - due.len();
-            let rows = self.tables.queue.page(to, minute, after, now, most).await?;
+            let rows = self.tables.queue.page(to, minute, after.clone(), now, most).await?;
             if std::mem::take(&mut is_first) {
-                self.tables.queue.note_floor(to, minute, rows.first().map(|first| first.at));
+                self.tables.queue.note_floor(to, minute, &after, rows.first().map(|first| first.at));
             }
             let Some(last) = rows.last() else { return Ok(()) };
             after = (last.at, last.id.to_bytes().to_vec());
@@ -124,12 +129,13 @@ impl CqlOutbox {
                         due.push(found.delivery);
                     }
                     Slot::Is(found) => self.mend_queue(&found, row).await?,
-                    Slot::Begun => {}
-                    Slot::Empty => {
-                        let now = self.tables.cql.micros();
-                        let row = self.tables.places.no_delivery_due(to, row.at, row.id, now);
-                        self.tables.cql.write_all(vec![row]).await?;
+                    Slot::Begun(change) => {
+                        if now.since(row.at) > BEGUN && self.tables.deliveries.give_up(row.id, change).await?
+                        {
+                            self.leads_nowhere(to, row).await?;
+                        }
                     }
+                    Slot::Empty => self.leads_nowhere(to, row).await?,
                 }
             }
             if is_last {
@@ -137,6 +143,13 @@ impl CqlOutbox {
             }
         }
         Ok(())
+    }
+
+    /// Removes a row of no delivery.
+    async fn leads_nowhere(&self, to: Destination, row: Due) -> Result<()> {
+        let now = self.tables.cql.micros();
+        let row = self.tables.places.no_delivery_due(to, row.at, row.id, now);
+        self.tables.cql.write_all(vec![row]).await
     }
 
     /// A process has left a delivery in the queue at a time at which it is not due, or is about to change it. The row goes, and

@@ -47,7 +47,8 @@ statements!(Statements {
         WHERE shard = ? AND destination = ?";
     of_destination_from: Read "SELECT minute FROM outbox_minutes
         WHERE shard = ? AND destination = ? AND minute >= ?";
-    first: Read "SELECT due_at FROM outbox_due WHERE destination = ? AND minute = ? LIMIT 1";
+    first: Read "SELECT due_at FROM outbox_due
+        WHERE destination = ? AND minute = ? AND (due_at, id) > (?, ?) LIMIT 1";
     page: Read "SELECT due_at, id, change FROM outbox_due
         WHERE destination = ? AND minute = ? AND (due_at, id) > (?, ?) AND (due_at) <= (?) LIMIT ?";
     times: Read "SELECT due_at FROM outbox_due WHERE destination = ? AND minute = ? AND due_at <= ?";
@@ -164,7 +165,7 @@ impl Queue {
             if found.is_some_and(|found| found <= earliest) {
                 break;
             }
-            let first = self.first(to, at).await?.map(|first| first.max(asleep.rested_at(to)));
+            let first = self.first(to, at, beginning()).await?.map(|first| first.max(asleep.rested_at(to)));
             found = found.into_iter().chain(first).min();
         }
         Ok(found)
@@ -195,26 +196,21 @@ impl Queue {
     pub(super) fn floor(&self, to: Destination, minute: i64) -> Cursor {
         let floors = self.floors.lock();
         let known = floors.get(&(to, minute)).filter(|(at, _)| at.elapsed() < FROM_THE_BEGINNING);
-        known.map_or((Timestamp(i64::MIN), Vec::new()), |(_, first)| {
-            (Timestamp(first.0.saturating_sub(1)), vec![0xff; 17])
-        })
+        known.map_or_else(beginning, |(_, first)| (Timestamp(first.0.saturating_sub(1)), vec![0xff; 17]))
     }
 
-    /// Remembers the first row that was found; nothing when there was none.
-    pub(super) fn note_floor(&self, to: Destination, minute: i64, first: Option<Timestamp>) {
+    /// Remembers the first row that was found behind `from`. When there was none the place where the last one was stays: there is
+    /// none before it either.
+    pub(super) fn note_floor(&self, to: Destination, minute: i64, from: &Cursor, first: Option<Timestamp>) {
         let mut floors = self.floors.lock();
-        let Some(first) = first else {
-            floors.remove(&(to, minute));
-            return;
-        };
+        let known = floors.get(&(to, minute)).copied();
+        // Forgotten while this was read: something was entered.
+        let since = if *from == beginning() { Some(Instant::now()) } else { known.map(|(since, _)| since) };
+        let Some(floor) = since.zip(first.or(known.map(|(_, first)| first))) else { return };
         if floors.len() > FLOORS {
             floors.clear();
         }
-        let known = floors.entry((to, minute)).or_insert_with(|| (Instant::now(), first));
-        if known.0.elapsed() >= FROM_THE_BEGINNING {
-            known.0 = Instant::now();
-        }
-        known.1 = first;
+        floors.insert((to, minute), floor);
     }
 
     /// Rows of a minute behind `after`, due by `now`.
@@ -247,23 +243,30 @@ impl Queue {
         counts.buffer_unordered(AT_ONCE).try_fold(0, |sum, count| async move { Ok(sum + count) }).await
     }
 
-    /// The first row of a destination up to a minute. A minute that is over and has none is forgotten.
+    /// The first row of a destination up to a minute, as far as its readers have got. A minute that is over and has none from the
+    /// beginning on is forgotten.
     async fn first_of(&self, to: Destination, minutes: &Minutes, now: i64) -> Result<Option<Timestamp>> {
         for ((_, minute), said) in minutes.range((to, i64::MIN)..=(to, now)) {
-            if let Some(first) = self.first(to, *minute).await? {
-                return Ok(Some(first));
+            let (floor, is_over) = (self.floor(to, *minute), *minute < now);
+            let judges = is_over && floor != beginning();
+            let mut first = self.first(to, *minute, floor).await?;
+            if first.is_none() && judges {
+                first = self.first(to, *minute, beginning()).await?;
             }
-            if *minute < now {
+            if first.is_some() {
+                return Ok(first);
+            }
+            if is_over {
                 self.forget(to, *minute, said).await?;
             }
         }
         Ok(None)
     }
 
-    /// From the beginning, whatever is known of the minute: by it is judged whether there is nothing left.
-    async fn first(&self, to: Destination, minute: i64) -> Result<Option<Timestamp>> {
-        let first: Option<(i64,)> =
-            self.cql.row(&self.statements.first, (destination_bytes(to), minute)).await?;
+    /// The first row of a minute behind `from`.
+    async fn first(&self, to: Destination, minute: i64, from: Cursor) -> Result<Option<Timestamp>> {
+        let values = (destination_bytes(to), minute, from.0.0, from.1);
+        let first: Option<(i64,)> = self.cql.row(&self.statements.first, values).await?;
         Ok(first.map(|(due,)| Timestamp(due)))
     }
 
@@ -301,4 +304,66 @@ impl Queue {
 
 fn shard(to: Destination) -> i32 {
     shard_of(to).cast_signed()
+}
+
+/// Before every row of a minute.
+fn beginning() -> Cursor {
+    (Timestamp(i64::MIN), Vec::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use sl_core::{ids::PixelId, step::Step};
+    use sl_store::suite::sample::{self, HOUR, after};
+
+    use super::*;
+    use crate::{ScyllaConfig, connect, outbox::Tables, schema};
+
+    const TO: Destination = Destination::Pixel(PixelId(1));
+
+    /// On a server. A floor that does not grow old: whoever reads from the beginning finds the first row, whoever reads
+    /// from there does not.
+    #[tokio::test]
+    #[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+    async fn a_look_at_the_running_minute_begins_where_its_reader_has_got_to() {
+        let nodes = std::env::var("SMARTLINKS_TEST_CQL").expect("SMARTLINKS_TEST_CQL");
+        let config = ScyllaConfig {
+            create: Some("replication = {'class': 'SimpleStrategy', 'replication_factor': 1}".to_owned()),
+            timeout: Duration::from_secs(30),
+            ..ScyllaConfig::new(
+                nodes.split(',').map(str::to_owned).collect(),
+                format!("queue_{}", std::process::id()),
+            )
+        };
+        let handle = connect(&config).await.unwrap();
+        let store = handle.store().await.unwrap();
+        store.ledger.open(0).await.unwrap();
+        let jobs = [1, 20, 40].map(|second| sample::job(second, TO, after(second))).to_vec();
+        store.ledger.apply(Step { jobs, ..sample::step(1) }).await.unwrap();
+
+        let tables = Tables::new(&handle.cql).await.unwrap();
+        let (queue, rests, running) = (&tables.queue, &tables.rests, minute(HOUR));
+        let first = async |now| queue.due_in(rests, shard_of(TO), now).await.unwrap();
+        let got_to = |second| {
+            let never = Instant::now() + Duration::from_secs(3_600);
+            queue.floors.lock().insert((TO, running), (never, after(second)));
+        };
+        assert_eq!(first(after(59)).await, [(TO, after(1))]);
+        got_to(20);
+        assert_eq!(first(after(59)).await, [(TO, after(20))]);
+        got_to(41);
+        assert_eq!(first(after(59)).await, []);
+        // Once the minute is over it is forgotten only when it has nothing from the beginning on.
+        assert_eq!(first(after(60)).await, [(TO, after(1))]);
+        // Who has found nothing knows as much as before.
+        let from = queue.floor(TO, running);
+        queue.note_floor(TO, running, &from, None);
+        assert_eq!(queue.floor(TO, running), from);
+        queue.note_floor(TO, running, &beginning(), Some(after(40)));
+        assert_eq!(first(after(59)).await, [(TO, after(40))]);
+        queue.note([(TO, after(1))]).await.unwrap();
+        queue.note_floor(TO, running, &from, Some(after(40)));
+        assert_eq!(queue.floor(TO, running), beginning(), "something was entered meanwhile");
+        schema::drop_keyspace(&config).await.unwrap();
+    }
 }

@@ -20,10 +20,12 @@ impl CqlPool {
         let mut seen = HashSet::new();
         let is_new = |link: &NewPoolLink| !known.contains_key(&link.id.number) && seen.insert(link.id.number);
         let new: Vec<_> = new.into_iter().filter(is_new).collect();
-        // A process may have died before leases were told of them.
+        // A process may have died before leases were told of them, one of an earlier version before they had their places.
         let untold =
             known.values().filter(|entry| entry.facts.given.is_none() && entry.facts.retired_at.is_none());
-        if let Some(from) = untold.map(|entry| entry.link.ordinal).min() {
+        let untold: Vec<_> = untold.map(|entry| (entry.link.ordinal, entry.link.id.number)).collect();
+        if let Some(from) = untold.iter().map(|(ordinal, _)| *ordinal).min() {
+            self.order.put(stock, untold.into_iter()).await?;
             self.fresh_from(stock, from).await?;
         }
         if new.is_empty() {
@@ -33,11 +35,12 @@ impl CqlPool {
         self.fill(stock, from, new).await
     }
 
-    /// Writes links at their ordinals, and lets leases find them.
+    /// Writes links at their ordinals, and lets leases find them. Their places come first: one without its link is passed over,
+    /// and the link comes again with another, but a link that is known without a place would never be leased.
     async fn fill(&self, stock: i32, from: u64, new: Vec<NewPoolLink>) -> Result<usize> {
         let links: Vec<_> = (from..).zip(new).map(|(ordinal, new)| link_of(new, ordinal)).collect();
-        self.links.put(&links).await?;
         self.order.put(stock, links.iter().map(|link| (link.ordinal, link.id.number))).await?;
+        self.links.put(&links).await?;
         self.fresh_from(stock, from).await?;
         Ok(links.len())
     }
@@ -139,6 +142,14 @@ mod tests {
         assert!(pool.books.change(stock, &seen, Vec::new()).await.unwrap());
         assert_eq!(pool.lease(request.clone()).await.unwrap().links.len(), 0);
         assert_eq!(pool.add(sample::new_links(&sample::stock(), 4..8)).await.unwrap(), 0);
+        assert_eq!(pool.lease(request.clone()).await.unwrap().links.len(), 4);
+
+        // One of an earlier version died between links and places.
+        let (from, new) = (pool.reserve(stock, 4).await.unwrap(), sample::new_links(&sample::stock(), 8..12));
+        let links: Vec<_> = (from..).zip(new).map(|(ordinal, new)| link_of(new, ordinal)).collect();
+        pool.links.put(&links).await.unwrap();
+        assert_eq!(pool.lease(request.clone()).await.unwrap().links.len(), 0);
+        assert_eq!(pool.add(sample::new_links(&sample::stock(), 8..12)).await.unwrap(), 0);
         assert_eq!(pool.lease(request).await.unwrap().links.len(), 4);
         schema::drop_keyspace(&config).await.unwrap();
     }

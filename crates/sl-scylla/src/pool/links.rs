@@ -163,14 +163,25 @@ impl Links {
         entries.map(|entry| entry.map(|entry| (entry.link.id.number, entry))).collect()
     }
 
-    /// All links of an account and kind.
-    pub(super) async fn all(&self, account: &AccountId, kind: LinkKind) -> Result<Vec<Entry>> {
+    /// Reads all links of an account and kind, which may be a million, and keeps of each slice what `add` makes of them.
+    pub(super) async fn fold<T: Default + Send>(
+        &self,
+        account: &AccountId,
+        kind: LinkKind,
+        add: &(impl Fn(&mut T, Entry) + Sync),
+    ) -> Result<Vec<T>> {
         let slices = stream::iter(0..i32::try_from(SLICES).unwrap_or(0)).map(|slice| async move {
-            let values = (account.as_str(), kind_code(kind), slice);
-            self.cql.rows::<Columns>(&self.statements.slice, values).await
+            let (values, mut sum) = ((account.as_str(), kind_code(kind), slice), T::default());
+            let each = |row: Columns| {
+                if let Some(entry) = entry(row)? {
+                    add(&mut sum, entry);
+                }
+                Ok(())
+            };
+            self.cql.each(&self.statements.slice, values, each).await?;
+            Ok(sum)
         });
-        let rows: Vec<Vec<Columns>> = slices.buffer_unordered(AT_ONCE).try_collect().await?;
-        rows.into_iter().flatten().filter_map(|row| entry(row).transpose()).collect()
+        slices.buffer_unordered(AT_ONCE).try_collect().await
     }
 }
 

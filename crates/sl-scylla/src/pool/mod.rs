@@ -1,7 +1,7 @@
 //! Pool links: facts in rows of their own, leases in one partition per stock.
 //!
 //! Nothing is kept in memory over a call: many processes lease from one stock. A question about all links of an account
-//! reads all of them, 350 bytes each; a lease reads those it takes, from where the fresh ones begin.
+//! reads all of them, 350 bytes each, a page at a time; a lease reads those it takes, from where the fresh ones begin.
 
 mod add;
 mod book;
@@ -114,10 +114,8 @@ impl Pool for CqlPool {
             return Ok(levels);
         }
         self.settle_expired(now).await?;
-        let mut shelves = self.shelves(None).await?;
-        shelves.retain(|shelf| !shelf.entries.is_empty());
-        let levels: Vec<_> = shelves.iter().map(|shelf| shelf.level(now, rules)).collect();
-        self.figures.keep(&levels, shelves.iter().map(|shelf| shelf.entries.len() as u64).sum());
+        let (levels, links) = self.count(now, rules).await?;
+        self.figures.keep(&levels, links);
         Ok(levels)
     }
 
@@ -174,10 +172,7 @@ impl Pool for CqlPool {
 
     async fn live(&self, account: &AccountId) -> Result<Vec<PoolEntry>> {
         let rules = *self.rules.lock();
-        let shelves = self.shelves(Some(account)).await?;
-        let mut live: Vec<_> = shelves.iter().flat_map(|shelf| shelf.live(rules)).collect();
-        live.sort_by(|a, b| (&a.link.stock, a.link.ordinal).cmp(&(&b.link.stock, b.link.ordinal)));
-        Ok(live)
+        self.watched(account, rules).await
     }
 
     async fn get(&self, link: PoolLinkRef) -> Result<Option<PoolEntry>> {

@@ -90,6 +90,9 @@ impl Waiting {
     /// The oldest ones behind `after`: of each lane as many, since all of them may be in one.
     pub(super) async fn list_adds(&self, after: Option<ListAdd>, limit: usize) -> Result<Vec<ListAdd>> {
         let most = i32::try_from(limit).unwrap_or(i32::MAX);
+        if most == 0 {
+            return Ok(Vec::new());
+        }
         let after = after.as_ref();
         let at = after.map_or(i64::MIN, |after| after.created_at.0);
         let account = after.map_or("", |after| after.account.as_str());

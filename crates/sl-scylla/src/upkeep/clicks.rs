@@ -5,7 +5,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use scylla::{DeserializeRow, value::CqlValue};
 use sl_core::{click::ClickRow, ids::ClickId, time::Timestamp};
-use sl_store::{Result, upkeep::cut};
+use sl_store::{
+    Result,
+    upkeep::{cut, cut_from},
+};
 
 use crate::{
     codec::{decode, encode},
@@ -37,8 +40,8 @@ statements!(Statements {
     remove_day: Write "DELETE FROM click_days WHERE always = 0 AND day = ?";
     put: Write "UPDATE clicks USING TTL ? AND TIMESTAMP ? SET row = ?
         WHERE link = ? AND day = ? AND part = ? AND at = ? AND id = ?";
-    mark: Read "SELECT value FROM upkeep_marks WHERE name = ?";
-    set_mark: Write "INSERT INTO upkeep_marks (name, value) VALUES (?, ?)";
+    mark: Read "SELECT value, WRITETIME(value) FROM upkeep_marks WHERE name = ?";
+    set_mark: Write "INSERT INTO upkeep_marks (name, value) VALUES (?, ?) USING TIMESTAMP ?";
 });
 
 #[derive(DeserializeRow)]
@@ -59,9 +62,11 @@ struct Part {
     part: i32,
 }
 
-/// Where the cutting of addresses has come to within the days under way.
+/// Where a round of cutting addresses has come to within the days under way.
 #[derive(Debug, Clone)]
 struct Cursor {
+    /// The round's horizon: behind it are rows that the next round has to cut.
+    before: Timestamp,
     part: Part,
     at: i64,
     id: Vec<u8>,
@@ -132,11 +137,18 @@ impl Clicks {
         Ok(count)
     }
 
-    /// Cuts the addresses of at most `limit` rows made before `before`; it goes on where it was.
+    /// Cuts the addresses of at most `limit` rows made before `before`; it goes on where it was with the same horizon.
     pub(super) async fn cut(&self, before: Timestamp, limit: usize) -> Result<u64> {
-        let mark: Option<(Option<i64>,)> = self.cql.row(&self.statements.mark, (ADDRESSES,)).await?;
-        let from = Timestamp(mark.and_then(|(mark,)| mark).unwrap_or(i64::MIN));
+        let found: Option<(Option<i64>, Option<i64>)> =
+            self.cql.row(&self.statements.mark, (ADDRESSES,)).await?;
+        let (mark, mut written) = found.unwrap_or_default();
+        let mark = Timestamp(mark.unwrap_or(i64::MIN));
+        let from = cut_from(mark, before);
+        if from < mark {
+            written = Some(self.set_mark(from, written).await?);
+        }
         if from >= before {
+            *self.cursor.lock() = None;
             return Ok(0);
         }
         let mut count = 0;
@@ -149,12 +161,21 @@ impl Clicks {
             }
         }
         *self.cursor.lock() = None;
-        self.cql.run(&self.statements.set_mark, (ADDRESSES, before.0)).await?;
+        self.set_mark(before, written).await?;
         Ok(count as u64)
     }
 
+    /// Writes the mark with a later time than the one before was `written` with, whose maker's clock may have been ahead, and
+    /// returns that time.
+    async fn set_mark(&self, mark: Timestamp, written: Option<i64>) -> Result<i64> {
+        let time = self.cql.later_than(written);
+        self.cql.run(&self.statements.set_mark, (ADDRESSES, mark.0, time)).await?;
+        Ok(time)
+    }
+
     async fn cut_part(&self, part: Part, from: Timestamp, before: Timestamp, limit: usize) -> Result<usize> {
-        let cursor = self.cursor.lock().clone().filter(|cursor| cursor.part >= part);
+        let cursor = self.cursor.lock().clone();
+        let cursor = cursor.filter(|cursor| cursor.before == before && cursor.part >= part);
         let (mut at, mut id) = match cursor {
             Some(cursor) if cursor.part > part => return Ok(0),
             Some(cursor) => (cursor.at, cursor.id),
@@ -168,7 +189,7 @@ impl Clicks {
                 (at, id) = (row.at, row.id.clone());
                 count += usize::from(self.cut_row(&part, row).await?);
                 if count == limit {
-                    *self.cursor.lock() = Some(Cursor { part, at, id });
+                    *self.cursor.lock() = Some(Cursor { before, part, at, id });
                     return Ok(count);
                 }
             }

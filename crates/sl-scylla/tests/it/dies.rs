@@ -160,6 +160,38 @@ async fn a_replay_that_dies_between_any_two_writes_enters_each_delivery_once_whe
     }
 }
 
+/// Nobody asks again: what the dead one has begun is given up after a while, so that its destination is not due for ever; asked
+/// later it is entered anew.
+#[tokio::test]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn a_replay_that_dies_and_is_not_asked_for_again_leaves_nothing_due_for_ever() {
+    let pair = Pair::new().await;
+    let outbox = &pair.next.outbox;
+    let mut begun = 0;
+    for writes in 1.. {
+        let to = Destination::Pixel(PixelId(writes.into()));
+        let job = sample::job(writes.into(), to, after(1));
+        let renewal = Renewal { to: Progress::of(&job), job: job.clone(), from: None };
+        let was_whole = pair.within(writes - 1, pair.dying.outbox.renew(vec![renewal.clone()], None)).await;
+        let is_there = pair.delivery(job.id).await.is_some();
+        let is_due =
+            async |at| outbox.due_destinations(after(at)).await.unwrap().iter().any(|(due, _)| *due == to);
+        // It may be just about to write the rest.
+        let was_due = is_due(300).await;
+        assert_eq!(outbox.due(to, after(300), 9).await.unwrap().len(), usize::from(is_there));
+        assert_eq!(is_due(300).await, was_due);
+        assert_eq!(outbox.due(to, after(9_999), 9).await.unwrap().len(), usize::from(is_there));
+        assert_eq!(is_due(9_999).await, is_there, "after {writes} writes");
+        begun += u32::from(was_due && !is_there);
+        assert_eq!(outbox.renew(vec![renewal], None).await.unwrap(), usize::from(!is_there));
+        pair.is_found_waiting(to, &Delivery { progress: Progress::of(&job), job }).await;
+        if was_whole {
+            break;
+        }
+    }
+    assert!(begun > 0, "it never dies in between");
+}
+
 #[tokio::test]
 #[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
 async fn an_edge_that_dies_between_any_two_writes_hands_no_link_to_two() {
@@ -215,4 +247,8 @@ async fn an_edge_that_dies_between_any_two_writes_hands_no_link_to_two() {
     let all: u64 = levels[0].counts.iter().map(|(_, count)| count).sum();
     assert_eq!(all, last - 3, "each link is there once: {levels:?}");
     assert!(levels[0].counts.contains(&(PoolState::Given, 0)));
+    // And each is had by somebody: what nobody has had yet is leased now.
+    let rest = pair.next.pool.lease(LeaseRequest { want: 256, ..request("last", 4) }).await.unwrap();
+    assert!(rest.links.iter().all(|(link, _)| given.insert(link.id.number)), "{rest:?}");
+    assert_eq!(given, (3..last).collect());
 }

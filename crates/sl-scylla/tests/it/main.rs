@@ -9,6 +9,8 @@ mod crash;
 #[cfg(test)]
 mod dies;
 #[cfg(test)]
+mod marks;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod parts;

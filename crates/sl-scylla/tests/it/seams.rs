@@ -53,6 +53,7 @@ cases! {
         a_block_that_is_out_is_known_after_a_restart,
         an_expired_block_passes_quarantine,
         only_a_qualifying_look_recycles,
+        every_link_counts_once,
         a_former_holder_does_not_take_a_link_back,
         a_link_given_before_it_is_known_is_not_fresh,
         a_trial_link_is_single_use,
@@ -62,6 +63,8 @@ cases! {
     upkeep:
         old_click_rows_go_and_sums_stay,
         old_addresses_are_cut_to_their_network,
+        a_round_that_was_cut_short_is_taken_up_with_a_later_horizon,
+        a_clock_that_was_ahead_keeps_no_address_for_good,
         old_deliveries_go_unless_they_wait;
 }
 

@@ -189,7 +189,8 @@ pub async fn state_is_read_in_order_per_partition(backend: &dyn Backend) {
     assert!(store.ledger.load(0, many).await.unwrap().into_iter().all(|found| found == value(b"")));
 }
 
-/// Positions of a new epoch come after all of the old one (decisions 47).
+/// Positions of a new epoch come after all of the old one (decisions 47), to which no step goes back: who still reads the
+/// stream as it was is told so, instead of being told that its records are applied.
 pub async fn a_new_epoch_goes_on_from_its_own_start(backend: &dyn Backend) {
     let store = backend.open().await;
     store.ledger.open(0).await.unwrap();
@@ -197,8 +198,12 @@ pub async fn a_new_epoch_goes_on_from_its_own_start(backend: &dyn Backend) {
     let fresh = sl_core::event::Position { epoch: 1, offset: 2 };
     let step = Step { applied: Applied::from_iter([(JournalId(1), 1)]), ..Step::default() };
     store.ledger.apply(Step { position: fresh, ..step.clone() }).await.unwrap();
-    let again = Step { position: position(501), applied: Applied::from_iter([(JournalId(1), 77)]), ..step };
-    store.ledger.apply(again).await.unwrap();
+    let again =
+        Step { position: position(501), applied: Applied::from_iter([(JournalId(1), 77)]), ..step.clone() };
+    let refused = store.ledger.apply(again).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Fenced(_)), "{refused:?}");
+    let earlier = sl_core::event::Position { offset: 1, ..fresh };
+    store.ledger.apply(Step { position: earlier, ..step }).await.unwrap();
     let opened = store.ledger.open(0).await.unwrap();
     assert_eq!(opened, Opened { position: fresh, applied: Applied::from_iter([(JournalId(1), 1)]) });
 }

@@ -246,6 +246,21 @@ pub async fn only_a_qualifying_look_recycles(backend: &dyn Backend) {
     assert_eq!(level.given_total, 7);
 }
 
+/// Figures and lists are of every link once, in whatever pieces a backend reads them.
+pub async fn every_link_counts_once(backend: &dyn Backend) {
+    let store = with_links(backend, 100).await;
+    store.pool.lease(request(100, 0)).await.unwrap();
+    let held: Vec<u64> = (0..100).filter(|number| number % 3 > 0).collect();
+    give(&store, 1, &held, after(0)).await;
+    let level = store.pool.levels(after(10), RULES).await.unwrap().remove(0);
+    assert_eq!(level.given_total, 66);
+    let there: Vec<_> = level.counts.into_iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(there.iter().map(|(_, count)| count).sum::<u64>(), 100);
+    assert!(there.contains(&(PoolState::Given, 66)) && there.contains(&(PoolState::Leased, 34)), "{there:?}");
+    let live = store.pool.live(&account()).await.unwrap();
+    assert_eq!(live.iter().map(|entry| entry.link.id.number).collect::<Vec<_>>(), held);
+}
+
 /// An earlier holder's late hit changes nothing for the present one.
 pub async fn a_former_holder_does_not_take_a_link_back(backend: &dyn Backend) {
     let store = with_links(backend, 1).await;
@@ -362,6 +377,7 @@ pub async fn the_matchers_work_stays_until_it_is_done(backend: &dyn Backend) {
     assert_eq!(store.pool.list_adds(None, 2).await.unwrap(), [add(2, 10), add(3, 20)], "oldest first");
     assert_eq!(store.pool.list_adds(Some(add(3, 20)), 9).await.unwrap(), [add(1, 30)], "behind one of them");
     assert_eq!(store.pool.list_adds(Some(add(1, 30)), 9).await.unwrap(), []);
+    assert_eq!(store.pool.list_adds(None, 0).await.unwrap(), []);
     store.pool.list_added(vec![add(2, 10)]).await.unwrap();
     assert_eq!(store.pool.list_adds(Some(add(2, 10)), 1).await.unwrap(), [add(3, 20)], "one that is gone");
     assert_eq!(store.pool.list_adds(None, 9).await.unwrap(), [add(3, 20), add(1, 30)]);

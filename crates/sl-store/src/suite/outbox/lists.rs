@@ -43,6 +43,8 @@ pub async fn pages_cover_every_delivery_once(backend: &dyn Backend) {
             .map(|&(number, _, seconds)| id(number, seconds))
             .collect();
         assert_eq!(all, expected, "{state:?} {destination:?}");
+        let nothing = DeliveryFilter { limit: 0, after: None, ..filter };
+        assert_eq!(store.outbox.list(TEAM, nothing).await.unwrap(), []);
     }
 }
 
