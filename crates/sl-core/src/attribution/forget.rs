@@ -1,7 +1,7 @@
 //! What is remembered for a time only: a queue of keys per account, in pages, worked off a little at each event.
 
 use super::{
-    Decider, HOLD_SUBSCRIBER,
+    CLOCK_SLACK, Decider, HOLD_SUBSCRIBER, REMEMBER,
     key::Key,
     record::{FanRecord, HolderRecord, Later, PageRecord, PrintRecord},
 };
@@ -10,6 +10,7 @@ use crate::{
     ids::{FanId, PoolLinkId},
     time::Timestamp,
 };
+use std::time::Duration;
 
 /// Entries of a page: 64 × about 30 bytes = 2 KB rewritten at most per entry added.
 const PAGE: usize = 64;
@@ -56,16 +57,20 @@ impl Decider<'_> {
 
     /// Works off a few entries that are due.
     pub(super) fn forget_some(&mut self) {
-        for number in [Wait::Hold, Wait::Applied, Wait::Print].map(|wait| wait as u8) {
+        for wait in [Wait::Hold, Wait::Applied, Wait::Print] {
+            let number = wait as u8;
             let Some(mut queue) = self.state.queues.get(usize::from(number)).copied() else { continue };
-            if queue.next.is_none_or(|next| next > self.now) {
+            if queue.next.is_none_or(|next| next > self.now && !self.is_misdated(next, wait)) {
                 continue;
             }
             let page_key = Key::Page(self.account.clone(), number, queue.first);
             let mut page: PageRecord = self.memory.take(&page_key);
-            let due = page.entries.iter().take(PER_EVENT).take_while(|(when, _)| *when <= self.now).count();
-            let over: Vec<_> = page.entries.drain(..due).collect();
-            for (_, what) in over {
+            let is_over =
+                |(when, _): &&(Timestamp, Later)| *when <= self.now || self.is_misdated(*when, wait);
+            let over = page.entries.iter().take(PER_EVENT).take_while(is_over).count();
+            let (due, misdated): (Vec<_>, Vec<_>) =
+                page.entries.drain(..over).partition(|(when, _)| *when <= self.now);
+            for (_, what) in due {
                 self.reconsider(what);
             }
             queue.next = page.entries.first().map(|(when, _)| *when);
@@ -82,7 +87,28 @@ impl Decider<'_> {
             if let Some(kept) = self.state.queues.get_mut(usize::from(number)) {
                 *kept = queue;
             }
+            let again = self.moment().plus(self.longest(wait));
+            misdated.into_iter().for_each(|(_, what)| self.forget_at(again, what));
         }
+    }
+
+    /// Nothing waits longer in a queue.
+    fn longest(&self, wait: Wait) -> Duration {
+        match wait {
+            Wait::Hold => HOLD_SUBSCRIBER,
+            Wait::Applied => REMEMBER,
+            Wait::Print => self.rules.erase_prints_after,
+        }
+    }
+
+    /// An entry by a clock that was far ahead: its time would come after that of everything behind it.
+    fn is_misdated(&self, when: Timestamp, wait: Wait) -> bool {
+        self.is_ahead(when.minus(self.longest(wait)))
+    }
+
+    /// Whether a time is one that has not come, whatever clock is believed.
+    fn is_ahead(&self, at: Timestamp) -> bool {
+        at > self.moment().plus(CLOCK_SLACK)
     }
 
     /// Looks at what has come to its time.
@@ -103,17 +129,18 @@ impl Decider<'_> {
     fn erase_print(&mut self, print: VisitorId) {
         let key = Key::Print(self.account.clone(), print);
         let print: PrintRecord = self.memory.take(&key);
-        if print.seen.plus(self.rules.erase_prints_after) <= self.now {
+        if print.seen.plus(self.rules.erase_prints_after) <= self.now || self.is_ahead(print.seen) {
             self.memory.forget(&key);
         }
     }
 
     fn clear_holder(&mut self, link: PoolLinkId) {
         let (now, keep) = (self.now, self.rules.erase_prints_after);
+        let ahead = self.moment().plus(CLOCK_SLACK);
         let key = Key::Holder(self.account.clone(), link);
         let mut record: HolderRecord = self.memory.take(&key);
         for holder in &mut record.holders {
-            if holder.click.at.plus(keep) <= now {
+            if holder.click.at.plus(keep) <= now || holder.click.at > ahead {
                 holder.print = None;
             }
         }

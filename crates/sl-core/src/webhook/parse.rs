@@ -100,9 +100,9 @@ pub fn parse(raw: &[u8]) -> Result<Parsed, Reason> {
         return Ok(Parsed::Ignored);
     }
     match body.get("account_id") {
-        Some(Value::String(account)) if !account.is_empty() => {}
-        Some(other) => return Err(wrong("account_id", other, "an account id, acct_…")),
-        None => return Err(absent("account_id", "an account id, acct_…")),
+        Some(Value::String(account)) if is_short(account) => {}
+        Some(other) => return Err(wrong("account_id", other, ACCOUNT)),
+        None => return Err(absent("account_id", ACCOUNT)),
     }
     let payload = match body.get("payload") {
         Some(payload @ Value::Object(_)) => payload,
@@ -123,11 +123,18 @@ pub fn parse(raw: &[u8]) -> Result<Parsed, Reason> {
     }
 }
 
+const ACCOUNT: &str = "an account id, acct_…, of at most 255 characters";
+
+/// Ids become keys of stores, whose length is bounded.
+fn is_short(id: &str) -> bool {
+    (1..=255).contains(&id.len())
+}
+
 /// `event` and `account_id`, as far as the body has them.
 pub(super) fn names(raw: &[u8]) -> (String, Option<String>) {
     let body: Value = serde_json::from_slice(raw).unwrap_or(Value::Null);
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-    let account = text("account_id").filter(|account| !account.is_empty());
+    let account = text("account_id").filter(|account| is_short(account));
     (text("event").unwrap_or_default(), account)
 }
 
@@ -196,7 +203,7 @@ fn profile(user: &Value) -> FanProfile {
 fn id(value: Option<&Value>, field: &'static str) -> Result<String, Reason> {
     const WANTED: &str = "an id, a whole number or a text of at most 255 characters";
     match value {
-        Some(Value::String(text)) if !text.is_empty() && text.len() <= 255 => Ok(text.clone()),
+        Some(Value::String(text)) if is_short(text) => Ok(text.clone()),
         Some(Value::Number(number)) if number.is_u64() => Ok(number.to_string()),
         Some(other) => Err(wrong(field, other, WANTED)),
         None => Err(absent(field, WANTED)),
@@ -205,7 +212,7 @@ fn id(value: Option<&Value>, field: &'static str) -> Result<String, Reason> {
 
 fn text(value: Option<&Value>, field: &'static str) -> Result<String, Reason> {
     match value {
-        Some(Value::String(text)) if !text.is_empty() && text.len() <= 255 => Ok(text.clone()),
+        Some(Value::String(text)) if is_short(text) => Ok(text.clone()),
         Some(other) => Err(wrong(field, other, "a word")),
         None => Err(absent(field, "a word")),
     }
@@ -252,6 +259,19 @@ mod tests {
         json!({"id": "tx-55820017", "type": "tip", "amount": 20, "net_amount": 16, "status": "loading",
             "description": "Tip", "created_at": "2026-03-05T07:02:44+00:00",
             "fan": {"id": 440012345, "name": "Sam", "username": "u440012345"}})
+    }
+
+    /// It becomes a key of the store, where it would be refused for good.
+    #[test]
+    fn an_account_id_of_any_length_is_no_account() {
+        for (length, is_one) in [(255, true), (256, false), (70_000, false)] {
+            let account = "a".repeat(length);
+            let body =
+                json!({"event": "accounts.connected", "account_id": account, "payload": {}}).to_string();
+            assert_eq!(names(body.as_bytes()).1.is_some(), is_one, "{length}");
+            let refused = parse(body.as_bytes()).err().map(|reason| reason.field);
+            assert_eq!(refused, (!is_one).then_some("account_id"), "{length}");
+        }
     }
 
     #[test]

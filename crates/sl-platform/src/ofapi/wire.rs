@@ -28,7 +28,7 @@ pub(super) fn accounts(body: &Value) -> Result<AccountList> {
 fn account(row: &Value) -> Option<AccountSeen> {
     let user = row.get("onlyfans_user_data").unwrap_or(&Value::Null);
     Some(AccountSeen {
-        id: text(row, "id").filter(|id| !id.is_empty())?.into(),
+        id: word(row, "id")?.into(),
         display_name: text(row, "display_name").unwrap_or_default(),
         onlyfans_id: number(row, "onlyfans_id").or_else(|| number(user, "id")),
         username: text(row, "onlyfans_username").or_else(|| text(user, "username")),
@@ -143,7 +143,7 @@ fn kind(word: &str) -> &str {
 }
 
 fn fan(row: &Value) -> Option<FanId> {
-    text(row, "id").filter(|id| !id.is_empty()).map(FanId::from)
+    word(row, "id").map(FanId::from)
 }
 
 fn shown(row: &Value) -> FanProfile {

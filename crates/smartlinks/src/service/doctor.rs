@@ -47,7 +47,9 @@ impl Doctor {
                 );
                 told = true;
             }
-            if has_room(&self.dir) {
+            let dir = self.dir.clone();
+            // A disk that is full may be slow, too.
+            if tokio::task::spawn_blocking(move || has_room(&dir)).await.unwrap_or(false) {
                 let why = "the disk takes data again: the store is opened anew";
                 // A full channel means that the service is ending already.
                 let _ = self.report.try_send(Failure::Reopen(why.to_owned()));

@@ -36,6 +36,11 @@ impl Supervisor {
         tokio::spawn(async move {
             let why = match role.await {
                 Ok(Ok(())) if stop.is_cancelled() => return,
+                // Whoever stopped it goes on without it: this must not end what was started in its place.
+                Ok(Err(error)) if stop.is_cancelled() => {
+                    tracing::warn!(%error, "{name} could not end as it should have");
+                    return;
+                }
                 Ok(Ok(())) => format!("{name} ended by itself"),
                 Ok(Err(error)) => format!("{name}: {error}"),
                 Err(panicked) => format!("{name} ended by itself: {panicked}"),
@@ -68,7 +73,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_role_that_was_stopped_is_not() {
+    async fn a_role_that_was_stopped_is_not_however_it_ends() {
         assert_eq!(reported(async {}, true).await, None);
+        let (report, mut failures) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let role = async { Err::<(), _>("the store could not write") };
+        Supervisor(report).start_fallible("role", &stop, role).await.unwrap();
+        assert!(failures.recv().await.is_none());
     }
 }

@@ -221,3 +221,26 @@ fn lasting_fingerprints_are_erased_thirty_days_after_their_last_hit() {
     }
     assert_eq!(holds(&world), 0);
 }
+
+/// It would wait for its own time, and everything behind it with it.
+#[test]
+fn a_click_by_a_clock_far_ahead_keeps_no_other_from_being_forgotten_and_is_forgotten_itself() {
+    let mut world = World::new();
+    world.click(A, 9, 9, at("03-04T11:00:00Z"));
+    world.click(A, 1, 10, at("03-04T11:00:00Z").plus(HOUR * 24 * 300));
+    world.click(A, 2, 11, at("03-04T12:00:00Z"));
+    let holds = |world: &World, print: u128| {
+        let needle = &print.to_be_bytes()[6..];
+        let has = |bytes: &[u8]| bytes.windows(needle.len()).any(|part| part == needle);
+        world.shown.state.iter().filter(|(key, value)| has(&key.0) || has(&value.0)).count()
+    };
+    assert_eq!([1, 2, 9].map(|print| holds(&world, PRINT + print) > 0), [true; 3]);
+    for hour in 0..6 {
+        world.tick(at("04-03T12:30:00Z").plus(HOUR * hour));
+    }
+    assert_eq!([2, 9].map(|print| holds(&world, PRINT + print)), [0; 2]);
+    for hour in 0..3 {
+        world.tick(at("05-03T20:00:00Z").plus(HOUR * hour));
+    }
+    assert_eq!(holds(&world, PRINT + 1), 0);
+}
