@@ -84,7 +84,8 @@ async fn write_one(
     let ends = |state, word| finish(shared, target.label(), &job.id, (progress.clone(), None), state, word);
     if retry::too_old(job.occurred_at, now, target.limits()) {
         // Never sent: our own rule; sent before: the receiver's.
-        let state = if progress.attempts == 0 { DeliveryState::Skipped } else { DeliveryState::Expired };
+        let was_sent = progress.last.is_some();
+        let state = if was_sent { DeliveryState::Expired } else { DeliveryState::Skipped };
         ends(state, Skip::TOO_OLD.0.into()).await?;
         return Ok(None);
     }
