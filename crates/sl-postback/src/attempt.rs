@@ -99,7 +99,10 @@ async fn send(
     let sent = (request, events.len(), first.job.occurred_at);
     let (attempt, outcome) = attempt(shared, target, sent, shutdown).await;
     let is_of_before = events.iter().all(|event| is_of_before(event, target));
-    note(shared, target, destination, (&attempt, outcome), (events.len(), is_of_before)).await;
+    // What is there now was not asked, when nobody was.
+    if !(is_of_before && outcome == Outcome::Retry && attempt.has_no_answer()) {
+        note(shared, target, destination, (&attempt, outcome), (events.len(), is_of_before)).await;
+    }
     record(shared, target, destination, events, (attempt, outcome), shutdown).await
 }
 
@@ -209,13 +212,16 @@ fn next(
         }
     };
     next.notice(&request.lint);
-    if matches!(outcome, Outcome::Auth | Outcome::Config) && is_of_before(event, target) {
+    next.learn(outcome, request.written_for);
+    let is_surely_not_taken = match outcome {
+        Outcome::Auth | Outcome::Config | Outcome::Payload => true,
+        Outcome::Retry => next.last.as_ref().is_some_and(Attempt::has_no_answer),
+        _ => false,
+    };
+    if is_surely_not_taken && is_of_before(event, target) {
         // What is there now has not refused anything: it is written for that, and goes at once.
         let again = next.replayed(at);
         return Progress { wrong_target: again.wrong_target.max(Some(request.written_for)), ..again };
-    }
-    if outcome == Outcome::Config {
-        next.wrong_target = Some(target.version());
     }
     if is_held(&next) {
         next.held_for = Some(target.version());
@@ -223,10 +229,10 @@ fn next(
     next
 }
 
-/// Written for an earlier version of the destination, and can be written for this one: a refusal of who sent it, or of where it went,
-/// says nothing of this one.
+/// Written for the destination as it was earlier, and can be written for this one: that it was refused, or reached nobody, says nothing of
+/// this one.
 fn is_of_before(event: &Written, target: &Target) -> bool {
-    event.request.written_for < target.version() && event.progress.ambiguous_since.is_none()
+    target.is_another_than_of(&event.request) && event.progress.ambiguous_since.is_none()
 }
 
 /// Whether it waits until its destination is changed.
