@@ -17,7 +17,7 @@ use sl_core::{
     time::{Clock, Timestamp},
 };
 use sl_fjall::{FjallHandle, FjallOptions};
-use sl_postback::{Egress, Worker, WorkerSettings};
+use sl_postback::{Egress, Unrecorded, Worker, WorkerSettings};
 use sl_store::{
     Store,
     suite::sample::{self, TEAM},
@@ -195,7 +195,8 @@ impl House {
         };
         let platforms = Platforms::default().with(Meta::new(ads, "v26.0"));
         let chance = Arc::new(|| 0.5);
-        Ok(Worker::new(settings, self.store.clone(), platforms, keys(), clock, chance)?)
+        let unrecorded = Unrecorded::default();
+        Ok(Worker::new(settings, self.store.clone(), platforms, keys(), clock, chance, unrecorded)?)
     }
 
     /// Closes in order, once `worker` has ended.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{AccountId, ClickId, ConversionId, DeliveryId, FanId, PixelId, PostbackId, SmartLinkId, TeamId},
     lint::{Known, Lint},
+    retry::Outcome,
     time::Timestamp,
 };
 
@@ -180,6 +181,14 @@ pub struct Attempt {
     pub message: Option<String>,
 }
 
+impl Attempt {
+    /// Nobody answered, for whatever reason.
+    #[must_use]
+    pub fn has_no_answer(&self) -> bool {
+        self.status.is_none()
+    }
+}
+
 /// What the worker writes about a job (decisions 56: in columns of its own).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
@@ -205,8 +214,8 @@ pub struct Progress {
     pub last: Option<Attempt>,
     /// Which version of the destination (its `updated_at`) refused it, while it is parked until that is changed.
     pub held_for: Option<Timestamp>,
-    /// The newest version of the destination whose target was found wrong. A request written for that one or one before is written
-    /// anew once the destination is changed.
+    /// The newest version of the destination whose target was found wrong, or of which the newest attempt says for sure that nothing
+    /// was taken. A request written for that one or one before is written anew once the destination is another one.
     pub wrong_target: Option<Timestamp>,
     /// Last change.
     pub updated_at: Timestamp,
@@ -283,11 +292,28 @@ impl Progress {
         Self { ambiguous_since: None, ..self.replayed(now) }
     }
 
-    /// Whether its stored request, written for the version `written_for` of the destination, names a target that was found wrong, and the
-    /// destination is another one now, at `version`.
+    /// Whether its stored request, written for the version `written_for` of the destination, is written anew once the destination is
+    /// another one.
     #[must_use]
-    pub fn has_another_target(&self, written_for: Timestamp, version: Timestamp) -> bool {
-        written_for < version && self.wrong_target.is_some_and(|refused| refused >= written_for)
+    pub fn may_be_written_anew(&self, written_for: Timestamp) -> bool {
+        self.wrong_target.is_some_and(|refused| refused >= written_for)
+    }
+
+    /// What the outcome of the newest attempt says of the request, written for the version `written_for`: what was surely not taken may
+    /// be written anew for another destination; what may have been taken stays as it is (promise 7).
+    pub fn learn(&mut self, outcome: Outcome, written_for: Timestamp) {
+        let is_surely_not_taken = match outcome {
+            Outcome::Config | Outcome::Payload => true,
+            Outcome::Retry => self.last.as_ref().is_some_and(Attempt::has_no_answer),
+            // Of the sender or its haste, not of the request.
+            Outcome::Auth | Outcome::Slow(_) => return,
+            Outcome::Delivered | Outcome::Ambiguous | Outcome::Unclear => false,
+        };
+        if !is_surely_not_taken {
+            self.wrong_target = None;
+        } else if outcome == Outcome::Config || self.ambiguous_since.is_none() {
+            self.wrong_target = self.wrong_target.max(Some(written_for));
+        }
     }
 
     /// The clock was set back since this was written: what waits goes on waiting for as long as was left then, counted
@@ -310,4 +336,43 @@ pub struct Delivery {
     pub job: Job,
     /// How far it is.
     pub progress: Progress,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(outcome: Outcome, status: Option<u16>, ambiguous_since: Option<Timestamp>) -> Progress {
+        let last = Attempt { at: Timestamp(5), millis: 1, status, error_type: None, message: None };
+        let mut progress = Progress { last: Some(last), ambiguous_since, ..Progress::fresh(Timestamp(0)) };
+        progress.learn(outcome, Timestamp(1));
+        progress
+    }
+
+    #[test]
+    fn only_what_was_surely_not_taken_may_be_written_anew() {
+        let may = |outcome, status| told(outcome, status, None).may_be_written_anew(Timestamp(1));
+        assert!(may(Outcome::Config, Some(404)) && may(Outcome::Payload, Some(400)));
+        assert!(may(Outcome::Retry, None), "it never reached anybody");
+        assert!(!may(Outcome::Retry, Some(502)), "somebody had it");
+        for outcome in [Outcome::Delivered, Outcome::Ambiguous, Outcome::Unclear, Outcome::Slow(None)] {
+            assert!(!may(outcome, Some(200)), "{outcome:?}");
+        }
+        let doubtful = told(Outcome::Payload, Some(400), Some(Timestamp(2)));
+        assert!(!doubtful.may_be_written_anew(Timestamp(1)), "an earlier attempt may have arrived");
+        assert!(
+            !told(Outcome::Retry, None, None).may_be_written_anew(Timestamp(2)),
+            "that is another request"
+        );
+    }
+
+    #[test]
+    fn what_may_have_been_taken_after_a_failure_stays_as_it_is() {
+        let mut progress = told(Outcome::Retry, None, None);
+        progress.learn(Outcome::Auth, Timestamp(1));
+        assert!(progress.may_be_written_anew(Timestamp(1)), "a token says nothing of it");
+        progress.last = progress.last.map(|last| Attempt { status: Some(502), ..last });
+        progress.learn(Outcome::Retry, Timestamp(1));
+        assert!(!progress.may_be_written_anew(Timestamp(1)));
+    }
 }

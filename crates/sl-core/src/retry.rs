@@ -133,6 +133,13 @@ pub fn waits_for_operator(reason: &str) -> bool {
     matches!(reason, reason::PLATFORM_UNKNOWN | reason::ADDRESS_MISSING)
 }
 
+/// Whether a parked delivery may go on after a start, though its destination was not changed: the platform's address or the keys of
+/// this installation may have been mended.
+#[must_use]
+pub fn may_be_mended_by_a_start(reason: &str) -> bool {
+    matches!(reason, reason::CONFIG | reason::TOKEN_MISSING) || waits_for_operator(reason)
+}
+
 /// Whether the event is past what the receiver accepts.
 #[must_use]
 pub fn too_old(occurred_at: Timestamp, now: Timestamp, limits: Limits) -> bool {

@@ -2,6 +2,7 @@
 
 use std::{
     path::Path,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -42,6 +43,8 @@ pub(crate) struct Db {
     pub(crate) late: Late,
     sync: GroupSync,
     trimmed: Mutex<Instant>,
+    /// As far as anybody has looked; never taken back.
+    poisoned: AtomicBool,
 }
 
 /// How a keyspace keeps its tables. Filters and indexes are in pieces of a few kilobytes, in all levels but the first, whose few
@@ -81,6 +84,7 @@ impl Db {
             late: Late::open(&database, options.late_bytes)?,
             sync: GroupSync::default(),
             trimmed: Mutex::new(Instant::now()),
+            poisoned: AtomicBool::new(false),
             database,
         };
         db.check_format()?;
@@ -177,9 +181,25 @@ impl Db {
         self.sync.wait(&self.database).await
     }
 
-    /// Whether an earlier write failed: nothing is written any more until the directory is opened again.
+    /// Whether an earlier write failed: nothing is written any more until the directory is opened again. Waits for whoever writes just
+    /// now.
     pub(crate) fn is_poisoned(&self) -> bool {
-        matches!(self.database.persist(PersistMode::Buffer), Err(fjall::Error::Poisoned))
+        let is_poisoned = matches!(self.database.persist(PersistMode::Buffer), Err(fjall::Error::Poisoned));
+        self.poisoned.fetch_or(is_poisoned, Ordering::Relaxed);
+        is_poisoned
+    }
+
+    /// Whether [`Self::is_poisoned`] has ever said so. Waits for nobody.
+    pub(crate) fn is_known_to_be_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Relaxed)
+    }
+
+    /// Whether anything is written still.
+    ///
+    /// # Errors
+    /// `Unavailable` when not.
+    pub(crate) fn writes(&self) -> Result<()> {
+        if self.is_poisoned() { Err(failed(fjall::Error::Poisoned)) } else { Ok(()) }
     }
 
     /// A counter of `meta`, 0 before its first use.

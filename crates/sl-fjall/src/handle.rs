@@ -145,8 +145,16 @@ impl FjallHandle {
     /// # Errors
     /// `Unavailable` when the disk refuses.
     pub async fn close(self) -> Result<()> {
+        self.close_within(LONGEST).await
+    }
+
+    /// The same for somebody who has less time: only what the next start is spared is cut short.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk refuses.
+    pub async fn close_within(self, longest: Duration) -> Result<()> {
         self.persist().await?;
-        blocking(move || self.db.shorten_log(MUCH, LONGEST)).await
+        blocking(move || self.db.shorten_log(MUCH, longest.min(LONGEST))).await
     }
 }
 

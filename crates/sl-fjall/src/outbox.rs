@@ -19,7 +19,7 @@ use sl_core::{
 };
 use sl_store::{
     Result, StoreError,
-    outbox::{Change, Counts, DeliveryFilter, Outbox, Renewal, Waiting},
+    outbox::{Change, Counts, DeliveryFilter, Outbox, Renewal, Sending, Waiting},
 };
 
 pub(crate) use self::books::Books;
@@ -68,8 +68,15 @@ impl FjallOutbox {
 
 #[async_trait]
 impl Outbox for FjallOutbox {
+    /// `None` also when what comes of it could not be written.
+    fn sending(&self, _: Destination) -> Option<Sending> {
+        (!self.db.is_known_to_be_poisoned()).then(Sending::default)
+    }
+
+    /// An error when nothing is written any more, though it could be read: whoever asks wants to send, and could not record it.
     async fn due_destinations(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
         self.locked(move |db, books| {
+            db.writes()?;
             let mut due = books.earliest(db)?;
             due.retain(|(to, at)| *at <= now && !books.rests(*to, now));
             Ok(due)
@@ -90,9 +97,11 @@ impl Outbox for FjallOutbox {
         Ok(self.books.lock().resting())
     }
 
+    /// An error when nothing is written any more, as above.
     async fn due(&self, destination: Destination, now: Timestamp, limit: usize) -> Result<Vec<Delivery>> {
         let (db, books) = (Arc::clone(&self.db), Arc::clone(&self.books));
         blocking(move || {
+            db.writes()?;
             let from = books.lock().floor(destination);
             lists::due(&db, destination, from, now, limit)
         })
@@ -163,6 +172,8 @@ impl Outbox for FjallOutbox {
     async fn advance_all(&self, changes: Vec<Change>) -> Result<Vec<bool>> {
         let went = self
             .locked(move |db, books| {
+                // Asked again and again by whoever has sent something, and the counters would count each time.
+                db.writes()?;
                 let mut batch = db.batch();
                 let went = write::advance(db, books, &mut batch, &changes)?;
                 if went.contains(&true) {
@@ -272,4 +283,47 @@ fn by_creation(delivery: &Delivery) -> Reverse<(Timestamp, DeliveryId)> {
 
 fn missing() -> StoreError {
     StoreError::NotFound
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sl_core::ids::PostbackId;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::handle::FjallOptions;
+
+    const TO: Destination = Destination::Postback(PostbackId(1));
+
+    /// A store that can't write: its directory is gone, as its thread finds out.
+    async fn poisoned() -> FjallOutbox {
+        let dir = TempDir::new().unwrap();
+        let db = Arc::new(Db::open(dir.path(), &FjallOptions::default()).unwrap());
+        let outbox = FjallOutbox::open(Arc::clone(&db)).unwrap();
+        outbox.store_body(DeliveryId::from_bytes([1; 16]), RenderedRequest::default()).await.unwrap();
+        assert_eq!(outbox.due_destinations(Timestamp(1)).await, Ok(Vec::new()));
+        assert!(outbox.sending(TO).is_some());
+        dir.close().unwrap();
+        let _ = db.bodies.rotate_memtable();
+        let found_out = async {
+            while !db.is_poisoned() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), found_out).await.unwrap();
+        outbox
+    }
+
+    #[tokio::test]
+    async fn nothing_is_handed_out_to_be_sent_when_what_comes_of_it_could_not_be_written() {
+        let outbox = poisoned().await;
+        let refused = Err(failed(fjall::Error::Poisoned));
+        assert_eq!(outbox.due_destinations(Timestamp(1)).await, refused);
+        assert_eq!(outbox.due(TO, Timestamp(1), 10).await.map(drop), refused.map(drop));
+        assert!(outbox.sending(TO).is_none());
+        let body = outbox.body(DeliveryId::from_bytes([1; 16])).await;
+        assert!(body.unwrap().is_some(), "people may read on");
+    }
 }

@@ -12,21 +12,30 @@ use sl_core::{
     time::Timestamp,
 };
 use sl_store::outbox::Change;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::{
+    again::again,
     batch::{alike, join},
     lane::pace,
+    sender::NoAnswer,
     target::Target,
     worker::Shared,
     written::{Written, write},
 };
 
-/// One attempt of each of these deliveries of one destination, in one request if they can be in one.
+/// Longest time for what is under way when the worker is told to stop: the usual time-out of a request. What has no answer by then is
+/// recorded as one without.
+pub const LAST: Duration = Duration::from_secs(10);
+
+/// One attempt of each of these deliveries of one destination, in one request if they can be in one. Nothing new is sent from
+/// `shutdown` on.
 pub(crate) async fn deliver(
     shared: &Shared,
     target: &Target,
     deliveries: Vec<Delivery>,
+    shutdown: &CancellationToken,
 ) -> sl_store::Result<()> {
     let Some((team, destination)) =
         deliveries.first().map(|delivery| (delivery.job.team, delivery.job.destination))
@@ -47,7 +56,7 @@ pub(crate) async fn deliver(
         }
     };
     let Some(_sending) = shared.store.outbox.sending(destination) else {
-        // Another worker has it by now.
+        // Another worker has it by now, or the store would not take what comes of it.
         return Ok(());
     };
     if !matches!(shared.breakers.gate(destination, target.version(), shared.clock.now(), 1), Gate::Open(_)) {
@@ -56,7 +65,11 @@ pub(crate) async fn deliver(
     }
     let written = write(shared, target, deliveries).await?;
     for together in alike(written, target.batching(), |written| &written.request) {
-        send(shared, target, destination, together).await?;
+        // The turn may have been long in coming.
+        if shutdown.is_cancelled() {
+            break;
+        }
+        send(shared, target, destination, together, shutdown).await?;
     }
     Ok(())
 }
@@ -67,6 +80,7 @@ async fn send(
     target: &Target,
     destination: Destination,
     events: Vec<Written>,
+    shutdown: &CancellationToken,
 ) -> sl_store::Result<()> {
     let Some(first) = events.first() else { return Ok(()) };
     if !shared.meters.take(destination, pace(shared, target), shared.clock.now()) {
@@ -82,16 +96,31 @@ async fn send(
             request
         }
     };
-    let (attempt, outcome) = attempt(shared, target, request, events.len(), first.job.occurred_at).await;
+    let sent = (request, events.len(), first.job.occurred_at);
+    let (attempt, outcome) = attempt(shared, target, sent, shutdown).await;
+    let is_of_before = events.iter().all(|event| is_of_before(event, target));
+    // What is there now was not asked, when nobody was.
+    if !(is_of_before && outcome == Outcome::Retry && attempt.has_no_answer()) {
+        note(shared, target, destination, (&attempt, outcome), (events.len(), is_of_before)).await;
+    }
+    record(shared, target, destination, events, (attempt, outcome), shutdown).await
+}
+
+/// What the attempt says of the destination as a whole.
+async fn note(
+    shared: &Shared,
+    target: &Target,
+    destination: Destination,
+    (attempt, outcome): (&Attempt, Outcome),
+    (events, is_of_before): (usize, bool),
+) {
     let took = Duration::from_millis(attempt.millis.into());
     shared.room.note(destination, attempt.status.map(|_| took));
     let now = shared.clock.now();
     // Whatever it says about one of several, it is there.
     let of_all = match outcome {
-        Outcome::Unclear if events.len() > 1 => Outcome::Payload,
-        Outcome::Auth | Outcome::Config if events.iter().all(|event| is_of_before(event, target)) => {
-            Outcome::Payload
-        }
+        Outcome::Unclear if events > 1 => Outcome::Payload,
+        Outcome::Auth | Outcome::Config if is_of_before => Outcome::Payload,
         outcome => outcome,
     };
     if let Some(resting) = shared.breakers.record(destination, target.version(), of_all, now) {
@@ -100,17 +129,19 @@ async fn send(
             tracing::error!(%destination, %error, "outbox: a rest could not be written down");
         }
     }
-    record(shared, target, destination, events, (attempt, outcome)).await
 }
 
-/// Records the attempt with each of its events.
+/// Records the attempt with each of its events. As long as the store takes nothing the answer is kept, and so is the leave to send: what
+/// is not recorded would be sent again.
 async fn record(
     shared: &Shared,
     target: &Target,
     destination: Destination,
     mut events: Vec<Written>,
     (attempt, outcome): (Attempt, Outcome),
+    shutdown: &CancellationToken,
 ) -> sl_store::Result<()> {
+    let outbox = &shared.store.outbox;
     let of_each = if events.len() == 1 { Some(outcome) } else { batch::of_each(outcome) };
     let label = target.label();
     if events.len() > 1 {
@@ -132,25 +163,33 @@ async fn record(
                 Change { id, from, attempt: to.last.clone(), to }
             })
             .collect();
-        let parked: Vec<bool> = changes.iter().map(|change| is_held(&change.to)).collect();
-        let went = shared.store.outbox.advance_all(changes).await?;
-        let mut changed = Vec::new();
-        for ((mut event, went), parked) in events.into_iter().zip(went).zip(parked) {
-            if went {
-                held.extend(parked.then_some(event.job.id));
-                continue;
+        let went = match again(shutdown, || outbox.advance_all(changes.clone())).await {
+            Ok(went) => went,
+            Err(error) => {
+                if error.is_temporary() {
+                    shared.unrecorded.keep(changes);
+                }
+                return Err(error);
             }
-            // Somebody asked for it while it was under way: this was the attempt.
-            let now = shared.store.outbox.delivery(event.job.team, event.job.id).await?;
-            if let Some(Delivery { progress, .. }) = now {
-                event.progress = progress;
-                changed.push(event);
+        };
+        let mut changed = Vec::new();
+        for ((mut event, went), change) in events.into_iter().zip(went).zip(changes) {
+            let (team, id) = (event.job.team, event.job.id);
+            let now = if went { None } else { again(shutdown, || outbox.delivery(team, id)).await? };
+            match now {
+                // Somebody asked for it while it was under way: this was the attempt.
+                Some(Delivery { progress, .. }) if progress != change.to => {
+                    event.progress = progress;
+                    changed.push(event);
+                }
+                // A call that failed may have recorded some.
+                now => held.extend(((went || now.is_some()) && is_held(&change.to)).then_some(id)),
             }
         }
         events = changed;
     }
     for id in held {
-        release_if_changed(shared, target.version(), destination, id).await?;
+        again(shutdown, || release_if_changed(shared, target.version(), destination, id)).await?;
     }
     Ok(())
 }
@@ -173,13 +212,16 @@ fn next(
         }
     };
     next.notice(&request.lint);
-    if matches!(outcome, Outcome::Auth | Outcome::Config) && is_of_before(event, target) {
+    next.learn(outcome, request.written_for);
+    let is_surely_not_taken = match outcome {
+        Outcome::Auth | Outcome::Config | Outcome::Payload => true,
+        Outcome::Retry => next.last.as_ref().is_some_and(Attempt::has_no_answer),
+        _ => false,
+    };
+    if is_surely_not_taken && is_of_before(event, target) {
         // What is there now has not refused anything: it is written for that, and goes at once.
         let again = next.replayed(at);
         return Progress { wrong_target: again.wrong_target.max(Some(request.written_for)), ..again };
-    }
-    if outcome == Outcome::Config {
-        next.wrong_target = Some(target.version());
     }
     if is_held(&next) {
         next.held_for = Some(target.version());
@@ -187,10 +229,10 @@ fn next(
     next
 }
 
-/// Written for an earlier version of the destination, and can be written for this one: a refusal of who sent it, or of where it went,
-/// says nothing of this one.
+/// Written for the destination as it was earlier, and can be written for this one: that it was refused, or reached nobody, says nothing of
+/// this one.
 fn is_of_before(event: &Written, target: &Target) -> bool {
-    event.request.written_for < target.version() && event.progress.ambiguous_since.is_none()
+    target.is_another_than_of(&event.request) && event.progress.ambiguous_since.is_none()
 }
 
 /// Whether it waits until its destination is changed.
@@ -228,14 +270,20 @@ pub(crate) async fn release_if_changed(
 async fn attempt(
     shared: &Shared,
     target: &Target,
-    request: RenderedRequest,
-    events: usize,
-    occurred_at: Timestamp,
+    (request, events, occurred_at): (RenderedRequest, usize, Timestamp),
+    shutdown: &CancellationToken,
 ) -> (Attempt, Outcome) {
     let request = target.authorise(request);
     let (at, began) = (shared.clock.now(), Instant::now());
     let span = tracing::trace_span!(target: "otel", "delivery.attempt", destination = target.label(), events);
-    let answer = shared.sender.send(&request, target.origin()).instrument(span).await;
+    let answer = tokio::select! {
+        answer = shared.sender.send(&request, target.origin()).instrument(span) => answer,
+        () = last_moment(shutdown) => Err(NoAnswer {
+            kind: "timeout",
+            words: "no answer before the service stopped".to_owned(),
+            outcome: Outcome::Ambiguous,
+        }),
+    };
     let millis = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
     let attempt = Attempt { at, millis, status: None, error_type: None, message: None };
     let (mut attempt, outcome) = match answer {
@@ -257,4 +305,9 @@ async fn attempt(
         attempt.message = Some(format!("one of {events} events of a request: {words}"));
     }
     (attempt, outcome)
+}
+
+async fn last_moment(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(LAST).await;
 }

@@ -105,7 +105,7 @@ pub(crate) async fn send_all(
     shutdown: &CancellationToken,
 ) -> sl_store::Result<()> {
     let requests = stream::iter(requests).take_until(Box::pin(shutdown.cancelled()));
-    let mut done = requests.map(|events| deliver(shared, target, events)).buffer_unordered(width);
+    let mut done = requests.map(|events| deliver(shared, target, events, shutdown)).buffer_unordered(width);
     let mut result = Ok(());
     while let Some(one) = done.next().await {
         result = result.and(one);

@@ -5,6 +5,7 @@
 //!   ([`generic`])
 //! * [`worker`]: lanes over the outbox · `lane`: one destination · `mending`: changed destinations go on
 //! * `written`: stored before it is sent · `attempt`: one request · [`batch`]: several events in one
+//! * `again`, `unrecorded`: what was sent is recorded, however long the store takes nothing
 //! * `order`: one fan's events · `meters`: our own limits · `breakers`: who rests · `room`: what is left to the others ·
 //!   `turns`: teams one after the other
 //! * `set_back`: a clock that was set back holds nothing up
@@ -13,6 +14,7 @@
 //!
 //! This crate never decides what is told to whom: that is chosen in attribution's step.
 
+mod again;
 mod attempt;
 pub mod batch;
 mod breakers;
@@ -30,9 +32,12 @@ mod set_back;
 mod target;
 mod tester;
 mod turns;
+mod unrecorded;
 pub mod worker;
 mod written;
 
+pub use attempt::LAST;
 pub use egress::{BadException, Egress, Forbidden};
 pub use tester::Tester;
+pub use unrecorded::Unrecorded;
 pub use worker::{Chance, Worker, WorkerSettings};

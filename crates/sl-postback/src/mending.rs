@@ -1,13 +1,13 @@
 //! A destination that was changed gets a new chance: what was parked for want of a token or
-//! target is due again (ad-platforms 14, class "auth"); so is, at a start, what waited for the operator. A changed one
+//! target is due again (ad-platforms 14, class "auth"); so is, at a start, what the operator may have mended. A changed one
 //! does not go on resting either.
 
 use std::{collections::HashMap, time::Duration};
 
 use sl_core::{
-    delivery::{DeliveryState, Destination},
+    delivery::{Delivery, DeliveryState, Destination, Progress},
     ids::TeamId,
-    retry::{waits_for_mending, waits_for_operator},
+    retry::{may_be_mended_by_a_start, waits_for_mending, waits_for_operator},
     time::Timestamp,
 };
 use sl_store::outbox::DeliveryFilter;
@@ -45,58 +45,76 @@ impl Mending {
     async fn look(&mut self, shared: &Shared) -> sl_store::Result<()> {
         rouse(shared).await?;
         for team in shared.store.catalog.teams().await? {
+            let mut changed = HashMap::new();
             for pixel in shared.store.catalog.pixels(team.id).await? {
                 let platform = shared.platforms.get(pixel.platform);
                 let ready = platform.is_some_and(|platform| platform.unready().is_none());
-                self.mend(shared, team.id, Destination::Pixel(pixel.id), pixel.updated_at, ready).await?;
+                changed.extend(self.change(Destination::Pixel(pixel.id), pixel.updated_at, ready));
             }
             for postback in shared.store.catalog.postbacks(team.id).await? {
-                self.mend(shared, team.id, Destination::Postback(postback.id), postback.updated_at, true)
-                    .await?;
+                changed.extend(self.change(Destination::Postback(postback.id), postback.updated_at, true));
+            }
+            if !changed.is_empty() {
+                release(shared, team.id, &changed).await?;
+                self.changed
+                    .extend(changed.into_iter().map(|(destination, change)| (destination, change.at)));
             }
         }
         Ok(())
     }
 
-    async fn mend(
-        &mut self,
-        shared: &Shared,
-        team: TeamId,
-        destination: Destination,
-        changed_at: Timestamp,
-        ready: bool,
-    ) -> sl_store::Result<()> {
-        if self.changed.get(&destination) == Some(&changed_at) {
-            return Ok(());
-        }
-        let mut filter = DeliveryFilter {
-            state: Some(DeliveryState::Parked),
-            destination: Some(destination),
-            limit: PAGE,
-            after: None,
-        };
-        loop {
-            let page = shared.store.outbox.list(team, filter.clone()).await?;
-            let Some(last) = page.last() else { break };
-            filter.after = Some(last.job.id);
-            for delivery in &page {
-                let reason = delivery.progress.reason.as_deref().unwrap_or_default();
-                // By versions, not by times: the clock may have been set back. What is parked later by an attempt that
-                // began before is seen by its lane.
-                let is_older = delivery.progress.held_for.is_none_or(|version| version < changed_at);
-                let mended = waits_for_mending(reason) && is_older;
-                // Each start may have brought the platform, or its address.
-                if mended || (ready && waits_for_operator(reason)) {
-                    let again = delivery.progress.replayed(shared.clock.now());
-                    // Otherwise it is no longer parked.
-                    shared.store.outbox.advance(delivery.job.id, &delivery.progress, None, again).await?;
-                }
+    /// What has not been acted on yet.
+    fn change(&self, destination: Destination, at: Timestamp, ready: bool) -> Option<(Destination, Change)> {
+        let before = self.changed.get(&destination);
+        let by_operator = before.is_none() && matches!(destination, Destination::Pixel(_));
+        (before != Some(&at)).then_some((destination, Change { at, ready, by_operator }))
+    }
+}
+
+/// A destination that may have been mended.
+struct Change {
+    at: Timestamp,
+    /// It can be sent to.
+    ready: bool,
+    /// Since the start nobody has looked, and each start may have brought the platform, its address, or the right keys.
+    by_operator: bool,
+}
+
+impl Change {
+    /// Whether what is parked may go on.
+    fn mends(&self, progress: &Progress) -> bool {
+        let reason = progress.reason.as_deref().unwrap_or_default();
+        // By versions, not by times: the clock may have been set back. What is parked later by an attempt that
+        // began before is seen by its lane.
+        let is_older = progress.held_for.is_none_or(|version| version < self.at);
+        let is_mended = waits_for_mending(reason) && is_older;
+        let by_operator = self.by_operator && may_be_mended_by_a_start(reason);
+        is_mended || (self.ready && (by_operator || waits_for_operator(reason)))
+    }
+}
+
+/// Releases what is parked and may go on. Everything parked of a team is one list, which is read once, whoever was changed.
+async fn release(
+    shared: &Shared,
+    team: TeamId,
+    changed: &HashMap<Destination, Change>,
+) -> sl_store::Result<()> {
+    let only = changed.keys().next().copied().filter(|_| changed.len() == 1);
+    let state = Some(DeliveryState::Parked);
+    let mut filter = DeliveryFilter { state, destination: only, limit: PAGE, after: None };
+    loop {
+        let page = shared.store.outbox.list(team, filter.clone()).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        filter.after = Some(last.job.id);
+        for Delivery { job, progress } in &page {
+            if changed.get(&job.destination).is_some_and(|change| change.mends(progress)) {
+                let again = progress.replayed(shared.clock.now());
+                // Otherwise it is no longer parked.
+                shared.store.outbox.advance(job.id, progress, None, again).await?;
             }
-            // A store that answers at once would keep everything else waiting.
-            tokio::task::yield_now().await;
         }
-        self.changed.insert(destination, changed_at);
-        Ok(())
+        // A store that answers at once would keep everything else waiting.
+        tokio::task::yield_now().await;
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header::CONTENT_LENGTH};
 use sl_core::{delivery::RenderedRequest, platforms::Answer, retry::Outcome};
 use url::Url;
 
@@ -83,6 +83,9 @@ impl Sender {
         let mut builder = client.request(method, url).headers(headers(&request.headers)?);
         if !request.body.is_empty() {
             builder = builder.body(request.body.clone());
+        } else if request.method != "GET" {
+            // Nobody adds it, and receivers wait for a body or answer 411 (RFC 9110, 8.6).
+            builder = builder.header(CONTENT_LENGTH, 0);
         }
         let mut response = builder.send().await.map_err(|error| no_answer(&error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

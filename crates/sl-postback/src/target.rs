@@ -98,6 +98,16 @@ impl Target {
         }
     }
 
+    /// Whether the request was written for the destination as it is no longer: that was changed since, or the operator has entered
+    /// another address.
+    pub(crate) fn is_another_than_of(&self, request: &RenderedRequest) -> bool {
+        let is_there = match self {
+            Self::Pixel { pixel, platform, .. } => platform.is_addressed(pixel, &request.url),
+            Self::Postback(_) => true,
+        };
+        request.written_for < self.version() || !is_there
+    }
+
     /// Label of metrics.
     pub(crate) fn label(&self) -> &'static str {
         match self {

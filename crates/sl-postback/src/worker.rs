@@ -9,11 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     breakers::Breakers, egress::Egress, lane, mending, meters::Meters, room::Room, sender::Sender, set_back,
-    turns::Turns,
+    turns::Turns, unrecorded::Unrecorded,
 };
 
 /// How soon a new job is seen.
 const LOOK: Duration = Duration::from_millis(200);
+/// And when the store could not say what is due: a full disk has no room for five lines a second.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Bounds of the worker.
 #[derive(Debug, Clone)]
@@ -51,13 +53,14 @@ pub(crate) struct Shared {
     pub(crate) room: Room,
     pub(crate) breakers: Breakers,
     pub(crate) meters: Meters,
+    pub(crate) unrecorded: Unrecorded,
 }
 
 /// Sends what is due, for all teams.
 pub struct Worker(Arc<Shared>);
 
 impl Worker {
-    /// Ready to run.
+    /// Ready to run; first it records what a worker before it could not.
     ///
     /// # Errors
     /// When no HTTP client can be made (no certificates on this machine).
@@ -68,14 +71,26 @@ impl Worker {
         keys: SealKeys,
         clock: Arc<dyn Clock>,
         chance: Chance,
+        unrecorded: Unrecorded,
     ) -> reqwest::Result<Self> {
         let sender = Sender::new(settings.egress.clone(), settings.timeout)?;
         let turns = Turns::new(settings.concurrency);
         let (breakers, room) = (Breakers::default(), Room::new(settings.concurrency));
         let meters = Meters::default();
-        let shared =
-            Shared { store, clock, platforms, keys, sender, settings, chance, turns, room, breakers, meters };
-        Ok(Self(Arc::new(shared)))
+        Ok(Self(Arc::new(Shared {
+            store,
+            clock,
+            platforms,
+            keys,
+            sender,
+            settings,
+            chance,
+            turns,
+            room,
+            breakers,
+            meters,
+            unrecorded,
+        })))
     }
 
     /// Sends test events over the same client and rules.
@@ -84,9 +99,10 @@ impl Worker {
         crate::Tester(Arc::clone(&self.0))
     }
 
-    /// Runs until `shutdown`; what is in flight then is finished within the request time-out.
+    /// Runs until `shutdown`; what is in flight then is finished and recorded, within the request time-out and at most [`crate::LAST`].
     pub async fn run(self, shutdown: CancellationToken) {
         let shared = self.0;
+        shared.unrecorded.record(&*shared.store.outbox, &shutdown).await;
         match shared.store.outbox.resting().await {
             Ok(resting) => shared.breakers.restore(resting),
             Err(error) => {
@@ -112,6 +128,7 @@ impl Worker {
                         Ok(due) => due,
                         Err(error) => {
                             tracing::error!(%error, "outbox: what is due could not be read; trying again");
+                            look.reset_after(LOOK_AGAIN);
                             continue;
                         }
                     };

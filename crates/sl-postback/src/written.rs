@@ -33,7 +33,7 @@ pub(crate) struct Written {
 }
 
 /// The requests of those that are to be sent, as they were or will be stored; the others come to their end here, or are put off. One
-/// whose target was wrong is written anew for the target that is there now.
+/// that was surely not taken is written anew when another target is there now.
 pub(crate) async fn write(
     shared: &Shared,
     target: &Target,
@@ -84,7 +84,8 @@ async fn write_one(
     let ends = |state, word| finish(shared, target.label(), &job.id, (progress.clone(), None), state, word);
     if retry::too_old(job.occurred_at, now, target.limits()) {
         // Never sent: our own rule; sent before: the receiver's.
-        let state = if progress.attempts == 0 { DeliveryState::Skipped } else { DeliveryState::Expired };
+        let was_sent = progress.last.is_some();
+        let state = if was_sent { DeliveryState::Expired } else { DeliveryState::Skipped };
         ends(state, Skip::TOO_OLD.0.into()).await?;
         return Ok(None);
     }
@@ -93,7 +94,10 @@ async fn write_one(
         return Ok(None);
     }
     match stored {
-        Some(request) if !progress.has_another_target(request.written_for, target.version()) => {
+        Some(request)
+            if !(target.is_another_than_of(&request)
+                && progress.may_be_written_anew(request.written_for)) =>
+        {
             Ok(Some(Written { job, progress, request }))
         }
         stored => render(shared, target, Delivery { job, progress }, stored, now).await,

@@ -53,13 +53,15 @@ impl Sending {
 /// Jobs are written by [`crate::Ledger::apply`]; everything else about them is the worker's.
 #[async_trait]
 pub trait Outbox: Send + Sync + 'static {
-    /// Asked just before something is sent. `None` where that is another worker's by now: what was read before is theirs. Nobody else may
-    /// send to the destination as long as the answer is kept.
+    /// Asked just before something is sent. `None` where that is another worker's by now: what was read before is theirs; or where what
+    /// comes of it could not be recorded, so that it would be sent again. Nobody else may send to the destination as long as the answer is
+    /// kept.
     fn sending(&self, _destination: Destination) -> Option<Sending> {
         Some(Sending::default())
     }
 
-    /// Destinations with something due at `now` that do not rest then, each with the time its oldest due job became due.
+    /// Destinations with something due at `now` that do not rest then, each with the time its oldest due job became due. Like
+    /// [`Outbox::due`] it is asked to send what it names: a backend that knows that it writes nothing now answers with an error.
     async fn due_destinations(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>>;
 
     /// Due jobs of one destination, oldest first.

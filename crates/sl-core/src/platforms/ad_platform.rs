@@ -164,6 +164,10 @@ pub trait AdPlatform: Send + Sync + 'static {
         click_url: &str,
     ) -> Result<RenderedRequest, Skip>;
 
+    /// Whether a request with this address goes where events of the pixel go now. The operator may have entered another origin or
+    /// version since it was written.
+    fn is_addressed(&self, pixel: &Pixel, url: &str) -> bool;
+
     /// How it takes several events in one request; `None`: it takes one.
     fn batching(&self) -> Option<Batching> {
         None

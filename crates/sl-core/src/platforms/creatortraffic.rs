@@ -107,6 +107,12 @@ impl AdPlatform for CreatorTraffic {
         })
     }
 
+    /// By what stands before the event's own.
+    fn is_addressed(&self, _: &Pixel, url: &str) -> bool {
+        let address = self.template.as_deref().and_then(|template| template.split('{').next());
+        address.is_some_and(|address| url.starts_with(address))
+    }
+
     fn authorise(&self, mut request: RenderedRequest, token: &Secret) -> RenderedRequest {
         request.headers.push(("Authorization".to_owned(), format!("Bearer {}", token.expose())));
         request

@@ -120,6 +120,10 @@ impl Meta {
         pixel.api_version.as_deref().unwrap_or(&self.version)
     }
 
+    fn address(&self, pixel: &Pixel) -> String {
+        format!("{}/{}/{}/events", self.base_url, self.version(pixel), encoded(&pixel.pixel_id))
+    }
+
     /// An expired version is served silently by the oldest living one; a header says which (ad-platforms 2.1).
     fn other_version(&self, pixel: &Pixel, answer: &Answer) -> Option<String> {
         let served = answer.headers.get("facebook-api-version")?.to_str().ok()?;
@@ -166,8 +170,11 @@ impl AdPlatform for Meta {
         if let Some(code) = event.channel.code() {
             set(&mut body, "test_event_code", json!(code));
         }
-        let version = self.version(pixel);
-        Ok(post(format!("{}/{version}/{}/events", self.base_url, encoded(&pixel.pixel_id)), &body))
+        Ok(post(self.address(pixel), &body))
+    }
+
+    fn is_addressed(&self, pixel: &Pixel, url: &str) -> bool {
+        url == self.address(pixel)
     }
 
     fn batching(&self) -> Option<Batching> {

@@ -115,6 +115,11 @@ impl Snapchat {
     pub fn new(base_url: &str, oldest: Duration) -> Self {
         Self { base_url: base_url.trim_end_matches('/').to_owned(), limits: limits(oldest) }
     }
+
+    fn address(&self, pixel: &Pixel) -> String {
+        let version = pixel.api_version.as_deref().unwrap_or("v3");
+        format!("{}/{version}/{}/events", self.base_url, encoded(&pixel.pixel_id))
+    }
 }
 
 impl AdPlatform for Snapchat {
@@ -152,10 +157,12 @@ impl AdPlatform for Snapchat {
             set(&mut data, "data_processing_options", json!(["LMU"]));
         }
         // The test channel is a path, and keeps nothing (ad-platforms 4.5).
-        let path = if event.channel.is_test() { "events/validate" } else { "events" };
-        let version = pixel.api_version.as_deref().unwrap_or("v3");
-        let url = format!("{}/{version}/{}/{path}", self.base_url, encoded(&pixel.pixel_id));
-        Ok(post(url, &json!({ "data": [data] })))
+        let path = if event.channel.is_test() { "/validate" } else { "" };
+        Ok(post(self.address(pixel) + path, &json!({ "data": [data] })))
+    }
+
+    fn is_addressed(&self, pixel: &Pixel, url: &str) -> bool {
+        url == self.address(pixel)
     }
 
     /// Ten in any second, unless Snapchat has allowed more (ad-platforms 4.5): five at once, and five that come after them.

@@ -96,6 +96,11 @@ impl TikTok {
     pub fn new(base_url: &str, oldest: Duration) -> Self {
         Self { base_url: base_url.trim_end_matches('/').to_owned(), limits: limits(oldest) }
     }
+
+    fn address(&self, pixel: &Pixel) -> String {
+        let version = pixel.api_version.as_deref().unwrap_or(VERSION);
+        format!("{}/open_api/{version}/event/track/", self.base_url)
+    }
 }
 
 impl AdPlatform for TikTok {
@@ -133,8 +138,11 @@ impl AdPlatform for TikTok {
         if let Some(code) = event.channel.code() {
             set(&mut body, "test_event_code", json!(code));
         }
-        let version = pixel.api_version.as_deref().unwrap_or(VERSION);
-        Ok(post(format!("{}/open_api/{version}/event/track/", self.base_url), &body))
+        Ok(post(self.address(pixel), &body))
+    }
+
+    fn is_addressed(&self, pixel: &Pixel, url: &str) -> bool {
+        url == self.address(pixel)
     }
 
     fn batching(&self) -> Option<Batching> {

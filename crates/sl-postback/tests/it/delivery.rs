@@ -9,7 +9,7 @@ use std::{
 use axum::{http::StatusCode, response::IntoResponse};
 use serde_json::Value;
 use sl_core::{
-    catalog::{EventMap, Pixel, PlatformKind},
+    catalog::{EventMap, Pixel, PlatformKind, PostbackMethod},
     click::Click,
     conversion::{Conversion, ConversionKind},
     delivery::DeliveryState,
@@ -18,6 +18,7 @@ use sl_core::{
 };
 
 use sl_store::suite::sample::HOUR;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::world::{PIXEL, Receiver, World, confirmed, postback};
 
@@ -389,5 +390,47 @@ async fn what_never_reached_the_receiver_is_tried_again_and_is_not_ambiguous() {
         assert_eq!(progress.last.unwrap().error_type.as_deref(), Some(kind));
         assert_eq!((progress.state, progress.ambiguous_since), (DeliveryState::Waiting, None), "{kind}");
     }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_post_without_a_body_says_that_it_has_none() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut world = World::new(address).await;
+    world.save_postback(1, format!("http://{address}/pb"), None).await;
+    let mut row = world.store.catalog.postback(PostbackId(1)).await.unwrap().unwrap();
+    row.method = PostbackMethod::Post;
+    world.store.catalog.put_postback(row).await.unwrap();
+    let id = world.conversions(1..2, &[postback(1)]).await[0];
+    world.work(LOOPBACK).await;
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    assert_eq!(head.matches("content-length: 0\r\n").count(), 1, "{head}");
+    assert!(head.starts_with("post /pb ") && !head.contains("transfer-encoding"), "{head}");
+    stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await.unwrap();
+    world.until_state(id, DeliveryState::Delivered).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_was_sent_before_a_replay_and_is_too_old_now_was_not_skipped() {
+    let tracker = Receiver::start(|_, _| StatusCode::BAD_GATEWAY.into_response()).await;
+    let mut world = World::new(tracker.address).await;
+    world.save_postback(1, format!("http://{}/", tracker.address), None).await;
+    let id = world.conversions(1..2, &[postback(1)]).await[0];
+    world.work(LOOPBACK).await;
+    let failed = world.until(id, |delivery| delivery.progress.attempts == 1).await.progress;
+    world.rest().await;
+    let again = failed.asked_for(world.clock.now());
+    assert!(world.store.outbox.advance(id, &failed, None, again).await.unwrap());
+    world.clock.advance(Duration::from_secs(100 * 3600));
+    world.work(LOOPBACK).await;
+    let ended = world.until(id, |delivery| delivery.progress.state != DeliveryState::Waiting).await.progress;
+    assert_eq!((ended.state, ended.reason.as_deref()), (DeliveryState::Expired, Some("too_old")));
     world.close().await;
 }

@@ -108,3 +108,37 @@ fn no_platform_is_ever_told_a_negative_value() {
         }
     }
 }
+
+#[test]
+fn a_request_is_addressed_as_it_was_written_and_not_once_its_platform_has_another_address() {
+    let at = |base: &str| -> [Box<dyn AdPlatform>; 4] {
+        [
+            Box::new(Meta::new(base, "v26.0")),
+            Box::new(TikTok::new(base, WEEK)),
+            Box::new(Snapchat::new(base, WEEK)),
+            Box::new(CreatorTraffic::new(&format!("{base}/in"))),
+        ]
+    };
+    let mut click = Click::clone(&sample::click(1, sample::link_id(1), HOUR).click);
+    click.request.ip = "203.0.113.7".parse().ok();
+    click.params.utm_source = Some("CreatorTraffic".to_owned());
+    click.params.ecid = Some("row-9".to_owned());
+    let event = Event {
+        kind: DeliveryKind::NewSubscriber,
+        name: "Subscribe",
+        event_id: "01K1",
+        occurred_at: HOUR,
+        value: Some(Cents(100)),
+        order_id: None,
+        renewal: false,
+        channel: Channel::Live,
+    };
+    let pixel = sample::pixel(1, TEAM);
+    for (own, other) in at("https://ads.example/").iter().zip(at("https://ads.example/typo")) {
+        let url = own.build(&pixel, &event, &click, "https://go.example/go/1").unwrap().url;
+        assert!(own.is_addressed(&pixel, &url), "{url}");
+        assert!(!other.is_addressed(&pixel, &url), "{url}");
+        let old = other.build(&pixel, &event, &click, "https://go.example/go/1").unwrap().url;
+        assert!(!own.is_addressed(&pixel, &old), "{old}");
+    }
+}

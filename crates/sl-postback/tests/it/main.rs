@@ -13,6 +13,8 @@ mod events;
 #[cfg(test)]
 mod fairness;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod goldens;
 #[cfg(test)]
 mod mended;
@@ -37,9 +39,13 @@ mod simulated;
 #[cfg(test)]
 mod snapchat;
 #[cfg(test)]
+mod stops;
+#[cfg(test)]
 mod tiktok;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod unrecorded;
 #[cfg(test)]
 mod variables;
 #[cfg(test)]

@@ -28,7 +28,7 @@ use sl_core::{
     time::{Clock, ManualClock, Timestamp},
 };
 use sl_fjall::{FjallHandle, FjallOptions};
-use sl_postback::{Egress, Tester, Worker, WorkerSettings};
+use sl_postback::{Egress, Tester, Unrecorded, Worker, WorkerSettings};
 use sl_store::{
     Store,
     suite::sample::{self, HOUR, TEAM, after},
@@ -159,10 +159,13 @@ pub(crate) struct World {
     pub(crate) pace: Option<Pace>,
     /// `postback.max_batch`.
     pub(crate) max_batch: usize,
+    /// `postback.concurrency`.
+    pub(crate) concurrency: usize,
     /// An installation of the days when there was no other.
     pub(crate) meta_only: bool,
     /// Of one attempt.
     pub(crate) timeout: Duration,
+    unrecorded: Unrecorded,
     handle: FjallHandle,
     stop: Option<(CancellationToken, JoinHandle<()>)>,
     _dir: TempDir,
@@ -195,8 +198,10 @@ impl World {
             dns: Vec::new(),
             pace: None,
             max_batch: 200,
+            concurrency: 64,
             meta_only: false,
             timeout: Duration::from_secs(2),
+            unrecorded: Unrecorded::default(),
             handle,
             stop: None,
             _dir: dir,
@@ -304,7 +309,7 @@ impl World {
     fn worker(&self, allow: &[&str]) -> Worker {
         let allow: Vec<String> = allow.iter().map(|entry| (*entry).to_owned()).collect();
         let settings = WorkerSettings {
-            concurrency: 64,
+            concurrency: self.concurrency,
             per_destination: 8,
             pace: self.pace,
             max_batch: self.max_batch,
@@ -321,8 +326,8 @@ impl World {
                 .with(CreatorTraffic::new(&self.creatortraffic));
         }
         let clock: Arc<dyn Clock> = self.clock.clone();
-        Worker::new(settings, self.store.clone(), platforms, self.keys.clone(), clock, Arc::new(|| 0.5))
-            .unwrap()
+        let (store, keys, unrecorded) = (self.store.clone(), self.keys.clone(), self.unrecorded.clone());
+        Worker::new(settings, store, platforms, keys, clock, Arc::new(|| 0.5), unrecorded).unwrap()
     }
 
     pub(crate) async fn rest(&mut self) {

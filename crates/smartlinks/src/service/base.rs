@@ -9,6 +9,7 @@ use std::{
 use sl_core::time::Clock;
 use sl_fjall::{FjallHandle, FjallOptions};
 use sl_journal::{Durability, Journal, JournalConfig};
+use sl_postback::Unrecorded;
 use sl_store::{Store, StoreError};
 
 use super::{cluster::Cluster, pool_rules};
@@ -29,6 +30,7 @@ pub(crate) struct Base {
     pub(crate) store: Store,
     pub(crate) backing: Backing,
     pub(crate) secrets: Secrets,
+    pub(crate) unrecorded: Unrecorded,
     /// Last to go.
     pub(crate) lock: DirLock,
 }
@@ -39,6 +41,8 @@ pub(crate) struct Ground {
     /// Records that it had when it was opened.
     pub(crate) had: u64,
     pub(crate) secrets: Secrets,
+    /// What receivers said while the store wrote nothing: it outlives a store that is opened again.
+    unrecorded: Unrecorded,
     dir: PathBuf,
     lock: DirLock,
 }
@@ -62,7 +66,7 @@ impl Ground {
             tracing::info!("the last stop was not orderly; what was synced is here");
         }
         let had = journal.status().head.offset;
-        Ok(Self { journal, had, secrets, dir: dir.clone(), lock })
+        Ok(Self { journal, had, secrets, unrecorded: Unrecorded::default(), dir: dir.clone(), lock })
     }
 
     /// Makes the journal safe and lets go of the directory.
@@ -106,15 +110,15 @@ impl Base {
 
     /// The ground with a store on it.
     pub(crate) fn on(ground: Ground, store: Store, backing: Backing) -> Self {
-        let Ground { journal, secrets, lock, .. } = ground;
-        Self { journal, store, backing, secrets, lock }
+        let Ground { journal, secrets, unrecorded, lock, .. } = ground;
+        Self { journal, store, backing, secrets, unrecorded, lock }
     }
 
     /// The ground without the store, which is to be closed.
     pub(super) fn apart(self, dir: &Path) -> (Ground, Backing) {
-        let Self { journal, backing, secrets, lock, .. } = self;
+        let Self { journal, backing, secrets, unrecorded, lock, .. } = self;
         let had = journal.status().head.offset;
-        (Ground { journal, had, secrets, dir: dir.to_owned(), lock }, backing)
+        (Ground { journal, had, secrets, unrecorded, dir: dir.to_owned(), lock }, backing)
     }
 
     /// The cluster, if there is one.
@@ -135,10 +139,10 @@ impl Backing {
         }
     }
 
-    /// Makes everything safe and lets go.
-    pub(crate) async fn close(self) -> Result<(), StoreError> {
+    /// Makes everything safe and lets go; what spares the next start some work has so long.
+    pub(crate) async fn close_within(self, longest: Duration) -> Result<(), StoreError> {
         match self {
-            Self::Embedded(handle) => handle.close().await,
+            Self::Embedded(handle) => handle.close_within(longest).await,
             // Every write was acknowledged.
             Self::Cluster(_) => Ok(()),
         }

@@ -39,12 +39,12 @@ pub(super) fn start(
         let shards = Shards::of(Arc::clone(&store.outbox), &cluster.me);
         store.outbox = Arc::<Shards>::clone(&shards);
         let run = shards.run(Arc::clone(&store.leases), cluster.me.clone(), stop.clone());
-        tasks.creators.push(supervisor.start("shards of the outbox", stop, run));
+        tasks.deliveries.push(supervisor.start("shards of the outbox", stop, run));
     }
     let worker = worker(config, base, store, Arc::clone(clock))?;
     let tester = worker.tester();
     if roles.has(Role::Postback) {
-        tasks.creators.push(supervisor.start("deliveries", stop, worker.run(stop.clone())));
+        tasks.deliveries.push(supervisor.start("deliveries", stop, worker.run(stop.clone())));
     }
     Ok(tester)
 }
@@ -61,8 +61,8 @@ fn worker(config: &Config, base: &Base, store: Store, clock: Arc<dyn Clock>) -> 
         public_url: config.edge.public_url.as_str().to_owned(),
     };
     let chance = Arc::new(rand::random::<f64>);
-    Worker::new(settings, store, platforms(config), base.secrets.seal.clone(), clock, chance)
-        .map_err(Failure::run)
+    let (keys, unrecorded) = (base.secrets.seal.clone(), base.unrecorded.clone());
+    Worker::new(settings, store, platforms(config), keys, clock, chance, unrecorded).map_err(Failure::run)
 }
 
 /// All platforms, as configured.

@@ -118,8 +118,9 @@ struct Stops {
 struct Tasks {
     edge: Vec<JoinHandle<()>>,
     supply: Vec<JoinHandle<()>>,
-    /// Of the creator platform, and deliveries.
+    /// Of the creator platform.
     creators: Vec<JoinHandle<()>>,
+    deliveries: Vec<JoinHandle<()>>,
     helpers: Vec<JoinHandle<()>>,
     attribution: Vec<JoinHandle<()>>,
     forwarding: Vec<JoinHandle<()>>,

@@ -16,19 +16,20 @@ impl Service {
     /// [`Failure`] when the metrics can't be had.
     pub(crate) async fn without_store(self, config: &Config, roles: &RoleSet) -> Result<Starting, Failure> {
         let Self { clock, base, stops, tasks, redirects, control, supervisor, mut failures, .. } = self;
-        let Tasks { edge, supply, creators, helpers, attribution, .. } = tasks;
+        let Tasks { edge, supply, creators, deliveries, helpers, attribution, .. } = tasks;
         let end = Instant::now() + stop::ALL;
         stops.unready.cancel();
         stops.supply.cancel();
         stops.creators.cancel();
         stops.deliveries.cancel();
         stops.helpers.cancel();
-        let ending = supply.into_iter().chain(creators).chain(helpers);
+        // Deliveries that are under way for longer keep the store open for so long. What receivers say to them is kept.
+        let ending = supply.into_iter().chain(creators).chain(deliveries).chain(helpers);
         within(end, "what the edge is supplied with, creator platform, deliveries, API", all(ending)).await;
         stops.attribution.cancel();
         within(end, "attribution", all(attribution)).await;
         let (ground, backing) = base.apart(&config.data_dir);
-        if let Err(error) = backing.close().await {
+        if let Err(error) = backing.close_within(stop::CLOSING).await {
             tracing::warn!("the store's last sync failed: {error}");
         }
         // Of roles that could not go on without a store.

@@ -1,5 +1,7 @@
 //! The way down, at most 15 s (decisions 14): unready, no new visitors, what is under way is finished, unused pool links
 //! go back, what was asked of the creator platform is finished, attribution catches up with the journal, everything is synced.
+//! Nothing new is delivered from the first moment on: what is under way has longer than everything else, since what is not
+//! recorded is sent again.
 
 use std::{future::Future, time::Duration};
 
@@ -10,9 +12,17 @@ use crate::failure::Failure;
 
 /// Longest time for each stage beyond the edge's own drain ...
 const STAGE: Duration = Duration::from_secs(4);
-/// ... and for all of them: closing store and journal follows, up to 7 s, and who stops processes does not wait longer than 15
-/// (decisions 14).
+/// ... and for all of them: closing store and journal follows, up to 7 s, and who stops processes does not wait longer than
+/// [`STOP`].
 pub(super) const ALL: Duration = Duration::from_secs(8);
+/// For deliveries under way, beside those: a request's last moment, and its recording.
+const DELIVERIES: Duration = sl_postback::LAST.saturating_add(Duration::from_millis(500));
+/// From the first moment to the end of the process (decisions 14). `deploy` waits for 20 s.
+const STOP: Duration = Duration::from_secs(15);
+/// Of that, for the journal's close; the store's, before it, has what is left ...
+const JOURNAL: Duration = Duration::from_secs(2);
+/// ... at most so long: 15 - 8 - 2.
+pub(super) const CLOSING: Duration = Duration::from_secs(5);
 
 impl Service {
     /// Stops every role in order. What a stage does not manage in its time is found again at the next start.
@@ -21,17 +31,26 @@ impl Service {
     /// [`Failure::Run`] when the last sync fails.
     pub(crate) async fn shutdown(self) -> Result<(), Failure> {
         let Self { base, stops, tasks, control, mut attribution, .. } = self;
-        let Tasks { edge, supply, creators, helpers, attribution: attribution_tasks, forwarding, heartbeat } =
-            tasks;
-        let end = Instant::now() + ALL;
+        let Tasks {
+            edge,
+            supply,
+            creators,
+            deliveries,
+            helpers,
+            attribution: attribution_tasks,
+            forwarding,
+            heartbeat,
+        } = tasks;
+        let begun = Instant::now();
+        let end = begun + ALL;
         stops.unready.cancel();
         stops.edge.cancel();
         stops.supply.cancel();
+        stops.deliveries.cancel();
         within(end, "redirects, returning pool links", all(edge.into_iter().chain(supply))).await;
         stops.creators.cancel();
-        stops.deliveries.cancel();
         stops.helpers.cancel();
-        within(end, "creator platform, deliveries, API", all(creators.into_iter().chain(helpers))).await;
+        within(end, "creator platform, API", all(creators.into_iter().chain(helpers))).await;
         let head = base.journal.status().head;
         if base.cluster().is_none() && !base.backing.must_be_reopened() {
             within(end, "attribution", attribution.wait_for(|progress| progress.position >= head)).await;
@@ -43,12 +62,14 @@ impl Service {
         within(end, "what the journal has still for Kafka", all(forwarding)).await;
         stops.heartbeat.cancel();
         within(end, "the last word to other processes", all(heartbeat)).await;
+        until(begun + DELIVERIES, "deliveries", all(deliveries)).await;
         // Before the lock: the next process has a socket of its own.
         drop(control);
         let base_store = base.store;
         drop(base_store);
         // The journal is closed whatever the store says: it has what the store has not.
-        let stored = base.backing.close().await;
+        let left = (begun + STOP - JOURNAL).saturating_duration_since(Instant::now());
+        let stored = base.backing.close_within(left.min(CLOSING)).await;
         super::base::close(base.journal).await?;
         drop(base.lock);
         stored.map_err(|error| Failure::Run(format!("the store's last sync failed: {error}")))
@@ -64,8 +85,12 @@ pub(super) async fn all(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
 
 /// Waits for a stage, but not for ever.
 pub(super) async fn within<T>(end: Instant, what: &str, stage: impl Future<Output = T>) {
-    let until = end.min(Instant::now() + STAGE);
-    if tokio::time::timeout_at(until, stage).await.is_err() {
+    until(end.min(Instant::now() + STAGE), what, stage).await;
+}
+
+/// Waits for a stage as long as that.
+async fn until<T>(end: Instant, what: &str, stage: impl Future<Output = T>) {
+    if tokio::time::timeout_at(end, stage).await.is_err() {
         tracing::warn!("{what}: not done in time; the next start goes on from what is on disk");
     }
 }

@@ -191,19 +191,20 @@ fn a_full_disk_stops_no_redirect_and_everything_goes_on_once_there_is_room() {
 }
 
 /// A service that may be told how much of a file it may write.
-fn with_a_limit_of_its_own(dir: &Path) -> Service {
+fn with_a_limit_of_its_own(dir: &Path, settings: &[(&str, &str)]) -> Service {
     // Writing beyond the limit is an error then, not the end of the process.
     let script = "trap '' XFSZ; exec \"$0\" serve";
     let mut command = Command::new("sh");
     command.args(["-c", script, env!("CARGO_BIN_EXE_smartlinks")]);
-    Service::start_by(command, dir, &[("JOURNAL__SEGMENT", "1MiB")])
+    let settings: Vec<_> = settings.iter().copied().chain([("JOURNAL__SEGMENT", "1MiB")]).collect();
+    Service::start_by(command, dir, &settings)
 }
 
 #[test]
 fn a_disk_that_takes_nothing_from_this_process_stops_no_redirect_and_everything_goes_on_once_it_does() {
     let dir = tempfile::tempdir().unwrap();
     prepare(dir.path(), 3000);
-    let mut service = with_a_limit_of_its_own(dir.path());
+    let mut service = with_a_limit_of_its_own(dir.path(), &[]);
     let key = service.owner_key.clone().unwrap();
     let mut visitors = Visitors::default();
     assert!((0..20).all(|_| visitors.one_more(&service)));
@@ -226,5 +227,65 @@ fn a_disk_that_takes_nothing_from_this_process_stops_no_redirect_and_everything_
     let shown = format!("/api/smart-links/{LINK}");
     let counted = service.api(&key, &shown)["data"]["clicks_count"].as_u64().unwrap();
     assert!(counted >= visitors.own.len() as u64, "{counted} clicks, {} links in hands", visitors.own.len());
+    assert_eq!(service.terminate().code(), Some(0));
+}
+
+/// Waits until Meta has taken something. It may not have answered yet.
+fn taken(ads: &Ads) {
+    let begun = Instant::now();
+    while ads.meta().accepted == 0 {
+        assert!(begun.elapsed() < PATIENCE, "nothing is told");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn delivered(service: &Service, key: &str) {
+    service.until(key, "/api/x/deliveries?state=delivered", |shown| {
+        shown["data"].as_array().is_some_and(|rows| rows.len() == 1)
+    });
+}
+
+#[test]
+fn what_a_receiver_took_while_the_disk_was_full_is_not_told_again_once_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    prepare(dir.path(), 300);
+    let ads = Ads::start();
+    let mut service =
+        with_a_limit_of_its_own(dir.path(), &[("AD_PLATFORMS__META__BASE_URL", ads.url().as_str())]);
+    let key = service.owner_key.clone().unwrap();
+    ads.pixel(&service, &key);
+    // Time for the disk to be full before the answer comes.
+    ads.stall(&json!({ "ms": 3000, "count": 1 }));
+    assert_eq!(service.visit(&LINK.to_string(), 1).unwrap().status, 302);
+    taken(&ads);
+    service.limit_files(Some(0));
+    let link = json!({ "account_id": "acct_1", "name": "Ad", "link_type": "tracking_link" });
+    assert!(service.try_post(&key, "/api/smart-links", &link).status >= 500);
+    service.until_said("an answer can't be recorded");
+    service.limit_files(None);
+    service.until_said("ready edge=");
+    delivered(&service, &key);
+    assert_eq!(ads.meta().accepted, 1);
+    assert_eq!(service.terminate().code(), Some(0));
+}
+
+/// Platforms answer within a request's ten seconds, and no stage of the stop had as many.
+#[test]
+fn what_is_under_way_when_the_service_stops_is_recorded_and_not_told_again() {
+    let dir = tempfile::tempdir().unwrap();
+    prepare(dir.path(), 300);
+    let ads = Ads::start();
+    let mut service = ads.service(dir.path());
+    let key = service.owner_key.clone().unwrap();
+    ads.pixel(&service, &key);
+    ads.stall(&json!({ "ms": 9000, "count": 1 }));
+    assert_eq!(service.visit(&LINK.to_string(), 1).unwrap().status, 302);
+    taken(&ads);
+    let begun = Instant::now();
+    assert_eq!(service.terminate().code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(15), "decisions 14: {:?}", begun.elapsed());
+    let mut service = ads.service(dir.path());
+    delivered(&service, &key);
+    assert_eq!(ads.meta().accepted, 1);
     assert_eq!(service.terminate().code(), Some(0));
 }

@@ -1,0 +1,169 @@
+//! An outbox that takes nothing when it is told to, and counts what it is asked.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+};
+
+use async_trait::async_trait;
+use sl_core::{
+    breaker::Resting,
+    delivery::{Attempt, Delivery, Destination, Progress, RenderedRequest},
+    ids::{AccountId, ClickId, DeliveryId, FanId, ReplayId, TeamId},
+    replay::Trail,
+    time::Timestamp,
+};
+use sl_store::{
+    Outbox, Result, StoreError,
+    outbox::{Change, Counts, DeliveryFilter, Renewal, Waiting},
+};
+
+use crate::world::World;
+
+pub(crate) struct Faults {
+    outbox: Arc<dyn Outbox>,
+    /// Nothing goes on.
+    pub(crate) is_full: AtomicBool,
+    /// The next change is written, and nobody is told.
+    pub(crate) is_cut: AtomicBool,
+    /// Changes that were refused.
+    pub(crate) refused: AtomicUsize,
+    /// Pages of deliveries that were read.
+    pub(crate) listed: AtomicUsize,
+    /// Each look for changed destinations begins with such a question; the worker asks once, too.
+    pub(crate) asked_who_rests: AtomicUsize,
+    /// Times that somebody asked what is due for one destination.
+    pub(crate) asked_what_is_due: AtomicUsize,
+}
+
+impl Faults {
+    /// In the place of the world's outbox.
+    pub(crate) fn within(world: &mut World) -> Arc<Self> {
+        let faults = Arc::new(Self {
+            outbox: Arc::clone(&world.store.outbox),
+            is_full: AtomicBool::default(),
+            is_cut: AtomicBool::default(),
+            refused: AtomicUsize::default(),
+            listed: AtomicUsize::default(),
+            asked_who_rests: AtomicUsize::default(),
+            asked_what_is_due: AtomicUsize::default(),
+        });
+        world.store.outbox = Arc::<Self>::clone(&faults);
+        faults
+    }
+
+    fn refuse(&self) -> Result<()> {
+        if !self.is_full.load(SeqCst) {
+            return Ok(());
+        }
+        self.refused.fetch_add(1, SeqCst);
+        Err(StoreError::Unavailable("the disk is full".to_owned()))
+    }
+}
+
+#[async_trait]
+impl Outbox for Faults {
+    async fn advance(
+        &self,
+        id: DeliveryId,
+        from: &Progress,
+        attempt: Option<Attempt>,
+        to: Progress,
+    ) -> Result<bool> {
+        self.refuse()?;
+        self.outbox.advance(id, from, attempt, to).await
+    }
+
+    async fn advance_all(&self, changes: Vec<Change>) -> Result<Vec<bool>> {
+        self.refuse()?;
+        let went = self.outbox.advance_all(changes).await;
+        match self.is_cut.swap(false, SeqCst) {
+            true => Err(StoreError::Unavailable("the connection broke".to_owned())),
+            false => went,
+        }
+    }
+
+    async fn due_destinations(&self, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
+        self.outbox.due_destinations(now).await
+    }
+
+    async fn due(&self, destination: Destination, now: Timestamp, limit: usize) -> Result<Vec<Delivery>> {
+        self.asked_what_is_due.fetch_add(1, SeqCst);
+        self.outbox.due(destination, now, limit).await
+    }
+
+    async fn rest(&self, destination: Destination, resting: Option<Resting>) -> Result<()> {
+        self.outbox.rest(destination, resting).await
+    }
+
+    async fn resting(&self) -> Result<Vec<(Destination, Resting)>> {
+        self.asked_who_rests.fetch_add(1, SeqCst);
+        self.outbox.resting().await
+    }
+
+    async fn ahead(&self, after: Timestamp, behind: Option<Waiting>, limit: usize) -> Result<Vec<Delivery>> {
+        self.outbox.ahead(after, behind, limit).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>> {
+        self.outbox.next_due().await
+    }
+
+    async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
+        self.outbox.store_body(id, request).await
+    }
+
+    async fn rewrite(&self, id: DeliveryId, old: RenderedRequest, new: RenderedRequest) -> Result<bool> {
+        self.outbox.rewrite(id, old, new).await
+    }
+
+    async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {
+        self.outbox.body(id).await
+    }
+
+    async fn renew(&self, renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize> {
+        self.outbox.renew(renewals, trail).await
+    }
+
+    async fn trail(&self, team: TeamId, id: ReplayId) -> Result<Option<Trail>> {
+        self.outbox.trail(team, id).await
+    }
+
+    async fn trails(&self, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>> {
+        self.outbox.trails(team, limit, after).await
+    }
+
+    async fn first_of_fan(
+        &self,
+        destination: Destination,
+        account: &AccountId,
+        fan: &FanId,
+    ) -> Result<Option<(DeliveryId, Timestamp)>> {
+        self.outbox.first_of_fan(destination, account, fan).await
+    }
+
+    async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>> {
+        self.outbox.delivery(team, id).await
+    }
+
+    async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>> {
+        self.outbox.attempts(id).await
+    }
+
+    async fn list(&self, team: TeamId, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
+        self.listed.fetch_add(1, SeqCst);
+        self.outbox.list(team, filter).await
+    }
+
+    async fn of_click(&self, team: TeamId, click: ClickId) -> Result<Vec<Delivery>> {
+        self.outbox.of_click(team, click).await
+    }
+
+    async fn counts(&self, now: Timestamp) -> Result<Counts> {
+        self.outbox.counts(now).await
+    }
+
+    async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>> {
+        self.outbox.latest(destination).await
+    }
+}
