@@ -95,6 +95,14 @@ impl Body {
         self.fields.get(key)
     }
 
+    /// Names every field that is none of these: where a misspelt one would widen what is done, or look like success.
+    pub(crate) fn only(&mut self, known: &[&str]) {
+        for key in self.fields.keys().filter(|key| !known.contains(&key.as_str())) {
+            let name: String = key.chars().take(64).collect();
+            self.problems.add(name, format!("is no field here; there are {}.", known.join(", ")));
+        }
+    }
+
     /// Whether it was not sent, or as `null`.
     pub(crate) fn is_null(&self, key: &str) -> bool {
         self.fields.get(key).is_none_or(Value::is_null)
@@ -108,6 +116,10 @@ impl Body {
             Some(Value::String(text)) if text.trim().is_empty() => Given::Null,
             Some(Value::String(text)) if text.chars().count() > max => {
                 self.problems.add(key, format!("must not be longer than {max} characters."));
+                Given::Absent
+            }
+            Some(Value::String(text)) if text.chars().any(char::is_control) => {
+                self.problems.add(key, "must not hold control characters.");
                 Given::Absent
             }
             Some(Value::String(text)) => Given::Value(text.trim().to_owned()),
@@ -182,12 +194,16 @@ impl Body {
         let mut texts = Vec::with_capacity(items.len());
         for (at, item) in items.into_iter().enumerate() {
             match item {
-                Value::String(text) if !text.trim().is_empty() && text.chars().count() <= max => {
+                Value::String(text)
+                    if !text.trim().is_empty()
+                        && text.chars().count() <= max
+                        && !text.chars().any(char::is_control) =>
+                {
                     texts.push(text.trim().to_owned());
                 }
                 other => {
                     let what = format!(
-                        "must be a string of 1 to {max} characters, not {}.",
+                        "must be a string of 1 to {max} characters, none of them a control character, not {}.",
                         shown(&other.to_string())
                     );
                     self.problems.add(format!("{key}.{at}"), what);

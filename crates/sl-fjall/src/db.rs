@@ -281,12 +281,29 @@ pub(crate) async fn blocking<T: Send + 'static>(
 pub(crate) fn failed(error: fjall::Error) -> StoreError {
     match error {
         fjall::Error::Locked => StoreError::Unavailable("another process has the store open".to_owned()),
-        fjall::Error::Io(error) => StoreError::Unavailable(error.to_string()),
         fjall::Error::Poisoned => {
             StoreError::Unavailable("an earlier write failed; the store must be opened again".to_owned())
         }
-        other => StoreError::Damaged(other.to_string()),
+        fjall::Error::Io(error) => StoreError::Unavailable(error.to_string()),
+        // A disk that is full, or does not answer, has damaged nothing: in whatever part of the store that was found.
+        other => match of_the_disk(&other) {
+            Some(error) => StoreError::Unavailable(error.to_string()),
+            None => StoreError::Damaged(other.to_string()),
+        },
     }
+}
+
+/// The operating system's word behind an error, if that is what it is.
+fn of_the_disk(error: &fjall::Error) -> Option<&std::io::Error> {
+    let mut at: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = at {
+        let found = error.downcast_ref::<std::io::Error>();
+        if found.is_some_and(|error| error.raw_os_error().is_some()) {
+            return found;
+        }
+        at = error.source();
+    }
+    None
 }
 
 /// A key or index that is not of the expected shape.
@@ -299,6 +316,16 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_damage_in_whatever_part_of_the_store_it_is_found() {
+        let full = || std::io::Error::from_raw_os_error(28);
+        let other = || std::io::Error::other("not what was written");
+        assert!(matches!(failed(fjall::Error::Io(full())), StoreError::Unavailable(_)));
+        let deep = failed(fjall::Error::Storage(full().into()));
+        assert!(deep.is_temporary() && deep.to_string().contains("No space left"), "{deep}");
+        assert!(matches!(failed(fjall::Error::Storage(other().into())), StoreError::Damaged(_)));
+    }
 
     fn filled(dir: &TempDir) -> Db {
         let db = Db::open(dir.path(), &FjallOptions::default()).unwrap();

@@ -91,7 +91,12 @@ impl Pool for FjallPool {
     }
 
     async fn lease(&self, request: LeaseRequest) -> Result<Block> {
-        let block = self.locked(move |db, shelf| blocks::lease(db, shelf, request)).await?;
+        let lease = move |db: &Db, shelf: &mut Shelf| {
+            // After a failed write memory may be ahead of what is stored, which would look like damage.
+            db.writes()?;
+            blocks::lease(db, shelf, request)
+        };
+        let block = self.locked(lease).await?;
         if !block.links.is_empty() {
             self.db.synced().await?;
         }

@@ -4,7 +4,7 @@ use std::{ops::Range, path::Path};
 
 use sl_core::event::{Event, EventBody, JournalId, Position};
 
-use crate::{JournalError, codec, disk::RealDisk, journal::recovery};
+use crate::{JournalError, codec, disk::RealDisk, journal::recovery, segment::SegmentName};
 
 /// What [`verify`] found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -34,6 +34,15 @@ pub struct SegmentReport {
     pub damages: Vec<Range<u64>>,
     /// Both copies of the header are damaged.
     pub header_damaged: bool,
+}
+
+/// Whether a directory holds a journal: a file with the name of a segment.
+///
+/// # Errors
+/// The operating system's, when the directory can't be read.
+pub fn is_journal(dir: &Path) -> std::io::Result<bool> {
+    let mut names = std::fs::read_dir(dir)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names.any(|name| SegmentName::parse(&name).is_some()))
 }
 
 impl VerifyReport {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 use sl_core::event::{Event, Position};
 
-use crate::{cli::Journal, failure::Failure};
+use crate::{cli::Journal, failure::Failure, out::say};
 
 /// Runs the command and prints.
 ///
@@ -26,11 +26,14 @@ pub(crate) fn run(command: Journal, json: bool) -> Result<(), Failure> {
 fn journal_dir(dir: &Path) -> Result<PathBuf, Failure> {
     let inner = dir.join("journal");
     let found = if inner.is_dir() { inner } else { dir.to_owned() };
-    if found.is_dir() {
-        Ok(found)
-    } else {
-        Err(Failure::Run(format!("DIR = {dir:?}: there is no such directory")))
+    if !found.is_dir() {
+        return Err(Failure::Run(format!("DIR = {dir:?}: there is no such directory")));
     }
+    if !sl_journal::is_journal(&found).map_err(Failure::run)? {
+        let remedy = "give the data directory of a service, or its journal/";
+        return Err(Failure::Run(format!("DIR = {dir:?}: there is no journal in it; {remedy}")));
+    }
+    Ok(found)
 }
 
 fn verify(dir: &Path, json: bool) -> Result<(), Failure> {
@@ -38,7 +41,7 @@ fn verify(dir: &Path, json: bool) -> Result<(), Failure> {
     for segment in &report.segments {
         let damages: Vec<_> = segment.damages.iter().map(|bytes| [bytes.start, bytes.end]).collect();
         if json {
-            println!(
+            say!(
                 "{}",
                 json!({
                     "segment": segment.name, "bytes": segment.bytes, "epoch": segment.epoch,
@@ -51,14 +54,15 @@ fn verify(dir: &Path, json: bool) -> Result<(), Failure> {
                 "{} records, {} to {}",
                 segment.records, segment.sequences.start, segment.sequences.end
             );
-            println!("{}  {records}", segment.name);
+            say!("{}  {records}", segment.name);
             for [start, end] in damages {
-                println!("  DAMAGED: bytes {start} to {end}");
+                say!("  DAMAGED: bytes {start} to {end}");
             }
             if segment.header_damaged || segment.undecodable > 0 {
-                println!(
+                say!(
                     "  DAMAGED: header {}, undecodable records {}",
-                    segment.header_damaged, segment.undecodable
+                    segment.header_damaged,
+                    segment.undecodable
                 );
             }
         }
@@ -66,9 +70,9 @@ fn verify(dir: &Path, json: bool) -> Result<(), Failure> {
     let sum =
         json!({ "records": report.records(), "segments": report.segments.len(), "sound": report.is_sound() });
     if json {
-        println!("{sum}");
+        say!("{sum}");
     } else {
-        println!("{} records in {} segments", report.records(), report.segments.len());
+        say!("{} records in {} segments", report.records(), report.segments.len());
     }
     if report.is_sound() {
         Ok(())

@@ -23,6 +23,7 @@ use crate::{
     failure::Failure,
     lock,
     migrate::marker,
+    out::say,
     service::{cluster::Addresses, control, first_key},
 };
 
@@ -168,21 +169,21 @@ fn row(key: &ApiKey) -> Value {
 
 fn print(keys: &[Value], json: bool) {
     if json {
-        println!("{}", Value::from(keys.to_vec()));
+        say!("{}", Value::from(keys.to_vec()));
         return;
     }
     for key in keys {
         let text = |name: &str| key.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
         let id = key.get("id").and_then(Value::as_u64).unwrap_or_default();
         let state = if key.get("revoked_at").is_some_and(Value::is_string) { "revoked" } else { "active" };
-        println!(
+        say!(
             "{id:>4}  {:<24} {state:<8} created {}  last used {}",
             text("name"),
             text("created_at"),
             text("last_used_at")
         );
         if let Some(secret) = key.get("secret").and_then(Value::as_str) {
-            println!("      {secret}  (shown once)");
+            say!("      {secret}  (shown once)");
         }
     }
 }

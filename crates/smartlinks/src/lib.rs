@@ -13,6 +13,7 @@ mod lock;
 mod logs;
 mod metrics;
 mod migrate;
+mod out;
 mod roles;
 mod secrets;
 mod serve;
@@ -25,6 +26,7 @@ use std::{path::Path, process::ExitCode};
 use crate::{
     cli::{Cli, Command},
     config::{Config, LoadError, Problem},
+    out::{print, say, tell},
 };
 pub use crate::{embedded::Embedded, failure::Failure};
 
@@ -34,7 +36,7 @@ pub fn main() -> ExitCode {
     match run(Cli::given()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            tell!("{failure}");
             failure.code()
         }
     }
@@ -45,7 +47,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let file = config.as_deref();
     match command {
         Command::PrintConfig => {
-            print!("{}", config::DEFAULT);
+            print(format_args!("{}", config::DEFAULT));
             Ok(())
         }
         Command::CheckConfig => check_config(file, json),
@@ -90,7 +92,7 @@ fn load(file: Option<&Path>) -> Result<Config, Failure> {
     let (config, warnings) = config::load(file, std::env::vars_os())
         .map_err(|LoadError(problems)| Failure::Usage(lines(&problems)))?;
     for warning in warnings {
-        eprintln!("{warning}");
+        tell!("{warning}");
     }
     Ok(config)
 }
@@ -112,7 +114,7 @@ fn check_config(file: Option<&Path>, json: bool) -> Result<(), Failure> {
     };
     // For programs the answer is on stdout whatever it says.
     if json || !fails {
-        println!("{text}");
+        say!("{text}");
     }
     match (fails, json) {
         (false, _) => Ok(()),

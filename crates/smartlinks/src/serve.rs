@@ -125,12 +125,16 @@ async fn in_order(
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Its terminal has gone.
+    hangup: Signal,
 }
 
 impl Signals {
     pub(crate) fn new() -> Result<Self, Failure> {
         let take = |kind| signal(kind).map_err(Failure::run);
-        Ok(Self { terminate: take(SignalKind::terminate())?, interrupt: take(SignalKind::interrupt())? })
+        let [terminate, interrupt, hangup] =
+            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(take);
+        Ok(Self { terminate: terminate?, interrupt: interrupt?, hangup: hangup? })
     }
 
     /// One that comes well after the last: `timeout` and some terminals send the same one twice.
@@ -145,6 +149,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
         }
     }
 }

@@ -8,7 +8,14 @@ use sl_sim::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{cli::Sim, clock, demo::until, failure::Failure, serve::Signals};
+use crate::{
+    cli::Sim,
+    clock,
+    demo::until,
+    failure::Failure,
+    out::{say, tell},
+    serve::Signals,
+};
 
 /// Number of the first simulated creator at the platform.
 const FIRST_CREATOR: u64 = 120_000_001;
@@ -33,7 +40,7 @@ pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
                 config.faults = Faults::none();
             }
             let platform = PlatformSim::bind(config).await.map_err(Failure::run)?;
-            println!(
+            say!(
                 "creator platform at {} (platform.base_url); state: {}/_sim/state",
                 platform.url(),
                 platform.url()
@@ -45,7 +52,7 @@ pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
             let mut config = AdsConfig::new(clock::system());
             config.listen = listen;
             let ads = AdsSim::bind(config).await.map_err(Failure::run)?;
-            println!(
+            say!(
                 "ad platforms at {} (ad_platforms.*.base_url; CreatorTraffic's is the whole address, /creatortraffic/conversion); \
                  state: {}/_sim/state",
                 ads.url(),
@@ -63,7 +70,7 @@ pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
                 TrafficError::Window { .. } => Failure::Usage(format!("error: --window: {error}")),
                 _ => Failure::run(error),
             })?;
-            eprintln!("people come at {rate} a second; Ctrl-C ends and prints the book");
+            tell!("people come at {rate} a second; Ctrl-C ends and prints the book");
             let stop = CancellationToken::new();
             let end = async {
                 tokio::select! {
@@ -75,7 +82,7 @@ pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
             tokio::join!(traffic.run(stop.clone()), end);
             let book =
                 serde_json::json!({ "book": traffic.book().figures(), "redirect_ms": traffic.latency() });
-            println!("{}", serde_json::to_string_pretty(&book).map_err(Failure::run)?);
+            say!("{}", serde_json::to_string_pretty(&book).map_err(Failure::run)?);
         }
     }
     Ok(())

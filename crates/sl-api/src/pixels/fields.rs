@@ -15,7 +15,12 @@ pub(crate) fn pixel_id(body: &mut Body, platform: Option<PlatformKind>) -> Optio
     if platform.is_some_and(|platform| !platform.facts().has_pixel_id) {
         return Some(body.text("pixel_id", 255).value().unwrap_or_default());
     }
-    body.required("pixel_id", 255)
+    let id = body.required("pixel_id", 255)?;
+    // It becomes a part of an address.
+    if !id.chars().all(|one| one.is_ascii_alphanumeric() || "-_.".contains(one)) {
+        body.wrong("pixel_id", "must hold letters, digits, -, _ and . only, as the platform shows it.");
+    }
+    Some(id)
 }
 
 /// Label, URL and the seven events: omitted keeps, `null` clears.

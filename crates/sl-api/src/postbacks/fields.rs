@@ -178,12 +178,14 @@ fn headers(body: &mut Body, items: Vec<Value>) -> Vec<HeaderTemplate> {
             None | Some(Value::Null) => Given::Null,
             // As forms send what was left empty.
             Some(Value::String(text)) if text.is_empty() => Given::Null,
-            Some(Value::String(text)) if text.chars().count() <= max => Given::Value(text.clone()),
+            Some(Value::String(text))
+                if text.chars().count() <= max && !text.chars().any(char::is_control) =>
+            {
+                Given::Value(text.clone())
+            }
             Some(_) => {
-                body.wrong(
-                    format!("headers.{at}.{key}"),
-                    format!("must be a string of at most {max} characters."),
-                );
+                let what = format!("must be a string of at most {max} characters on one line.");
+                body.wrong(format!("headers.{at}.{key}"), what);
                 Given::Absent
             }
         };

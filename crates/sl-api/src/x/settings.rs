@@ -28,6 +28,7 @@ pub(crate) async fn smart_link(
     OwnLink(mut link): OwnLink,
     mut body: Body,
 ) -> Result<Reply> {
+    body.only(&["name", "window", "user_list_id", "paused"]);
     match body.text("name", 255) {
         Given::Absent => {}
         Given::Null => body.wrong("name", "must not be empty."),
@@ -97,6 +98,7 @@ pub(crate) async fn postback(
     mut body: Body,
 ) -> Result<Reply> {
     let mut postback = postbacks::own(&app, caller.team(), &id).await?;
+    body.only(&["in_order", "max_per_minute"]);
     sending(&mut body, &mut postback.in_order, &mut postback.pace);
     body.finish()?;
     postback.updated_at = app.now().newer_than(postback.updated_at);
@@ -126,6 +128,14 @@ pub(crate) async fn pixel(
     mut body: Body,
 ) -> Result<Reply> {
     let mut pixel = pixels::own_pixel(&app, caller.team(), &id).await?;
+    body.only(&[
+        "value_basis",
+        "limited_data_use",
+        "api_version",
+        "external_id_source",
+        "in_order",
+        "max_per_minute",
+    ]);
     if body.raw("value_basis").is_some() {
         let basis = body.choice("value_basis", "gross, net", |word| match word {
             "gross" => Some(ValueBasis::Gross),

@@ -227,6 +227,8 @@ async fn our_own_settings_of_a_link_can_be_changed() {
     assert_eq!((&body["data"]["name"], &body["data"]["paused"]), (&json!("new"), &json!(true)));
     let wrong = json!({ "name": "", "window": "31d", "paused": "yes" });
     assert_eq!(world.refused("PATCH", &path, wrong).await, ["name", "paused", "window"]);
+    assert_eq!(world.refused("PATCH", &path, json!({ "pause": true })).await, ["pause"], "not paused");
+    assert_eq!(world.refused("PATCH", &path, json!({ "name": "a\u{0}b" })).await, ["name"]);
 }
 
 #[tokio::test]

@@ -64,6 +64,10 @@ async fn what_is_missing_or_wrong_is_named() {
                         "event_source_url": "ftp://x", "event_click": 5 });
     let fields = world.refused("POST", &pixels, wrong).await;
     assert_eq!(fields, ["event_click", "event_source_url", "label", "pixel_id", "platform"]);
+    for id in ["abc/../x", "12 34", "12?x"] {
+        let wrong = json!({ "platform": "meta", "pixel_id": id, "pixel_access_token": "t" });
+        assert_eq!(world.refused("POST", &pixels, wrong).await, ["pixel_id"], "{id}");
+    }
     let creatortraffic = json!({ "platform": "creatortraffic", "pixel_id": "", "pixel_access_token": "t" });
     let made = world.send("POST", &pixels, creatortraffic).await;
     assert_eq!(

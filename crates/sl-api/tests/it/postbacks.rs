@@ -111,7 +111,8 @@ async fn every_rule_of_the_body_names_its_field() {
     assert_eq!(world.refused("POST", PATH, json!({})).await, ["conversion_types", "smart_link_scope", "url"]);
     let wrong = json!({ "url": "https://t.example/", "smart_link_scope": "campaign_specific", "conversion_types": [],
         "smart_link_ids": [], "http_method": "PUT", "body": 5,
-        "headers": [{ "name": "bad name", "value": "x" }, { "value": "x" }, { "name": "ok", "value": "v".repeat(2001) }] });
+        "headers": [{ "name": "bad name", "value": "x" }, { "value": "x" }, { "name": "ok", "value": "v".repeat(2001) },
+            { "name": "two", "value": "a\r\nb: c" }] });
     assert_eq!(
         world.refused("POST", PATH, wrong).await,
         [
@@ -120,6 +121,7 @@ async fn every_rule_of_the_body_names_its_field() {
             "headers.0.name",
             "headers.1.name",
             "headers.2.value",
+            "headers.3.value",
             "http_method",
             "smart_link_ids"
         ]

@@ -156,6 +156,9 @@ async fn what_was_taken_is_too_old_or_has_nobody_to_hear_it_is_left_alone_and_co
         (json!({ "states": ["sent"] }), "states"),
         (json!({ "kinds": ["sale"] }), "kinds"),
         (json!({ "destination": "pixel" }), "destination"),
+        // Misspelt, it would widen what is sent again.
+        (json!({ "destinaton": "pixel:1" }), "destinaton"),
+        (json!({ "dry_runn": true }), "dry_runn"),
         (json!({ "date_start": "soon" }), "date_start"),
         (json!({ "date_start": "2026-03-05", "date_end": "2026-03-04" }), "date_end"),
     ] {
@@ -342,6 +345,8 @@ async fn a_replay_into_a_destination_keeps_to_its_events_its_links_its_age_and_i
     assert_eq!(world.send("POST", INTO, only).await["data"]["replayed"], 1);
     assert_eq!(world.refused("POST", INTO, json!({})).await, ["into"]);
     assert_eq!(world.refused("POST", INTO, json!({ "into": "pixel:3" })).await, ["into"]);
+    let misspelt = json!({ "into": "pixel:1", "date_strat": "2026-03-01" });
+    assert_eq!(world.refused("POST", INTO, misspelt).await, ["date_strat"]);
     assert_eq!(world.refused("POST", INTO, json!({ "into": "postback:x" })).await, ["into"]);
     let key = world.key_with(&["postbacks.manage"]).await;
     let ask = async |key: &str, into: &str| {

@@ -252,6 +252,8 @@ impl Queue {
             let mut first = self.first(to, *minute, floor).await?;
             if first.is_none() && judges {
                 first = self.first(to, *minute, beginning()).await?;
+                // So that readers find it as well.
+                self.floors.lock().remove(&(to, *minute));
             }
             if first.is_some() {
                 return Ok(first);
@@ -355,6 +357,8 @@ mod tests {
         assert_eq!(first(after(59)).await, []);
         // Once the minute is over it is forgotten only when it has nothing from the beginning on.
         assert_eq!(first(after(60)).await, [(TO, after(1))]);
+        assert_eq!(queue.floor(TO, running), beginning(), "who reads it finds what is told to be there");
+        got_to(41);
         // Who has found nothing knows as much as before.
         let from = queue.floor(TO, running);
         queue.note_floor(TO, running, &from, None);

@@ -16,6 +16,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     addresses(config, problems);
     retention(config, problems);
     files(config, problems);
+    directory(config, problems);
     if let Err(error) = filter(&config.log.level) {
         let text = format!("{:?} is no level: {error}; write info, debug or warn", config.log.level);
         problems.push(Problem::error("log.level", text));
@@ -31,6 +32,17 @@ fn filter(level: &str) -> Result<(), String> {
     match others.first().filter(|_| levels.is_empty()) {
         Some(word) => Err(format!("nothing is called {word:?}")),
         None => Ok(()),
+    }
+}
+
+fn directory(config: &Config, problems: &mut Vec<Problem>) {
+    let dir = &config.data_dir;
+    if dir.as_os_str().is_empty() {
+        let text =
+            "is empty, so that keys and store would lie wherever the service is started; name a directory";
+        problems.push(Problem::error("data_dir", text));
+    } else if dir.exists() && !dir.is_dir() {
+        problems.push(Problem::error("data_dir", format!("{dir:?} is no directory; name one, or a new one")));
     }
 }
 

@@ -209,6 +209,10 @@ fn what_would_stop_the_service_or_be_ignored_is_said_before_it_starts() {
         let (_, problems) = with(line, &[]).unwrap();
         assert!(problems.iter().any(|problem| problem.key == "pool.quarantine"), "{line}: {problems:?}");
     }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for dir in [String::new(), file.path().to_str().unwrap().to_owned()] {
+        assert_eq!(errors(&format!("data_dir = {dir:?}"))[0].0, "data_dir", "{dir:?}");
+    }
     let public = "edge.public_url = \"https://go.example\"";
     for (line, odd) in
         [(public.to_owned(), true), (format!("{public}\nedge.trusted_proxies = [\"10.0.0.0/8\"]"), false)]

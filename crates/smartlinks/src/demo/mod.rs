@@ -26,7 +26,12 @@ use self::{
     summary::{Book, Credit, Deliveries, RedirectMs, Summary},
     view::View,
 };
-use crate::{cli, clock, failure::Failure, serve::Signals};
+use crate::{
+    cli, clock,
+    failure::Failure,
+    out::{say, tell},
+    serve::Signals,
+};
 
 /// Between two lines of figures.
 const LOOK: Duration = Duration::from_millis(500);
@@ -67,7 +72,7 @@ pub(crate) async fn run(args: &cli::Demo, json: bool) -> Result<(), Failure> {
     };
     view.done();
     if figures.subscribers == 0 {
-        eprintln!("nobody has subscribed yet: there is little to compare; try --for 20s or longer");
+        tell!("nobody has subscribed yet: there is little to compare; try --for 20s or longer");
     }
     let (summary, off) = account(&stage, &traffic, &figures, begun);
     let Stage { service, platform, ads, .. } = stage;
@@ -75,9 +80,9 @@ pub(crate) async fn run(args: &cli::Demo, json: bool) -> Result<(), Failure> {
     platform.shutdown().await;
     ads.shutdown().await;
     if json {
-        println!("{}", serde_json::to_string(&summary).map_err(Failure::run)?);
+        say!("{}", serde_json::to_string(&summary).map_err(Failure::run)?);
     } else {
-        println!("{}", view::words(&summary, &off));
+        say!("{}", view::words(&summary, &off));
     }
     if off.is_empty() { Ok(()) } else { Err(Failure::Run(format!("not balanced: {}", off.join("; ")))) }
 }
@@ -153,7 +158,7 @@ async fn settle(
         }
         if since.elapsed() > SETTLE {
             view.done();
-            eprintln!("not settled after {SETTLE:?}: the summary is of what is done");
+            tell!("not settled after {SETTLE:?}: the summary is of what is done");
             return Ok(figures);
         }
         tokio::time::sleep(LOOK).await;

@@ -7,6 +7,7 @@ use super::{
     stage::Stage,
     summary::{Credit, Summary},
 };
+use crate::out::{hint, tell};
 
 /// Prints to stderr, so that stdout is the summary's.
 pub(crate) struct View {
@@ -24,13 +25,13 @@ impl View {
 
     /// The first word, before there is anything to look at.
     pub(crate) fn starting() {
-        eprintln!("smartlinks demo: the creator platform, the ad platforms and the service are starting");
+        tell!("smartlinks demo: the creator platform, the ad platforms and the service are starting");
     }
 
     pub(crate) fn welcome(stage: &Stage, ends: bool) {
         let link =
             stage.creators.first().and_then(|creator| creator.links.first()).map_or("", String::as_str);
-        eprintln!(
+        tell!(
             "simulated people click, subscribe and spend; nothing leaves this machine\n\
              \n  redirector      http://{}/go/{link}\n  dashboard, API  http://{}/\n  API key         {}\n  \
              creator platform {}/_sim/state   ad platforms {}/_sim/state\n",
@@ -41,7 +42,7 @@ impl View {
             stage.ads.url(),
         );
         if !ends {
-            eprintln!("  Ctrl-C settles and prints the summary; a second one ends at once\n");
+            tell!("  Ctrl-C settles and prints the summary; a second one ends at once\n");
         }
     }
 
@@ -54,18 +55,18 @@ impl View {
         let text = text(seconds, what, figures);
         if self.live {
             // A line that is wrapped could not be taken back.
-            eprint!("\r\x1b[2K{}", fitting(&text, columns()));
+            hint(format_args!("\r\x1b[2K{}", fitting(&text, columns())));
             // A terminal that is gone is not worth a failure.
             let _ = std::io::stderr().flush();
         } else {
-            eprintln!("{text}");
+            tell!("{text}");
         }
     }
 
     /// Ends the line of figures.
     pub(crate) fn done(&self) {
         if self.live {
-            eprintln!();
+            hint(format_args!("\n"));
         }
     }
 }

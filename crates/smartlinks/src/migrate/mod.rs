@@ -29,6 +29,7 @@ use crate::{
     clock,
     config::{Backend, Config},
     failure::Failure,
+    out::say,
 };
 
 /// Whether the words name the one move there is.
@@ -176,9 +177,9 @@ fn summary(moved: &copy::Moved, found: &verify::Found, resumed: bool, seconds: f
 /// On stdout: for programs, or for people.
 fn say(json: bool, value: &Value, text: &str) {
     if json {
-        println!("{value}");
+        say!("{value}");
     } else {
-        println!("{}", text.trim_end());
+        say!("{}", text.trim_end());
     }
 }
 

@@ -1,5 +1,6 @@
 //! The running total, on stderr.
 
+use crate::out::{hint, tell};
 use std::{
     io::{IsTerminal as _, Write as _},
     time::{Duration, Instant},
@@ -36,7 +37,7 @@ impl View {
 
     pub(super) fn note(&mut self, text: &str) {
         self.clear();
-        eprintln!("{text}");
+        tell!("{text}");
     }
 
     pub(super) fn begin(&mut self, kind: &'static str, rows: u64) {
@@ -57,10 +58,10 @@ impl View {
         self.shown = Instant::now();
         let line = self.line(rows);
         if self.live {
-            eprint!("\r\x1b[K{line}");
+            hint(format_args!("\r\x1b[K{line}"));
             let _ = std::io::stderr().flush();
         } else {
-            eprintln!("{line}");
+            tell!("{line}");
         }
     }
 
@@ -83,7 +84,7 @@ impl View {
 
     fn clear(&self) {
         if self.live {
-            eprint!("\r\x1b[K");
+            hint(format_args!("\r\x1b[K"));
         }
     }
 }

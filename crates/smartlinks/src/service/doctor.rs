@@ -15,19 +15,30 @@ use crate::failure::Failure;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(1);
-/// What the disk must have free before opening is tried, bytes: the store's own log is 64 MiB at least, and the journal wants a segment.
-const ROOM: u64 = 128 << 20;
+/// What the disk must have free before opening is tried, bytes, beside two segments of the journal ...
+const ROOM: u64 = 16 << 20;
+/// ... and with them: the store's own log grows to 64 MiB.
+const MOST_ROOM: u64 = 128 << 20;
 
 /// The role.
 pub(crate) struct Doctor {
     health: StoreHealth,
     dir: PathBuf,
+    /// What must be free, bytes.
+    room: u64,
     report: mpsc::Sender<Failure>,
 }
 
 impl Doctor {
-    pub(crate) fn new(health: StoreHealth, dir: PathBuf, report: mpsc::Sender<Failure>) -> Self {
-        Self { health, dir, report }
+    /// `segment`: bytes of one of the journal's.
+    pub(crate) fn new(
+        health: StoreHealth,
+        dir: PathBuf,
+        segment: u64,
+        report: mpsc::Sender<Failure>,
+    ) -> Self {
+        let room = segment.saturating_mul(2).saturating_add(ROOM).min(MOST_ROOM);
+        Self { health, dir, room, report }
     }
 
     /// Looks until `stop`, or until the store can be opened again.
@@ -43,13 +54,14 @@ impl Doctor {
             }
             if !told {
                 tracing::error!(
-                    "the store could not write, most likely a full disk: redirects go on, figures stand still until there is room"
+                    "the store could not write, most likely a full disk: redirects go on, figures stand still until {} MiB are free",
+                    self.room >> 20
                 );
                 told = true;
             }
-            let dir = self.dir.clone();
+            let (dir, room) = (self.dir.clone(), self.room);
             // A disk that is full may be slow, too.
-            if tokio::task::spawn_blocking(move || has_room(&dir)).await.unwrap_or(false) {
+            if tokio::task::spawn_blocking(move || has_room(&dir, room)).await.unwrap_or(false) {
                 let why = "the disk takes data again: the store is opened anew";
                 // A full channel means that the service is ending already.
                 let _ = self.report.try_send(Failure::Reopen(why.to_owned()));
@@ -61,9 +73,9 @@ impl Doctor {
 
 /// Asked first: filling the last room would take it from the journal. Then tried with one page: what this process may
 /// write, by a quota or a limit of its own, no disk tells.
-fn has_room(dir: &Path) -> bool {
+fn has_room(dir: &Path, room: u64) -> bool {
     let is_there =
-        rustix::fs::statvfs(dir).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) >= ROOM);
+        rustix::fs::statvfs(dir).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) >= room);
     is_there && takes_a_page(dir).is_ok()
 }
 

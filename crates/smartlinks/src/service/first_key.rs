@@ -6,6 +6,7 @@ use sl_store::Store;
 
 use super::leased;
 use crate::config::Config;
+use crate::out::tell;
 
 /// The key until somebody takes it. A start that fails after it was made says it on the way out: the next start makes
 /// none, and nobody would ever have seen it.
@@ -49,5 +50,5 @@ impl Drop for FirstKey {
 
 /// Shows it to the person at the terminal.
 pub(crate) fn show(secret: &KeySecret) {
-    eprintln!("owner API key (shown once): {}", secret.expose());
+    tell!("owner API key (shown once): {}", secret.expose());
 }

@@ -232,7 +232,9 @@ impl Service {
             tasks.helpers.push(supervisor.start("retention", stop, run));
         }
         if let Backing::Embedded(handle) = &base.backing {
-            let doctor = Doctor::new(handle.health(), config.data_dir.clone(), supervisor.0.clone());
+            let segment = config.journal.segment.as_u64();
+            let (dir, report) = (config.data_dir.clone(), supervisor.0.clone());
+            let doctor = Doctor::new(handle.health(), dir, segment, report);
             // It ends by itself when it has something to say.
             tasks.helpers.push(tokio::spawn(doctor.run(stop.clone())));
         }

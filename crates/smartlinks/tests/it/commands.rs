@@ -183,6 +183,38 @@ fn the_journal_of_a_running_service_is_printed_as_json_lines_and_verified() {
     assert_eq!(said["sound"], true, "{said}");
 }
 
+#[test]
+fn a_directory_without_a_journal_is_not_said_to_be_sound() {
+    let dir = tempfile::tempdir().unwrap();
+    for what in ["verify", "dump"] {
+        let told = run(&["journal", what, dir.path().to_str().unwrap()], &[]);
+        assert_eq!(told.status.code(), Some(1), "{what}");
+        assert!(text(&told.stderr).contains("there is no journal in it"), "{}", text(&told.stderr));
+    }
+}
+
+#[test]
+fn who_no_longer_reads_makes_no_command_panic() {
+    for arguments in [&["print-config"][..], &["check-config", "--json"], &["demo", "--for", "1s", "--json"]]
+    {
+        let pipes = [std::process::Stdio::piped(), std::process::Stdio::piped()];
+        let [out, err] = pipes;
+        let mut child = command().args(arguments).stdout(out).stderr(err).spawn().unwrap();
+        // The readers are gone before anything is said.
+        drop((child.stdout.take(), child.stderr.take()));
+        let status = child.wait().unwrap();
+        assert_ne!(status.code(), Some(101), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_terminal_that_goes_away_stops_it_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut service = Service::start(dir.path());
+    service.hang_up();
+    assert_eq!(service.wait().code(), Some(0));
+}
+
 /// A request that is under way for as long as the stream lives, so that a stop waits for it.
 fn under_way(service: &Service) -> std::net::TcpStream {
     let mut stream = std::net::TcpStream::connect(service.admin).unwrap();

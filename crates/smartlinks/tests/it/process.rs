@@ -195,6 +195,11 @@ impl Service {
         self.tell(rustix::process::Signal::TERM);
     }
 
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.tell(rustix::process::Signal::HUP);
+    }
+
     /// SIGSTOP: a machine that stands still.
     pub(crate) fn freeze(&self) {
         self.tell(rustix::process::Signal::STOP);

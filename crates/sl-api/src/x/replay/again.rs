@@ -53,6 +53,16 @@ pub(crate) async fn again(
 ) -> Result<Reply> {
     let team = caller.team();
     let asked = Asked::read(&app, team, &mut body).await?;
+    body.only(&[
+        "destination",
+        "states",
+        "smart_link_id",
+        "kinds",
+        "date_start",
+        "date_end",
+        "again",
+        "dry_run",
+    ]);
     let to = destination(&mut body, "destination");
     let states = states(&mut body, asked.again);
     let limit = limit(&mut query);

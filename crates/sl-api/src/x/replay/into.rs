@@ -94,6 +94,7 @@ pub(crate) async fn into(
 ) -> Result<Reply> {
     let team = caller.team();
     let asked = Asked::read(&app, team, &mut body).await?;
+    body.only(&["into", "smart_link_id", "kinds", "date_start", "date_end", "again", "dry_run"]);
     let to = destination(&mut body, "into");
     if to.is_none() && body.raw("into").is_none() {
         body.missing::<()>("into");
