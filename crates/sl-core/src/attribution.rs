@@ -246,8 +246,7 @@ impl<'a> Decider<'a> {
         }
         self.advance(event.at, matches!(event.body, EventBody::Tick));
         self.end_holds();
-        let is_tick = matches!(event.body, EventBody::Tick);
-        (0..if is_tick { forget::PER_TICK } else { 1 }).for_each(|_| self.forget_some());
+        self.forget_some();
         match &event.body {
             EventBody::Click(click) => self.click(click),
             EventBody::Repeat(repeat) => self.repeat(repeat),
@@ -260,28 +259,21 @@ impl<'a> Decider<'a> {
 
     /// Makes the event's account the one at hand.
     fn enter(&mut self, event: &Event) {
+        self.team = event.team;
+        self.at = event.at;
         if self.account != event.account {
             self.leave();
             self.account = event.account.clone();
             self.state = self.memory.take(&Key::Account(self.account.clone()));
             self.state_before = self.state.clone();
         }
-        self.team = event.team;
-        self.at = event.at;
     }
 
     fn leave(&mut self) {
         if self.state != self.state_before {
-            if self.forgets_at(&self.state) != self.forgets_at(&self.state_before) {
-                self.note_due();
-            }
             let state = self.state.clone();
             self.memory.put(&Key::Account(self.account.clone()), state);
         }
-    }
-
-    fn forgets_at(&self, state: &AccountRecord) -> Option<Timestamp> {
-        state.forgets_at(self.rules.erase_prints_after)
     }
 
     fn size(&self) -> usize {

@@ -96,13 +96,12 @@ impl Decider<'_> {
         self.note_due();
     }
 
-    /// Writes where a start finds it when the account must be woken: for its earliest wait, or to forget.
+    /// Writes the account's earliest wait where a start finds it.
     pub(super) fn note_due(&mut self) {
         let mut record: DueRecord = self.memory.take(&Key::Due);
         record.accounts.retain(|(_, account, _)| *account != self.account);
-        let wait = self.state.due.first().map(|(until, _)| *until);
-        if let Some(until) = wait.into_iter().chain(self.forgets_at(&self.state)).min() {
-            record.accounts.push((self.team, self.account.clone(), until));
+        if let Some((until, _)) = self.state.due.first() {
+            record.accounts.push((self.team, self.account.clone(), *until));
             record.accounts.sort_unstable();
         }
         self.due = Some(record.accounts.clone());

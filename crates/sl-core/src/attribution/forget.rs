@@ -3,7 +3,7 @@
 use super::{
     CLOCK_SLACK, Decider, HOLD_SUBSCRIBER, REMEMBER,
     key::Key,
-    record::{AccountRecord, FanRecord, HolderRecord, Later, PageRecord, PrintRecord},
+    record::{FanRecord, HolderRecord, Later, PageRecord, PrintRecord},
 };
 use crate::{
     click::VisitorId,
@@ -16,8 +16,6 @@ use std::time::Duration;
 const PAGE: usize = 64;
 /// Entries worked off per event, so that a backlog never makes one step large.
 const PER_EVENT: usize = 8;
-/// How often that is done at a tick, which comes when an account has been quiet: then nothing else does it.
-pub(super) const PER_TICK: usize = 32;
 
 /// Queues by length of wait: inside each, entries come in order of time.
 #[derive(Debug, Clone, Copy)]
@@ -37,18 +35,6 @@ impl Later {
             Self::Holder(_) | Self::Fan(_) => Wait::Hold,
             Self::Applied(_) => Wait::Applied,
         }
-    }
-}
-
-impl AccountRecord {
-    /// When the account must be woken, if nothing happens there until then, to forget what `keep` lets go by itself. Rounded
-    /// up to a part of that, at least an hour and at most a day: so a busy account does not say something else with each
-    /// event.
-    pub(super) fn forgets_at(&self, keep: Duration) -> Option<Timestamp> {
-        let next = self.queues.iter().filter_map(|queue| queue.next).min()?;
-        let part = (keep / 24).clamp(Duration::from_secs(3600), Duration::from_secs(24 * 3600));
-        let part = i64::try_from(part.as_millis()).unwrap_or(i64::MAX);
-        Some(Timestamp(next.0.saturating_add(part - 1).div_euclid(part).saturating_mul(part)))
     }
 }
 
@@ -82,7 +68,6 @@ impl Decider<'_> {
             let is_over =
                 |(when, _): &&(Timestamp, Later)| *when <= self.now || self.is_misdated(*when, wait);
             let over = page.entries.iter().take(PER_EVENT).take_while(is_over).count();
-            let last = page.entries.get(over.saturating_sub(1)).map_or(self.now, |(when, _)| *when);
             let (due, misdated): (Vec<_>, Vec<_>) =
                 page.entries.drain(..over).partition(|(when, _)| *when <= self.now);
             for (_, what) in due {
@@ -95,8 +80,8 @@ impl Decider<'_> {
                 self.memory.forget(&page_key);
                 if queue.first < queue.last {
                     queue.first += 1;
-                    // Not earlier, and due at once: the next page's own times decide then.
-                    queue.next = Some(last.min(self.now));
+                    // Due at once: the next page's own times decide then.
+                    queue.next = Some(self.now);
                 }
             }
             if let Some(kept) = self.state.queues.get_mut(usize::from(number)) {

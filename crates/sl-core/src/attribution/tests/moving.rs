@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::key::Key;
 use super::samples::{A, B, PRINT, at, keys, pool_link};
 use super::world::World;
 use crate::{
-    click::{Class, Rung, VisitorId},
+    click::{Class, Rung},
     event::EventBody,
     ids::{AccountId, FanId},
 };
@@ -244,28 +243,4 @@ fn a_click_by_a_clock_far_ahead_keeps_no_other_from_being_forgotten_and_is_forgo
         world.tick(at("05-03T20:00:00Z").plus(HOUR * hour));
     }
     assert_eq!(holds(&world, PRINT + 1), 0);
-}
-
-/// When a campaign ends nothing else happens at the creator: whoever sends the ticks is told when one is needed.
-#[test]
-fn an_account_that_has_gone_quiet_is_woken_until_all_its_fingerprints_are_erased() {
-    let mut world = World::new();
-    let start = at("03-04T12:00:00Z");
-    for visitor in 0..600 {
-        world.click(A, visitor.into(), visitor, start);
-    }
-    let prints = |world: &World| {
-        let print = |visitor: u128| Key::Print(AccountId::from("acct_7f3a"), VisitorId(PRINT + visitor));
-        (0..600).filter(|visitor| world.shown.state.contains_key(&print(*visitor).to_state_key())).count()
-    };
-    assert_eq!(prints(&world), 600);
-    let (mut now, mut ticks) = (start, 0);
-    while let Some((.., when)) = world.due.first().cloned() {
-        assert!(when > start && ticks < 20, "{when:?}: it is woken when there is something to do");
-        now = when.max(now.plus(Duration::from_secs(5)));
-        world.tick(now);
-        ticks += 1;
-    }
-    assert_eq!((prints(&world), ticks > 1), (0, true), "all of them, a little at a time");
-    assert!(now.since(start) < HOUR * 31 * 24, "{now:?}");
 }

@@ -106,12 +106,6 @@ impl World {
         }
     }
 
-    /// Accounts to be woken within an hour of the last event.
-    pub(super) fn waits(&self) -> usize {
-        let now = self.history.last().map_or(Timestamp(0), |record| record.event.at);
-        self.due.iter().filter(|(.., when)| when.since(now) < Duration::from_secs(3600)).count()
-    }
-
     pub(super) fn tick(&mut self, when: Timestamp) {
         self.event(when, EventBody::Tick);
     }
