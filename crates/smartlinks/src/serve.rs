@@ -125,16 +125,20 @@ async fn in_order(
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// Its terminal has gone.
-    hangup: Signal,
+    /// Its terminal has gone; `None` when that is to be ignored (`nohup`).
+    hangup: Option<Signal>,
 }
 
 impl Signals {
     pub(crate) fn new() -> Result<Self, Failure> {
         let take = |kind| signal(kind).map_err(Failure::run);
-        let [terminate, interrupt, hangup] =
-            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(take);
-        Ok(Self { terminate: terminate?, interrupt: interrupt?, hangup: hangup? })
+        // Listening for it would undo what `nohup` asked for.
+        let hangup = if ignores_hangup() { None } else { Some(take(SignalKind::hangup())?) };
+        Ok(Self {
+            terminate: take(SignalKind::terminate())?,
+            interrupt: take(SignalKind::interrupt())?,
+            hangup,
+        })
     }
 
     /// One that comes well after the last: `timeout` and some terminals send the same one twice.
@@ -149,7 +153,22 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
-            _ = self.hangup.recv() => {}
+            () = hung_up(&mut self.hangup) => {}
         }
     }
+}
+
+async fn hung_up(hangup: &mut Option<Signal>) {
+    match hangup {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the process was started with SIGHUP ignored; where the system does not tell, it was not.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 1 == 1)
 }

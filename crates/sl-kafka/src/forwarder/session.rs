@@ -12,7 +12,7 @@ use sl_core::{
     event::{EventBody, Position, Recorded},
     visitor::Visit,
 };
-use sl_journal::codec;
+use sl_journal::{StreamError, codec};
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
@@ -86,11 +86,8 @@ impl<'a> Session<'a> {
         };
         let known = file.read().map_err(ClusterError::unavailable)?;
         let known = known.filter(|known| known.journal == forwarder.journal && known.epoch == events.epoch);
-        let begin = known.map_or_else(
-            // All that the journal still has.
-            || Position { epoch: forwarder.stream.head().epoch, offset: 0 },
-            |known| known.position,
-        );
+        // If nothing is known: all that the journal still has.
+        let begin = known.map(|known| known.position).unwrap_or_default();
         let passed = forwarder.stream.seek(begin).await.map_err(ClusterError::unavailable)?;
         forwarder.passed(passed);
         let answers = Arc::new(Answers::default());
@@ -136,8 +133,10 @@ impl<'a> Session<'a> {
     async fn turn(&mut self) -> Result<(), ClusterError> {
         let settings = &self.forwarder.settings;
         let wait = LOOK_EVERY.min(settings.store_every);
-        let batch = self.forwarder.stream.next(settings.batch, wait).await;
-        let batch = batch.map_err(ClusterError::unavailable)?;
+        let batch = match self.forwarder.stream.next(settings.batch, wait).await {
+            Err(StreamError::Gap(first)) => return self.pass_over(first).await,
+            batch => batch.map_err(ClusterError::unavailable)?,
+        };
         let underway = self.window.open(batch.next);
         for record in batch.records {
             self.send(record, &underway).await?;
@@ -145,6 +144,15 @@ impl<'a> Session<'a> {
         underway.complete();
         self.look()?;
         self.store_now_and_then().await
+    }
+
+    /// Records that the journal has no more: those behind them must not wait for ever.
+    async fn pass_over(&mut self, first: Position) -> Result<(), ClusterError> {
+        let gone = first.offset.saturating_sub(self.passed.offset);
+        tracing::error!(?first, gone, "records of the journal are gone before they were forwarded");
+        metrics::counter!("smartlinks_forward_unsendable_total").increment(gone);
+        self.forwarder.stream.seek(first).await.map_err(ClusterError::unavailable)?;
+        Ok(())
     }
 
     /// Hands one record over; waits while the producer is full.

@@ -258,3 +258,51 @@ async fn the_head_of_a_stream_that_is_behind_moves() {
     assert_eq!(batch.next.offset, 1);
     let _usual = Forwarding::new(edge.dir.path().join("forwarder"));
 }
+
+/// A disk that has lost a file: what is behind it is not kept from everybody for good, whatever is known of the position.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn records_that_the_journal_has_lost_hold_up_none_behind_them() {
+    let cluster = world::cluster(&world::shared_brokers(), 1).await;
+    let mut edge = Edge::start(&cluster);
+    let account = accounts().remove(0);
+    edge.append(world::event(&account, 0));
+    let mut readings = Reading::all(&cluster).await;
+    world::expect_complete(&mut readings, std::slice::from_ref(&account), 1).await;
+    edge.stop_forwarder().await;
+    let journal = edge.dir.path().join("journal");
+    let segments = || {
+        let names = std::fs::read_dir(&journal).unwrap().map(|entry| entry.unwrap().path());
+        let mut names: Vec<_> =
+            names.filter(|path| path.extension().is_some_and(|it| it == "segment")).collect();
+        names.sort();
+        names
+    };
+    let mut count = 1;
+    while segments().len() < 4 {
+        let ticket = edge.journal().append(world::event(&account, count)).unwrap();
+        edge.journal().fate(ticket).await;
+        count += 1;
+    }
+    edge.journal.take().unwrap().close().unwrap();
+    std::fs::remove_file(&segments()[0]).unwrap();
+    edge.journal = Some(world::open_journal(edge.dir.path()));
+    for known in [true, false] {
+        if !known {
+            edge.stop_forwarder().await;
+            std::fs::remove_file(edge.dir.path().join("forwarder")).unwrap();
+        }
+        edge.forward();
+        edge.append(world::event(&account, count));
+        let read = async {
+            while readings[0].accounts[&account].last() != Some(&count) {
+                readings[0].step(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(world::PATIENCE, read).await.expect("what is left comes");
+        count += 1;
+    }
+    let numbers = &readings[0].accounts[&account];
+    assert!(numbers[1] > 1, "the file had records: {:?}", &numbers[..3]);
+    assert!(numbers[1..].windows(2).all(|pair| pair[0] + 1 == pair[1]), "all that was left, in order");
+}

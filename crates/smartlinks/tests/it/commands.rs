@@ -208,6 +208,20 @@ fn who_no_longer_reads_makes_no_command_panic() {
 }
 
 #[test]
+fn under_nohup_a_terminal_that_goes_away_stops_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut nohup = std::process::Command::new("nohup");
+    nohup.arg(command().get_program()).arg("serve");
+    let mut service = Service::start_by(nohup, dir.path(), &[]);
+    service.hang_up();
+    // A signal is there before anything that is asked afterwards.
+    service.get("/healthz");
+    assert!(service.ended().is_none());
+    assert!(!service.has_said("stopping"));
+    assert_eq!(service.terminate().code(), Some(0));
+}
+
+#[test]
 fn a_terminal_that_goes_away_stops_it_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let mut service = Service::start(dir.path());
