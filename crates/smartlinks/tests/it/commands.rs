@@ -224,7 +224,10 @@ fn under_nohup_a_terminal_that_goes_away_stops_nothing() {
 #[test]
 fn a_terminal_that_goes_away_stops_it_in_order() {
     let dir = tempfile::tempdir().unwrap();
-    let mut service = Service::start(dir.path());
+    // The tests themselves may run under `nohup`, which whatever they start would inherit.
+    let mut heeding = std::process::Command::new("env");
+    heeding.arg("--default-signal=HUP").arg(command().get_program()).arg("serve");
+    let mut service = Service::start_by(heeding, dir.path(), &[]);
     service.hang_up();
     assert_eq!(service.wait().code(), Some(0));
 }
