@@ -136,11 +136,10 @@ impl Decider<'_> {
 
     fn clear_holder(&mut self, link: PoolLinkId) {
         let (now, keep) = (self.now, self.rules.erase_prints_after);
-        let ahead = self.moment().plus(CLOCK_SLACK);
         let key = Key::Holder(self.account.clone(), link);
         let mut record: HolderRecord = self.memory.take(&key);
         for holder in &mut record.holders {
-            if holder.click.at.plus(keep) <= now || holder.click.at > ahead {
+            if holder.click.at.plus(keep) <= now || self.is_ahead(holder.click.at) {
                 holder.print = None;
             }
         }
