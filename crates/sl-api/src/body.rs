@@ -12,6 +12,14 @@ use crate::{
 /// Management bodies are small; a postback template is the largest (contract A.9.1).
 pub(crate) const BODY_LIMIT: usize = 1 << 20;
 
+/// Fields that are none and are named; a body has room for a hundred thousand of them.
+const MOST_UNKNOWN: usize = 10;
+
+/// Whether a text holds what belongs in no name, address or header.
+pub(crate) fn has_control(text: &str) -> bool {
+    text.chars().any(char::is_control)
+}
+
 /// The one field whose value is a secret.
 pub(crate) const TOKEN_FIELD: &str = "pixel_access_token";
 
@@ -95,9 +103,9 @@ impl Body {
         self.fields.get(key)
     }
 
-    /// Names every field that is none of these: where a misspelt one would widen what is done, or look like success.
+    /// Names the fields, ten at most, that are none of these: where a misspelt one would widen what is done, or look like success.
     pub(crate) fn only(&mut self, known: &[&str]) {
-        for key in self.fields.keys().filter(|key| !known.contains(&key.as_str())) {
+        for key in self.fields.keys().filter(|key| !known.contains(&key.as_str())).take(MOST_UNKNOWN) {
             let name: String = key.chars().take(64).collect();
             self.problems.add(name, format!("is no field here; there are {}.", known.join(", ")));
         }
@@ -118,7 +126,7 @@ impl Body {
                 self.problems.add(key, format!("must not be longer than {max} characters."));
                 Given::Absent
             }
-            Some(Value::String(text)) if text.chars().any(char::is_control) => {
+            Some(Value::String(text)) if has_control(text) => {
                 self.problems.add(key, "must not hold control characters.");
                 Given::Absent
             }
@@ -195,9 +203,7 @@ impl Body {
         for (at, item) in items.into_iter().enumerate() {
             match item {
                 Value::String(text)
-                    if !text.trim().is_empty()
-                        && text.chars().count() <= max
-                        && !text.chars().any(char::is_control) =>
+                    if !text.trim().is_empty() && text.chars().count() <= max && !has_control(&text) =>
                 {
                     texts.push(text.trim().to_owned());
                 }

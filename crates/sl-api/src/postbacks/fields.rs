@@ -8,7 +8,7 @@ use sl_core::{
 };
 
 use crate::{
-    body::{Body, Given},
+    body::{Body, Given, has_control},
     error::{Result, shown},
     parts::App,
     x::settings::sending,
@@ -178,9 +178,7 @@ fn headers(body: &mut Body, items: Vec<Value>) -> Vec<HeaderTemplate> {
             None | Some(Value::Null) => Given::Null,
             // As forms send what was left empty.
             Some(Value::String(text)) if text.is_empty() => Given::Null,
-            Some(Value::String(text))
-                if text.chars().count() <= max && !text.chars().any(char::is_control) =>
-            {
+            Some(Value::String(text)) if text.chars().count() <= max && !has_control(text) => {
                 Given::Value(text.clone())
             }
             Some(_) => {

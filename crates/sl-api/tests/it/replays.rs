@@ -345,6 +345,8 @@ async fn a_replay_into_a_destination_keeps_to_its_events_its_links_its_age_and_i
     assert_eq!(world.send("POST", INTO, only).await["data"]["replayed"], 1);
     assert_eq!(world.refused("POST", INTO, json!({})).await, ["into"]);
     assert_eq!(world.refused("POST", INTO, json!({ "into": "pixel:3" })).await, ["into"]);
+    let many: serde_json::Map<String, Value> = (0..1_000).map(|n| (format!("x{n}"), json!(1))).collect();
+    assert_eq!(world.refused("POST", REPLAY, Value::Object(many)).await.len(), 10, "not a line for each");
     let misspelt = json!({ "into": "pixel:1", "date_strat": "2026-03-01" });
     assert_eq!(world.refused("POST", INTO, misspelt).await, ["date_strat"]);
     assert_eq!(world.refused("POST", INTO, json!({ "into": "postback:x" })).await, ["into"]);
