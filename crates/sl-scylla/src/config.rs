@@ -72,3 +72,17 @@ impl fmt::Debug for ScyllaConfig {
             .finish()
     }
 }
+
+/// A keyspace of this test process on the servers of the dev cluster.
+#[cfg(test)]
+pub(crate) fn of_the_dev_cluster(name: &str) -> ScyllaConfig {
+    let nodes = std::env::var("SMARTLINKS_TEST_CQL").expect("SMARTLINKS_TEST_CQL");
+    ScyllaConfig {
+        create: Some("replication = {'class': 'SimpleStrategy', 'replication_factor': 1}".to_owned()),
+        timeout: Duration::from_secs(30),
+        ..ScyllaConfig::new(
+            nodes.split(',').map(str::to_owned).collect(),
+            format!("{name}_{}", std::process::id()),
+        )
+    }
+}

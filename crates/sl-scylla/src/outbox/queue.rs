@@ -319,7 +319,7 @@ mod tests {
     use sl_store::suite::sample::{self, HOUR, after};
 
     use super::*;
-    use crate::{ScyllaConfig, connect, outbox::Tables, schema};
+    use crate::{connect, outbox::Tables, schema};
 
     const TO: Destination = Destination::Pixel(PixelId(1));
 
@@ -328,15 +328,7 @@ mod tests {
     #[tokio::test]
     #[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
     async fn a_look_at_the_running_minute_begins_where_its_reader_has_got_to() {
-        let nodes = std::env::var("SMARTLINKS_TEST_CQL").expect("SMARTLINKS_TEST_CQL");
-        let config = ScyllaConfig {
-            create: Some("replication = {'class': 'SimpleStrategy', 'replication_factor': 1}".to_owned()),
-            timeout: Duration::from_secs(30),
-            ..ScyllaConfig::new(
-                nodes.split(',').map(str::to_owned).collect(),
-                format!("queue_{}", std::process::id()),
-            )
-        };
+        let config = crate::config::of_the_dev_cluster("queue");
         let handle = connect(&config).await.unwrap();
         let store = handle.store().await.unwrap();
         store.ledger.open(0).await.unwrap();

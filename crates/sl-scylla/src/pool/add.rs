@@ -100,21 +100,13 @@ mod tests {
     };
 
     use super::*;
-    use crate::{ScyllaConfig, connect, schema};
+    use crate::{connect, schema};
 
     /// On a server: two machines, one of which leases at the very moment when the other adds.
     #[tokio::test]
     #[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
     async fn a_lease_that_looked_before_the_rows_were_there_does_not_go_past_them() {
-        let nodes = std::env::var("SMARTLINKS_TEST_CQL").expect("SMARTLINKS_TEST_CQL");
-        let config = ScyllaConfig {
-            create: Some("replication = {'class': 'SimpleStrategy', 'replication_factor': 1}".to_owned()),
-            timeout: Duration::from_secs(30),
-            ..ScyllaConfig::new(
-                nodes.split(',').map(str::to_owned).collect(),
-                format!("adds_{}", std::process::id()),
-            )
-        };
+        let config = crate::config::of_the_dev_cluster("adds");
         let pool = CqlPool::new(&connect(&config).await.unwrap().cql, config.rules).await.unwrap();
         let stock = pool.stocks.number_or_new(&sample::stock()).await.unwrap();
         let from = pool.reserve(stock, 4).await.unwrap();

@@ -75,7 +75,7 @@ pub(crate) async fn run(config: &Config, json: bool) -> Result<(), Failure> {
         Begun::Finished(this) => {
             let at = this.finished.unwrap_or(this.begun).iso();
             let text = format!("data_dir = {:?} was moved to this cluster already, at {at}", config.data_dir);
-            say(json, &json!({ "finished_at": at, "moved_before": true }), &text);
+            answer(json, &json!({ "finished_at": at, "moved_before": true }), &text);
             return Ok(());
         }
     };
@@ -89,7 +89,7 @@ pub(crate) async fn run(config: &Config, json: bool) -> Result<(), Failure> {
     let found = verify::all(config, &source, &target, &router, &*clock, &mut view).await?;
     let summary = summary(&moved, &found, resumed, view.seconds());
     if !found.differences.is_empty() {
-        say(json, &summary, &found.to_string());
+        answer(json, &summary, &found.to_string());
         return Err(Failure::Run(format!(
             "{} differences between the two sides; the cluster refuses to serve. Empty it and move again: nothing of {:?} \
              was changed",
@@ -101,7 +101,7 @@ pub(crate) async fn run(config: &Config, json: bool) -> Result<(), Failure> {
     marker::done(&config.data_dir, &this.id)?;
     mover.end(&this, clock.now()).await.map_err(Failure::run)?;
     source.close().await?;
-    say(json, &summary, &format!("{moved}{found}{}", farewell(config)));
+    answer(json, &summary, &format!("{moved}{found}{}", farewell(config)));
     Ok(())
 }
 
@@ -175,7 +175,7 @@ fn summary(moved: &copy::Moved, found: &verify::Found, resumed: bool, seconds: f
 }
 
 /// On stdout: for programs, or for people.
-fn say(json: bool, value: &Value, text: &str) {
+fn answer(json: bool, value: &Value, text: &str) {
     if json {
         say!("{value}");
     } else {
