@@ -62,14 +62,15 @@ impl Server {
     /// Listens on `listen` (port 0: any) and answers every request with `answer`.
     ///
     /// # Errors
-    /// When the address can't be taken.
+    /// When the address can't be taken, naming it.
     pub async fn bind<S, F, A>(listen: SocketAddr, state: Arc<S>, answer: F) -> io::Result<Self>
     where
         S: Send + Sync + 'static,
         F: Fn(Arc<S>, Whole) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = Response> + Send + 'static,
     {
-        let listener = TcpListener::bind(listen).await?;
+        let taken = |error: io::Error| io::Error::new(error.kind(), format!("{listen}: {error}"));
+        let listener = TcpListener::bind(listen).await.map_err(taken)?;
         let addr = listener.local_addr()?;
         let app = Router::new().fallback(move |request: Request| {
             let (state, answer) = (Arc::clone(&state), answer.clone());

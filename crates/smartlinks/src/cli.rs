@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{
-    Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::PossibleValuesParser,
+    Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _},
     parser::ValueSource,
 };
 use sl_core::{
@@ -19,7 +20,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// Configuration file (TOML); without one the defaults of `print-config` are used.
-    #[arg(long, global = true, value_name = "FILE", env = "SMARTLINKS_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "SMARTLINKS_CONFIG", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub(crate) config: Option<PathBuf>,
     /// Answers for programs.
     #[arg(long, global = true)]
@@ -31,8 +32,9 @@ impl Cli {
     pub(crate) fn given() -> Self {
         let matches = Self::command().get_matches();
         let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        // The variable is meant for the commands that take a file.
-        if matches!(cli.command, Command::Demo(_))
+        // The variable is meant for the commands that take a file, and says nothing where it is empty.
+        let is_empty = cli.config.as_ref().is_some_and(|file| file.as_os_str().is_empty());
+        if (is_empty || matches!(cli.command, Command::Demo(_)))
             && matches.value_source("config") == Some(ValueSource::EnvVariable)
         {
             cli.config = None;

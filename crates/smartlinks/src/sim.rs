@@ -23,7 +23,7 @@ const FIRST_CREATOR: u64 = 120_000_001;
 /// Runs it until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// [`Failure::Run`] when the address can't be taken.
+/// [`Failure::Run`] when the address can't be taken, or when nobody answered any of the simulated people.
 pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     match sim {
@@ -39,7 +39,7 @@ pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
             if well_behaved {
                 config.faults = Faults::none();
             }
-            let platform = PlatformSim::bind(config).await.map_err(Failure::run)?;
+            let platform = PlatformSim::bind(config).await.map_err(taken)?;
             say!(
                 "creator platform at {} (platform.base_url); state: {}/_sim/state",
                 platform.url(),
@@ -51,7 +51,7 @@ pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
         Sim::Ads { listen } => {
             let mut config = AdsConfig::new(clock::system());
             config.listen = listen;
-            let ads = AdsSim::bind(config).await.map_err(Failure::run)?;
+            let ads = AdsSim::bind(config).await.map_err(taken)?;
             say!(
                 "ad platforms at {} (ad_platforms.*.base_url; CreatorTraffic's is the whole address, /creatortraffic/conversion); \
                  state: {}/_sim/state",
@@ -64,6 +64,8 @@ pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
         Sim::Traffic { edge, platform, links, window, rate, seed, run_for } => {
             let target = |(id, account, username)| Target { id, account, username, window };
             let targets = links.into_iter().map(target).collect();
+            let nobody =
+                Failure::Run(format!("error: --edge: nobody at {edge} answered; is the redirector there?"));
             let mut config = TrafficConfig::new(clock::system(), edge, platform, targets);
             (config.rate, config.seed) = (rate, seed);
             let traffic = Traffic::new(config).map_err(|error| match error {
@@ -83,7 +85,14 @@ pub(crate) async fn run(sim: Sim) -> Result<(), Failure> {
             let book =
                 serde_json::json!({ "book": traffic.book().figures(), "redirect_ms": traffic.latency() });
             say!("{}", serde_json::to_string_pretty(&book).map_err(Failure::run)?);
+            if traffic.latency().count == 0 {
+                return Err(nobody);
+            }
         }
     }
     Ok(())
+}
+
+fn taken(error: std::io::Error) -> Failure {
+    Failure::Run(format!("--listen {error}; free the address or choose another"))
 }

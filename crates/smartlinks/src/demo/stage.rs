@@ -173,7 +173,8 @@ fn free(address: SocketAddr) -> Result<SocketAddr, Failure> {
     if address.port() != 0 {
         return Ok(address);
     }
-    TcpListener::bind(address).and_then(|listener| listener.local_addr()).map_err(Failure::run)
+    let free = TcpListener::bind(address).and_then(|listener| listener.local_addr());
+    free.map_err(|error| Failure::Run(format!("{address}: {error}; choose another address")))
 }
 
 fn random_word() -> String {

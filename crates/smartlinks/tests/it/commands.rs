@@ -113,6 +113,38 @@ fn a_configuration_of_the_environment_is_no_concern_of_the_demo() {
 }
 
 #[test]
+fn an_empty_name_of_a_configuration_is_none() {
+    let checked = run(&["check-config"], &[("SMARTLINKS_CONFIG", "")]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+    let given = run(&["check-config", "--config", ""], &[]);
+    assert_eq!(given.status.code(), Some(2), "an empty argument is a mistake");
+    assert!(text(&given.stderr).contains("--config"), "{}", text(&given.stderr));
+}
+
+#[test]
+fn a_simulator_whose_address_is_taken_names_it() {
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    for which in ["platform", "ads"] {
+        let told = run(&["sim", which, "--listen", &address], &[]);
+        assert_eq!(told.status.code(), Some(1), "{which}");
+        let said = text(&told.stderr);
+        assert!(said.contains(&format!("--listen {address}")), "{said}");
+    }
+}
+
+#[test]
+fn traffic_that_nobody_answers_is_a_failure() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let edge = format!("http://{nobody}");
+    let link = "01KZ4M8Q2T7V9W3X5Y6B1C0DEF,acct_a,nova";
+    let told = run(&["sim", "traffic", "--edge", &edge, "--link", link, "--for", "300ms"], &[]);
+    assert_eq!(told.status.code(), Some(1), "{}", text(&told.stdout));
+    let said = text(&told.stderr);
+    assert!(said.contains("--edge") && said.contains(&nobody.to_string()), "{said}");
+}
+
+#[test]
 fn keys_of_a_cluster_that_does_not_answer_are_an_error_that_names_the_setting() {
     let nowhere = [
         ("SMARTLINKS_STORAGE__BACKEND", "cluster"),
