@@ -46,6 +46,26 @@ impl fmt::Debug for StockKey {
     }
 }
 
+/// Where creators' pages are: `https://onlyfans.com/{username}`.
+pub const PLATFORM_PAGE: &str = "https://onlyfans.com/";
+
+/// Where a tracking link leads (contract E.1).
+#[must_use]
+pub fn tracking_address(username: &str, code: &str) -> String {
+    format!("{PLATFORM_PAGE}{username}/c{code}")
+}
+
+/// Where a tracking link leads now that its creator's page is `page`, if it was made under another handle: creators rename
+/// themselves, and the old page is then nobody's or somebody else's. `None` for every other address.
+#[must_use]
+pub fn moved_with(page: &str, url: &str) -> Option<String> {
+    let handle = page.strip_prefix(PLATFORM_PAGE).filter(|handle| !handle.is_empty())?;
+    let (before, code) = url.strip_prefix(PLATFORM_PAGE)?.split_once('/')?;
+    let code = code.strip_prefix('c')?;
+    let is_code = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit());
+    (is_code && !before.eq_ignore_ascii_case(handle)).then(|| tracking_address(handle, code))
+}
+
 /// A subscription link that can be handed out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolLink {
@@ -227,6 +247,35 @@ mod tests {
         assert_eq!(state(&facts, LinkKind::TrackingLink, 41), PoolState::Recycled);
         facts.used_at = Some(Timestamp(41 * 3_600_000));
         assert_eq!(state(&facts, LinkKind::TrackingLink, 42), PoolState::Used);
+    }
+
+    #[test]
+    fn only_a_tracking_link_of_an_earlier_handle_leads_elsewhere_now() {
+        let moved = |page, url| moved_with(page, url);
+        let page = "https://onlyfans.com/vega";
+        assert_eq!(
+            moved(page, "https://onlyfans.com/nova.example/c12").as_deref(),
+            Some("https://onlyfans.com/vega/c12")
+        );
+        assert_eq!(
+            moved(page, "https://onlyfans.com/c9/c12").as_deref(),
+            Some("https://onlyfans.com/vega/c12")
+        );
+        for as_it_is in [
+            "https://onlyfans.com/vega/c12",
+            "https://onlyfans.com/Vega/c12",
+            "https://onlyfans.com/action/trial/abc12",
+            "https://onlyfans.com/action/trial/c12",
+            "https://onlyfans.com/nova/c12?x=y",
+            "https://onlyfans.com/nova/c",
+            "https://onlyfans.com/nova",
+            "https://elsewhere.example/nova/c12",
+        ] {
+            assert_eq!(moved(page, as_it_is), None, "{as_it_is}");
+        }
+        // Nobody knows the handle, or it is no page of the platform.
+        assert_eq!(moved(PLATFORM_PAGE, "https://onlyfans.com/nova/c12"), None);
+        assert_eq!(moved("https://elsewhere.example/vega", "https://onlyfans.com/nova/c12"), None);
     }
 
     #[test]

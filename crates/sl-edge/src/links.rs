@@ -11,7 +11,7 @@ use sl_core::{
     catalog::{EdgeLink, OverflowLink},
     click::Rung,
     ids::{AccountId, PoolLinkId, SmartLinkId, TeamId},
-    pool::StockKey,
+    pool::{StockKey, moved_with},
 };
 
 use crate::stock::{Shelf, Stock};
@@ -249,10 +249,18 @@ impl LinkTable {
         let Some(page) = pages.of(&profile_url) else {
             return Err(BadLink { id, url: profile_url.as_ref().to_owned() });
         };
-        let overflow = overflow.and_then(|over| Some(Box::new((over.id, location(&over.url)?))));
+        let overflow = overflow.and_then(|over| {
+            let url = moved_with(&profile_url, &over.url).unwrap_or(over.url);
+            Some(Box::new((over.id, location(&url)?)))
+        });
         let shelf = match last {
             Some(shelf) if *shelf.stock() == stock => Arc::clone(shelf),
-            _ => Arc::clone(last.insert(self.0.stock.shelf(&stock))),
+            _ => {
+                let shelf = last.insert(self.0.stock.shelf(&stock));
+                // All links of a stock are of one creator.
+                shelf.page_is(&profile_url);
+                Arc::clone(shelf)
+            }
         };
         Ok(Prepared { id, team, window, deleted, paused, overflow, page, shelf })
     }
@@ -407,6 +415,20 @@ mod tests {
         let mut links = table.links();
         links.sort_by_key(|link| link.id);
         assert_eq!(links, given);
+    }
+
+    #[test]
+    fn shared_links_and_stock_follow_a_creator_who_takes_another_handle() {
+        let stock = Stock::default();
+        let table = LinkTable::new(stock.clone());
+        let over = OverflowLink { id: "c9".parse().unwrap(), url: "https://onlyfans.com/a/c9".to_owned() };
+        for page in ["https://onlyfans.com/a", "https://onlyfans.com/b"] {
+            table.apply(vec![EdgeLink { overflow: Some(over.clone()), ..link(1, page) }]);
+            let snapshot = table.0.now.load();
+            let prepared = snapshot.get(SmartLinkId::from_bytes([1; 16])).unwrap();
+            assert_eq!(prepared.place(Rung::Overflow), format!("{page}/c9").as_str());
+            assert_eq!(prepared.shelf.page().as_deref(), Some(page));
+        }
     }
 
     #[test]

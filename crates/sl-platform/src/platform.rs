@@ -5,6 +5,7 @@ use sl_core::{
     conversion::{FanProfile, Transaction},
     ids::{AccountId, FanId, LinkKind, PoolLinkId},
     money::Cents,
+    pool::tracking_address,
     time::Timestamp,
 };
 
@@ -106,7 +107,7 @@ impl LinkSeen {
     /// Where it leads; the creation of a tracking link answers only the code (contract E.1).
     #[must_use]
     pub fn address(&self, username: Option<&str>) -> Option<String> {
-        self.url.clone().or_else(|| Some(format!("https://onlyfans.com/{}/c{}", username?, self.code?)))
+        self.url.clone().or_else(|| Some(tracking_address(username?, &self.code?.to_string())))
     }
 }
 

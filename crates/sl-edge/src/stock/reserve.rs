@@ -11,7 +11,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use sl_core::{ids::PoolLinkId, pool::StockKey};
 
-use super::{OnHand, Ready, Shelf, State, Stock};
+use super::{OnHand, Ready, Shelf, State, Stock, page};
 
 /// A stock is short once it has fewer links than that that may be handed out: some milliseconds of a burst.
 const SHORT: usize = 32;
@@ -59,17 +59,15 @@ impl Stock {
     /// Puts links that an earlier process had set aside where they were. Links whose URL can't stand in a header are left
     /// out.
     pub fn put_aside(&self, aside: Aside) {
-        let locations = crate::links::locations(aside.links.iter().map(|(.., url)| url.as_str()));
-        let links = aside.links.iter().zip(locations);
-        let links: VecDeque<_> = links
-            .filter_map(|((id, recycled, _), location)| {
-                location.map(|location| Ready { id: *id, recycled: *recycled, location })
-            })
-            .collect();
         let shelf = self.shelf(&aside.stock);
+        let page = shelf.page();
+        let made = aside.links.iter().map(|(id, recycled, url)| (*id, *recycled, url.as_str()));
+        let (links, _) = page::ready(made, page.as_deref());
+        let part = OnHand { fence: aside.fence, use_until: aside.use_until, links };
         let mut state = shelf.state.lock();
-        state.on_hand += links.len();
-        state.set_aside(OnHand { fence: aside.fence, use_until: aside.use_until, links });
+        let part = state.up_to_date(part, page.as_ref());
+        state.on_hand += part.links.len();
+        state.set_aside(part);
         shelf.short.notify_one();
     }
 

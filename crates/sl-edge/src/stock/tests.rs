@@ -287,3 +287,27 @@ fn whatever_happens_nobody_is_sent_to_what_is_written_down() {
         );
     }
 }
+
+#[test]
+fn links_at_hand_set_aside_and_to_come_lead_to_the_page_of_a_creator_who_takes_another_handle() {
+    let (stock, now) = (Stock::with_reserve(2), Instant::now());
+    stock.put_block(block(1, 1..5), now);
+    let shelf = stock.shelf(&key());
+    let changes = stock.changes();
+    shelf.page_is(&"https://onlyfans.com/vega".into());
+    assert!(stock.changes() > changes, "what is written down of it is old");
+    stock.put_block(block(2, 5..6), now);
+    let aside = Aside {
+        fence: 3,
+        stock: key(),
+        use_until: now + HOUR,
+        links: vec![(id(6), true, "https://onlyfans.com/nova/c6".to_owned())],
+    };
+    stock.put_aside(aside);
+    let aside: Vec<_> = stock.aside().into_iter().flat_map(|part| part.links).map(|(.., url)| url).collect();
+    let page = |number: u64| format!("https://onlyfans.com/vega/c{number}");
+    assert_eq!(aside, [3, 4, 6].map(page));
+    for number in [1, 2, 5] {
+        assert_eq!(shelf.take(now).unwrap().location, page(number));
+    }
+}

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use sl_core::{
     catalog::{Account, EdgeLink, SmartLink},
     ids::AccountId,
+    pool::PLATFORM_PAGE,
     time::{Clock, Timestamp},
 };
 use sl_edge::LinkTable;
@@ -13,8 +14,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::snapshots::Snapshots;
 
-/// Where people are sent when the creator's handle is not known yet.
-const PLATFORM_PAGE: &str = "https://onlyfans.com/";
 /// Pause after the catalog could not be read.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -174,6 +173,7 @@ pub(crate) async fn remember(file: Snapshots, table: &LinkTable, now: Timestamp)
 }
 
 /// The creator's page.
+/// Without a handle, while the creator's is not known yet, the platform's own.
 fn page(account: Option<&Account>) -> Arc<str> {
     let username = account.and_then(|account| account.username.as_deref());
     format!("{PLATFORM_PAGE}{}", username.unwrap_or_default()).into()
