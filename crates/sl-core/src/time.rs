@@ -19,7 +19,16 @@ pub struct Timestamp(pub i64);
 pub trait Clock: Send + Sync + 'static {
     /// Now, UTC.
     fn now(&self) -> Timestamp;
+
+    /// Now, for who read `last` so long `ago`. A clock that takes long to read may say the same again for [`MOMENT`].
+    fn now_after(&self, last: Timestamp, ago: Duration) -> Timestamp {
+        let _ = (last, ago);
+        self.now()
+    }
 }
+
+/// Times are whole milliseconds: within one nothing is lost by not looking.
+pub const MOMENT: Duration = Duration::from_millis(1);
 
 /// A clock that only moves when it is told to, for tests and replays.
 #[derive(Debug, Default)]

@@ -9,13 +9,16 @@ use std::{fmt, net::IpAddr};
 
 use hkdf::Hkdf;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256, block_api::compress256};
+use sha2::{Digest, Sha256};
 
 use crate::{
     click::{Class, Click, Rung, VisitorId},
     ids::{ClickId, PoolLinkId, SmartLinkId},
     time::Timestamp,
 };
+
+mod hash;
+use hash::{Key, Text, half};
 
 /// What a browser shows of itself without being asked. Absent headers are empty.
 #[derive(Clone, Copy, Default)]
@@ -47,12 +50,6 @@ impl AgentDigest {
     }
 }
 
-/// The first half of a digest.
-fn half(digest: [u8; 32]) -> [u8; 16] {
-    let [head @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = digest;
-    head
-}
-
 /// The digest of [`Features`]: hashed once, then put under each key. Never leaves the process.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Traits([u8; 32]);
@@ -62,53 +59,26 @@ impl Traits {
     /// the next changes the digest.
     #[must_use]
     pub fn of(features: &Features<'_>) -> Self {
-        let (v4, v6);
-        let (version, address): (u8, &[u8]) = match features.ip.map(|ip| ip.to_canonical()) {
+        let mut text = Text::new();
+        match features.ip.map(|ip| ip.to_canonical()) {
             Some(IpAddr::V4(ip)) => {
-                v4 = ip.octets();
-                (4, &v4)
+                text.add_few(&[4]);
+                text.add_few(&ip.octets());
             }
             Some(IpAddr::V6(ip)) => {
-                v6 = (u128::from(ip) & PREFIX_64).to_be_bytes();
-                (6, &v6)
+                text.add_few(&[6]);
+                text.add_few(&(u128::from(ip) & PREFIX_64).to_be_bytes());
             }
-            None => (0, &[]),
-        };
-        // A header is far shorter than 4 GiB.
-        let length = |part: &[u8]| u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes();
-        let Features { accept_language, brands, mobile, platform, .. } = features;
-        let lengths = [accept_language, brands, mobile, platform].map(|part| length(part));
-        let [of_language, of_brands, of_mobile, of_platform] = &lengths;
-        Self(digest([
-            &[version],
-            address,
-            &features.user_agent.0,
-            of_language,
-            accept_language,
-            of_brands,
-            brands,
-            of_mobile,
-            mobile,
-            of_platform,
-            platform,
-        ]))
+            None => text.add_few(&[0]),
+        }
+        text.add_few(&features.user_agent.0);
+        for part in [features.accept_language, features.brands, features.mobile, features.platform] {
+            // A header is far shorter than 4 GiB.
+            text.add_few(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
+            text.add(part);
+        }
+        Self(text.digest())
     }
-}
-
-/// SHA-256 of the parts one behind the other. Few of them are long: they are hashed in one go.
-fn digest(parts: [&[u8]; 11]) -> [u8; 32] {
-    let mut buffer = [0; 256];
-    let mut free = buffer.as_mut_slice();
-    for part in parts {
-        let Some((place, behind)) = free.split_at_mut_checked(part.len()) else {
-            return parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize().into();
-        };
-        place.copy_from_slice(part);
-        free = behind;
-    }
-    let left = free.len();
-    let (filled, _) = buffer.split_at(buffer.len() - left);
-    Sha256::digest(filled).into()
 }
 
 /// A household has a /64, a machine in it changes the rest daily.
@@ -140,45 +110,6 @@ impl InstallationSecret {
     }
 }
 
-/// SHA-256 behind a secret block of 64 bytes, which is hashed once a day. HMAC's second pass keeps others from extending a
-/// message whose tag they have; here every message of a key has the same length and half of each tag is kept, so there is
-/// nothing to extend, and a tag costs one block instead of two.
-///
-/// Kept is what the library's compression makes of the secret block: with its hasher, which can take any number of bytes,
-/// a tag takes twice as long.
-#[derive(Clone, Copy)]
-struct Key([u32; 8]);
-
-/// What SHA-256 begins with (FIPS 180-4, 5.3.3).
-const INITIAL: [u32; 8] =
-    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
-
-impl Key {
-    fn of(secret: &[u8; 64]) -> Self {
-        let mut state = INITIAL;
-        compress256(&mut state, &[*secret]);
-        Self(state)
-    }
-
-    /// The tag of a message of at most 55 bytes, so that it and its padding (FIPS 180-4, 5.1.1) are one block.
-    fn id<const LENGTH: usize>(&self, message: [u8; LENGTH]) -> VisitorId {
-        const { assert!(LENGTH <= 55, "one block") };
-        let mut block = [0; 64];
-        let (text, padding) = block.split_at_mut(LENGTH);
-        text.copy_from_slice(&message);
-        if let [one, .., high, low] = padding {
-            *one = 0x80;
-            // Bits of secret and message: fewer than 65,536.
-            let [.., upper, lower] = ((64 + LENGTH) * 8).to_be_bytes();
-            (*high, *low) = (upper, lower);
-        }
-        let mut state = self.0;
-        compress256(&mut state, &[block]);
-        let [first, second, third, fourth, ..] = state.map(u128::from);
-        VisitorId(first << 96 | second << 64 | third << 32 | fourth)
-    }
-}
-
 /// The keys in force on one UTC day. Derive it once a day, use it for every click.
 #[derive(Clone)]
 pub struct DayKeys {
@@ -198,6 +129,8 @@ impl fmt::Debug for DayKeys {
 impl DayKeys {
     /// Keys of the UTC day that `now` lies in.
     #[must_use]
+    #[cold]
+    #[inline(never)]
     pub fn at(secret: &InstallationSecret, now: Timestamp) -> Self {
         let day = now.day();
         let number = day.0.div_euclid(DAY_MS);
@@ -364,15 +297,6 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_any_length_make_the_digest_of_what_they_are_together() {
-        for length in [0, 1, 50, 200, 240, 241, 255, 256, 257, 1000] {
-            let long = vec![7; length];
-            let parts: [&[u8]; 11] = [b"a", b"", b"bc", &long, b"d", b"", b"", b"e", b"", b"", b"fghij"];
-            assert_eq!(digest(parts), <[u8; 32]>::from(Sha256::digest(parts.concat())), "{length}");
-        }
-    }
-
-    #[test]
     fn headers_do_not_flow_into_each_other() {
         let a = Traits::of(&Features { accept_language: b"ab", brands: b"c", ..Features::default() });
         let b = Traits::of(&Features { accept_language: b"a", brands: b"bc", ..Features::default() });
@@ -388,23 +312,6 @@ mod tests {
         assert_eq!(before.lasting(&seen), after.lasting(&seen));
         assert_ne!(before.lasting(&seen), before.daily(&seen));
         assert!(before.covers(NOON) && !before.covers(Timestamp(NOON.0 + DAY_MS)));
-    }
-
-    #[test]
-    fn a_tag_is_the_first_half_of_sha_256_over_secret_and_message() {
-        fn hashed(secret: [u8; 64], message: &[u8]) -> VisitorId {
-            let digest = Sha256::new_with_prefix(secret).chain_update(message).finalize();
-            VisitorId(u128::from_be_bytes(half(digest.into())))
-        }
-        for round in 0..100_u8 {
-            let secret = std::array::from_fn(|at| round.wrapping_mul(31) ^ at as u8);
-            let key = Key::of(&secret);
-            let message: [u8; 55] = std::array::from_fn(|at| round.wrapping_add(at as u8));
-            assert_eq!(key.id(message), hashed(secret, &message));
-            let message: [u8; 16] = std::array::from_fn(|at| message[at]);
-            assert_eq!(key.id(message), hashed(secret, &message));
-            assert_eq!(key.id([]), hashed(secret, &[]));
-        }
     }
 
     #[test]

@@ -37,9 +37,15 @@ impl Agents {
     /// Reads an agent, or remembers it.
     pub(crate) fn read(&mut self, user_agent: &[u8]) -> Rc<Known> {
         let head = user_agent.get(..LONGEST).unwrap_or(user_agent);
-        if let Some(known) = self.young.get(head) {
-            return Rc::clone(known);
+        match self.young.get(head) {
+            Some(known) => Rc::clone(known),
+            None => self.meet(head),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn meet(&mut self, head: &[u8]) -> Rc<Known> {
         let known = self.old.remove(head).unwrap_or_else(|| Rc::new(read(head)));
         if self.young.len() >= GENERATION {
             self.old = std::mem::take(&mut self.young);

@@ -10,6 +10,7 @@ pub mod networks;
 mod tests;
 
 use agent::Agent;
+use memchr::memchr2_iter;
 
 /// What decides. Absent headers are empty.
 #[derive(Debug, Clone, Copy, Default)]
@@ -143,5 +144,8 @@ fn impossible(shape: &Shape<'_>, agent: Agent) -> Option<&'static str> {
 
 /// ASCII search, any letter case; `needle` is in lower case.
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
+    let Some(first) = needle.first() else { return true };
+    // Most have nothing that begins like it.
+    memchr2_iter(*first, first.to_ascii_uppercase(), haystack)
+        .any(|at| haystack.get(at..at + needle.len()).is_some_and(|part| part.eq_ignore_ascii_case(needle)))
 }

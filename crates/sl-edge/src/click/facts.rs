@@ -22,13 +22,17 @@ pub(super) enum Query<'a> {
 impl<'a> Query<'a> {
     pub(super) fn of(query: Option<&'a str>) -> Self {
         let query = query.unwrap_or_default();
-        if memchr2(b'%', b'+', query.as_bytes()).is_some() {
-            let mut known = Params::default();
-            let pairs = form_urlencoded::parse(query.as_bytes());
-            Self::Decoded(pairs.filter(|(name, _)| place(&mut known, name).is_some()).collect())
-        } else {
-            Self::Plain(query)
+        match memchr2(b'%', b'+', query.as_bytes()) {
+            Some(_) => Self::decoded(query),
+            None => Self::Plain(query),
         }
+    }
+
+    #[inline(never)]
+    fn decoded(query: &'a str) -> Self {
+        let mut known = Params::default();
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        Self::Decoded(pairs.filter(|(name, _)| place(&mut known, name).is_some()).collect())
     }
 
     /// The tracking parameters, otherwise verbatim. Of a name that comes twice the first value counts; an empty value is

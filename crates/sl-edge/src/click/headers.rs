@@ -8,6 +8,8 @@ use sl_core::{
     visitor::{AgentDigest, Features},
 };
 
+use super::names::{self, Name};
+
 /// Longest `Accept-Language` kept, in bytes.
 const LONGEST_LANGUAGE: usize = 256;
 
@@ -29,8 +31,13 @@ impl<'a> Asked<'a> {
         forwarded: &str,
     ) -> Self {
         let mut found = Headers::default();
+        let mark = Name::of(forwarded);
         for (name, value) in headers {
-            found.add(name, value, forwarded);
+            let at = Name::of(name);
+            if at == mark && name.eq_ignore_ascii_case(forwarded) {
+                found.forwarded.push(value);
+            }
+            found.add(at, name, value);
         }
         Self { method, target, headers: found }
     }
@@ -97,35 +104,28 @@ pub(super) struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    fn add(&mut self, name: &str, value: &'a [u8], forwarded: &str) {
-        if name.eq_ignore_ascii_case(forwarded) {
-            self.forwarded.push(value);
-        }
-        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
-        // By length first: most names are compared with one or two.
-        let place = match name.len() {
-            4 if is("from") => return self.from = true,
-            5 if is("range") => return self.range = true,
-            5 if is("x-moz") => &mut self.x_moz,
-            6 if is("accept") => &mut self.accept,
-            6 if is("cookie") => return self.cookies.push(value),
-            6 if is("expect") => return self.special = true,
-            7 if is("referer") => &mut self.referer,
-            7 if is("purpose") => &mut self.purpose,
-            7 if is("upgrade") => return self.special = true,
-            9 if is("sec-ch-ua") => &mut self.brands,
-            9 if is("x-purpose") => &mut self.x_purpose,
-            10 if is("user-agent") => &mut self.user_agent,
-            10 if is("connection") => return self.special |= !value.eq_ignore_ascii_case(b"keep-alive"),
-            11 if is("sec-purpose") => &mut self.sec_purpose,
-            14 if is("sec-fetch-mode") => &mut self.fetch_mode,
-            14 if is("sec-fetch-dest") => &mut self.fetch_dest,
-            14 if is("content-length") || is("http2-settings") => return self.special = true,
-            15 if is("accept-language") => &mut self.accept_language,
-            16 if is("sec-ch-ua-mobile") => &mut self.mobile,
-            16 if is("x-requested-with") => &mut self.requested_with,
-            17 if is("transfer-encoding") => return self.special = true,
-            18 if is("sec-ch-ua-platform") => &mut self.platform,
+    fn add(&mut self, at: Name, name: &str, value: &'a [u8]) {
+        let place = match at {
+            names::FROM => return self.from = true,
+            names::RANGE => return self.range = true,
+            names::X_MOZ => &mut self.x_moz,
+            names::ACCEPT => &mut self.accept,
+            names::COOKIE => return self.cookies.push(value),
+            names::REFERER => &mut self.referer,
+            names::PURPOSE => &mut self.purpose,
+            names::BRANDS => &mut self.brands,
+            names::X_PURPOSE => &mut self.x_purpose,
+            names::USER_AGENT => &mut self.user_agent,
+            names::CONNECTION => return self.special |= !value.eq_ignore_ascii_case(b"keep-alive"),
+            names::SEC_PURPOSE => &mut self.sec_purpose,
+            names::FETCH_MODE => &mut self.fetch_mode,
+            names::FETCH_DEST => &mut self.fetch_dest,
+            names::LANGUAGE => &mut self.accept_language,
+            names::MOBILE => &mut self.mobile,
+            names::REQUESTED_WITH => &mut self.requested_with,
+            names::PLATFORM if name.eq_ignore_ascii_case("sec-ch-ua-platform") => &mut self.platform,
+            names::TRANSFER if name.eq_ignore_ascii_case("transfer-encoding") => return self.special = true,
+            names::EXPECT | names::UPGRADE | names::LENGTH | names::HTTP2 => return self.special = true,
             _ => return,
         };
         place.get_or_insert(value);
@@ -259,6 +259,28 @@ mod tests {
             ["Content-Length", "Transfer-Encoding", "Expect", "Upgrade", "HTTP2-Settings", "Connection"]
         {
             assert!(of(name).special, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_differs_in_one_byte_is_another() {
+        for name in
+            ["from", "x-moz", "user-agent", "sec-ch-ua-mobile", "transfer-encoding", "sec-ch-ua-platform"]
+        {
+            for at in 0..name.len() {
+                for byte in (b'!'..=b'~').filter(|byte| !b"\"(),/:;<=>?@[\\]{}".contains(byte)) {
+                    let mut other = name.as_bytes().to_vec();
+                    other[at] = byte;
+                    let other = String::from_utf8(other).unwrap();
+                    let found = asked(&[(&other, "v")]).headers;
+                    let any = found.from
+                        || found.special
+                        || [found.x_moz, found.user_agent, found.mobile, found.platform]
+                            .iter()
+                            .any(Option::is_some);
+                    assert_eq!(any, other.eq_ignore_ascii_case(name), "{other}");
+                }
+            }
         }
     }
 

@@ -41,6 +41,7 @@ pub(super) fn country<S: AsRef<[u8]>>(database: &Reader<S>, ip: IpAddr) -> Optio
 }
 
 /// Everything a city database says.
+#[inline(never)]
 pub(super) fn city<S: AsRef<[u8]>>(database: &Reader<S>, ip: IpAddr) -> Place {
     let either = |flat: &str, nested: &[PathElement<'_>]| {
         text(database, ip, nested).or_else(|| text(database, ip, &[Key(flat)])).map(str::to_owned)
