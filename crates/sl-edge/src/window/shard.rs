@@ -4,16 +4,21 @@
 //! at their start, one after the other; only the index, eight bytes per slot, is hit at random. So what leaves is not looked
 //! up there: numbers of rows that are gone stay for a while, and mean nothing.
 
-use std::{collections::VecDeque, sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{collections::VecDeque, slice::from_ref, sync::Arc, sync::atomic::Ordering, time::Duration};
 
+use prefetch_index::prefetch_index;
 use sl_core::{click::VisitorId, time::Timestamp, visitor::Target};
 
 use super::{Inner, Remembered, index::Index};
 
 /// Rows that leave together at most.
 const BATCH: usize = 16;
+/// Of rows whose time is over so many leave for one that comes: nobody waits for the rest.
+const MOST_OVER: usize = 4 * BATCH;
 /// A shard may hold one row more than its share for so many that are its share.
 const ROWS_PER_EXTRA: usize = 512;
+/// A list of rows begins with so many.
+const LEAST_ROWS: usize = 16;
 
 /// Keys of some visitors.
 #[derive(Default)]
@@ -99,6 +104,7 @@ impl Shard {
         now: Timestamp,
     ) {
         let row = Row { key, whose: halves(visitor), at: entry.at, click: Some(Arc::clone(entry)) };
+        self.rows.make_room(window.bound + BATCH + 1);
         let number = self.rows.push(row);
         let before = self.index.put(key, number, &self.rows);
         // Of two rows with one key only the younger counts.
@@ -113,48 +119,60 @@ impl Shard {
         std::hint::black_box(keys.fold(0, |all, key| all ^ self.index.first_slot(key)));
     }
 
-    /// Has what a search for this key needs fetched, while its caller goes on.
+    /// Has what a search for this key needs fetched, and where a new row and its click will stand, while its caller goes on.
     pub(super) fn prefetch(&self, key: u64) {
         self.index.prefetch(key);
+        self.rows.prefetch_end();
+        if let Some(place) = self.spare.last() {
+            prefetch(place);
+        }
     }
 
     /// Lets go of what is over or too much: a few rows at once, so that the processor fetches their clicks from far away
-    /// memory together, not one after the other.
+    /// memory together, not one after the other. It is told of them before: of the rows, then of their clicks.
     fn let_go(&mut self, window: &Inner, now: Timestamp) {
         let batch = (window.bound / ROWS_PER_EXTRA).clamp(1, BATCH);
-        let much = self.rows.rows.len() >= window.bound + batch;
         // A row stands where it was added; of a click that got one more key it may be older than those before it.
         let over = |row: &Row| now.since(row.at) >= window.span;
-        let old = self.rows.rows.get(batch - 1).is_some_and(over) && self.rows.rows.front().is_some_and(over);
-        if !much && !old {
+        let rows = &self.rows.rows;
+        let old = rows.get(batch - 1).is_some_and(over) && rows.front().is_some_and(over);
+        let room = (window.bound + batch).saturating_sub(rows.len());
+        if room > 0 && !old {
+            let first = rows.iter().take(batch);
+            match room {
+                2 => first.for_each(|row| prefetch_index(from_ref(row), 0)),
+                1 => first.filter_map(|row| row.click.as_ref()).for_each(prefetch),
+                _ => {}
+            }
             return;
         }
-        let first = self.rows.rows.iter().take(batch);
-        // Only read what letting go will write, so that the reads overlap; dropping a reference waits for each in turn.
-        let read = |click: &Arc<Remembered>| Arc::strong_count(click) + usize::from(click.own.is_some());
-        std::hint::black_box(first.filter_map(|row| row.click.as_ref()).map(read).sum::<usize>());
-        if much {
-            (0..batch).for_each(|_| self.let_one_go(window, now));
+        let much = if room == 0 { batch } else { 0 };
+        let (mut gone, mut evicted) = (0, 0);
+        // A quiet time may have passed: what is over goes, too.
+        while let Some(is_over) = self.rows.rows.front().map(over)
+            && (gone < much || is_over && gone < MOST_OVER)
+        {
+            gone += 1;
+            evicted += u64::from(self.let_one_go() && !is_over);
         }
-        // A quiet time may have passed: all that is over goes.
-        while self.rows.rows.front().is_some_and(over) {
-            self.let_one_go(window, now);
+        if evicted > 0 {
+            window.evicted.fetch_add(evicted, Ordering::Relaxed);
         }
     }
 
-    fn let_one_go(&mut self, window: &Inner, now: Timestamp) {
-        let over = self.rows.rows.front().is_some_and(|row| now.since(row.at) >= window.span);
-        let Some(mut click) = self.rows.pop() else { return };
+    /// Whether it still counted.
+    fn let_one_go(&mut self) -> bool {
+        let Some(mut click) = self.rows.pop() else { return false };
         self.held -= 1;
-        if !over {
-            window.evicted.fetch_add(1, Ordering::Relaxed);
-        }
+        // A click leaves twice, under each of its keys: the count tells the first time without writing to it.
         if self.spare.len() < BATCH
+            && Arc::strong_count(&click) == 1
             && let Some(left) = Arc::get_mut(&mut click)
         {
             left.own = None;
             self.spare.push(click);
         }
+        true
     }
 
     /// Forgets `entry` under this key, unless a newer click has taken its place. Its row goes with its age.
@@ -171,7 +189,32 @@ impl Shard {
     }
 }
 
+/// Has a click fetched that is going to be written, counters included.
+fn prefetch(click: &Arc<Remembered>) {
+    prefetch_index(from_ref(&click.daily), 0);
+    prefetch_index(from_ref(&click.own), 0);
+    prefetch_index(from_ref(&click.record), 0);
+}
+
 impl Rows {
+    /// Grows like any other list, but not beyond what a full window needs: a row then stands where one has just left, and not
+    /// where one has left long ago.
+    fn make_room(&mut self, most: usize) {
+        if self.rows.len() == self.rows.capacity() && self.rows.len() < most {
+            let more = (self.rows.len() + 1).max(LEAST_ROWS);
+            self.rows.reserve_exact(more.min(most - self.rows.len()));
+        }
+    }
+
+    /// Has the place of the next row fetched. Only its address is made.
+    fn prefetch_end(&self) {
+        let (front, back) = self.rows.as_slices();
+        let last = if back.is_empty() { front } else { back };
+        prefetch_index(last, last.len());
+        // A row may cross a line.
+        prefetch_index(last, last.len() + 1);
+    }
+
     /// Adds a row; says its number.
     fn push(&mut self, row: Row) -> u32 {
         let number = self.oldest.wrapping_add(u32::try_from(self.rows.len()).unwrap_or(u32::MAX));
