@@ -21,7 +21,7 @@ use sl_core::{
     event::{Event, EventBody},
     ids::{LinkKind, PoolLinkId, SmartLinkId, TeamId},
     pool::{PoolLink, StockKey},
-    time::{Clock, Timestamp},
+    time::{Clock, MOMENT, Timestamp},
 };
 use sl_edge::{Edge, EdgeConfig, EdgeParts, Geo, InstallationSecret, LinkTable, Stock, StockBlock, Window};
 use sl_journal::{ClickLog, ClickView, Durability, Fate, Journal, JournalConfig, LostReason, Ticket};
@@ -54,6 +54,10 @@ pub(crate) struct Books {
     pub(crate) commits: u64,
 }
 
+/// Of the histograms.
+const SECONDS: &[f64] =
+    &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0];
+
 /// The system's clock.
 pub(crate) struct SystemClock;
 
@@ -62,6 +66,11 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn now_after(&self, last: Timestamp, ago: Duration) -> Timestamp {
+        // As the service's clock.
+        if ago < MOMENT { last } else { self.now() }
     }
 }
 
@@ -87,7 +96,8 @@ impl ClickLog for Nowhere {
 }
 
 pub(crate) fn run(directory: &Path, log: Log) -> Result<(), Box<dyn Error>> {
-    let metrics = PrometheusBuilder::new().install_recorder()?;
+    // Buckets, as the service has.
+    let metrics = PrometheusBuilder::new().set_buckets(SECONDS)?.install_recorder()?;
     let kept = metrics.clone();
     std::thread::spawn(move || {
         // As the service does.

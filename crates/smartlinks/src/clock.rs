@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 use sl_core::{
     steady::{Steady, offset},
-    time::{Clock, Timestamp},
+    time::{Clock, MOMENT, Timestamp},
 };
 
 /// UTC as the system tells it, leaps forward doubted: see [`sl_core::steady`].
@@ -71,6 +71,10 @@ impl Clock for SteadyClock {
         self.believed.store(steady.offset(), Ordering::Relaxed);
         self.calm.store(steady.is_calm(), Ordering::Relaxed);
         now
+    }
+
+    fn now_after(&self, last: Timestamp, ago: Duration) -> Timestamp {
+        if ago < MOMENT { last } else { self.now() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The hot path (architecture 4). No configuration, no backend, no `.await` before the hand-over to the journal.
 
-use std::{net::IpAddr, rc::Rc, sync::Arc, time::Instant};
+use std::{net::IpAddr, rc::Rc, sync::Arc};
 
 use sl_core::{
     click::{Class, Rung},
@@ -27,8 +27,8 @@ pub(super) fn redirect(
     asked: &Asked<'_>,
 ) -> Answering {
     let headers = &asked.headers;
-    // 1. One reading of the clock (the request's), and one of the stop-watch, which also says which leases still hold.
-    let (now, began) = (worker.now(), Instant::now());
+    // 1. The request's time by the clock, and by the stop-watch, which also says which leases still hold.
+    let (now, began) = (worker.now(), worker.began());
     // 2. The link came from this thread's snapshot; so do the visitor's address and agent.
     let ip = worker.shared.proxies.client(peer, &headers.forwarded);
     let agent = worker.agents.borrow_mut().read(headers.user_agent());
@@ -78,6 +78,8 @@ pub(super) fn redirect(
 }
 
 /// Counted per link, never a row, never a pool link (decisions 1).
+#[cold]
+#[inline(never)]
 fn speculative(worker: &Worker, link: &Arc<Prepared>, how: How) -> Answering {
     worker.shared.links.count_speculative(link.id);
     let rung = ladder::rung(link.paused, None, link.overflow.is_some());

@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     sync::{Arc, atomic::AtomicBool},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -52,6 +52,9 @@ pub(crate) struct Worker {
     pub(crate) agents: RefCell<Agents>,
     links: RefCell<LinkCache>,
     now: Cell<Timestamp>,
+    /// When the clock said so.
+    read_at: Cell<Instant>,
+    began: Cell<Instant>,
     keys: RefCell<DayKeys>,
     dice: RefCell<StdRng>,
 }
@@ -70,6 +73,7 @@ impl Worker {
     /// Of thread `number`; `seed` is the process's.
     pub(crate) fn new(shared: Arc<Shared>, mut seed: [u8; 32], number: usize) -> Self {
         seed.iter_mut().zip(number.to_le_bytes()).for_each(|(byte, of_thread)| *byte ^= of_thread);
+        let (read_at, now) = (Instant::now(), shared.clock.now());
         Self {
             meters: Meters::new(),
             over: Cell::new(false),
@@ -77,16 +81,29 @@ impl Worker {
             late: TaskTracker::new(),
             agents: RefCell::default(),
             links: RefCell::new(shared.links.cache()),
-            now: Cell::new(shared.clock.now()),
-            keys: RefCell::new(DayKeys::at(&shared.secret, shared.clock.now())),
+            now: Cell::new(now),
+            read_at: Cell::new(read_at),
+            began: Cell::new(read_at),
+            keys: RefCell::new(DayKeys::at(&shared.secret, now)),
             dice: RefCell::new(StdRng::from_seed(seed)),
             shared,
         }
     }
 
-    /// Reads the clock, once per request.
+    /// A request begins: reads the stop-watch, and the clock unless it was read a moment ago.
     pub(super) fn read_clock(&self) {
-        self.now.set(self.shared.clock.now());
+        let began = Instant::now();
+        self.began.set(began);
+        let now = self.shared.clock.now_after(self.now.get(), began.duration_since(self.read_at.get()));
+        if now != self.now.get() {
+            self.now.set(now);
+            self.read_at.set(began);
+        }
+    }
+
+    /// By the stop-watch, when the last request came.
+    pub(super) fn began(&self) -> Instant {
+        self.began.get()
     }
 
     /// When the last request came.
