@@ -21,6 +21,7 @@ use sl_core::{
 };
 use tokio::sync::Notify;
 
+mod page;
 mod reserve;
 pub use reserve::Aside;
 
@@ -33,6 +34,9 @@ pub const BLOCK: usize = 256;
 /// Kept at hand at any time, as far as there are so many: a whole block, so that a burst on a quiet stock finds links until
 /// the next ones are leased. 256 links × ~150 B = 38 kB a stock; after an unclean stop as many pass quarantine.
 const STARTER: usize = BLOCK;
+
+/// Links taken between two looks at how many there should be: a look costs as much as a link.
+const BETWEEN_LOOKS: u64 = 16;
 
 /// Longest wait for the next block, when it is known that there are more links: leasing one takes a sync of the disk. The thread
 /// waits, so it is shorter than `edge.durable_wait`, which every visitor may have to wait for.
@@ -129,7 +133,11 @@ struct State {
     has_more: bool,
     /// Somebody has waited in vain since the last block came.
     in_vain: bool,
+    /// The lessee has been told since then that there are few.
+    told: bool,
     slice: Option<Slice>,
+    /// The creator's page, as far as it is known.
+    page: Option<Arc<str>>,
 }
 
 /// Demand of the running and of the last full slice.
@@ -206,20 +214,16 @@ impl Stock {
     /// Adds a block whose lease was asked for at `asked_at`. A link whose URL can't stand in a header is left out and
     /// named in the answer: nobody is sent there.
     pub fn put_block(&self, block: StockBlock, asked_at: Instant) -> Vec<PoolLinkId> {
-        let mut refused = Vec::new();
-        let mut links = VecDeque::with_capacity(block.links.len());
-        let locations = crate::links::locations(block.links.iter().map(|(link, _)| link.url.as_str()));
-        for ((link, recycled), location) in block.links.iter().zip(locations) {
-            match location {
-                Some(location) => links.push_back(Ready { id: link.id, recycled: *recycled, location }),
-                None => refused.push(link.id),
-            }
-        }
-        let use_until = asked_at + block.good_for.saturating_sub(MARGIN);
         let shelf = self.shelf(&block.stock);
+        let page = shelf.page();
+        let made = block.links.iter().map(|(link, recycled)| (link.id, *recycled, link.url.as_str()));
+        let (links, refused) = page::ready(made, page.as_deref());
+        let use_until = asked_at + block.good_for.saturating_sub(MARGIN);
+        let block = OnHand { fence: block.fence, use_until, links };
         let mut state = shelf.state.lock();
-        state.put(OnHand { fence: block.fence, use_until, links }, self.0.reserve);
-        state.in_vain = false;
+        let block = state.up_to_date(block, page.as_ref());
+        state.put(block, self.0.reserve);
+        (state.in_vain, state.told) = (false, false);
         shelf.filled.notify_all();
         refused
     }
@@ -314,7 +318,10 @@ impl Shelf {
         if taken.is_none() {
             state.missed += 1;
         }
-        if state.on_hand < state.target(now) / 2 {
+        // Told once: links that do not come for the asking are looked for at the lessee's own pace.
+        let looks = taken.is_none() || state.asked.is_multiple_of(BETWEEN_LOOKS);
+        if looks && !state.told && state.on_hand < state.target(now) / 2 {
+            state.told = true;
             self.low.notify_one();
         }
         if state.is_short() {

@@ -289,6 +289,28 @@ fn whatever_happens_nobody_is_sent_to_what_is_written_down() {
 }
 
 #[test]
+fn of_a_stock_that_stays_short_the_lessee_hears_once_until_links_come() {
+    let (stock, now) = (Stock::default(), Instant::now());
+    let heard = || {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        std::pin::pin!(stock.low()).poll(&mut context).is_ready()
+    };
+    stock.put_block(block(1, 1..4), now);
+    assert!(heard(), "of a new stock");
+    for _ in 0..100 {
+        taken(&stock, now);
+    }
+    assert!(heard());
+    for _ in 0..100 {
+        assert_eq!(taken(&stock, now), None);
+    }
+    assert!(!heard(), "it was said, and nothing came");
+    stock.put_block(block(2, 4..5), now);
+    assert_eq!([taken(&stock, now), taken(&stock, now)], [Some(4), None]);
+    assert!(heard());
+}
+
+#[test]
 fn links_at_hand_set_aside_and_to_come_lead_to_the_page_of_a_creator_who_takes_another_handle() {
     let (stock, now) = (Stock::with_reserve(2), Instant::now());
     stock.put_block(block(1, 1..5), now);
