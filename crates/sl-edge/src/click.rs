@@ -6,6 +6,7 @@ mod commits;
 mod company;
 mod facts;
 mod headers;
+mod names;
 mod redirect;
 mod route;
 mod visit;
@@ -14,7 +15,7 @@ mod worker;
 
 pub(crate) use answer::{HEADER_TOO_SLOW, Reply, TOO_MANY_CONNECTIONS};
 pub(crate) use client::Proxies;
-pub(crate) use commits::Watch;
+pub(crate) use commits::{Client, Watch};
 pub(crate) use headers::Asked;
 pub(crate) use route::{respond, respond_to};
 pub(crate) use waiting::Answering;

@@ -4,6 +4,7 @@ mod accept;
 mod connection;
 mod date;
 mod drain;
+mod line;
 mod plain;
 mod prefixed;
 mod roster;

@@ -2,7 +2,7 @@
 //!
 //! A click costs a place in a queue: no lock, no timer and no channel of its own. The task runs whenever everything that was
 //! ready has been read, sends the records on their way together once they are enough or nobody else comes, and is woken
-//! once by a commit; it wakes the answers from inside their own runtime.
+//! once by a commit. It gives plain requests their answers itself, one after the other; those that hyper waits for it wakes.
 
 use std::{
     cell::{Cell, RefCell},
@@ -18,7 +18,9 @@ use sl_journal::{ClickLog, Fate, Ticket};
 use tokio::time::Sleep;
 
 use super::{
+    answer::Reply,
     company::{Company, Next},
+    waiting::Hit,
     worker::Worker,
 };
 
@@ -40,13 +42,38 @@ pub(crate) struct Commits {
 struct Waiter {
     ticket: Ticket,
     began: Instant,
-    waker: Waker,
+    who: Who,
+}
+
+enum Who {
+    /// To be woken; it asks for the fate itself.
+    Task(Waker),
+    /// To be answered.
+    Client(Rc<dyn Client>, Hit),
+}
+
+/// A connection that is owed an answer.
+pub(crate) trait Client {
+    /// Sends it.
+    fn answer(&self, reply: &Reply);
 }
 
 impl Commits {
     /// Wakes `waker` once the fate of `ticket` is known, or when it becomes late.
     pub(super) fn wait(&self, ticket: Ticket, began: Instant, waker: Waker) {
-        self.waiting.borrow_mut().push_back(Waiter { ticket, began, waker });
+        self.waiting.borrow_mut().push_back(Waiter { ticket, began, who: Who::Task(waker) });
+    }
+
+    /// Answers `client` once the fate of `ticket` is known, or when it becomes late.
+    pub(super) fn owe(&self, ticket: Ticket, client: Rc<dyn Client>, hit: Hit) {
+        let began = hit.began();
+        self.waiting.borrow_mut().push_back(Waiter { ticket, began, who: Who::Client(client, hit) });
+    }
+
+    /// Nobody is answered any more.
+    pub(crate) fn forget(&self) {
+        let all = std::mem::take(&mut *self.waiting.borrow_mut());
+        drop(all);
     }
 
     /// A record was handed over, to be held until it has company.
@@ -78,14 +105,12 @@ impl Commits {
         self.woken.get().map_or(Duration::ZERO, |woken| woken.saturating_duration_since(began))
     }
 
-    /// Wakes those whose fate is known; says who is the first of the others, and since when.
-    fn wake_settled(&self, log: &dyn ClickLog) -> Option<(Ticket, Instant)> {
+    /// Answers those whose fate is known; says who is the first of the others, and since when.
+    fn settle(&self, log: &dyn ClickLog) -> Option<(Ticket, Instant)> {
         loop {
             let (ticket, began) = self.waiting.borrow().front().map(|first| (first.ticket, first.began))?;
-            if log.fate_now(ticket).is_none() {
-                return Some((ticket, began));
-            }
-            self.wake_first();
+            let Some(fate) = log.fate_now(ticket) else { return Some((ticket, began)) };
+            self.settle_first(fate);
         }
     }
 
@@ -94,16 +119,23 @@ impl Commits {
         self.waiting.borrow().is_empty()
     }
 
-    fn wake_first(&self) {
+    fn settle_first(&self, fate: Fate) {
         let first = self.waiting.borrow_mut().pop_front();
-        if let Some(first) = first {
-            first.waker.wake();
+        match first.map(|first| first.who) {
+            Some(Who::Task(waker)) => waker.wake(),
+            Some(Who::Client(client, hit)) => client.answer(&hit.settled(fate)),
+            None => {}
         }
     }
 
     fn give_up_on(&self, ticket: Ticket) {
         self.late.set(self.late.get().max(ticket.0.saturating_add(1)));
-        self.wake_first();
+        let first = self.waiting.borrow_mut().pop_front();
+        match first.map(|first| first.who) {
+            Some(Who::Task(waker)) => waker.wake(),
+            Some(Who::Client(client, hit)) => client.answer(&hit.late(ticket)),
+            None => {}
+        }
     }
 }
 
@@ -157,10 +189,10 @@ impl Future for Watch {
             // Polled again once the sockets have been asked, and what they had has been read.
             let _ = pin!(tokio::task::yield_now()).poll(context);
         }
-        while let Some((ticket, began)) = commits.wake_settled(log) {
-            if self.fate_of(ticket, context).is_ready() {
+        while let Some((ticket, began)) = commits.settle(log) {
+            if let Poll::Ready(fate) = self.fate_of(ticket, context) {
                 self.first = None;
-                commits.wake_first();
+                commits.settle_first(fate);
             } else if self.cap_of(began, context).is_ready() {
                 commits.give_up_on(ticket);
             } else {

@@ -18,6 +18,7 @@ use sl_journal::{Fate, LostReason, Ticket};
 
 use super::{
     answer::{Found, Reply},
+    commits::Client,
     worker::Worker,
 };
 use crate::{links::Prepared, window::Remembered};
@@ -71,6 +72,44 @@ impl Hit {
         }
     }
 
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Its answer, now that this is known.
+    pub(super) fn settled(self, fate: Fate) -> Reply {
+        match fate {
+            Fate::Stored => self.stored(),
+            Fate::Lost(reason) => self.lost(reason),
+        }
+    }
+
+    /// Its answer before the fate of its record is known.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn late(self, ticket: Ticket) -> Reply {
+        self.worker.meters.late.increment(1);
+        self.watch(ticket);
+        self.answer()
+    }
+
+    /// Leaves the record's fate to a task of its own. There are never more of them than records in the journal's queue.
+    fn watch(&self, ticket: Ticket) {
+        let (worker, class, entry) = (Rc::clone(&self.worker), self.class, self.entry.clone());
+        let fate = worker.shared.log.fate(ticket);
+        let watch = async move {
+            match fate.await {
+                Fate::Stored => {
+                    if let Some(entry) = entry {
+                        entry.stored();
+                    }
+                }
+                Fate::Lost(reason) => count_loss(&worker, class, entry.as_ref(), reason),
+            }
+        };
+        tokio::task::spawn_local(self.worker.late.track_future(watch));
+    }
+
     /// It is on disk, or (late) as good as: the visitor gets what the record says.
     fn stored(self) -> Reply {
         if let Some(entry) = &self.entry {
@@ -89,6 +128,8 @@ impl Hit {
     }
 
     /// A click without a record gets the shared link (decisions 4). A lost repeat keeps the link of its click, which is on disk.
+    #[cold]
+    #[inline(never)]
     fn lost(self, reason: LostReason) -> Reply {
         count_loss(&self.worker, self.class, self.entry.as_ref(), reason);
         let known = self.entry.as_ref().is_some_and(|entry| entry.is_stored());
@@ -118,6 +159,21 @@ impl Answering {
     pub(super) fn ready(reply: Reply) -> Self {
         Self(State::Ready(Some(reply)))
     }
+
+    /// What is answered at once. Otherwise `client` is owed the answer and gets it without asking.
+    pub(crate) fn now_or_to(mut self, client: impl FnOnce() -> Rc<dyn Client>) -> Option<Reply> {
+        let waiting = match &mut self.0 {
+            State::Ready(reply) => return reply.take(),
+            State::Waiting(waiting) => waiting,
+        };
+        let (hit, ticket) = (waiting.hit.take()?, waiting.ticket);
+        let worker = Rc::clone(&hit.worker);
+        if let Some(fate) = worker.shared.log.fate_now(ticket) {
+            return Some(hit.settled(fate));
+        }
+        worker.commits.owe(ticket, client(), hit);
+        None
+    }
 }
 
 impl Future for Answering {
@@ -140,40 +196,16 @@ impl Waiting {
         let Some(hit) = &self.hit else { return Poll::Ready(None) };
         let (worker, began) = (&hit.worker, hit.began);
         if let Some(fate) = worker.shared.log.fate_now(self.ticket) {
-            return Poll::Ready(self.hit.take().map(|hit| match fate {
-                Fate::Stored => hit.stored(),
-                Fate::Lost(reason) => hit.lost(reason),
-            }));
+            return Poll::Ready(self.hit.take().map(|hit| hit.settled(fate)));
         }
         if worker.commits.is_late(self.ticket) {
-            worker.meters.late.increment(1);
-            self.watch();
-            return Poll::Ready(self.hit.take().map(Hit::answer));
+            return Poll::Ready(self.hit.take().map(|hit| hit.late(self.ticket)));
         }
         if !self.parked.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
             worker.commits.wait(self.ticket, began, context.waker().clone());
             self.parked = Some(context.waker().clone());
         }
         Poll::Pending
-    }
-
-    /// Leaves the record's fate to a task of its own. There are never more of them than records in the journal's queue.
-    fn watch(&self) {
-        let Some(hit) = &self.hit else { return };
-        let (worker, class, entry) = (Rc::clone(&hit.worker), hit.class, hit.entry.clone());
-        let fate = worker.shared.log.fate(self.ticket);
-        let watch = async move {
-            match fate.await {
-                Fate::Stored => {
-                    if let Some(entry) = entry {
-                        entry.stored();
-                    }
-                }
-                Fate::Lost(reason) => count_loss(&worker, class, entry.as_ref(), reason),
-            }
-        };
-        let tracker = hit.worker.late.clone();
-        tokio::task::spawn_local(tracker.track_future(watch));
     }
 }
 
@@ -182,7 +214,7 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(hit) = self.hit.as_ref().filter(|hit| !hit.worker.over.get()) {
             hit.worker.meters.hit(hit.class, Some(hit.rung));
-            self.watch();
+            hit.watch(self.ticket);
         }
     }
 }

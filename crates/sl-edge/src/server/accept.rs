@@ -86,6 +86,7 @@ impl Lane {
         drop(listener);
         drain::drain(&lane.tasks, &lane.worker.late, self.drain_budget).await;
         lane.worker.over.set(true);
+        lane.worker.commits.forget();
         Ok(())
     }
 }

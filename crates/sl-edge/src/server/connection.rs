@@ -6,7 +6,7 @@ use std::{
     convert::Infallible,
     future::poll_fn,
     net::IpAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -23,12 +23,13 @@ use tokio::{
 };
 
 use super::{
+    line::{Line, Turn},
     plain::{Plain, Read},
     prefixed::Prefixed,
     roster::{Roster, Seated},
 };
 use crate::{
-    click::{self, HEADER_TOO_SLOW, TOO_MANY_CONNECTIONS, Worker},
+    click::{self, Client, HEADER_TOO_SLOW, TOO_MANY_CONNECTIONS, Worker},
     config::EdgeConfig,
 };
 
@@ -37,8 +38,8 @@ pub(super) struct Connections {
     http: http1::Builder,
     /// ... that came in after the stop: one answer each.
     last: http1::Builder,
-    plain: Plain,
-    worker: Rc<Worker>,
+    pub(super) plain: Plain,
+    pub(super) worker: Rc<Worker>,
     pub(super) roster: Rc<Roster>,
 }
 
@@ -69,10 +70,13 @@ impl Connections {
     }
 
     /// Serves one connection to its end. One that came in after the stop gets one answer.
-    pub(super) async fn serve(&self, mut stream: TcpStream, peer: IpAddr) {
-        let (seat, late) = (self.roster.sit(), self.roster.is_stopped());
-        let asked = Cell::new(false);
-        match self.by_the_short_way(&mut stream, peer, &seat, &asked).await {
+    pub(super) async fn serve(self: Rc<Self>, stream: TcpStream, peer: IpAddr) {
+        let late = self.roster.is_stopped();
+        let line = Rc::new(Line::new(&self, stream));
+        let prefix = self.by_the_short_way(&line, peer).await;
+        // Who is owed nothing is known to nobody else.
+        let Some(Line { stream, seat, asked, .. }) = Rc::into_inner(line) else { return };
+        match prefix {
             // In a box: most connections never come here.
             Some(prefix) => {
                 Box::pin(self.by_hyper(Prefixed { prefix, stream }, peer, &seat, &asked, late)).await
@@ -82,42 +86,40 @@ impl Connections {
     }
 
     /// Answers plain requests until something else comes: then returns what was read of it. `None` at the end.
-    async fn by_the_short_way(
-        &self,
-        stream: &mut TcpStream,
-        peer: IpAddr,
-        seat: &Seated,
-        asked: &Cell<bool>,
-    ) -> Option<Bytes> {
+    async fn by_the_short_way(&self, line: &Rc<Line>, peer: IpAddr) -> Option<Bytes> {
         let (worker, plain) = (&self.worker, &self.plain);
+        let read = |cx: &mut Context<'_>| match line.poll_answered(cx) {
+            Poll::Ready(None) => plain.poll_read(worker, peer, &line.stream, cx).map_ok(Turn::Read),
+            Poll::Ready(Some(turn)) => Poll::Ready(turn),
+            Poll::Pending => Poll::Pending,
+        };
         loop {
-            let stopped = || self.roster.is_stopped();
-            let mut read = until(seat, stopped, |cx| plain.poll_read(worker, peer, stream, cx)).await;
-            if matches!(read, End::Stopped) {
-                read = what_has_come(|cx| plain.poll_read(worker, peer, stream, cx)).await;
+            let stopped = || line.is_free() && self.roster.is_stopped();
+            let mut turn = until(&line.seat, stopped, read).await;
+            if matches!(turn, End::Stopped) {
+                turn = what_has_come(read).await;
             }
-            let mut answer = match read {
-                End::Over(Ok(Read::Asked(answer))) => answer,
-                End::Over(Ok(Read::Other(prefix))) => return Some(prefix),
+            match turn {
+                End::Over(Ok(Turn::Read(Read::Asked(answer)))) => {
+                    line.asked.set(true);
+                    line.seat.has_asked();
+                    line.owed.set(true);
+                    if let Some(reply) = answer.now_or_to(|| Rc::clone(line) as Rc<dyn Client>) {
+                        line.answer(&reply);
+                    }
+                }
+                End::Over(Ok(Turn::Read(Read::Other(prefix)))) => return Some(prefix),
+                End::Over(Ok(Turn::Rest(rest, last))) => {
+                    // Who does not read its answers has a full buffer; it gets as long as a header may take.
+                    let mut writing = pin!(line.write_all(&rest));
+                    let written = until(&line.seat, || false, |cx| writing.as_mut().poll(cx)).await;
+                    if last || !matches!(written, End::Over(Ok(()))) {
+                        return None;
+                    }
+                }
                 End::Stopped => return Some(Bytes::new()),
                 // A connection that idles between requests is closed without a word.
-                End::Over(Ok(Read::Over) | Err(_)) | End::TooSlow => return None,
-            };
-            asked.set(true);
-            seat.has_asked();
-            let reply = poll_fn(|cx| Pin::new(&mut answer).poll(cx)).await;
-            seat.is_answered();
-            let last = self.roster.is_stopped();
-            let rest = plain.write(&reply, worker, last, stream).ok()?;
-            if !rest.is_empty() {
-                // Who does not read its answers has a full buffer; it gets as long as a header may take.
-                let mut writing = Box::pin(stream.write_all(&rest));
-                let End::Over(Ok(())) = until(seat, || false, |cx| writing.as_mut().poll(cx)).await else {
-                    return None;
-                };
-            }
-            if last {
-                return None;
+                End::Over(Ok(Turn::Read(Read::Over) | Turn::Last) | Err(_)) | End::TooSlow => return None,
             }
         }
     }

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http::Method;
 use httparse::{Header, Request, Status};
 use memchr::{memchr, memrchr};
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, recv};
 use tokio::{io::Interest, net::TcpStream};
 
 use super::date::Date;
@@ -79,23 +79,18 @@ impl Plain {
         }))
     }
 
-    /// Writes an answer; returns what the client did not take yet.
-    pub(super) fn write(
+    /// An answer as bytes. `last` closes the connection.
+    pub(super) fn with_bytes<R>(
         &self,
         reply: &Reply,
         worker: &Worker,
         last: bool,
-        stream: &TcpStream,
-    ) -> io::Result<Vec<u8>> {
+        with: impl FnOnce(&[u8]) -> R,
+    ) -> R {
         let mut bytes = self.written.borrow_mut();
         bytes.clear();
         reply.write(&mut bytes, self.date.borrow_mut().at(worker.now()), last);
-        let sent = stream.try_io(Interest::WRITABLE, || Ok(send(&*stream, &bytes, SendFlags::NOSIGNAL)?));
-        let taken = match sent {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            sent => sent?,
-        };
-        Ok(bytes.get(taken..).unwrap_or_default().to_vec())
+        with(&bytes)
     }
 }
 

@@ -100,6 +100,11 @@ impl Seated {
         self.seat.too_slow.get()
     }
 
+    /// Wakes the connection.
+    pub(super) fn wake(&self) {
+        self.seat.wake();
+    }
+
     /// Whom to wake when there is news.
     pub(super) fn park(&self, context: &Context<'_>) {
         let mut waker = self.seat.waker.borrow_mut();

@@ -1,0 +1,114 @@
+//! A connection on the short way: who owes whom what. It reads nothing more while its client is owed an answer, and is not
+//! woken when that has been sent: the next it hears of is the client's next request.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use rustix::net::{SendFlags, send};
+use tokio::{io::Interest, net::TcpStream};
+
+use super::{connection::Connections, plain::Read, roster::Seated};
+use crate::click::{Client, Reply};
+
+/// One connection.
+pub(super) struct Line {
+    pub(super) stream: TcpStream,
+    pub(super) seat: Seated,
+    /// Whether it has asked for anything.
+    pub(super) asked: Cell<bool>,
+    /// ... and waits for the answer.
+    pub(super) owed: Cell<bool>,
+    connections: Rc<Connections>,
+    /// The client has said more meanwhile, or has gone.
+    more: Cell<bool>,
+    /// What became of the last answer, if that is worth a word.
+    news: RefCell<Option<io::Result<Turn>>>,
+}
+
+/// What is next on a connection.
+pub(super) enum Turn {
+    /// This was read.
+    Read(Read),
+    /// The client has not taken all of its answer: this is left, and whether it was the last.
+    Rest(Vec<u8>, bool),
+    /// That was the last answer.
+    Last,
+}
+
+impl Line {
+    pub(super) fn new(connections: &Rc<Connections>, stream: TcpStream) -> Self {
+        Self {
+            stream,
+            seat: connections.roster.sit(),
+            asked: Cell::new(false),
+            owed: Cell::new(false),
+            connections: Rc::clone(connections),
+            more: Cell::new(false),
+            news: RefCell::default(),
+        }
+    }
+
+    /// Whether no answer is under way.
+    pub(super) fn is_free(&self) -> bool {
+        !self.owed.get() && self.news.borrow().is_none()
+    }
+
+    /// Ready once nothing is owed: with what there is to do about the last answer, or nothing.
+    pub(super) fn poll_answered(&self, context: &mut Context<'_>) -> Poll<Option<io::Result<Turn>>> {
+        if self.owed.get() {
+            // Hears of the next request; one that is there already waits for this answer.
+            if self.stream.poll_read_ready(context).is_ready() {
+                self.more.set(true);
+            }
+            return Poll::Pending;
+        }
+        Poll::Ready(self.news.take())
+    }
+
+    /// Writes all of it, as the client takes it.
+    pub(super) async fn write_all(&self, mut rest: &[u8]) -> io::Result<()> {
+        while !rest.is_empty() {
+            self.stream.writable().await?;
+            rest = rest.get(self.write(rest)?..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// How much the client took.
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let sent =
+            self.stream.try_io(Interest::WRITABLE, || Ok(send(&self.stream, bytes, SendFlags::NOSIGNAL)?));
+        match sent {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            sent => sent,
+        }
+    }
+
+    fn send(&self, reply: &Reply) -> Option<io::Result<Turn>> {
+        let Connections { plain, worker, roster, .. } = &*self.connections;
+        let last = roster.is_stopped();
+        let rest = plain.with_bytes(reply, worker, last, |bytes| {
+            Ok(bytes.get(self.write(bytes)?..).unwrap_or_default().to_vec())
+        });
+        match rest {
+            Ok(rest) if rest.is_empty() => last.then_some(Ok(Turn::Last)),
+            rest => Some(rest.map(|rest| Turn::Rest(rest, last))),
+        }
+    }
+}
+
+impl Client for Line {
+    fn answer(&self, reply: &Reply) {
+        self.owed.set(false);
+        let news = self.send(reply);
+        self.seat.is_answered();
+        if news.is_some() || self.more.take() {
+            self.news.replace(news);
+            self.seat.wake();
+        }
+    }
+}
