@@ -6,3 +6,4 @@ mod rig;
 mod shared;
 mod simulated;
 mod unreadable;
+mod window;

@@ -7,8 +7,8 @@ use std::{
 
 use sl_core::{
     ids::{LinkKind, PoolLinkId, SmartLinkId, TeamId},
-    matching::{Due, Looks, page_due},
-    pool::PoolFacts,
+    matching::{Due, LATE, Looks, page_due},
+    pool::{Given, PoolFacts},
     time::Timestamp,
 };
 use sl_store::pool::PoolEntry;
@@ -206,10 +206,11 @@ impl Watch {
         self.due_pages(now).count() + usize::from(unplaced > 0)
     }
 
-    /// Links through which somebody may subscribe in time, the newest hand-out first.
+    /// Links on whose list somebody may turn up who subscribed in time, the newest hand-out first.
     pub(super) fn newest_first(&self, now: Timestamp) -> Vec<PoolLinkId> {
         let open = |(id, link): (&PoolLinkId, &Watched)| {
-            let given = link.facts.given.filter(|given| now < given.last_hit_at.plus(given.window))?;
+            let ends = |given: &Given| given.last_hit_at.plus(given.window).plus(LATE);
+            let given = link.facts.given.filter(|given| now < ends(given))?;
             let is_lost = link.lost_until.is_some_and(|until| now < until);
             (!is_lost).then_some((given.last_hit_at, *id))
         };
