@@ -3,7 +3,7 @@
 //!
 //! * [`account`]: one account's work, call after call · [`look`]: one page and what follows · [`shared`]: overflow links ·
 //!   [`watch`]: which pages are due · [`aside`]: what can't be read now · [`search`]: subscribers whose webhook came ·
-//!   [`places`]: on which page a link is · [`backlog`]: what is left to do
+//!   [`places`] and [`locate`]: on which page a link is · [`backlog`]: what is left to do
 //!
 //! A look costs one request for about a hundred links; the subscribers of a link are read only when its counter moved. A
 //! counter is stored after the `SubscriberSeen` it caused is in the journal, so that a crash in between repeats a look and
@@ -13,6 +13,7 @@
 mod account;
 mod aside;
 mod backlog;
+mod locate;
 mod look;
 mod places;
 mod search;

@@ -20,7 +20,6 @@ use super::{
     Lag, MatcherSettings,
     backlog::Backlog,
     look::{LookError, Told},
-    places::Whereabouts,
     search::Searches,
     shared::Pass,
     watch::{Page, Watch},
@@ -32,8 +31,6 @@ use crate::{pacer::Priority, platform::CreatorPlatform};
 const SEARCH_PAGES: (usize, usize) = (40, 8);
 /// Scheduled pages read before a search may have its turn again, and as many of overflow links.
 pub(super) const PAGES_AT_ONCE: usize = 4;
-/// Pages read to find the place of one link; bisecting 100 million links takes 20.
-const PLACE_READS: usize = 48;
 /// Reading the pool costs about that much for each link: it is read less often the more links there are.
 const READ_COST: Duration = Duration::from_micros(200);
 /// First and longest wait after a failed look.
@@ -187,31 +184,6 @@ impl AccountMatcher {
             }
         }
         Ok(())
-    }
-
-    /// The page of a link; reads pages until it is known. `None` when the platform does not list it, or its page can't be
-    /// read now.
-    pub(super) async fn locate(
-        &mut self,
-        id: PoolLinkId,
-        priority: Priority,
-    ) -> Result<Option<Page>, LookError> {
-        let mut read = HashSet::new();
-        while read.len() < PLACE_READS {
-            let now = self.clock.now();
-            match self.watch.find(id, now) {
-                Whereabouts::On(page) => {
-                    let page = (id.kind, page);
-                    return Ok((!self.watch.aside.pages.has(&page, now)).then_some(page));
-                }
-                Whereabouts::Unknown(page) if read.insert(page) => {
-                    self.look((id.kind, page), priority).await?
-                }
-                Whereabouts::Unknown(_) | Whereabouts::Missing => break,
-            }
-        }
-        self.watch.lose(id, self.clock.now());
-        Ok(None)
     }
 
     /// Pages whose time has come; `true` when some are left.

@@ -2,6 +2,7 @@
 
 mod budget;
 mod model;
+mod moved;
 mod rig;
 mod shared;
 mod simulated;

@@ -54,7 +54,7 @@ pub(super) struct Watch {
 }
 
 /// After that a link that was not listed is sought again.
-const LOST: Duration = Duration::from_secs(600);
+pub(super) const LOST: Duration = Duration::from_secs(600);
 
 // === impl Watch ===
 
@@ -103,15 +103,26 @@ impl Watch {
         }
     }
 
-    /// The platform does not list it: nobody looks for a while; where a page that can't be read may hold it, not before that page
-    /// is tried again.
-    pub(super) fn lose(&mut self, id: PoolLinkId, now: Timestamp) {
+    /// The page that ends before a link of which no page is known.
+    pub(super) fn page_below(&self, id: PoolLinkId, now: Timestamp) -> Option<u32> {
+        let page = self.places.get(&id.kind)?.page_below(id.number)?;
+        let is_aside = self.hidden_by(id, now).is_some() || self.aside.pages.has(&(id.kind, page), now);
+        (!is_aside).then_some(page)
+    }
+
+    /// The page that may hold it and can't be read now.
+    fn hidden_by(&self, id: PoolLinkId, now: Timestamp) -> Option<Page> {
         let hidden_by = match self.find_around(id, |_| false) {
             Whereabouts::Unknown(page) => Some((id.kind, page)),
             Whereabouts::On(_) | Whereabouts::Missing => None,
         };
-        let hidden_by = hidden_by.filter(|page| self.aside.pages.has(page, now));
-        let again = hidden_by.and_then(|page| self.aside.pages.until(&page));
+        hidden_by.filter(|page| self.aside.pages.has(page, now))
+    }
+
+    /// The platform does not list it: nobody looks for a while; where a page that can't be read may hold it, not before that page
+    /// is tried again.
+    pub(super) fn lose(&mut self, id: PoolLinkId, now: Timestamp) {
+        let again = self.hidden_by(id, now).and_then(|page| self.aside.pages.until(&page));
         let Some(link) = self.links.get_mut(&id) else { return };
         if again.is_none() {
             tracing::warn!(link = %id, "the platform does not list a link it has made; until it does nobody gets it again");
