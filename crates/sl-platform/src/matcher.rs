@@ -1,9 +1,11 @@
 //! Finds out who subscribed through which pool link and writes it to the journal (architecture 5, decisions 22, 48, 50,
 //! 51, 55).
 //!
-//! * [`account`]: one account's work, call after call · [`look`]: one page and what follows · [`shared`]: overflow links ·
-//!   [`watch`]: which pages are due · [`aside`]: what can't be read now · [`search`]: subscribers whose webhook came ·
-//!   [`places`] and [`locate`]: on which page a link is · [`backlog`]: what is left to do
+//! * [`account`]: one account's work, call after call · [`look`]: one page and what follows · [`counter`]: what the counter of
+//!   a link says · [`list`]: who is new on its list · [`told`]: who was told, of how many counted · [`late`]: lists that lack
+//!   somebody · [`shared`]: overflow links · [`watch`]: which pages are due · [`aside`]: what
+//!   can't be read now · [`search`]: subscribers whose webhook came · [`places`] and [`locate`]: on which page a link is ·
+//!   [`backlog`]: what is left to do
 //!
 //! A look costs one request for about a hundred links; the subscribers of a link are read only when its counter moved. A
 //! counter is stored after the `SubscriberSeen` it caused is in the journal, so that a crash in between repeats a look and
@@ -13,6 +15,9 @@
 mod account;
 mod aside;
 mod backlog;
+mod counter;
+mod late;
+mod list;
 mod locate;
 mod look;
 mod places;
@@ -20,10 +25,11 @@ mod search;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod told;
 mod watch;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -265,9 +271,9 @@ impl Matcher {
             watch: watch::Watch::default(),
             searches: search::Searches::default(),
             told: HashMap::new(),
-            short: HashMap::new(),
+            unread: HashSet::new(),
             read_at: HashMap::new(),
-            pages_read: 0,
+            asked: 0,
             turned_at: None,
             refreshed_at: None,
             shared_at: None,

@@ -19,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Lag, MatcherSettings,
     backlog::Backlog,
-    look::{LookError, Told},
+    look::LookError,
     search::Searches,
     shared::Pass,
+    told::Told,
     watch::{Page, Watch},
 };
 use crate::{pacer::Priority, platform::CreatorPlatform};
@@ -29,8 +30,8 @@ use crate::{pacer::Priority, platform::CreatorPlatform};
 /// Pages that the first search for somebody reads at most, and each later one: the newest 4,000 hand-outs, then the newest
 /// 800. Who came through an older one is found by the schedule.
 const SEARCH_PAGES: (usize, usize) = (40, 8);
-/// Scheduled pages read before a search may have its turn again, and as many of overflow links.
-pub(super) const PAGES_AT_ONCE: usize = 4;
+/// Scheduled pages read before a search may have its turn again, and as many requests for overflow links: pages, and lists.
+pub(super) const AT_ONCE: usize = 4;
 /// Reading the pool costs about that much for each link: it is read less often the more links there are.
 const READ_COST: Duration = Duration::from_micros(200);
 /// First and longest wait after a failed look.
@@ -53,12 +54,12 @@ pub(super) struct AccountMatcher {
     pub(super) watch: Watch,
     pub(super) searches: Searches,
     pub(super) told: HashMap<PoolLinkId, Told>,
-    /// Links whose list shows fewer subscribers than their counter, and how often that was seen.
-    pub(super) short: HashMap<PoolLinkId, u8>,
+    /// Shared links whose list was not read to its end at the last look.
+    pub(super) unread: HashSet<PoolLinkId>,
     /// When pages were last read.
     pub(super) read_at: HashMap<Page, Timestamp>,
-    /// How many so far.
-    pub(super) pages_read: usize,
+    /// Requests so far, for pages and lists.
+    pub(super) asked: usize,
     pub(super) turned_at: Option<Timestamp>,
     pub(super) refreshed_at: Option<Timestamp>,
     /// When the last whole pass over the overflow links began.
@@ -139,10 +140,11 @@ impl AccountMatcher {
         if self.refreshed_at.is_none_or(|at| now.since(at) >= fresh) {
             let live = self.store.pool.live(&self.account).await?;
             self.watch.refresh(live, now, &self.settings.looks);
-            let Watch { links, shared, aside, .. } = &mut self.watch;
+            let Watch { links, shared, aside, late, .. } = &mut self.watch;
             let is_watched = |id: &PoolLinkId| links.contains_key(id) || shared.contains_key(id);
-            self.short.retain(|id, _| is_watched(id));
             self.told.retain(|id, _| is_watched(id));
+            self.unread.retain(is_watched);
+            late.retain(is_watched);
             aside.links.retain(is_watched);
             let oldest = now.minus(Duration::from_secs(3600));
             self.read_at.retain(|_, at| *at >= oldest);
@@ -188,7 +190,7 @@ impl AccountMatcher {
 
     /// Pages whose time has come; `true` when some are left.
     async fn follow_schedule(&mut self) -> Result<bool, LookError> {
-        for _ in 0..PAGES_AT_ONCE {
+        for _ in 0..AT_ONCE {
             let now = self.clock.now();
             if let Some(page) = self.watch.due_page(now) {
                 self.look(page, Priority::Sweep).await?;

@@ -1,6 +1,8 @@
 //! The work of one account, turn by turn, against a platform in memory.
 
 mod budget;
+mod late;
+mod long;
 mod model;
 mod moved;
 mod rig;

@@ -15,9 +15,9 @@ use sl_store::pool::PoolEntry;
 
 use super::{
     aside::Aside,
+    late::Late,
     places::{Places, Whereabouts},
 };
-use crate::waits::Waits;
 
 /// A page of one of the two link lists.
 pub(super) type Page = (LinkKind, u32);
@@ -44,6 +44,7 @@ pub(super) struct Watch {
     pub(super) links: BTreeMap<PoolLinkId, Watched>,
     pub(super) shared: HashMap<PoolLinkId, Shared>,
     pub(super) aside: Aside,
+    pub(super) late: Late,
     places: BTreeMap<LinkKind, Places>,
     /// When pages are due; only of links whose place is known.
     plan: BTreeMap<Page, Timestamp>,
@@ -84,6 +85,7 @@ impl Watch {
     pub(super) fn forget_times(&mut self) {
         self.not_before.clear();
         self.aside.forget_times();
+        self.late.forget_times();
         self.links.values_mut().for_each(|link| link.lost_until = None);
     }
 
@@ -134,7 +136,7 @@ impl Watch {
         let mut by_page: BTreeMap<Page, Vec<Due>> = BTreeMap::new();
         self.unplaced.clear();
         for (id, link) in &self.links {
-            let Some(due) = wish(*id, link, &self.aside.links, looks) else { continue };
+            let Some(due) = self.wish(*id, link, looks) else { continue };
             match self.find_around(*id, |_| false) {
                 Whereabouts::On(page) => by_page.entry((id.kind, page)).or_default().push(due),
                 Whereabouts::Unknown(_) | Whereabouts::Missing => drop(self.unplaced.insert(*id, due)),
@@ -168,7 +170,7 @@ impl Watch {
             }
         }
         self.unplaced.retain(|id, _| !held.contains(id));
-        let wishes = held.iter().filter_map(|id| wish(*id, self.links.get(id)?, &self.aside.links, looks));
+        let wishes = held.iter().filter_map(|id| self.wish(*id, self.links.get(id)?, looks));
         match page_due(wishes.collect::<Vec<_>>().into_iter()) {
             Some(at) => drop(self.plan.insert(page, at)),
             None => drop(self.plan.remove(&page)),
@@ -229,12 +231,13 @@ impl Watch {
         links.sort_unstable_by(|a, b| b.cmp(a));
         links.into_iter().map(|(_, id)| id).collect()
     }
-}
 
-/// The next look at a link. One that was set aside has subscribers who are not known yet: they wait for no schedule.
-fn wish(id: PoolLinkId, link: &Watched, aside: &Waits<PoolLinkId>, looks: &Looks) -> Option<Due> {
-    let again = aside.until(&id).map(|at| Due { at, latest: at });
-    let due = again.or_else(|| looks.next(id.kind, &link.facts))?;
-    let lost = link.lost_until.unwrap_or(due.at);
-    Some(Due { at: due.at.max(lost), latest: due.latest.max(lost) })
+    /// The next look at a link. One that was set aside, and one whose list is late, have subscribers who are not known yet: they
+    /// wait for no schedule.
+    fn wish(&self, id: PoolLinkId, link: &Watched, looks: &Looks) -> Option<Due> {
+        let again = self.aside.links.until(&id).max(self.late.until(&id));
+        let due = again.map(|at| Due { at, latest: at }).or_else(|| looks.next(id.kind, &link.facts))?;
+        let lost = link.lost_until.unwrap_or(due.at);
+        Some(Due { at: due.at.max(lost), latest: due.latest.max(lost) })
+    }
 }

@@ -1,7 +1,7 @@
 //! A platform in memory, a journal that only remembers, and the pool on disk.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     future::Future,
     pin::Pin,
     sync::{
@@ -333,9 +333,9 @@ impl Rig {
             watch: Watch::default(),
             searches: Searches::default(),
             told: HashMap::new(),
-            short: HashMap::new(),
+            unread: HashSet::new(),
             read_at: HashMap::new(),
-            pages_read: 0,
+            asked: 0,
             turned_at: None,
             refreshed_at: None,
             shared_at: None,
