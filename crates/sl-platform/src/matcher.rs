@@ -3,7 +3,7 @@
 //!
 //! * [`account`]: one account's work, call after call · [`look`]: one page and what follows · [`counter`]: what the counter of
 //!   a link says · [`list`]: who is new on its list · [`told`]: who was told, of how many counted · [`late`]: lists that lack
-//!   somebody · [`shared`]: overflow links · [`watch`]: which pages are due · [`aside`]: what
+//!   somebody · [`shared`]: overflow links · [`overflow`]: which these are · [`watch`]: which pages are due · [`aside`]: what
 //!   can't be read now · [`search`]: subscribers whose webhook came · [`places`] and [`locate`]: on which page a link is ·
 //!   [`backlog`]: what is left to do
 //!
@@ -20,6 +20,7 @@ mod late;
 mod list;
 mod locate;
 mod look;
+mod overflow;
 mod places;
 mod search;
 mod shared;
@@ -46,7 +47,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{account::AccountMatcher, backlog::Backlog};
+use self::{account::AccountMatcher, backlog::Backlog, overflow::Overflows};
 use crate::platform::CreatorPlatform;
 
 /// How far attribution is behind the journal: a look counts as begun that much earlier (decisions 50).
@@ -94,6 +95,7 @@ pub struct Matcher {
     clock: Arc<dyn Clock>,
     handle: MatcherHandle,
     accounts: HashMap<AccountId, AtWork>,
+    overflows: Arc<tokio::sync::Mutex<Overflows>>,
     tasks: JoinSet<()>,
 }
 
@@ -162,6 +164,7 @@ impl Matcher {
             clock,
             handle: MatcherHandle::default(),
             accounts: HashMap::new(),
+            overflows: Arc::default(),
             tasks: JoinSet::new(),
         }
     }
@@ -258,7 +261,6 @@ impl Matcher {
         self.accounts.insert(account.id.clone(), at_work);
         let work = AccountMatcher {
             account: account.id,
-            team: account.team,
             platform: Arc::clone(&self.platform),
             store: self.store.clone(),
             log: Arc::clone(&self.log),
@@ -278,7 +280,9 @@ impl Matcher {
             refreshed_at: None,
             shared_at: None,
             pass: None,
+            overflows: Arc::clone(&self.overflows),
             shared_as_of: None,
+            ended: HashSet::new(),
         };
         self.tasks.spawn(work.run(stop));
     }

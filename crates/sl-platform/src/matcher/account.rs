@@ -7,19 +7,20 @@ use std::{
 };
 
 use sl_core::{
-    ids::{AccountId, PoolLinkId, TeamId},
+    ids::{AccountId, PoolLinkId, SmartLinkId},
     step::Unmatched,
     time::{Clock, Timestamp},
 };
 use sl_journal::ClickLog;
 use sl_store::Store;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Lag, MatcherSettings,
     backlog::Backlog,
     look::LookError,
+    overflow::Overflows,
     search::Searches,
     shared::Pass,
     told::Told,
@@ -40,7 +41,6 @@ const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(
 /// The matcher of one account.
 pub(super) struct AccountMatcher {
     pub(super) account: AccountId,
-    pub(super) team: TeamId,
     pub(super) platform: Arc<dyn CreatorPlatform>,
     pub(super) store: Store,
     pub(super) log: Arc<dyn ClickLog>,
@@ -66,8 +66,12 @@ pub(super) struct AccountMatcher {
     pub(super) shared_at: Option<Timestamp>,
     /// The pass that is not over.
     pub(super) pass: Option<Pass>,
+    /// Who shares which link, by the catalog, of all accounts.
+    pub(super) overflows: Arc<Mutex<Overflows>>,
     /// The catalog's revision by which `watch.shared` is.
     pub(super) shared_as_of: Option<u64>,
+    /// Deleted Smart Links whose overflow link had its last look.
+    pub(super) ended: HashSet<SmartLinkId>,
 }
 
 // === impl AccountMatcher ===

@@ -6,7 +6,7 @@ use sl_core::{ids::PoolLinkId, time::Timestamp};
 use super::{
     account::{AT_ONCE, AccountMatcher},
     look::LookError,
-    watch::Shared,
+    told::Told,
 };
 use crate::pacer::Priority;
 
@@ -61,25 +61,30 @@ impl AccountMatcher {
         if self.shared_at.is_some_and(|at| now.since(at) < self.settings.poll) {
             return Ok(None);
         }
-        self.follow_catalog().await?;
+        self.follow_catalog(now).await?;
+        let (told, ended) = (&self.told, &mut self.ended);
+        self.watch.shared.retain(|id, shared| {
+            let looked_at = told.get(id).and_then(Told::looked_at);
+            let is_followed = shared.is_followed(looked_at, now);
+            if !is_followed {
+                ended.insert(shared.smart_link);
+            }
+            is_followed
+        });
         let mut left: Vec<PoolLinkId> = self.watch.shared.keys().copied().collect();
         left.sort_unstable_by(|a, b| b.cmp(a));
         Ok(Some(Pass { begun: now, left }))
     }
 
     /// Which links are shared, by the catalog.
-    async fn follow_catalog(&mut self) -> Result<(), LookError> {
+    async fn follow_catalog(&mut self, now: Timestamp) -> Result<(), LookError> {
         let revision = *self.store.catalog.revisions().borrow();
         if self.shared_as_of == Some(revision) {
             return Ok(());
         }
-        let links = self.store.catalog.links(self.team).await?;
-        let own = links.into_iter().filter(|link| link.account == self.account);
-        self.watch.shared = own
-            .filter_map(|link| {
-                Some((link.overflow.as_ref()?.id, Shared { team: link.team, smart_link: link.id }))
-            })
-            .collect();
+        let mut overflows = self.overflows.lock().await;
+        let revision = overflows.follow(&*self.store.catalog, self.settings.looks.window).await?;
+        self.watch.shared = overflows.of(&self.account, &mut self.ended, now);
         self.shared_as_of = Some(revision);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The work of one account, turn by turn, against a platform in memory.
 
 mod budget;
+mod deleted;
 mod late;
 mod long;
 mod model;

@@ -36,6 +36,8 @@ pub(super) struct Watched {
 pub(super) struct Shared {
     pub(super) team: TeamId,
     pub(super) smart_link: SmartLinkId,
+    /// Of a Smart Link that was deleted: its last look is then.
+    pub(super) until: Option<Timestamp>,
 }
 
 /// Everything that is looked at.

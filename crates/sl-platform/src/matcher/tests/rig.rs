@@ -320,7 +320,6 @@ impl Rig {
         let (poll, debounce) = (Duration::from_secs(60), Duration::from_secs(2));
         AccountMatcher {
             account: ACCOUNT.into(),
-            team: TeamId(1),
             platform,
             store: self.store.clone(),
             log: Arc::<Log>::clone(&self.log),
@@ -340,7 +339,9 @@ impl Rig {
             refreshed_at: None,
             shared_at: None,
             pass: None,
+            overflows: Arc::default(),
             shared_as_of: None,
+            ended: HashSet::new(),
         }
     }
 
