@@ -10,6 +10,10 @@ use crate::{ids::LinkKind, pool::PoolFacts, time::Timestamp};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// Whoever subscribes is shown by the platform 30 s to a few minutes later (contract B.5): three times as long nothing follows
+/// from somebody missing there.
+pub const LATE: Duration = Duration::from_secs(15 * 60);
+
 /// The times of looks and searches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Looks {
@@ -53,6 +57,7 @@ impl Looks {
         let orphaned = facts.orphaned_at.map(|at| at.plus(self.window));
         let given = facts.given.map(|given| given.last_hit_at.plus(given.window));
         let ends = given.max(orphaned)?;
+        let shown = ends.plus(LATE);
         if let Some(given) = facts.given {
             let from = given.last_hit_at;
             let mut ages = self.ages.iter().copied().filter(|age| *age < given.window);
@@ -61,8 +66,8 @@ impl Looks {
                 return Some(Due { at: from.plus(age), latest: from.plus(next_but_one) });
             }
         }
-        if wanted(ends) {
-            return Some(Due { at: ends, latest: ends.plus(self.patience(self.window)) });
+        if wanted(shown) {
+            return Some(Due { at: shown, latest: shown.plus(self.patience(self.window)) });
         }
         let free_at = ends.plus(self.quarantine);
         let may_recycle = kind == LinkKind::TrackingLink && facts.used_at.is_none();
@@ -94,6 +99,17 @@ impl Looks {
     pub fn is_past_searching(&self, known_at: Timestamp, debounce: Duration, now: Timestamp) -> bool {
         let searched = Searched { first_at: known_at.plus(debounce), last_at: now };
         self.next_search(known_at, debounce, Some(searched)).is_none()
+    }
+}
+
+/// From when on a look at a link is its last one: whoever subscribed before `open_until` is shown by then. Where nobody has
+/// subscribed it is after the quarantine, because only then may the link be handed out again.
+#[must_use]
+pub fn last_look(kind: LinkKind, is_used: bool, open_until: Timestamp, quarantine: Duration) -> Timestamp {
+    let shown = open_until.plus(LATE);
+    match kind {
+        LinkKind::TrackingLink if !is_used => shown.max(open_until.plus(quarantine)),
+        LinkKind::TrackingLink | LinkKind::FreeTrial => shown,
     }
 }
 
@@ -173,20 +189,30 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_looked_at_at_every_age_after_its_window_and_after_its_quarantine() {
+    fn a_link_is_looked_at_at_every_age_when_its_window_is_shown_and_after_its_quarantine() {
         let ages = [1, 2, 5, 10, 20, 40, 80, 160, 320];
         let all = |rest: &[i64]| [&ages[..], rest].concat();
-        assert_eq!(timeline(LinkKind::TrackingLink, given(minutes(0))), all(&[360, 1800]));
-        assert_eq!(timeline(LinkKind::FreeTrial, given(minutes(0))), all(&[360]));
+        assert_eq!(timeline(LinkKind::TrackingLink, given(minutes(0))), all(&[375, 1800]));
+        assert_eq!(timeline(LinkKind::FreeTrial, given(minutes(0))), all(&[375]));
         let used = PoolFacts { used_at: Some(minutes(1)), ..given(minutes(0)) };
-        assert_eq!(timeline(LinkKind::TrackingLink, used), all(&[360]));
+        assert_eq!(timeline(LinkKind::TrackingLink, used), all(&[375]));
     }
 
     #[test]
     fn an_orphan_is_looked_at_when_its_unknown_visitor_can_do_nothing_more() {
         let facts = PoolFacts { orphaned_at: Some(minutes(0)), ..PoolFacts::default() };
-        assert_eq!(timeline(LinkKind::TrackingLink, facts), [360, 1800]);
+        assert_eq!(timeline(LinkKind::TrackingLink, facts), [375, 1800]);
         assert_eq!(timeline(LinkKind::TrackingLink, PoolFacts::default()), [0_i64; 0]);
+    }
+
+    #[test]
+    fn the_last_look_is_the_one_that_the_schedule_takes_last() {
+        let last = |kind, is_used| last_look(kind, is_used, minutes(360), QUARANTINE);
+        assert_eq!(last(LinkKind::TrackingLink, false), minutes(1800));
+        assert_eq!(last(LinkKind::TrackingLink, true), minutes(375));
+        assert_eq!(last(LinkKind::FreeTrial, false), minutes(375));
+        let short = last_look(LinkKind::TrackingLink, false, minutes(360), MINUTE);
+        assert_eq!(short, minutes(375), "a short quarantine hides nobody");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Finds out who subscribed through which pool link and writes it to the journal (architecture 5, decisions 22, 48, 50,
 //! 51, 55).
 //!
-//! * [`account`]: one account's work, call after call · [`look`]: one page and what follows · [`shared`]: overflow links ·
-//!   [`watch`]: which pages are due · [`aside`]: what can't be read now · [`search`]: subscribers whose webhook came ·
-//!   [`places`]: on which page a link is · [`backlog`]: what is left to do
+//! * [`account`]: one account's work, call after call · [`look`]: one page and what follows · [`counter`]: what the counter of
+//!   a link says · [`list`]: who is new on its list · [`told`]: who was told, of how many counted · [`late`]: lists that lack
+//!   somebody · [`shared`]: overflow links · [`overflow`]: which these are · [`watch`]: which pages are due · [`aside`]: what
+//!   can't be read now · [`search`]: subscribers whose webhook came · [`places`] and [`locate`]: on which page a link is ·
+//!   [`backlog`]: what is left to do
 //!
 //! A look costs one request for about a hundred links; the subscribers of a link are read only when its counter moved. A
 //! counter is stored after the `SubscriberSeen` it caused is in the journal, so that a crash in between repeats a look and
@@ -13,16 +15,22 @@
 mod account;
 mod aside;
 mod backlog;
+mod counter;
+mod late;
+mod list;
+mod locate;
 mod look;
+mod overflow;
 mod places;
 mod search;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod told;
 mod watch;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -39,7 +47,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{account::AccountMatcher, backlog::Backlog};
+use self::{account::AccountMatcher, backlog::Backlog, overflow::Overflows};
 use crate::platform::CreatorPlatform;
 
 /// How far attribution is behind the journal: a look counts as begun that much earlier (decisions 50).
@@ -87,6 +95,7 @@ pub struct Matcher {
     clock: Arc<dyn Clock>,
     handle: MatcherHandle,
     accounts: HashMap<AccountId, AtWork>,
+    overflows: Arc<tokio::sync::Mutex<Overflows>>,
     tasks: JoinSet<()>,
 }
 
@@ -155,6 +164,7 @@ impl Matcher {
             clock,
             handle: MatcherHandle::default(),
             accounts: HashMap::new(),
+            overflows: Arc::default(),
             tasks: JoinSet::new(),
         }
     }
@@ -251,7 +261,6 @@ impl Matcher {
         self.accounts.insert(account.id.clone(), at_work);
         let work = AccountMatcher {
             account: account.id,
-            team: account.team,
             platform: Arc::clone(&self.platform),
             store: self.store.clone(),
             log: Arc::clone(&self.log),
@@ -264,14 +273,16 @@ impl Matcher {
             watch: watch::Watch::default(),
             searches: search::Searches::default(),
             told: HashMap::new(),
-            short: HashMap::new(),
+            unread: HashSet::new(),
             read_at: HashMap::new(),
-            pages_read: 0,
+            asked: 0,
             turned_at: None,
             refreshed_at: None,
             shared_at: None,
             pass: None,
+            overflows: Arc::clone(&self.overflows),
             shared_as_of: None,
+            ended: HashSet::new(),
         };
         self.tasks.spawn(work.run(stop));
     }

@@ -122,16 +122,16 @@ impl CreatorPlatform for OfApi {
             LinkKind::TrackingLink => "list_tracking_links",
             LinkKind::FreeTrial => "list_trial_links",
         };
-        let sort_key = match ask.kind {
-            LinkKind::TrackingLink => ("sortby", "created_date"),
-            LinkKind::FreeTrial => ("field", "create_date"),
+        // Only the list of tracking links can be asked for deleted ones, too (contract E.1, E.2).
+        let own: &[(&'static str, &str)] = match ask.kind {
+            LinkKind::TrackingLink => &[("sortby", "created_date"), ("with_deleted", "1")],
+            LinkKind::FreeTrial => &[("field", "create_date")],
         };
         let call = Call::get(endpoint, &[account.as_str(), list(ask.kind)], priority)
             .query("limit", PAGE)
             .query("offset", ask.offset)
-            .query("sort", if ask.newest_first { "desc" } else { "asc" })
-            .query(sort_key.0, sort_key.1)
-            .query("with_deleted", 1);
+            .query("sort", if ask.newest_first { "desc" } else { "asc" });
+        let call = own.iter().fold(call, |call, (name, value)| call.query(name, value));
         wire::links(&self.http.send(call).await?, ask.kind)
     }
 

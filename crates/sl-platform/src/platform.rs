@@ -27,7 +27,8 @@ pub trait CreatorPlatform: Send + Sync + 'static {
     /// [`PlatformError::is_unsure`](crate::PlatformError::is_unsure) holds may have made one.
     async fn create(&self, account: &AccountId, wish: &LinkWish, priority: Priority) -> Result<LinkSeen>;
 
-    /// A page of the link list, deleted links included, so that places in the ascending order never change.
+    /// A page of the link list. Of tracking links deleted ones are included, so that places in the ascending order never change; a
+    /// trial link may leave its list, and those behind it then move up.
     async fn links(&self, account: &AccountId, ask: LinkPage, priority: Priority) -> Result<Page<LinkSeen>>;
 
     /// A page of the subscribers of a link (contract E.5).

@@ -2,6 +2,7 @@
 
 use sl_core::{
     ids::{ClickId, LinkKind},
+    matching::last_look,
     pool::Given,
     time::Timestamp,
 };
@@ -97,16 +98,12 @@ impl Slot {
         self.free_at(rules).is_some_and(|free_at| self.last_look_at.is_some_and(|look| look >= free_at))
     }
 
-    /// Whether the matcher must still look at it: a used or a trial link until its window has ended, any other until
-    /// its quarantine has, because only then may it be handed out again.
+    /// Whether the matcher must still look at it.
     pub(crate) fn is_watched(&self, kind: LinkKind, rules: PoolRules) -> bool {
         if !matches!(self.phase(), Phase::Held | Phase::Used) {
             return false;
         }
-        let last_look_from = match kind {
-            LinkKind::TrackingLink if !self.used => self.free_at(rules),
-            _ => self.open_until(rules),
-        };
-        last_look_from.is_some_and(|from| self.last_look_at.is_none_or(|look| look < from))
+        let last = self.open_until(rules).map(|until| last_look(kind, self.used, until, rules.quarantine));
+        last.is_some_and(|from| self.last_look_at.is_none_or(|look| look < from))
     }
 }

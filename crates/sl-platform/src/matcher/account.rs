@@ -7,22 +7,23 @@ use std::{
 };
 
 use sl_core::{
-    ids::{AccountId, PoolLinkId, TeamId},
+    ids::{AccountId, PoolLinkId, SmartLinkId},
     step::Unmatched,
     time::{Clock, Timestamp},
 };
 use sl_journal::ClickLog;
 use sl_store::Store;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Lag, MatcherSettings,
     backlog::Backlog,
-    look::{LookError, Told},
-    places::Whereabouts,
+    look::LookError,
+    overflow::Overflows,
     search::Searches,
     shared::Pass,
+    told::Told,
     watch::{Page, Watch},
 };
 use crate::{pacer::Priority, platform::CreatorPlatform};
@@ -30,10 +31,8 @@ use crate::{pacer::Priority, platform::CreatorPlatform};
 /// Pages that the first search for somebody reads at most, and each later one: the newest 4,000 hand-outs, then the newest
 /// 800. Who came through an older one is found by the schedule.
 const SEARCH_PAGES: (usize, usize) = (40, 8);
-/// Scheduled pages read before a search may have its turn again, and as many of overflow links.
-pub(super) const PAGES_AT_ONCE: usize = 4;
-/// Pages read to find the place of one link; bisecting 100 million links takes 20.
-const PLACE_READS: usize = 48;
+/// Scheduled pages read before a search may have its turn again, and as many requests for overflow links: pages, and lists.
+pub(super) const AT_ONCE: usize = 4;
 /// Reading the pool costs about that much for each link: it is read less often the more links there are.
 const READ_COST: Duration = Duration::from_micros(200);
 /// First and longest wait after a failed look.
@@ -42,7 +41,6 @@ const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(
 /// The matcher of one account.
 pub(super) struct AccountMatcher {
     pub(super) account: AccountId,
-    pub(super) team: TeamId,
     pub(super) platform: Arc<dyn CreatorPlatform>,
     pub(super) store: Store,
     pub(super) log: Arc<dyn ClickLog>,
@@ -56,20 +54,24 @@ pub(super) struct AccountMatcher {
     pub(super) watch: Watch,
     pub(super) searches: Searches,
     pub(super) told: HashMap<PoolLinkId, Told>,
-    /// Links whose list shows fewer subscribers than their counter, and how often that was seen.
-    pub(super) short: HashMap<PoolLinkId, u8>,
+    /// Shared links whose list was not read to its end at the last look.
+    pub(super) unread: HashSet<PoolLinkId>,
     /// When pages were last read.
     pub(super) read_at: HashMap<Page, Timestamp>,
-    /// How many so far.
-    pub(super) pages_read: usize,
+    /// Requests so far, for pages and lists.
+    pub(super) asked: usize,
     pub(super) turned_at: Option<Timestamp>,
     pub(super) refreshed_at: Option<Timestamp>,
     /// When the last whole pass over the overflow links began.
     pub(super) shared_at: Option<Timestamp>,
     /// The pass that is not over.
     pub(super) pass: Option<Pass>,
+    /// Who shares which link, by the catalog, of all accounts.
+    pub(super) overflows: Arc<Mutex<Overflows>>,
     /// The catalog's revision by which `watch.shared` is.
     pub(super) shared_as_of: Option<u64>,
+    /// Deleted Smart Links whose overflow link had its last look.
+    pub(super) ended: HashSet<SmartLinkId>,
 }
 
 // === impl AccountMatcher ===
@@ -142,10 +144,11 @@ impl AccountMatcher {
         if self.refreshed_at.is_none_or(|at| now.since(at) >= fresh) {
             let live = self.store.pool.live(&self.account).await?;
             self.watch.refresh(live, now, &self.settings.looks);
-            let Watch { links, shared, aside, .. } = &mut self.watch;
+            let Watch { links, shared, aside, late, .. } = &mut self.watch;
             let is_watched = |id: &PoolLinkId| links.contains_key(id) || shared.contains_key(id);
-            self.short.retain(|id, _| is_watched(id));
             self.told.retain(|id, _| is_watched(id));
+            self.unread.retain(is_watched);
+            late.retain(is_watched);
             aside.links.retain(is_watched);
             let oldest = now.minus(Duration::from_secs(3600));
             self.read_at.retain(|_, at| *at >= oldest);
@@ -189,34 +192,9 @@ impl AccountMatcher {
         Ok(())
     }
 
-    /// The page of a link; reads pages until it is known. `None` when the platform does not list it, or its page can't be
-    /// read now.
-    pub(super) async fn locate(
-        &mut self,
-        id: PoolLinkId,
-        priority: Priority,
-    ) -> Result<Option<Page>, LookError> {
-        let mut read = HashSet::new();
-        while read.len() < PLACE_READS {
-            let now = self.clock.now();
-            match self.watch.find(id, now) {
-                Whereabouts::On(page) => {
-                    let page = (id.kind, page);
-                    return Ok((!self.watch.aside.pages.has(&page, now)).then_some(page));
-                }
-                Whereabouts::Unknown(page) if read.insert(page) => {
-                    self.look((id.kind, page), priority).await?
-                }
-                Whereabouts::Unknown(_) | Whereabouts::Missing => break,
-            }
-        }
-        self.watch.lose(id, self.clock.now());
-        Ok(None)
-    }
-
     /// Pages whose time has come; `true` when some are left.
     async fn follow_schedule(&mut self) -> Result<bool, LookError> {
-        for _ in 0..PAGES_AT_ONCE {
+        for _ in 0..AT_ONCE {
             let now = self.clock.now();
             if let Some(page) = self.watch.due_page(now) {
                 self.look(page, Priority::Sweep).await?;

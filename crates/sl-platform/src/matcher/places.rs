@@ -1,7 +1,8 @@
 //! On which page of the platform's link list a link is (decisions 48).
 //!
-//! The list is read oldest first with deleted links in it, so that places never change and numbers grow from page to page.
-//! What was read is remembered; an unknown place is bisected, and its neighbours then cost nothing.
+//! The list is read oldest first, so that numbers grow from page to page, with deleted links in it where the platform shows them:
+//! there places never change. Where a deleted link leaves the list later ones move up, and the page below is read again. What
+//! was read is remembered; an unknown place is bisected, and its neighbours then cost nothing.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -51,7 +52,27 @@ impl Places {
         if !is_full {
             self.empty_from = Some(page + 1);
         }
+        self.drop_old(page, first);
         self.pages.insert(page, Span { first, last, is_full });
+    }
+
+    /// The last page that begins at or before the number, when it ends before it.
+    pub(super) fn page_below(&self, number: u64) -> Option<u32> {
+        self.below(number).filter(|(_, span)| span.last < number).map(|(page, _)| page)
+    }
+
+    /// What begins before a page below it was read before links left the list.
+    fn drop_old(&mut self, page: u32, first: u64) {
+        let number = |(other, _): (&u32, &Span)| *other;
+        let above = |pages: &BTreeMap<u32, Span>| {
+            pages.range(page + 1..).next().filter(|(_, span)| span.first <= first).map(number)
+        };
+        let below = |pages: &BTreeMap<u32, Span>| {
+            pages.range(..page).next_back().filter(|(_, span)| span.first >= first).map(number)
+        };
+        while let Some(other) = above(&self.pages).or_else(|| below(&self.pages)) {
+            self.pages.remove(&other);
+        }
     }
 
     /// Where the link of that number is. What is aside can't be read: the search goes around it.

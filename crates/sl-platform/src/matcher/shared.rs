@@ -1,11 +1,12 @@
-//! Overflow links, one after the other, in parts: their pass over the list leaves room for the schedule and for searches.
+//! Overflow links, one after the other, in parts: their pass over the list, and long lists of subscribers, leave room for the
+//! schedule and for searches.
 
 use sl_core::{ids::PoolLinkId, time::Timestamp};
 
 use super::{
-    account::{AccountMatcher, PAGES_AT_ONCE},
+    account::{AT_ONCE, AccountMatcher},
     look::LookError,
-    watch::Shared,
+    told::Told,
 };
 use crate::pacer::Priority;
 
@@ -18,12 +19,12 @@ pub(super) struct Pass {
 }
 
 impl AccountMatcher {
-    /// Overflow links every `platform.poll` (decisions 55), a few pages in each turn; `true` when some are left.
+    /// Overflow links every `platform.poll` (decisions 55), a few requests in each turn; `true` when some are left.
     pub(super) async fn look_at_shared_links(&mut self) -> Result<bool, LookError> {
         let Some(mut pass) = self.pass().await? else { return Ok(false) };
-        let most = self.pages_read + PAGES_AT_ONCE;
+        let most = self.asked + AT_ONCE;
         while let Some(id) = pass.left.pop() {
-            if self.pages_read >= most {
+            if self.asked >= most {
                 pass.left.push(id);
                 self.pass = Some(pass);
                 return Ok(true);
@@ -33,15 +34,19 @@ impl AccountMatcher {
                 self.pass = Some(pass);
                 return Err(error);
             }
+            if self.unread.contains(&id) {
+                pass.left.push(id);
+            }
         }
         self.shared_at = Some(pass.begun);
         Ok(false)
     }
 
-    /// Reads the page of a link unless the pass has come by it.
+    /// Reads the page of a link unless the pass has come by it, and has read the link's list.
     async fn look_at_page_of(&mut self, id: PoolLinkId, begun: Timestamp) -> Result<(), LookError> {
+        let is_unread = self.unread.remove(&id);
         let Some(page) = self.locate(id, Priority::Sweep).await? else { return Ok(()) };
-        if self.read_at.get(&page).is_none_or(|at| *at < begun) {
+        if is_unread || self.read_at.get(&page).is_none_or(|at| *at < begun) {
             self.look(page, Priority::Sweep).await?;
         }
         Ok(())
@@ -56,25 +61,30 @@ impl AccountMatcher {
         if self.shared_at.is_some_and(|at| now.since(at) < self.settings.poll) {
             return Ok(None);
         }
-        self.follow_catalog().await?;
+        self.follow_catalog(now).await?;
+        let (told, ended) = (&self.told, &mut self.ended);
+        self.watch.shared.retain(|id, shared| {
+            let looked_at = told.get(id).and_then(Told::looked_at);
+            let is_followed = shared.is_followed(looked_at, now);
+            if !is_followed {
+                ended.insert(shared.smart_link);
+            }
+            is_followed
+        });
         let mut left: Vec<PoolLinkId> = self.watch.shared.keys().copied().collect();
         left.sort_unstable_by(|a, b| b.cmp(a));
         Ok(Some(Pass { begun: now, left }))
     }
 
     /// Which links are shared, by the catalog.
-    async fn follow_catalog(&mut self) -> Result<(), LookError> {
+    async fn follow_catalog(&mut self, now: Timestamp) -> Result<(), LookError> {
         let revision = *self.store.catalog.revisions().borrow();
         if self.shared_as_of == Some(revision) {
             return Ok(());
         }
-        let links = self.store.catalog.links(self.team).await?;
-        let own = links.into_iter().filter(|link| link.account == self.account);
-        self.watch.shared = own
-            .filter_map(|link| {
-                Some((link.overflow.as_ref()?.id, Shared { team: link.team, smart_link: link.id }))
-            })
-            .collect();
+        let mut overflows = self.overflows.lock().await;
+        let revision = overflows.follow(&*self.store.catalog, self.settings.looks.window).await?;
+        self.watch.shared = overflows.of(&self.account, &mut self.ended, now);
         self.shared_as_of = Some(revision);
         Ok(())
     }

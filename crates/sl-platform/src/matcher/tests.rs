@@ -1,8 +1,13 @@
 //! The work of one account, turn by turn, against a platform in memory.
 
 mod budget;
+mod deleted;
+mod late;
+mod long;
 mod model;
+mod moved;
 mod rig;
 mod shared;
 mod simulated;
 mod unreadable;
+mod window;

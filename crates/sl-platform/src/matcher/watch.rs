@@ -7,17 +7,17 @@ use std::{
 
 use sl_core::{
     ids::{LinkKind, PoolLinkId, SmartLinkId, TeamId},
-    matching::{Due, Looks, page_due},
-    pool::PoolFacts,
+    matching::{Due, LATE, Looks, page_due},
+    pool::{Given, PoolFacts},
     time::Timestamp,
 };
 use sl_store::pool::PoolEntry;
 
 use super::{
     aside::Aside,
+    late::Late,
     places::{Places, Whereabouts},
 };
-use crate::waits::Waits;
 
 /// A page of one of the two link lists.
 pub(super) type Page = (LinkKind, u32);
@@ -36,6 +36,8 @@ pub(super) struct Watched {
 pub(super) struct Shared {
     pub(super) team: TeamId,
     pub(super) smart_link: SmartLinkId,
+    /// Of a Smart Link that was deleted: its last look is then.
+    pub(super) until: Option<Timestamp>,
 }
 
 /// Everything that is looked at.
@@ -44,6 +46,7 @@ pub(super) struct Watch {
     pub(super) links: BTreeMap<PoolLinkId, Watched>,
     pub(super) shared: HashMap<PoolLinkId, Shared>,
     pub(super) aside: Aside,
+    pub(super) late: Late,
     places: BTreeMap<LinkKind, Places>,
     /// When pages are due; only of links whose place is known.
     plan: BTreeMap<Page, Timestamp>,
@@ -54,7 +57,7 @@ pub(super) struct Watch {
 }
 
 /// After that a link that was not listed is sought again.
-const LOST: Duration = Duration::from_secs(600);
+pub(super) const LOST: Duration = Duration::from_secs(600);
 
 // === impl Watch ===
 
@@ -84,6 +87,7 @@ impl Watch {
     pub(super) fn forget_times(&mut self) {
         self.not_before.clear();
         self.aside.forget_times();
+        self.late.forget_times();
         self.links.values_mut().for_each(|link| link.lost_until = None);
     }
 
@@ -103,15 +107,26 @@ impl Watch {
         }
     }
 
-    /// The platform does not list it: nobody looks for a while; where a page that can't be read may hold it, not before that page
-    /// is tried again.
-    pub(super) fn lose(&mut self, id: PoolLinkId, now: Timestamp) {
+    /// The page that ends before a link of which no page is known.
+    pub(super) fn page_below(&self, id: PoolLinkId, now: Timestamp) -> Option<u32> {
+        let page = self.places.get(&id.kind)?.page_below(id.number)?;
+        let is_aside = self.hidden_by(id, now).is_some() || self.aside.pages.has(&(id.kind, page), now);
+        (!is_aside).then_some(page)
+    }
+
+    /// The page that may hold it and can't be read now.
+    fn hidden_by(&self, id: PoolLinkId, now: Timestamp) -> Option<Page> {
         let hidden_by = match self.find_around(id, |_| false) {
             Whereabouts::Unknown(page) => Some((id.kind, page)),
             Whereabouts::On(_) | Whereabouts::Missing => None,
         };
-        let hidden_by = hidden_by.filter(|page| self.aside.pages.has(page, now));
-        let again = hidden_by.and_then(|page| self.aside.pages.until(&page));
+        hidden_by.filter(|page| self.aside.pages.has(page, now))
+    }
+
+    /// The platform does not list it: nobody looks for a while; where a page that can't be read may hold it, not before that page
+    /// is tried again.
+    pub(super) fn lose(&mut self, id: PoolLinkId, now: Timestamp) {
+        let again = self.hidden_by(id, now).and_then(|page| self.aside.pages.until(&page));
         let Some(link) = self.links.get_mut(&id) else { return };
         if again.is_none() {
             tracing::warn!(link = %id, "the platform does not list a link it has made; until it does nobody gets it again");
@@ -123,7 +138,7 @@ impl Watch {
         let mut by_page: BTreeMap<Page, Vec<Due>> = BTreeMap::new();
         self.unplaced.clear();
         for (id, link) in &self.links {
-            let Some(due) = wish(*id, link, &self.aside.links, looks) else { continue };
+            let Some(due) = self.wish(*id, link, looks) else { continue };
             match self.find_around(*id, |_| false) {
                 Whereabouts::On(page) => by_page.entry((id.kind, page)).or_default().push(due),
                 Whereabouts::Unknown(_) | Whereabouts::Missing => drop(self.unplaced.insert(*id, due)),
@@ -157,7 +172,7 @@ impl Watch {
             }
         }
         self.unplaced.retain(|id, _| !held.contains(id));
-        let wishes = held.iter().filter_map(|id| wish(*id, self.links.get(id)?, &self.aside.links, looks));
+        let wishes = held.iter().filter_map(|id| self.wish(*id, self.links.get(id)?, looks));
         match page_due(wishes.collect::<Vec<_>>().into_iter()) {
             Some(at) => drop(self.plan.insert(page, at)),
             None => drop(self.plan.remove(&page)),
@@ -206,10 +221,11 @@ impl Watch {
         self.due_pages(now).count() + usize::from(unplaced > 0)
     }
 
-    /// Links through which somebody may subscribe in time, the newest hand-out first.
+    /// Links on whose list somebody may turn up who subscribed in time, the newest hand-out first.
     pub(super) fn newest_first(&self, now: Timestamp) -> Vec<PoolLinkId> {
         let open = |(id, link): (&PoolLinkId, &Watched)| {
-            let given = link.facts.given.filter(|given| now < given.last_hit_at.plus(given.window))?;
+            let ends = |given: &Given| given.last_hit_at.plus(given.window).plus(LATE);
+            let given = link.facts.given.filter(|given| now < ends(given))?;
             let is_lost = link.lost_until.is_some_and(|until| now < until);
             (!is_lost).then_some((given.last_hit_at, *id))
         };
@@ -217,12 +233,13 @@ impl Watch {
         links.sort_unstable_by(|a, b| b.cmp(a));
         links.into_iter().map(|(_, id)| id).collect()
     }
-}
 
-/// The next look at a link. One that was set aside has subscribers who are not known yet: they wait for no schedule.
-fn wish(id: PoolLinkId, link: &Watched, aside: &Waits<PoolLinkId>, looks: &Looks) -> Option<Due> {
-    let again = aside.until(&id).map(|at| Due { at, latest: at });
-    let due = again.or_else(|| looks.next(id.kind, &link.facts))?;
-    let lost = link.lost_until.unwrap_or(due.at);
-    Some(Due { at: due.at.max(lost), latest: due.latest.max(lost) })
+    /// The next look at a link. One that was set aside, and one whose list is late, have subscribers who are not known yet: they
+    /// wait for no schedule.
+    fn wish(&self, id: PoolLinkId, link: &Watched, looks: &Looks) -> Option<Due> {
+        let again = self.aside.links.until(&id).max(self.late.until(&id));
+        let due = again.map(|at| Due { at, latest: at }).or_else(|| looks.next(id.kind, &link.facts))?;
+        let lost = link.lost_until.unwrap_or(due.at);
+        Some(Due { at: due.at.max(lost), latest: due.latest.max(lost) })
+    }
 }

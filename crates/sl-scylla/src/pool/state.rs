@@ -2,6 +2,7 @@
 
 use sl_core::{
     ids::LinkKind,
+    matching::last_look,
     pool::{PoolFacts, PoolState},
     time::Timestamp,
 };
@@ -35,17 +36,13 @@ pub(super) fn state(entry: &Entry, lease: Lease<'_>, now: Timestamp, rules: Pool
     facts(entry, lease).state(entry.link.id.kind, now, rules.window, rules.quarantine)
 }
 
-/// Whether the matcher must still look at a link: a used or a trial link until its window has ended, any other until its
-/// quarantine has, because only then may it be handed out again.
+/// Whether the matcher must still look at a link.
 pub(super) fn is_watched(facts: &PoolFacts, kind: LinkKind, rules: PoolRules) -> bool {
     let used = facts.used_at.is_some();
     if facts.retired_at.is_some() || (!used && facts.leased_until.is_some()) {
         return false;
     }
     let open_until = facts.quarantine_ends(rules.window, std::time::Duration::ZERO);
-    let last_look_from = match kind {
-        LinkKind::TrackingLink if !used => open_until.map(|until| until.plus(rules.quarantine)),
-        _ => open_until,
-    };
-    last_look_from.is_some_and(|from| facts.last_look_at.is_none_or(|look| look < from))
+    let last = open_until.map(|until| last_look(kind, used, until, rules.quarantine));
+    last.is_some_and(|from| facts.last_look_at.is_none_or(|look| look < from))
 }

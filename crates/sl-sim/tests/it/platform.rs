@@ -89,6 +89,20 @@ async fn a_deleted_link_leaves_the_list_only_when_asked_and_takes_nobody_any_mor
 }
 
 #[tokio::test]
+async fn a_deleted_trial_link_leaves_the_list_and_later_ones_move_up() {
+    let stage = Stage::new(Faults::none()).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let wish = json!({"duration": 7, "offerExpiration": 0, "offerLimit": 1});
+        ids.push(stage.post("trial-links", wish).await.1["data"]["id"].clone());
+    }
+    stage.call(Method::DELETE, &format!("/api/{ACCOUNT}/trial-links/{}", ids[0]), None).await;
+    let (_, page) = stage.get("trial-links?sort=asc&with_deleted=1").await;
+    let shown: Vec<_> = page["data"]["list"].as_array().unwrap().iter().map(|link| &link["id"]).collect();
+    assert_eq!(shown, [&ids[1], &ids[2]]);
+}
+
+#[tokio::test]
 async fn a_fan_who_visits_and_subscribes_is_on_the_list_of_that_link() {
     let stage = Stage::new(Faults::none()).await;
     let (id, code) = stage.tracking_link("one").await;

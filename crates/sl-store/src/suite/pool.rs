@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use sl_core::{
     ids::PoolLinkId,
+    matching::LATE,
     pool::{PoolState, StockKey},
     step::{ListAdd, Step, Unmatched},
     time::Timestamp,
@@ -335,10 +336,13 @@ pub async fn live_links_are_listed_until_their_last_look(backend: &dyn Backend) 
     assert_eq!(live(&store).await, [0, 1, 2, 3], "windows are still open");
     look(&store, &[1], after(6 * HOURS), 1).await;
     look(&store, &[3, 0], after(30 * HOURS), 0).await;
-    assert_eq!(live(&store).await, [2], "used: until the window ends; others: until quarantine does");
+    assert_eq!(live(&store).await, [1, 2], "whoever subscribed at its window's end may not be shown yet");
+    let shown = after(6 * HOURS).plus(LATE);
+    look(&store, &[1], shown, 1).await;
+    assert_eq!(live(&store).await, [2], "used: until its window is shown; others: until quarantine ends");
     let entry = store.pool.get(pool_ref(pool_id(1))).await.unwrap().unwrap();
     assert_eq!(entry.facts.used_at, Some(after(60)));
-    assert_eq!((entry.facts.last_look_at, entry.facts.subscribers_seen), (Some(after(6 * HOURS)), 1));
+    assert_eq!((entry.facts.last_look_at, entry.facts.subscribers_seen), (Some(shown), 1));
     drop(store);
     backend.restart().await;
     let store = backend.open().await;

@@ -1,7 +1,7 @@
 //! A platform in memory, a journal that only remembers, and the pool on disk.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     future::Future,
     pin::Pin,
     sync::{
@@ -60,6 +60,10 @@ pub(super) struct Fake {
     pub(super) asked: Mutex<Vec<Asked>>,
     /// What is answered with an error.
     pub(super) broken: Mutex<HashMap<Asked, PlatformError>>,
+    /// What counters show that do not count the fans.
+    pub(super) counters: Mutex<BTreeMap<u64, u32>>,
+    /// Links that have left the list.
+    pub(super) gone: Mutex<BTreeSet<u64>>,
     /// Links that are listed without an id.
     pub(super) nameless: Mutex<BTreeSet<u64>>,
     /// So much time passes with each call.
@@ -87,27 +91,34 @@ impl Fake {
 impl CreatorPlatform for Fake {
     async fn links(&self, _: &AccountId, ask: LinkPage, _: Priority) -> Result<Page<LinkSeen>> {
         self.answer(Asked::Page(ask.offset / PAGE))?;
-        let (fans, nameless) = (self.fans.lock(), self.nameless.lock());
-        let from = u64::from(ask.offset);
-        let all = from..self.links.min(from + u64::from(PAGE));
-        let unreadable = all.clone().filter(|number| nameless.contains(number)).count();
-        let rows = all.filter(|number| !nameless.contains(number)).map(|number| LinkSeen {
-            id: id(number),
-            name: None,
-            url: None,
-            code: None,
-            trial_days: None,
-            subscribers: fans.get(&number).map_or(0, |fans| u32::try_from(fans.len()).unwrap()),
-            created_at: None,
-        });
-        Ok(Page { rows: rows.collect(), unreadable, has_more: from + u64::from(PAGE) < self.links })
+        let (fans, counters) = (self.fans.lock(), self.counters.lock());
+        let (gone, nameless) = (self.gone.lock(), self.nameless.lock());
+        let count = |number: u64| fans.get(&number).map_or(0, |fans| u32::try_from(fans.len()).unwrap());
+        let listed: Vec<u64> = (0..self.links).filter(|number| !gone.contains(number)).collect();
+        let from = listed.len().min(ask.offset as usize);
+        let all = &listed[from..listed.len().min(from + PAGE as usize)];
+        let named = all.iter().copied().filter(|number| !nameless.contains(number));
+        let rows: Vec<LinkSeen> = named
+            .map(|number| LinkSeen {
+                id: id(number),
+                name: None,
+                url: None,
+                code: None,
+                trial_days: None,
+                subscribers: counters.get(&number).copied().unwrap_or_else(|| count(number)),
+                created_at: None,
+            })
+            .collect();
+        let unreadable = all.len() - rows.len();
+        Ok(Page { rows, unreadable, has_more: from + all.len() < listed.len() })
     }
 
+    /// The newest first.
     async fn subscribers(
         &self,
         _: &AccountId,
         link: PoolLinkId,
-        _: u32,
+        offset: u32,
         _: Priority,
     ) -> Result<Page<SubscriberRow>> {
         self.answer(Asked::List(link.number))?;
@@ -118,7 +129,10 @@ impl CreatorPlatform for Fake {
             subscribed_at: None,
             price: None,
         };
-        Ok(Page { rows: fans.into_iter().map(row).collect(), unreadable: 0, has_more: false })
+        let rest = fans.iter().rev().skip(offset as usize).copied();
+        let rows: Vec<_> = rest.take(PAGE as usize).map(row).collect();
+        let has_more = offset as usize + rows.len() < fans.len();
+        Ok(Page { rows, unreadable: 0, has_more })
     }
 
     async fn accounts(&self, _: Priority) -> Result<AccountList> {
@@ -201,6 +215,8 @@ impl Rig {
             requests: AtomicU64::new(0),
             asked: Mutex::default(),
             broken: Mutex::default(),
+            counters: Mutex::default(),
+            gone: Mutex::default(),
             nameless: Mutex::default(),
             pace: Mutex::default(),
             unruly: Mutex::new(None),
@@ -304,7 +320,6 @@ impl Rig {
         let (poll, debounce) = (Duration::from_secs(60), Duration::from_secs(2));
         AccountMatcher {
             account: ACCOUNT.into(),
-            team: TeamId(1),
             platform,
             store: self.store.clone(),
             log: Arc::<Log>::clone(&self.log),
@@ -317,14 +332,16 @@ impl Rig {
             watch: Watch::default(),
             searches: Searches::default(),
             told: HashMap::new(),
-            short: HashMap::new(),
+            unread: HashSet::new(),
             read_at: HashMap::new(),
-            pages_read: 0,
+            asked: 0,
             turned_at: None,
             refreshed_at: None,
             shared_at: None,
             pass: None,
+            overflows: Arc::default(),
             shared_as_of: None,
+            ended: HashSet::new(),
         }
     }
 

@@ -21,7 +21,11 @@ pub(super) fn list(call: &mut Call<'_>, kind: LinkKind) -> Result<Reply, Reply> 
         LinkKind::TrackingLink => query.word("sortby", &["claims", "created_date"])?,
         LinkKind::FreeTrial => query.word("field", &TRIAL_FIELDS)?,
     };
-    let deleted = query.flag("with_deleted")?.unwrap_or(true);
+    // Of trial links nothing says that deleted ones can be shown (contract E.2).
+    let deleted = match kind {
+        LinkKind::TrackingLink => query.flag("with_deleted")?.unwrap_or(true),
+        LinkKind::FreeTrial => false,
+    };
     query.flag("pagination")?;
     query.flag("synchronous")?;
     let from = query.time("startDate", DayEdge::Start)?;
