@@ -1,8 +1,8 @@
 //! What no webhook promises: which accounts there are, money that no webhook brought, lists that fans are added to
 //! (contract A.12, B.6, E.3 to E.5, decisions 54, 58).
 //!
-//! * [`accounts`]: the accounts of the key into the catalog · [`money`]: transactions into the journal · [`lists`]: fans into
-//!   lists · [`gaps`]: when no webhooks came
+//! * [`accounts`]: the accounts of the key into the catalog · [`money`]: transactions into the journal, [`turns`]: whose they are
+//!   read now · [`lists`]: fans into lists · [`gaps`]: when no webhooks came
 //!
 //! Each runs apart from the others: a list that the platform does not take delays no money.
 
@@ -10,6 +10,7 @@ mod accounts;
 mod gaps;
 mod lists;
 mod money;
+mod turns;
 
 use std::{sync::Arc, time::Duration};
 
@@ -179,15 +180,13 @@ trait Round: Send {
     /// Its word in the log.
     const WHAT: &'static str;
 
-    /// Does what is to be done now.
-    async fn round(&mut self) -> Result<Next, RoundError>;
+    /// Does what is to be done now; all of it when `is_told`.
+    async fn round(&mut self, is_told: bool) -> Result<Next, RoundError>;
 }
 
 /// When there is something to be done again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// Some of it is left.
-    AtOnce,
     /// So soon, if that is sooner than always.
     In(Duration),
     /// After the usual time.
@@ -203,15 +202,14 @@ async fn repeat<R: Round>(
 ) -> std::convert::Infallible {
     let (mut pause, mut wait) = (first, WAIT.0.min(every));
     loop {
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = told.notified() => {}
-        }
-        match round.round().await {
+        let is_told = tokio::select! {
+            () = tokio::time::sleep(pause) => false,
+            () = told.notified() => true,
+        };
+        match round.round(is_told).await {
             Ok(next) => {
                 wait = WAIT.0.min(every);
                 pause = match next {
-                    Next::AtOnce => Duration::ZERO,
                     Next::In(span) => span.min(every),
                     Next::Later => every,
                 };

@@ -36,7 +36,7 @@ pub(super) struct Accounts {
 impl Round for Accounts {
     const WHAT: &'static str = "accounts";
 
-    async fn round(&mut self) -> Result<Next, RoundError> {
+    async fn round(&mut self, _: bool) -> Result<Next, RoundError> {
         self.read().await?;
         Ok(if self.absent.is_empty() { Next::Later } else { Next::In(self.absent_after) })
     }

@@ -17,8 +17,9 @@ use sl_core::{
 };
 use sl_journal::{ClickLog, log::append_synced};
 use sl_store::Store;
+use tokio::time::Instant;
 
-use super::{Next, ReconcileSettings, Round, RoundError};
+use super::{Next, ReconcileSettings, Round, RoundError, turns::Turns};
 use crate::{error::Result as Answer, pacer::Priority, platform::CreatorPlatform};
 
 /// Reads them.
@@ -28,6 +29,7 @@ pub(super) struct Money {
     store: Store,
     log: Arc<dyn ClickLog>,
     clock: Arc<dyn Clock>,
+    turns: Turns,
     /// Start of the last complete reading.
     read_at: HashMap<AccountId, Timestamp>,
     /// Readings that were cut off.
@@ -65,8 +67,12 @@ struct Known {
 impl Round for Money {
     const WHAT: &'static str = "transactions";
 
-    async fn round(&mut self) -> Result<Next, RoundError> {
-        Ok(if self.read().await? { Next::AtOnce } else { Next::Later })
+    async fn round(&mut self, is_told: bool) -> Result<Next, RoundError> {
+        if is_told {
+            self.turns.all(Instant::now());
+        }
+        self.read().await?;
+        Ok(self.turns.next_in(Instant::now()).map_or(Next::Later, Next::In))
     }
 }
 
@@ -86,6 +92,7 @@ impl Money {
             store,
             log,
             clock,
+            turns: Turns::new(settings.every),
             read_at: HashMap::new(),
             begun: HashMap::new(),
             told: HashMap::new(),
@@ -93,25 +100,36 @@ impl Money {
         }
     }
 
-    /// One round over all accounts; one that fails does not keep the others from being read. `true` when some have more.
-    async fn read(&mut self) -> Result<bool, RoundError> {
-        let (mut failed, mut more) = (None, false);
-        for team in self.store.catalog.teams().await? {
-            for account in self.store.catalog.accounts(team.id).await? {
-                // One that is logged out is read when it is back.
-                if !account.usable.yes {
-                    continue;
-                }
-                match self.read_account(&account).await {
-                    Ok(has_more) => more |= has_more,
-                    Err(error) => {
-                        tracing::warn!(account = %account.id, %error, "transactions could not be read");
-                        failed = Some(error);
-                    }
+    /// Reads the accounts whose turn it is; one that fails does not keep the others from being read.
+    async fn read(&mut self) -> Result<(), RoundError> {
+        let accounts = self.usable().await?;
+        self.turns.retain(|known| accounts.iter().any(|account| account.id == *known));
+        for account in accounts {
+            if !self.turns.is_due(&account.id, Instant::now()) {
+                continue;
+            }
+            let read = self.read_account(&account).await;
+            let now = Instant::now();
+            match read {
+                Ok(false) => self.turns.read(&account.id, now),
+                Ok(true) => self.turns.cut_off(&account.id, now),
+                Err(error) => {
+                    let again_in = self.turns.failed(&account.id, now);
+                    tracing::warn!(account = %account.id, %error, ?again_in, "transactions could not be read");
                 }
             }
         }
-        failed.map_or(Ok(more), Err)
+        Ok(())
+    }
+
+    /// One that is logged out is read when it is back.
+    async fn usable(&self) -> Result<Vec<Account>, RoundError> {
+        let mut usable = Vec::new();
+        for team in self.store.catalog.teams().await? {
+            let accounts = self.store.catalog.accounts(team.id).await?;
+            usable.extend(accounts.into_iter().filter(|account| account.usable.yes));
+        }
+        Ok(usable)
     }
 
     /// Goes on with the reading of an account, or begins one; `true` when it has more pages than it may read now.
