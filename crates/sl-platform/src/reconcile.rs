@@ -40,7 +40,8 @@ pub struct ReconcileSettings {
     /// Between two readings of accounts. Default 1 h; sooner where webhooks come in elsewhere, so that nobody says when one was
     /// connected.
     pub accounts_every: Duration,
-    /// An account that the list lacks counts as gone once a reading that much later lacks it, too. Default 60 s.
+    /// An account that the list lacks counts as gone once a reading that much later lacks it, too; and the list is read again after that
+    /// time while an account on it is logged out. Default 60 s.
     pub absent_after: Duration,
     /// After a start, until transactions are read. Default 10 s.
     pub first_after: Duration,
@@ -129,8 +130,7 @@ impl Reconcile {
         let back = Arc::clone(&handle.money);
         Self {
             accounts: Accounts::new(
-                settings.team,
-                settings.absent_after,
+                &settings,
                 Arc::clone(&platform),
                 store.clone(),
                 Arc::clone(&clock),
