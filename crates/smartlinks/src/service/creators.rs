@@ -130,6 +130,7 @@ impl Makers {
             max: config.pool.max,
             requests_per_minute,
             rules: pool_rules(config),
+            many_edges: base.cluster().is_some(),
         };
         let matcher = MatcherSettings {
             poll: config.platform.poll,
