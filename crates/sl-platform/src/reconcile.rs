@@ -21,7 +21,10 @@ use sl_core::{
 };
 use sl_journal::ClickLog;
 use sl_store::Store;
-use tokio::sync::Notify;
+use tokio::{
+    sync::{Mutex, Notify},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use self::{accounts::Accounts, gaps::Gaps, lists::Lists, money::Money};
@@ -72,13 +75,15 @@ impl Default for ReconcileSettings {
     }
 }
 
-/// The role.
+/// The role. Clones are the same one, and run one at a time: the next knows what was read.
+#[derive(Clone)]
 pub struct Reconcile {
-    accounts: Accounts,
-    money: Money,
-    lists: Lists,
-    handle: ReconcileHandle,
     settings: ReconcileSettings,
+    platform: Arc<dyn CreatorPlatform>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    money: Arc<Mutex<Money>>,
+    handle: ReconcileHandle,
 }
 
 /// Talks to the running role.
@@ -127,20 +132,8 @@ impl Reconcile {
     ) -> Self {
         let (accounts, money) = (Arc::<Notify>::default(), Arc::<Notify>::default());
         let handle = ReconcileHandle { accounts, gaps: Gaps::new(Arc::clone(&money)), money };
-        let back = Arc::clone(&handle.money);
-        Self {
-            accounts: Accounts::new(
-                &settings,
-                Arc::clone(&platform),
-                store.clone(),
-                Arc::clone(&clock),
-                back,
-            ),
-            money: Money::new(settings, Arc::clone(&platform), store.clone(), log, clock),
-            lists: Lists::new(platform, store, settings.lists_every),
-            handle,
-            settings,
-        }
+        let money = Money::new(settings, Arc::clone(&platform), store.clone(), log, Arc::clone(&clock));
+        Self { settings, platform, store, clock, money: Arc::new(Mutex::new(money)), handle }
     }
 
     /// Talks to the role while it runs.
@@ -149,17 +142,28 @@ impl Reconcile {
         self.handle.clone()
     }
 
-    /// Works until `shutdown`. The accounts are read at once.
+    /// Works until `shutdown`. The accounts are read at once, the transactions a little later: in a cluster nobody may have read them
+    /// since this process last had the role.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { mut accounts, mut money, mut lists, handle, settings } = self;
+        let Self { settings, platform, store, clock, money, handle } = self;
+        let mut money = money.lock().await;
+        money.begin_run(Instant::now());
+        handle.gaps.begin();
+        let back = Arc::clone(&handle.money);
+        let mut accounts = Accounts::new(&settings, Arc::clone(&platform), store.clone(), clock, back);
+        let mut lists = Lists::new(platform, store, settings.lists_every);
         let never = Notify::new();
-        let accounts = repeat(&mut accounts, Duration::ZERO, settings.accounts_every, &handle.accounts);
-        let money = repeat(&mut money, settings.first_after, settings.every, &handle.money);
-        let lists = repeat(&mut lists, settings.lists_every, settings.lists_every, &never);
+        let works = futures_util::future::join4(
+            repeat(&mut accounts, Duration::ZERO, settings.accounts_every, &handle.accounts),
+            repeat(&mut *money, settings.first_after, settings.every, &handle.money),
+            repeat(&mut lists, settings.lists_every, settings.lists_every, &never),
+            handle.gaps.watch(),
+        );
         tokio::select! {
-            _ = futures_util::future::join4(accounts, money, lists, handle.gaps.watch()) => {}
+            _ = works => {}
             () = shutdown.cancelled() => {}
         }
+        money.end_run(Instant::now());
     }
 }
 

@@ -4,7 +4,10 @@
 //! written is not written again until its status or amount changes. A reading that was cut off, by a failure or because the
 //! other accounts had to have their turn, goes on where it was.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use sl_core::{
@@ -30,6 +33,8 @@ pub(super) struct Money {
     log: Arc<dyn ClickLog>,
     clock: Arc<dyn Clock>,
     turns: Turns,
+    /// When the last run ended.
+    ended_at: Option<Instant>,
     /// Start of the last complete reading.
     read_at: HashMap<AccountId, Timestamp>,
     /// Readings that were cut off.
@@ -93,6 +98,7 @@ impl Money {
             log,
             clock,
             turns: Turns::new(settings.every),
+            ended_at: None,
             read_at: HashMap::new(),
             begun: HashMap::new(),
             told: HashMap::new(),
@@ -100,10 +106,27 @@ impl Money {
         }
     }
 
+    /// A run begins: everybody is read, from the last reading on. Other processes may have had the role in between and told other
+    /// things, but hardly within the time that they too wait after their start.
+    pub(super) fn begin_run(&mut self, now: Instant) {
+        self.turns = Turns::new(self.settings.every);
+        let is_short = |ended: Instant| now.saturating_duration_since(ended) < self.settings.first_after;
+        if !self.ended_at.take().is_some_and(is_short) {
+            self.told.clear();
+            self.begun.clear();
+        }
+    }
+
+    /// A run has ended.
+    pub(super) fn end_run(&mut self, now: Instant) {
+        self.ended_at = Some(now);
+    }
+
     /// Reads the accounts whose turn it is; one that fails does not keep the others from being read.
     async fn read(&mut self) -> Result<(), RoundError> {
         let accounts = self.usable().await?;
-        self.turns.retain(|known| accounts.iter().any(|account| account.id == *known));
+        let usable: HashSet<&AccountId> = accounts.iter().map(|account| &account.id).collect();
+        self.turns.retain(|known| usable.contains(known));
         for account in accounts {
             if !self.turns.is_due(&account.id, Instant::now()) {
                 continue;

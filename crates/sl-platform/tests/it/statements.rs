@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use sl_core::{
     catalog::Account,
+    conversion::{FanProfile, Transaction},
     ids::{AccountId, FanId, PoolLinkId},
+    money::Cents,
     time::{Clock, Timestamp},
 };
 use sl_platform::{
@@ -32,9 +34,10 @@ impl Clock for Tokio {
     }
 }
 
-/// Answers with pages without rows.
 #[derive(Default)]
 struct Statements {
+    /// On the first page of every account.
+    rows: Mutex<Vec<Transaction>>,
     /// Accounts whose transactions can't be read.
     failing: Mutex<Vec<&'static str>>,
     /// An account with so many pages; others have one.
@@ -65,7 +68,8 @@ impl CreatorPlatform for Statements {
         let page: usize = marker.map_or(1, |marker| marker.parse().unwrap());
         let pages = self.long.lock().filter(|(of, _)| *of == account.as_str()).map_or(1, |(_, pages)| pages);
         let next = (page < pages).then(|| (page + 1).to_string());
-        Ok(TransactionPage { rows: Vec::new(), unreadable: 0, next })
+        let rows = if page == 1 { self.rows.lock().clone() } else { Vec::new() };
+        Ok(TransactionPage { rows, unreadable: 0, next })
     }
 
     async fn accounts(&self, _: Priority) -> Result<AccountList> {
@@ -108,6 +112,21 @@ async fn two(platform: &Arc<Statements>, settings: ReconcileSettings) -> (World,
     (world, role)
 }
 
+fn payment() -> Transaction {
+    Transaction {
+        id: "tx-1".into(),
+        kind: "tip".to_owned(),
+        fan: "77".into(),
+        profile: FanProfile::default(),
+        gross: Cents(2000),
+        net: Cents(1600),
+        status: "done".to_owned(),
+        description: String::new(),
+        at: START,
+        reconciled: true,
+    }
+}
+
 fn start(world: &World, role: Reconcile) -> ReconcileHandle {
     let handle = role.handle();
     tokio::spawn(role.run(world.stop.clone()));
@@ -146,4 +165,29 @@ async fn an_account_with_many_pages_has_no_other_read_again_with_it() {
     let _handle = start(&world, role);
     tokio::time::sleep(SECOND * 60).await;
     assert_eq!((platform.count("acct_1"), platform.count("acct_2")), (1, 40));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_comes_back_reads_on_from_its_last_reading_and_not_the_week_again() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let platform = Arc::new(Statements::default());
+    platform.rows.lock().push(payment());
+    let (world, role) = two(&platform, ReconcileSettings::default()).await;
+    // The process has the role for a minute, and is without it for so long.
+    for away in [SECOND * 3, DAY * 3, SECOND] {
+        let end = world.stop.child_token();
+        let run = tokio::spawn(role.clone().run(end.clone()));
+        tokio::time::sleep(SECOND * 60).await;
+        end.cancel();
+        run.await.unwrap();
+        tokio::time::sleep(away).await;
+    }
+    let asked = platform.asked.lock();
+    let of_one: Vec<_> = asked.iter().filter(|(of, ..)| of == "acct_1").map(|(_, since, _)| *since).collect();
+    // Read at 10, 73 seconds, and three days later.
+    let whole = |since: &Timestamp| since.seconds() - START.seconds();
+    let days = |count: i64| count * 86_400;
+    assert_eq!(of_one.iter().map(whole).collect::<Vec<_>>(), [10 - days(7), 10 - days(2), 73 - days(2)]);
+    // Nobody else can have told anything within three seconds.
+    assert_eq!(world.tape.times().len(), 4, "once of each account, and again after three days");
 }
