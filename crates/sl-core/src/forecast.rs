@@ -122,6 +122,8 @@ pub struct Plan {
     pub max: u32,
     /// Links that can be made in an hour (decisions 15).
     pub pace_per_hour: f64,
+    /// There may be several edges.
+    pub many_edges: bool,
 }
 
 // === impl Plan ===
@@ -136,9 +138,20 @@ impl Plan {
 
     /// Links to make in the next `span`: what is missing, and no more than the pace allows in that time.
     #[must_use]
-    pub fn to_make(&self, per_hour: f64, available: u64, span: Duration) -> u64 {
+    pub fn to_make(&self, per_hour: f64, free: u64, leased: u64, span: Duration) -> u64 {
         let reach = whole((self.pace_per_hour * span.as_secs_f64() / 3600.0).ceil());
-        self.target(per_hour).saturating_sub(available).min(reach)
+        self.missing(per_hour, free, leased).min(reach)
+    }
+
+    /// Links that are missing when so many may be leased and so many are. What one edge has leased no other can hand out, and an edge
+    /// that finds nothing is no demand that anybody sees: where there may be several, leased links count for half of the target at
+    /// most, and as many as that are free for whoever comes next. Never more than `max` altogether.
+    #[must_use]
+    pub fn missing(&self, per_hour: f64, free: u64, leased: u64) -> u64 {
+        let target = self.target(per_hour);
+        let counted = if self.many_edges { leased.min(target / 2) } else { leased };
+        let room = u64::from(self.max.max(self.min)).saturating_sub(free + leased);
+        target.saturating_sub(free + counted).min(room)
     }
 
     /// Whether refill can follow this rate for long; above it the rest of the visitors get the overflow link.
@@ -170,7 +183,8 @@ mod tests {
     const MINUTE: i64 = 60_000;
 
     fn plan() -> Plan {
-        Plan { cover: Duration::from_secs(7200), min: 20, max: 1000, pace_per_hour: 43_200.0 }
+        let cover = Duration::from_secs(7200);
+        Plan { cover, min: 20, max: 1000, pace_per_hour: 43_200.0, many_edges: false }
     }
 
     fn near(value: f64, want: f64, tolerance: f64) {
@@ -243,12 +257,25 @@ mod tests {
     fn refill_keeps_its_bounds_and_the_pace() {
         let plan = plan();
         let hour = Duration::from_secs(3600);
-        assert_eq!(plan.to_make(0.0, 0, hour), 20);
-        assert_eq!(plan.to_make(0.0, 20, hour), 0);
-        assert_eq!(plan.to_make(100.0, 50, hour), 150);
-        assert_eq!(plan.to_make(1e9, 0, hour), 1000);
-        assert_eq!(plan.to_make(1e9, 0, Duration::from_secs(10)), 120);
+        assert_eq!(plan.to_make(0.0, 0, 0, hour), 20);
+        assert_eq!(plan.to_make(0.0, 5, 15, hour), 0);
+        assert_eq!(plan.to_make(100.0, 20, 30, hour), 150);
+        assert_eq!(plan.to_make(1e9, 0, 0, hour), 1000);
+        assert_eq!(plan.to_make(1e9, 0, 0, Duration::from_secs(10)), 120);
         assert!(plan.can_follow(43_200.0) && !plan.can_follow(43_201.0));
+    }
+
+    #[test]
+    fn what_edges_have_leased_leaves_half_a_target_to_the_next_one() {
+        let plan = Plan { many_edges: true, ..plan() };
+        let missing = |free, leased| plan.missing(0.0, free, leased);
+        // The first edge takes its half of 20, the second one the other, a third one finds as much again.
+        assert_eq!([missing(20, 0), missing(10, 10), missing(0, 20), missing(10, 20)], [0, 0, 10, 0]);
+        assert_eq!(missing(3, 500), 7, "however many they hold");
+        assert_eq!([missing(0, 995), missing(0, 2000)], [5, 0], "within pool.max");
+        // 100 an hour: 200, of which edges have leased what they need.
+        assert_eq!(plan.missing(100.0, 120, 80), 0);
+        assert_eq!(Plan { many_edges: false, ..plan }.missing(0.0, 0, 20), 0, "one edge has them all");
     }
 
     #[test]

@@ -31,12 +31,12 @@ const MARGIN: Duration = Duration::from_secs(60);
 const SLICE: Duration = Duration::from_secs(600);
 /// Links per block at most (decisions 50).
 pub const BLOCK: usize = 256;
-/// Kept at hand at any time, as far as there are so many: a whole block, so that a burst on a quiet stock finds links until
-/// the next ones are leased. 256 links × ~150 B = 38 kB a stock; after an unclean stop as many pass quarantine.
+/// Kept at hand at any time by the only edge there is, as far as there are so many: a whole block, so that a burst on a quiet stock
+/// finds links until the next ones are leased. 256 links × ~150 B = 38 kB a stock; after an unclean stop as many pass quarantine.
 const STARTER: usize = BLOCK;
 
 /// Links taken between two looks at how many there should be: a look costs as much as a link.
-const BETWEEN_LOOKS: u64 = 16;
+const BETWEEN_LOOKS: usize = 16;
 
 /// Longest wait for the next block, when it is known that there are more links: leasing one takes a sync of the disk. The thread
 /// waits, so it is shorter than `edge.durable_wait`, which every visitor may have to wait for.
@@ -86,7 +86,6 @@ pub struct Want {
 #[derive(Clone, Default)]
 pub struct Stock(Arc<Inner>);
 
-#[derive(Default)]
 struct Inner {
     shelves: RwLock<HashMap<StockKey, Arc<Shelf>>>,
     low: Arc<Notify>,
@@ -94,6 +93,20 @@ struct Inner {
     short: Arc<Notify>,
     /// Links of each stock to set aside, as far as there are twice as many.
     reserve: usize,
+    /// Links of each stock to have at hand when nobody asks for any.
+    idle: usize,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            shelves: RwLock::default(),
+            low: Arc::default(),
+            short: Arc::default(),
+            reserve: 0,
+            idle: STARTER,
+        }
+    }
 }
 
 impl fmt::Debug for Stock {
@@ -113,6 +126,8 @@ pub struct Shelf {
 
 #[derive(Default)]
 struct State {
+    /// To have at hand when nobody asks for any.
+    idle: usize,
     /// What may be handed out. A block has at most one part here and one in each of the next two.
     blocks: VecDeque<OnHand>,
     /// Set aside.
@@ -204,7 +219,7 @@ impl Stock {
                 key: key.clone(),
                 low: Arc::clone(&self.0.low),
                 short: Arc::clone(&self.0.short),
-                state: Mutex::default(),
+                state: Mutex::new(State { idle: self.0.idle, ..State::default() }),
                 filled: Condvar::new(),
             })
         });
@@ -319,7 +334,7 @@ impl Shelf {
             state.missed += 1;
         }
         // Told once: links that do not come for the asking are looked for at the lessee's own pace.
-        let looks = taken.is_none() || state.asked.is_multiple_of(BETWEEN_LOOKS);
+        let looks = state.on_hand < BETWEEN_LOOKS || state.asked.is_multiple_of(BETWEEN_LOOKS as u64);
         if looks && !state.told && state.on_hand < state.target(now) / 2 {
             state.told = true;
             self.low.notify_one();
@@ -443,12 +458,12 @@ impl State {
     /// Links to have at hand: half as much again as ten minutes asked for, by the busier of the last two slices. The
     /// running one is read as if it went on as it began, once a tenth of it has passed.
     fn target(&self, now: Instant) -> usize {
-        let Some(slice) = self.slice else { return STARTER };
+        let Some(slice) = self.slice else { return self.idle };
         let age = now.saturating_duration_since(slice.began).max(SLICE / 10).min(SLICE);
         let running = slice.asked as f64 * SLICE.as_secs_f64() / age.as_secs_f64();
         let busy = running.max(slice.before as f64);
         // A float of a count of clicks in ten minutes is exact, and saturates where it is not.
-        STARTER + (busy * 1.5) as usize
+        self.idle + (busy * 1.5) as usize
     }
 }
 

@@ -64,6 +64,8 @@ pub struct KeeperSettings {
     pub requests_per_minute: u32,
     /// `attribution.window` and `pool.quarantine`.
     pub rules: PoolRules,
+    /// There may be several edges: what one has leased no other can hand out.
+    pub many_edges: bool,
 }
 
 /// The role.
@@ -100,6 +102,7 @@ impl Keeper {
             min: settings.min,
             max: settings.max,
             pace_per_hour: f64::from(settings.requests_per_minute) * 60.0 * PACE_SHARE,
+            many_edges: settings.many_edges,
         };
         Self {
             platform,
@@ -188,8 +191,8 @@ impl Keeper {
         stop: &CancellationToken,
     ) -> Result<bool> {
         let mut missing = false;
-        for (level, available) in levels {
-            missing |= self.refill(need, &level.stock, available, stop).await?;
+        for (level, _) in levels {
+            missing |= self.refill(need, &level, stop).await?;
         }
         Ok(missing)
     }

@@ -25,6 +25,13 @@ const BURST: u32 = 10;
 /// that stays dry would otherwise leave nobody to find subscribers or read transactions.
 const DRY_IN_A_ROW: u32 = 4;
 
+/// Turns in a row, those of dry pools aside, in which somebody less urgent is passed over; the next one is for whoever of them has
+/// waited longest. Searches and looks that never end would otherwise leave nobody to read transactions or make overflow links.
+const PASSED_IN_A_ROW: u32 = 9;
+
+/// A wait that is worth a word, at most once in the same time.
+const LONG: Duration = Duration::from_secs(60);
+
 /// Hands out turns.
 #[derive(Debug)]
 pub struct Pacer {
@@ -39,19 +46,53 @@ struct State {
     due: Instant,
     /// Nobody goes before that (429).
     held_until: Instant,
-    waiting: BTreeSet<(Priority, u64)>,
+    waiting: BTreeSet<Key>,
     next: u64,
     /// Turns in a row for [`Priority::RunningDry`].
     dry: u32,
+    /// Turns in a row, those aside, in which somebody less urgent was passed over.
+    passed: u32,
+    /// When a long wait was last told.
+    told_at: Option<Instant>,
 }
+
+/// Who waits, in the order of urgency and then of arrival.
+type Key = (Priority, u64);
 
 impl State {
     /// Whose turn is next.
-    fn first(&self) -> Option<(Priority, u64)> {
+    fn first(&self) -> Option<Key> {
         let first = *self.waiting.first()?;
-        let others = || self.waiting.range((Priority::Matching, 0)..).next().copied();
-        let in_a_row = first.0 == Priority::RunningDry && self.dry >= DRY_IN_A_ROW;
-        if in_a_row { others().or(Some(first)) } else { Some(first) }
+        if first.0 != Priority::RunningDry {
+            return Some(self.in_turn(first));
+        }
+        let others = self.waiting.range((Priority::Matching, 0)..).next();
+        match others {
+            Some(other) if self.dry >= DRY_IN_A_ROW => Some(self.in_turn(*other)),
+            _ => Some(first),
+        }
+    }
+
+    /// The most urgent one, or now and then whoever has waited longest of those that are less urgent.
+    fn in_turn(&self, urgent: Key) -> Key {
+        let longest = self.less_urgent(urgent.0).min_by_key(|(_, place)| *place);
+        longest.filter(|_| self.passed >= PASSED_IN_A_ROW).unwrap_or(urgent)
+    }
+
+    fn less_urgent(&self, than: Priority) -> impl Iterator<Item = Key> {
+        self.waiting.iter().rev().take_while(move |(priority, _)| *priority > than).copied()
+    }
+
+    /// Notes whose turn it was.
+    fn note(&mut self, taken: Key) {
+        if taken.0 == Priority::RunningDry {
+            self.dry += 1;
+            return;
+        }
+        let most_urgent = self.waiting.range((Priority::Matching, 0)..).next().copied();
+        let is_most_urgent = most_urgent.is_some_and(|first| first.0 == taken.0);
+        let passes = is_most_urgent && self.less_urgent(taken.0).next().is_some();
+        (self.dry, self.passed) = (0, if passes { self.passed + 1 } else { 0 });
     }
 }
 
@@ -64,7 +105,15 @@ impl Pacer {
         let now = Instant::now();
         Self {
             interval: Duration::from_secs(60) / calls.max(1),
-            state: Mutex::new(State { due: now, held_until: now, waiting: BTreeSet::new(), next: 0, dry: 0 }),
+            state: Mutex::new(State {
+                due: now,
+                held_until: now,
+                waiting: BTreeSet::new(),
+                next: 0,
+                dry: 0,
+                passed: 0,
+                told_at: None,
+            }),
             turn: Notify::new(),
         }
     }
@@ -98,7 +147,7 @@ impl Pacer {
         let key = (priority, state.next);
         state.next += 1;
         state.waiting.insert(key);
-        Place { pacer: self, key }
+        Place { pacer: self, key, since: Instant::now() }
     }
 
     fn take(&self, place: &Place<'_>) -> Turn {
@@ -113,7 +162,18 @@ impl Pacer {
             return Turn::At(ready);
         }
         state.due = state.due.max(now) + self.interval;
-        state.dry = if place.key.0 == Priority::RunningDry { state.dry + 1 } else { 0 };
+        state.note(place.key);
+        let waited = now - place.since;
+        if waited >= LONG && state.told_at.is_none_or(|at| now - at >= LONG) {
+            state.told_at = Some(now);
+            let (what, waiting) = (place.key.0, state.waiting.len());
+            tracing::warn!(
+                ?what,
+                ?waited,
+                waiting,
+                "a request to the platform has waited long for its turn; platform.requests_per_minute is too low for what is to be done, or the platform has asked for a pause"
+            );
+        }
         Turn::Mine
     }
 }
@@ -127,7 +187,8 @@ enum Turn {
 /// A place in the queue, given up when dropped.
 struct Place<'a> {
     pacer: &'a Pacer,
-    key: (Priority, u64),
+    key: Key,
+    since: Instant,
 }
 
 impl Drop for Place<'_> {
@@ -138,84 +199,4 @@ impl Drop for Place<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_minute_holds_as_many_calls_as_configured_and_a_short_burst() {
-        let pacer = Pacer::per_minute(60);
-        let start = Instant::now();
-        for _ in 0..BURST + 1 {
-            pacer.turn(Priority::Rest).await;
-        }
-        assert_eq!(start.elapsed().as_secs(), 0);
-        for _ in 0..60 {
-            pacer.turn(Priority::Rest).await;
-        }
-        assert_eq!(start.elapsed().as_secs(), 60);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pool_that_runs_dry_goes_before_everything_that_waits() {
-        let pacer = Arc::new(Pacer::per_minute(60));
-        for _ in 0..BURST + 1 {
-            pacer.turn(Priority::Rest).await;
-        }
-        let order = Arc::new(Mutex::new(Vec::new()));
-        let mut tasks = Vec::new();
-        for priority in [Priority::Rest, Priority::Sweep, Priority::Matching, Priority::RunningDry] {
-            let (pacer, order) = (Arc::clone(&pacer), Arc::clone(&order));
-            tasks.push(tokio::spawn(async move {
-                pacer.turn(priority).await;
-                order.lock().push(priority);
-            }));
-            tokio::task::yield_now().await;
-        }
-        for task in tasks {
-            task.await.unwrap();
-        }
-        let want = [Priority::RunningDry, Priority::Matching, Priority::Sweep, Priority::Rest];
-        assert_eq!(*order.lock(), want);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pool_that_stays_dry_leaves_every_fifth_turn_to_others_who_wait() {
-        let pacer = Arc::new(Pacer::per_minute(60));
-        let order = Arc::new(Mutex::new(Vec::new()));
-        let mut tasks = Vec::new();
-        for (priority, count) in [(Priority::RunningDry, 30), (Priority::Rest, 3), (Priority::Matching, 2)] {
-            for _ in 0..count {
-                let (pacer, order) = (Arc::clone(&pacer), Arc::clone(&order));
-                tasks.push(tokio::spawn(async move {
-                    pacer.turn(priority).await;
-                    order.lock().push(priority);
-                }));
-            }
-        }
-        for task in tasks {
-            task.await.unwrap();
-        }
-        let order = order.lock();
-        let others: Vec<_> = order.iter().filter(|priority| **priority != Priority::RunningDry).collect();
-        assert_eq!(
-            others,
-            [&Priority::Matching, &Priority::Matching, &Priority::Rest, &Priority::Rest, &Priority::Rest]
-        );
-        let places = order.iter().enumerate().filter(|(_, priority)| **priority != Priority::RunningDry);
-        let places: Vec<_> = places.map(|(place, _)| place).collect();
-        assert!(places.windows(2).all(|two| two[1] - two[0] == 5) && places[0] <= 14, "{places:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_caller_that_gives_up_does_not_block_the_next_one() {
-        let pacer = Pacer::per_minute(60);
-        pacer.hold(Duration::from_secs(30));
-        let start = Instant::now();
-        let gone = tokio::time::timeout(Duration::from_secs(5), pacer.turn(Priority::RunningDry)).await;
-        assert!(gone.is_err());
-        pacer.turn(Priority::Rest).await;
-        assert_eq!(start.elapsed().as_secs(), 30);
-    }
-}
+mod tests;

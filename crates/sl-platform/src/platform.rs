@@ -162,8 +162,8 @@ pub struct AccountSeen {
     pub name: Option<String>,
     /// Picture.
     pub avatar: Option<String>,
-    /// Logged in.
-    pub is_authenticated: bool,
+    /// Logged in; `None` when that is not said.
+    pub is_authenticated: Option<bool>,
     /// Upstream's word.
     pub authentication_progress: String,
 }

@@ -1,8 +1,8 @@
 //! What no webhook promises: which accounts there are, money that no webhook brought, lists that fans are added to
 //! (contract A.12, B.6, E.3 to E.5, decisions 54, 58).
 //!
-//! * [`accounts`]: the accounts of the key into the catalog · [`money`]: transactions into the journal · [`lists`]: fans into
-//!   lists · [`gaps`]: when no webhooks came
+//! * [`accounts`]: the accounts of the key into the catalog · [`money`]: transactions into the journal, [`turns`]: whose they are
+//!   read now · [`lists`]: fans into lists · [`gaps`]: when no webhooks came
 //!
 //! Each runs apart from the others: a list that the platform does not take delays no money.
 
@@ -10,6 +10,7 @@ mod accounts;
 mod gaps;
 mod lists;
 mod money;
+mod turns;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +21,10 @@ use sl_core::{
 };
 use sl_journal::ClickLog;
 use sl_store::Store;
-use tokio::sync::Notify;
+use tokio::{
+    sync::{Mutex, Notify},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use self::{accounts::Accounts, gaps::Gaps, lists::Lists, money::Money};
@@ -39,7 +43,8 @@ pub struct ReconcileSettings {
     /// Between two readings of accounts. Default 1 h; sooner where webhooks come in elsewhere, so that nobody says when one was
     /// connected.
     pub accounts_every: Duration,
-    /// An account that the list lacks counts as gone once a reading that much later lacks it, too. Default 60 s.
+    /// An account that the list lacks counts as gone once a reading that much later lacks it, too; and the list is read again after that
+    /// time while an account on it is logged out. Default 60 s.
     pub absent_after: Duration,
     /// After a start, until transactions are read. Default 10 s.
     pub first_after: Duration,
@@ -70,13 +75,15 @@ impl Default for ReconcileSettings {
     }
 }
 
-/// The role.
+/// The role. Clones are the same one, and run one at a time: the next knows what was read.
+#[derive(Clone)]
 pub struct Reconcile {
-    accounts: Accounts,
-    money: Money,
-    lists: Lists,
-    handle: ReconcileHandle,
     settings: ReconcileSettings,
+    platform: Arc<dyn CreatorPlatform>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    money: Arc<Mutex<Money>>,
+    handle: ReconcileHandle,
 }
 
 /// Talks to the running role.
@@ -125,21 +132,8 @@ impl Reconcile {
     ) -> Self {
         let (accounts, money) = (Arc::<Notify>::default(), Arc::<Notify>::default());
         let handle = ReconcileHandle { accounts, gaps: Gaps::new(Arc::clone(&money)), money };
-        let back = Arc::clone(&handle.money);
-        Self {
-            accounts: Accounts::new(
-                settings.team,
-                settings.absent_after,
-                Arc::clone(&platform),
-                store.clone(),
-                Arc::clone(&clock),
-                back,
-            ),
-            money: Money::new(settings, Arc::clone(&platform), store.clone(), log, clock),
-            lists: Lists::new(platform, store, settings.lists_every),
-            handle,
-            settings,
-        }
+        let money = Money::new(settings, Arc::clone(&platform), store.clone(), log, Arc::clone(&clock));
+        Self { settings, platform, store, clock, money: Arc::new(Mutex::new(money)), handle }
     }
 
     /// Talks to the role while it runs.
@@ -148,17 +142,28 @@ impl Reconcile {
         self.handle.clone()
     }
 
-    /// Works until `shutdown`. The accounts are read at once.
+    /// Works until `shutdown`. The accounts are read at once, the transactions a little later: in a cluster nobody may have read them
+    /// since this process last had the role.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { mut accounts, mut money, mut lists, handle, settings } = self;
+        let Self { settings, platform, store, clock, money, handle } = self;
+        let mut money = money.lock().await;
+        money.begin_run(Instant::now());
+        handle.gaps.begin();
+        let back = Arc::clone(&handle.money);
+        let mut accounts = Accounts::new(&settings, Arc::clone(&platform), store.clone(), clock, back);
+        let mut lists = Lists::new(platform, store, settings.lists_every);
         let never = Notify::new();
-        let accounts = repeat(&mut accounts, Duration::ZERO, settings.accounts_every, &handle.accounts);
-        let money = repeat(&mut money, settings.first_after, settings.every, &handle.money);
-        let lists = repeat(&mut lists, settings.lists_every, settings.lists_every, &never);
+        let works = futures_util::future::join4(
+            repeat(&mut accounts, Duration::ZERO, settings.accounts_every, &handle.accounts),
+            repeat(&mut *money, settings.first_after, settings.every, &handle.money),
+            repeat(&mut lists, settings.lists_every, settings.lists_every, &never),
+            handle.gaps.watch(),
+        );
         tokio::select! {
-            _ = futures_util::future::join4(accounts, money, lists, handle.gaps.watch()) => {}
+            _ = works => {}
             () = shutdown.cancelled() => {}
         }
+        money.end_run(Instant::now());
     }
 }
 
@@ -179,15 +184,13 @@ trait Round: Send {
     /// Its word in the log.
     const WHAT: &'static str;
 
-    /// Does what is to be done now.
-    async fn round(&mut self) -> Result<Next, RoundError>;
+    /// Does what is to be done now; all of it when `is_told`.
+    async fn round(&mut self, is_told: bool) -> Result<Next, RoundError>;
 }
 
 /// When there is something to be done again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// Some of it is left.
-    AtOnce,
     /// So soon, if that is sooner than always.
     In(Duration),
     /// After the usual time.
@@ -203,15 +206,14 @@ async fn repeat<R: Round>(
 ) -> std::convert::Infallible {
     let (mut pause, mut wait) = (first, WAIT.0.min(every));
     loop {
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = told.notified() => {}
-        }
-        match round.round().await {
+        let is_told = tokio::select! {
+            () = tokio::time::sleep(pause) => false,
+            () = told.notified() => true,
+        };
+        match round.round(is_told).await {
             Ok(next) => {
                 wait = WAIT.0.min(every);
                 pause = match next {
-                    Next::AtOnce => Duration::ZERO,
                     Next::In(span) => span.min(every),
                     Next::Later => every,
                 };

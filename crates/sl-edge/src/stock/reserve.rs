@@ -11,7 +11,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use sl_core::{ids::PoolLinkId, pool::StockKey};
 
-use super::{OnHand, Ready, Shelf, State, Stock, page};
+use super::{OnHand, Ready, STARTER, Shelf, State, Stock, page};
 
 /// A stock is short once it has fewer links than that that may be handed out: some milliseconds of a burst.
 const SHORT: usize = 32;
@@ -32,10 +32,11 @@ pub struct Aside {
 // === impl Stock ===
 
 impl Stock {
-    /// Sets aside up to `links` of every stock, and never more than it has otherwise.
+    /// That of one edge among many: sets aside up to `reserve` links of every stock, and never more than it has otherwise. Of a stock
+    /// that nobody asks it for it wants `idle`, at least one and at most a block: what it leases no other edge can hand out.
     #[must_use]
-    pub fn with_reserve(links: usize) -> Self {
-        Self(Arc::new(super::Inner { reserve: links, ..super::Inner::default() }))
+    pub fn of_many(reserve: usize, idle: usize) -> Self {
+        Self(Arc::new(super::Inner { reserve, idle: idle.clamp(1, STARTER), ..super::Inner::default() }))
     }
 
     /// Everything that is set aside and not being opened.

@@ -107,6 +107,24 @@ fn demand_decides_how_much_is_wanted() {
 }
 
 #[test]
+fn an_edge_of_many_wants_few_links_of_a_stock_that_nobody_asks_it_for() {
+    let (stock, start) = (Stock::of_many(0, 10), Instant::now());
+    let _shelf = stock.shelf(&key());
+    assert_eq!(stock.wanted(start)[0].want, 10);
+    stock.put_block(block(1, 0..10), start);
+    assert_eq!(stock.wanted(start)[0].want, 0);
+    taken(&stock, start);
+    // One in the first moments is read as ten in ten minutes, and half as much again.
+    assert_eq!(stock.wanted(start)[0], Want { stock: key(), on_hand: 9, want: 16, asked: 1, missed: 0 });
+    assert_eq!(stock.wanted(start + 3 * SLICE)[0].want, 1, "and was forgotten");
+    for (idle, want) in [(0, 1), (1000, BLOCK)] {
+        let stock = Stock::of_many(0, idle);
+        let _shelf = stock.shelf(&key());
+        assert_eq!(stock.wanted(start)[0].want, want);
+    }
+}
+
+#[test]
 fn what_was_asked_for_before_a_start_is_expected_after_it() {
     let (stock, start) = (Stock::default(), Instant::now());
     stock.expect(&key(), 400, start);
@@ -191,7 +209,7 @@ fn aside(stock: &Stock) -> Vec<u64> {
 
 #[test]
 fn what_is_set_aside_is_handed_out_once_it_was_opened() {
-    let (stock, now) = (Stock::with_reserve(4), Instant::now());
+    let (stock, now) = (Stock::of_many(4, STARTER), Instant::now());
     stock.put_block(block(1, 0..6), now);
     assert_eq!(aside(&stock), [3, 4, 5], "half of a small block");
     stock.put_block(block(2, 6..16), now);
@@ -210,7 +228,7 @@ fn what_is_set_aside_is_handed_out_once_it_was_opened() {
 
 #[test]
 fn what_was_set_aside_before_a_stop_is_there_after_it() {
-    let (before, after, now) = (Stock::with_reserve(4), Stock::with_reserve(4), Instant::now());
+    let (before, after, now) = (Stock::of_many(4, STARTER), Stock::of_many(4, STARTER), Instant::now());
     before.put_block(block(1, 0..8), now);
     taken(&before, now);
     before.set_all_aside();
@@ -238,7 +256,7 @@ fn whatever_happens_nobody_is_sent_to_what_is_written_down() {
             chance ^= chance << 17;
             chance % sides
         };
-        let (stock, start) = (Stock::with_reserve(8), Instant::now());
+        let (stock, start) = (Stock::of_many(8, STARTER), Instant::now());
         let (mut now, mut next, mut written, mut given, mut back) =
             (start, 0, vec![], std::collections::HashSet::new(), vec![]);
         for fence in 0..400 {
@@ -312,7 +330,7 @@ fn of_a_stock_that_stays_short_the_lessee_hears_once_until_links_come() {
 
 #[test]
 fn links_at_hand_set_aside_and_to_come_lead_to_the_page_of_a_creator_who_takes_another_handle() {
-    let (stock, now) = (Stock::with_reserve(2), Instant::now());
+    let (stock, now) = (Stock::of_many(2, STARTER), Instant::now());
     stock.put_block(block(1, 1..5), now);
     let shelf = stock.shelf(&key());
     let changes = stock.changes();

@@ -97,6 +97,6 @@ impl Keeper {
     }
 }
 
-fn count(level: &Level, states: &[PoolState]) -> u64 {
+pub(super) fn count(level: &Level, states: &[PoolState]) -> u64 {
     level.counts.iter().filter(|(state, _)| states.contains(state)).map(|(_, count)| count).sum()
 }

@@ -9,13 +9,17 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use sl_core::{catalog::Account, ids::SmartLinkId, pool::StockKey};
-use sl_store::Result;
+use sl_core::{
+    catalog::Account,
+    ids::SmartLinkId,
+    pool::{PoolState, StockKey},
+};
+use sl_store::{Result, pool::Level};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Keeper,
-    levels::Need,
+    levels::{Need, count},
     makings::{AT_ONCE, in_parts, write_down},
     waiting::Waiting,
 };
@@ -42,14 +46,15 @@ impl Keeper {
     pub(super) async fn refill(
         &mut self,
         need: &Need,
-        stock: &StockKey,
-        available: u64,
+        level: &Level,
         stop: &CancellationToken,
     ) -> Result<bool> {
+        let stock = &level.stock;
         let place = Place::Stock(stock.clone());
         let rate = self.rate(stock);
-        let expected = available + self.doubts.count(&place);
-        let missing = self.plan.target(rate).saturating_sub(expected);
+        let free = count(level, &[PoolState::Fresh, PoolState::Recycled]) + self.doubts.count(&place);
+        let leased = count(level, &[PoolState::Leased]);
+        let missing = self.plan.missing(rate, free, leased);
         let Some(account) = need.accounts.get(&stock.account).filter(|_| missing > 0) else {
             return Ok(false);
         };
@@ -60,10 +65,10 @@ impl Keeper {
             return Ok(true);
         }
         // What a minute of the pace can reach, in rounds.
-        let count = self.plan.to_make(rate, expected, Duration::from_secs(60)).min(ROUND);
-        let wishes = self.wishes(stock, count);
+        let round = self.plan.to_make(rate, free, leased, Duration::from_secs(60)).min(ROUND);
+        let wishes = self.wishes(stock, round);
         let all = self.make_all(account, place, wishes, stop).await?;
-        Ok(!all || count < missing)
+        Ok(!all || round < missing)
     }
 
     /// Makes links, several at once; `false` when not all were made.

@@ -35,7 +35,7 @@ fn account(row: &Value) -> Option<AccountSeen> {
         email: text(row, "onlyfans_email"),
         name: text(user, "name"),
         avatar: text(user, "avatar"),
-        is_authenticated: row.get("is_authenticated").and_then(Value::as_bool).unwrap_or(false),
+        is_authenticated: row.get("is_authenticated").and_then(Value::as_bool),
         authentication_progress: text(row, "authentication_progress").unwrap_or_default(),
     })
 }

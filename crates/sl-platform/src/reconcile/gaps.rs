@@ -28,12 +28,24 @@ struct State {
     refuses: bool,
 }
 
+// === impl State ===
+
+impl State {
+    fn new() -> Self {
+        Self { begun: Instant::now(), rhythms: HashMap::new(), refuses: false }
+    }
+}
+
 // === impl Gaps ===
 
 impl Gaps {
     pub(super) fn new(missed: Arc<Notify>) -> Self {
-        let state = State { begun: Instant::now(), rhythms: HashMap::new(), refuses: false };
-        Self { state: Arc::new(Mutex::new(state)), missed }
+        Self { state: Arc::new(Mutex::new(State::new())), missed }
+    }
+
+    /// Forgets everything: meanwhile others may have been told of webhooks.
+    pub(super) fn begin(&self) {
+        *self.state.lock() = State::new();
     }
 
     /// One was kept.
@@ -121,5 +133,24 @@ mod tests {
         assert!(told(&missed).await);
         gaps.came(&"acct_1".into());
         assert!(!told(&missed).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn webhooks_that_others_were_told_of_are_no_gap() {
+        let missed = Arc::new(Notify::new());
+        let gaps = Gaps::new(Arc::clone(&missed));
+        for _ in 0..20 {
+            gaps.came(&"acct_1".into());
+            tokio::time::sleep(Duration::from_secs(120)).await;
+        }
+        gaps.refused();
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        gaps.begin();
+        let watched = gaps.clone();
+        let watch = tokio::spawn(async move { watched.watch().await });
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        gaps.came(&"acct_1".into());
+        assert!(!told(&missed).await);
+        watch.abort();
     }
 }

@@ -52,7 +52,7 @@ enum NotNow {
 impl Round for Lists {
     const WHAT: &'static str = "lists";
 
-    async fn round(&mut self) -> Result<Next, RoundError> {
+    async fn round(&mut self, _: bool) -> Result<Next, RoundError> {
         self.add_all().await?;
         Ok(Next::Later)
     }

@@ -4,7 +4,10 @@
 //! written is not written again until its status or amount changes. A reading that was cut off, by a failure or because the
 //! other accounts had to have their turn, goes on where it was.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use sl_core::{
@@ -17,8 +20,9 @@ use sl_core::{
 };
 use sl_journal::{ClickLog, log::append_synced};
 use sl_store::Store;
+use tokio::time::Instant;
 
-use super::{Next, ReconcileSettings, Round, RoundError};
+use super::{Next, ReconcileSettings, Round, RoundError, turns::Turns};
 use crate::{error::Result as Answer, pacer::Priority, platform::CreatorPlatform};
 
 /// Reads them.
@@ -28,6 +32,9 @@ pub(super) struct Money {
     store: Store,
     log: Arc<dyn ClickLog>,
     clock: Arc<dyn Clock>,
+    turns: Turns,
+    /// When the last run ended.
+    ended_at: Option<Instant>,
     /// Start of the last complete reading.
     read_at: HashMap<AccountId, Timestamp>,
     /// Readings that were cut off.
@@ -65,8 +72,12 @@ struct Known {
 impl Round for Money {
     const WHAT: &'static str = "transactions";
 
-    async fn round(&mut self) -> Result<Next, RoundError> {
-        Ok(if self.read().await? { Next::AtOnce } else { Next::Later })
+    async fn round(&mut self, is_told: bool) -> Result<Next, RoundError> {
+        if is_told {
+            self.turns.all(Instant::now());
+        }
+        self.read().await?;
+        Ok(self.turns.next_in(Instant::now()).map_or(Next::Later, Next::In))
     }
 }
 
@@ -86,6 +97,8 @@ impl Money {
             store,
             log,
             clock,
+            turns: Turns::new(settings.every),
+            ended_at: None,
             read_at: HashMap::new(),
             begun: HashMap::new(),
             told: HashMap::new(),
@@ -93,25 +106,53 @@ impl Money {
         }
     }
 
-    /// One round over all accounts; one that fails does not keep the others from being read. `true` when some have more.
-    async fn read(&mut self) -> Result<bool, RoundError> {
-        let (mut failed, mut more) = (None, false);
-        for team in self.store.catalog.teams().await? {
-            for account in self.store.catalog.accounts(team.id).await? {
-                // One that is logged out is read when it is back.
-                if !account.usable.yes {
-                    continue;
-                }
-                match self.read_account(&account).await {
-                    Ok(has_more) => more |= has_more,
-                    Err(error) => {
-                        tracing::warn!(account = %account.id, %error, "transactions could not be read");
-                        failed = Some(error);
-                    }
+    /// A run begins: everybody is read, from the last reading on. Other processes may have had the role in between and told other
+    /// things, but hardly within the time that they too wait after their start.
+    pub(super) fn begin_run(&mut self, now: Instant) {
+        self.turns = Turns::new(self.settings.every);
+        let is_short = |ended: Instant| now.saturating_duration_since(ended) < self.settings.first_after;
+        if !self.ended_at.take().is_some_and(is_short) {
+            self.told.clear();
+            self.begun.clear();
+        }
+    }
+
+    /// A run has ended.
+    pub(super) fn end_run(&mut self, now: Instant) {
+        self.ended_at = Some(now);
+    }
+
+    /// Reads the accounts whose turn it is; one that fails does not keep the others from being read.
+    async fn read(&mut self) -> Result<(), RoundError> {
+        let accounts = self.usable().await?;
+        let usable: HashSet<&AccountId> = accounts.iter().map(|account| &account.id).collect();
+        self.turns.retain(|known| usable.contains(known));
+        for account in accounts {
+            if !self.turns.is_due(&account.id, Instant::now()) {
+                continue;
+            }
+            let read = self.read_account(&account).await;
+            let now = Instant::now();
+            match read {
+                Ok(false) => self.turns.read(&account.id, now),
+                Ok(true) => self.turns.cut_off(&account.id, now),
+                Err(error) => {
+                    let again_in = self.turns.failed(&account.id, now);
+                    tracing::warn!(account = %account.id, %error, ?again_in, "transactions could not be read");
                 }
             }
         }
-        failed.map_or(Ok(more), Err)
+        Ok(())
+    }
+
+    /// One that is logged out is read when it is back.
+    async fn usable(&self) -> Result<Vec<Account>, RoundError> {
+        let mut usable = Vec::new();
+        for team in self.store.catalog.teams().await? {
+            let accounts = self.store.catalog.accounts(team.id).await?;
+            usable.extend(accounts.into_iter().filter(|account| account.usable.yes));
+        }
+        Ok(usable)
     }
 
     /// Goes on with the reading of an account, or begins one; `true` when it has more pages than it may read now.

@@ -9,6 +9,8 @@ use sl_core::{
     step::AccountSignal,
     time::Clock as _,
 };
+use sl_platform::KeeperSettings;
+use sl_store::pool::LeaseRequest;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -43,6 +45,30 @@ async fn every_stock_is_filled_to_its_target_and_every_link_gets_its_overflow_li
     assert_eq!(urls.len(), 20);
     let (link, _) = block.links.remove(0);
     assert_eq!(link.url, format!("https://onlyfans.com/creator/c{}", link.id.number * 2));
+}
+
+#[tokio::test]
+async fn what_one_edge_has_leased_is_not_all_that_the_next_one_finds() {
+    let world = World::start().await;
+    world.link(1, |_| {}).await;
+    let stop = CancellationToken::new();
+    let mut of_one = world.keeper();
+    while of_one.turn(&stop).await.unwrap() {}
+    let mut of_many = world.keeper_with(KeeperSettings { many_edges: true, ..World::keeper_settings() });
+    let lease = async |owner: &str, want| {
+        let request = LeaseRequest { owner: owner.into(), ..crate::matcher::request(&world, want) };
+        world.store.pool.lease(request).await.unwrap().links.len()
+    };
+    // More than its share.
+    assert_eq!(lease("edge-1", 256).await, 20);
+    assert!(!of_one.turn(&stop).await.unwrap());
+    assert_eq!(lease("edge-2", 10).await, 0, "the only edge there is has what there is");
+    for edge in ["edge-2", "edge-3"] {
+        while of_many.turn(&stop).await.unwrap() {}
+        assert_eq!(lease(edge, 10).await, 10, "{edge}");
+    }
+    while of_many.turn(&stop).await.unwrap() {}
+    assert_eq!((world.count(&[PoolState::Fresh]).await, world.count(&[PoolState::Leased]).await), (10, 40));
 }
 
 #[tokio::test]

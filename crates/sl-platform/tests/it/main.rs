@@ -8,5 +8,6 @@ mod refusals;
 mod simulated;
 mod slow;
 mod starved;
+mod statements;
 mod upstream;
 mod world;

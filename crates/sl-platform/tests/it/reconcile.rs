@@ -136,6 +136,44 @@ async fn an_account_that_stays_away_is_known_to_be_gone_within_a_minute_and_not_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_logs_in_again_is_back_within_a_minute_and_not_an_hour() {
+    let world = World::start().await;
+    world.upstream.change(|rows| rows.accounts = vec![listed("acct_1", false), listed("acct_2", true)]);
+    world.clock.advance(Duration::from_secs(1));
+    let (role, _handle) = start(&world);
+    let is_usable = async || world.store.catalog.account(&"acct_1".into()).await.unwrap().unwrap().usable.yes;
+    until("it is out", async || !is_usable().await).await;
+    until("the list is read again", async || world.upstream.count("GET /api/accounts") > 3).await;
+    assert_eq!(world.upstream.count("GET /api/acct_2/me"), 1, "who is in is not asked again each time");
+    world.clock.advance(Duration::from_secs(1));
+    world.upstream.change(|rows| rows.accounts = vec![listed("acct_1", true), listed("acct_2", true)]);
+    until("it is back", is_usable).await;
+    assert_eq!(world.upstream.count("GET /api/acct_1/me"), 1);
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_of_which_the_list_does_not_say_whether_it_is_in_stays_as_it_was() {
+    let world = World::start().await;
+    let unsaid = |id: &str| {
+        let mut row = listed(id, true);
+        row.as_object_mut().unwrap().remove("is_authenticated");
+        row
+    };
+    world.upstream.change(|rows| rows.accounts = vec![unsaid("acct_1"), unsaid("acct_2")]);
+    world.clock.advance(Duration::from_secs(1));
+    let (role, _handle) = start(&world);
+    until("several readings", async || world.upstream.count("GET /api/accounts") > 3).await;
+    let account = async |id: &str| world.store.catalog.account(&id.into()).await.unwrap().unwrap();
+    let known = account("acct_1").await;
+    assert!(known.usable.yes && known.is_authenticated);
+    assert!(!account("acct_2").await.usable.yes, "nobody has said so of a new one");
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_of_accounts_that_cannot_be_read_as_a_whole_says_of_none_that_it_is_gone() {
     let world = World::start().await;
     world.upstream.change(|rows| rows.accounts = vec![json!({"id": null}), listed("acct_2", true)]);

@@ -51,6 +51,7 @@ fn start(world: &World, sim: &PlatformSim) -> JoinSet<()> {
         max: 1000,
         requests_per_minute: 60_000,
         rules: RULES,
+        many_edges: false,
     };
     let keeper = Keeper::new(keeper, client.clone(), store.clone(), clock.clone(), [7; 32]);
     let log = Arc::new(world.tape.clone());

@@ -154,6 +154,7 @@ async fn two(platform: &Arc<Slow>) -> (World, Keeper) {
         max: 1000,
         requests_per_minute: 900,
         rules: RULES,
+        many_edges: false,
     };
     let clock = Arc::new(Tokio(Instant::now()));
     let keeper = Keeper::new(settings, platform.clone(), world.store.clone(), clock, [7; 32]);

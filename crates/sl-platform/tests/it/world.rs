@@ -81,13 +81,18 @@ impl World {
     }
 
     pub(crate) fn keeper(&self) -> Keeper {
-        self.keeper_with(KeeperSettings {
+        self.keeper_with(Self::keeper_settings())
+    }
+
+    pub(crate) fn keeper_settings() -> KeeperSettings {
+        KeeperSettings {
             cover: Duration::from_secs(7200),
             min: 20,
             max: 1000,
             requests_per_minute: 60_000,
             rules: RULES,
-        })
+            many_edges: false,
+        }
     }
 
     pub(crate) fn keeper_with(&self, settings: KeeperSettings) -> Keeper {

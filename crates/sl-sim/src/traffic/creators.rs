@@ -45,14 +45,12 @@ pub(super) enum NotDone {
     Unknown,
 }
 
-/// Opens the page at an address of the real platform, on the simulator.
-pub(super) async fn visit(inner: &Inner, location: &str) -> bool {
-    let Some(url) = Url::parse(location).ok().and_then(|url| inner.config.platform_url.join(url.path()).ok())
-    else {
-        return false;
-    };
-    let page = inner.http.get(url).send().await;
-    page.is_ok_and(|page| page.status().is_success())
+/// Opens the page at an address of the real platform, on the simulator; refused when there is none.
+pub(super) async fn visit(inner: &Inner, location: &str) -> Result<(), NotDone> {
+    let url = Url::parse(location).map_err(|_| NotDone::Refused)?;
+    let url = inner.config.platform_url.join(url.path()).map_err(|_| NotDone::Refused)?;
+    let page = inner.http.get(url).send().await.map_err(|_| NotDone::Unknown)?;
+    if page.status().is_success() { Ok(()) } else { Err(NotDone::Refused) }
 }
 
 pub(super) async fn subscribe(inner: &Inner, location: &str, fan: u64) -> Result<Subscribed, NotDone> {

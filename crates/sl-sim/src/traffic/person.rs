@@ -177,8 +177,11 @@ impl<'a> Person<'a> {
         let mut mine = self.seen.iter().filter(|(who, ..)| *who == device);
         let seen = if first { mine.next() } else { mine.next_back() };
         let (_, _, location) = seen.cloned().ok_or(Leaves)?;
-        if !creators::visit(self.inner, &location).await {
-            self.inner.book.trouble(Trouble::Page);
+        if let Err(not_done) = creators::visit(self.inner, &location).await {
+            self.inner.book.trouble(match not_done {
+                NotDone::Refused => Trouble::Page,
+                NotDone::Unknown => Trouble::Unknown,
+            });
             return Err(Leaves);
         }
         match creators::subscribe(self.inner, &location, self.fan).await {

@@ -94,7 +94,8 @@ struct Makers {
     platform: Arc<dyn CreatorPlatform>,
     keeper: KeeperSettings,
     matcher: MatcherSettings,
-    reconcile: ReconcileSettings,
+    /// One for all runs: a lease that comes back brings no week of transactions with it.
+    reconcile: Reconcile,
     store: Store,
     journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
@@ -130,6 +131,7 @@ impl Makers {
             max: config.pool.max,
             requests_per_minute,
             rules: pool_rules(config),
+            many_edges: base.cluster().is_some(),
         };
         let matcher = MatcherSettings {
             poll: config.platform.poll,
@@ -141,8 +143,16 @@ impl Makers {
             // The process that takes the webhooks may be another one.
             reconcile.accounts_every = reconcile.accounts_every.min(ACCOUNTS_ELSEWHERE);
         }
+        let platform: Arc<dyn CreatorPlatform> = Arc::new(platform);
+        let reconcile = Reconcile::new(
+            reconcile,
+            Arc::clone(&platform),
+            base.store.clone(),
+            base.journal.clone(),
+            Arc::clone(clock),
+        );
         Ok(Some(Self {
-            platform: Arc::new(platform),
+            platform,
             keeper,
             matcher,
             reconcile,
@@ -173,13 +183,7 @@ impl Makers {
         let (journal, clock) = (Arc::clone(&self.journal), Arc::clone(&self.clock));
         let (applied, lag) = (self.attribution.clone(), self.attribution.clone());
         let lag = Arc::new(move || Duration::try_from_secs_f64(lag.borrow().lag_seconds).unwrap_or_default());
-        let reconcile = Reconcile::new(
-            self.reconcile,
-            Arc::clone(&platform),
-            store.clone(),
-            journal.clone(),
-            Arc::clone(&clock),
-        );
+        let reconcile = self.reconcile.clone();
         let matcher = Matcher::new(self.matcher.clone(), platform, store, journal, lag, clock)
             .following(Arc::new(move || applied.borrow().position));
         let (standing, handles) = (self.standing.clone(), (matcher.handle(), reconcile.handle()));
@@ -190,3 +194,6 @@ impl Makers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,7 +140,11 @@ impl Running {
         let Footing { config, ground, kafka, clock } = footing;
         let journal = ground.journal.id();
         let copy = kafka.map(|_| Snapshots::new(&config.data_dir, &config.scylla.keyspace, journal));
-        let stock = if copy.is_some() { Stock::with_reserve(reserve::LINKS) } else { Stock::default() };
+        let stock = match &copy {
+            // Half of what a quiet stock has: the keeper leaves the other half to the next edge.
+            Some(_) => Stock::of_many(reserve::LINKS, config.pool.min as usize / 2),
+            None => Stock::default(),
+        };
         let links = LinkTable::new(stock.clone());
         let reserve = match &copy {
             Some(file) => Some(Reserve::load(stock.clone(), file.clone()).await),

@@ -199,7 +199,7 @@ fn roles_on_many_machines_are_one_service_and_any_of_them_may_die() {
     let mut telling: Vec<_> = workers.iter().map(|machine| machine.start(&settings)).collect();
     let mut serving: Vec<_> = edges.iter().map(|machine| machine.start(&settings)).collect();
     let link = set_up(&api, &key, &ads.url());
-    // A block for one edge, the rest for the other.
+    // Half of what there is at first for each edge.
     api.until(&key, "/api/x/pool", |shown| shown["data"][0]["leased"].as_u64() > Some(256));
 
     // Both edges hand out links, and none of them twice.

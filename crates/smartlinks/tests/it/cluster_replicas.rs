@@ -35,7 +35,7 @@ fn with_three_copies_a_killed_node_costs_no_redirect_and_everything_is_credited_
     platform.webhooks_to(service.admin);
     let key = service.owner_key.clone().unwrap();
     let link = set_up(&service, &key, &ads.url());
-    patiently(&service, &key, "/api/x/pool", |shown| shown["data"][0]["leased"].as_u64() >= Some(256));
+    patiently(&service, &key, "/api/x/pool", |shown| shown["data"][0]["leased"].as_u64() >= Some(150));
     let places: Vec<String> = (1..=20).map(|visitor| visit(&service, &link, visitor)).collect();
 
     let (next, stop) = (AtomicU32::new(1000), AtomicBool::new(false));

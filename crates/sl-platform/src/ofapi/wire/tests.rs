@@ -107,11 +107,12 @@ fn a_transaction_that_would_be_refused_as_a_webhook_is_left_out() {
 fn accounts_are_a_bare_array_and_secrets_in_it_are_not_looked_at() {
     let body = json!([{"id": "acct_1", "display_name": "Nova", "onlyfans_id": 12, "onlyfans_username": null,
         "is_authenticated": true, "csrf": "s3cret", "onlyfans_user_data": {"id": 12, "username": "nova"}},
-        {"display_name": "no id"}]);
+        {"display_name": "no id"}, {"id": "acct_2"}]);
     let list = accounts(&body).unwrap();
-    assert_eq!((list.rows.len(), list.unreadable), (1, 1));
+    assert_eq!((list.rows.len(), list.unreadable), (2, 1));
     let nova = list.rows.first().unwrap();
-    assert_eq!((nova.username.as_deref(), nova.is_authenticated), (Some("nova"), true));
+    assert_eq!((nova.username.as_deref(), nova.is_authenticated), (Some("nova"), Some(true)));
+    assert_eq!(list.rows.last().unwrap().is_authenticated, None, "it is not said");
     assert!(!format!("{nova:?}").contains("s3cret"));
 }
 

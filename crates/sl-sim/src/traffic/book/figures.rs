@@ -24,6 +24,9 @@ pub struct Figures {
     /// Promise 3 was broken: two visitors held one link at once, or a repeat got another link than its click. At most 20
     /// cases.
     pub broken: Vec<String>,
+    /// Links that programs were sent to beside one of each Smart Link: that is its overflow link, which it keeps as long as there is
+    /// one pool keeper.
+    pub strays: u64,
     /// Moments that lay within a second of deciding otherwise: should be 0.
     pub close_calls: u64,
     /// What went wrong for visitors.

@@ -97,6 +97,16 @@ impl<'a> Reckoning<'a> {
             link.clicks.bot = *bots;
             link.clicks.speculative = *speculative;
         }
+        self.shared();
+    }
+
+    /// The book knows shared links by where programs were sent (decisions 2): to the profile until the Smart Link has its overflow
+    /// link. Any more were meant for people.
+    fn shared(&mut self) {
+        for (target, shared) in self.targets.iter().zip(&self.facts.shared) {
+            let links = shared.iter().filter(|location| !is_profile(target, location));
+            self.figures.strays += links.skip(1).count() as u64;
+        }
     }
 
     fn rung(&self, target: usize, location: &str) -> Rung {

@@ -246,6 +246,19 @@ fn broken_promises_are_noticed() {
 }
 
 #[test]
+fn a_program_that_gets_a_link_of_its_own_is_noticed() {
+    let story = Story::new();
+    let visit = |target, path: &str| story.0.bot(target, Some(format!("https://onlyfans.com/{path}")));
+    visit(0, "nova");
+    visit(0, "nova/c9");
+    visit(1, "nova/c8");
+    story.0.head(0, Some("https://onlyfans.com/nova/c9".to_owned()));
+    assert_eq!(story.0.figures().strays, 0, "the profile, then the overflow link");
+    visit(0, "nova/c1");
+    assert_eq!(story.0.figures().strays, 1);
+}
+
+#[test]
 fn a_late_subscriber_on_a_recycled_link_counts_for_whoever_holds_it_now() {
     let story = Story::new();
     story.hit(1, 0, None, 0, "nova/c1");
