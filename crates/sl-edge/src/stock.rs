@@ -334,7 +334,8 @@ impl Shelf {
             state.missed += 1;
         }
         // Told once: links that do not come for the asking are looked for at the lessee's own pace.
-        let looks = state.on_hand < BETWEEN_LOOKS || state.asked.is_multiple_of(BETWEEN_LOOKS as u64);
+        let few = taken.is_none() || state.on_hand < BETWEEN_LOOKS;
+        let looks = few || state.asked.is_multiple_of(BETWEEN_LOOKS as u64);
         if looks && !state.told && state.on_hand < state.target(now) / 2 {
             state.told = true;
             self.low.notify_one();
