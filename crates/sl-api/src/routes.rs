@@ -97,6 +97,7 @@ fn extensions() -> Vec<Route> {
         post  "/api/x/dead-letters/{dead_letter_id}/retry" Needs("webhooks.manage") => x::dead_letters::retry;
         get   "/api/x/pool" Needs("tracking-links.view") => x::pool::pool;
         patch "/api/x/smart-links/{smart_link_id}" LINKS_MANAGE => x::settings::smart_link;
+        get   "/api/x/smart-links/{smart_link_id}/breakdown" LINKS => x::breakdown::show;
         get   "/api/x/pixels" PIXELS => pixels::of_team;
         get   "/api/x/pixels/{pixel_id}" PIXELS => pixels::show;
         patch "/api/x/pixels/{pixel_id}" PIXELS_MANAGE => x::settings::pixel;

@@ -12,17 +12,17 @@ use sl_store::suite::sample::{self, HOUR, TEAM};
 
 use crate::world::World;
 
-async fn sign_in(world: &World, key: &str) -> Response {
+pub(crate) async fn sign_in(world: &World, key: &str) -> Response {
     world.client.post(format!("{}/login", world.base)).body(format!("key={key}")).send().await.unwrap()
 }
 
-fn cookie(response: &Response) -> String {
+pub(crate) fn cookie(response: &Response) -> String {
     let header = response.headers()[header::SET_COOKIE].to_str().unwrap();
     assert!(header.contains("HttpOnly") && header.contains("SameSite=Strict"), "{header}");
     header.split(';').next().unwrap().to_owned()
 }
 
-async fn page(world: &World, path: &str, cookie: &str) -> (StatusCode, String) {
+pub(crate) async fn page(world: &World, path: &str, cookie: &str) -> (StatusCode, String) {
     let request = world.client.get(format!("{}{path}", world.base)).header(header::COOKIE, cookie);
     let response = request.send().await.unwrap();
     assert!(
