@@ -96,6 +96,7 @@ fn extensions() -> Vec<Route> {
         get   "/api/x/dead-letters" Needs("webhooks.view") => x::dead_letters::list;
         post  "/api/x/dead-letters/{dead_letter_id}/retry" Needs("webhooks.manage") => x::dead_letters::retry;
         get   "/api/x/pool" Needs("tracking-links.view") => x::pool::pool;
+        get   "/api/x/smart-links/{smart_link_id}" LINKS => x::settings::show_smart_link;
         patch "/api/x/smart-links/{smart_link_id}" LINKS_MANAGE => x::settings::smart_link;
         get   "/api/x/smart-links/{smart_link_id}/breakdown" LINKS => x::breakdown::show;
         get   "/api/x/pixels" PIXELS => pixels::of_team;

@@ -3,6 +3,7 @@
 use reqwest::{Method, Response, StatusCode, header};
 use serde_json::json;
 use sl_core::{
+    catalog::SmartLink,
     delivery::{Attempt, DeliveryState, Destination, Progress},
     ids::PixelId,
     money::Cents,
@@ -41,7 +42,7 @@ fn csrf(html: &str) -> String {
 }
 
 #[tokio::test]
-async fn pages_send_strangers_to_the_sign_in_form() {
+pub(crate) async fn pages_send_strangers_to_the_sign_in_form() {
     let world = World::start().await;
     for path in ["/", "/deliveries", "/pool", "/dead-letters", "/links/01KZ4M8Q2T7V9W3X5Y6B1C0DEF"] {
         let response = world.client.get(format!("{}{path}", world.base)).send().await.unwrap();
@@ -79,6 +80,22 @@ async fn every_page_opens_with_an_api_key() {
     }
     let style = world.client.get(format!("{}/assets/style.css", world.base)).send().await.unwrap();
     assert_eq!(style.headers()[header::CONTENT_TYPE], "text/css; charset=utf-8");
+}
+
+#[tokio::test]
+async fn a_paused_link_is_marked_and_no_other() {
+    let world = World::start().await;
+    let paused = SmartLink { paused: true, ..sample::smart_link(1, TEAM) };
+    world.store.catalog.put_link(paused).await.unwrap();
+    world.store.catalog.put_link(sample::smart_link(2, TEAM)).await.unwrap();
+    let cookie = cookie(&sign_in(&world, &world.key).await);
+    let (_, html) = page(&world, "/", &cookie).await;
+    let row = |number| html.lines().find(|line| line.contains(&sample::link_id(number).to_string())).unwrap();
+    assert!(row(1).contains("paused") && !row(2).contains("paused"), "{html}");
+    for (number, is_marked) in [(1, true), (2, false)] {
+        let (_, html) = page(&world, &format!("/links/{}", sample::link_id(number)), &cookie).await;
+        assert_eq!(html.contains("paused"), is_marked, "{html}");
+    }
 }
 
 #[tokio::test]
