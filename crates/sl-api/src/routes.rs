@@ -102,6 +102,7 @@ fn extensions() -> Vec<Route> {
         get   "/api/x/pixels" PIXELS => pixels::of_team;
         get   "/api/x/pixels/{pixel_id}" PIXELS => pixels::show;
         patch "/api/x/pixels/{pixel_id}" PIXELS_MANAGE => x::settings::pixel;
+        delete "/api/x/pixels/{pixel_id}" PIXELS_MANAGE => pixels::delete;
         get   "/api/x/pixels/{pixel_id}/coverage" PIXELS => pixels::coverage::show;
         post  "/api/x/pixels/{pixel_id}/smart-links/{smart_link_id}" PIXELS_MANAGE => pixels::attach;
         patch "/api/x/postbacks/{postback_id}" POSTBACKS_MANAGE => x::settings::postback;

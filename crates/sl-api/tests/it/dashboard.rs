@@ -188,7 +188,7 @@ async fn the_next_page_of_a_filtered_list_is_filtered_too() {
     let mut path = "/deliveries?state=waiting&destination=pixel%3A1&limit=1".to_owned();
     for pages_left in [2, 1, 0] {
         let (_, html) = page(&world, &path, &cookie).await;
-        assert!(html.contains("<td>postback 1<br>") && !html.contains("<td>postback 2<br>"), "{html}");
+        assert!(html.contains("<td>pixel 1<br>") && !html.contains("<td>pixel 2<br>"), "{html}");
         let older = html.split('"').find(|text| text.contains("cursor="));
         assert_eq!(older.is_some(), pages_left > 0, "{path}: {html}");
         path = older.map(|older| older.replace("&amp;", "&").replace("&#x2f;", "/")).unwrap_or_default();
