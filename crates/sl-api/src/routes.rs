@@ -96,10 +96,13 @@ fn extensions() -> Vec<Route> {
         get   "/api/x/dead-letters" Needs("webhooks.view") => x::dead_letters::list;
         post  "/api/x/dead-letters/{dead_letter_id}/retry" Needs("webhooks.manage") => x::dead_letters::retry;
         get   "/api/x/pool" Needs("tracking-links.view") => x::pool::pool;
+        get   "/api/x/smart-links/{smart_link_id}" LINKS => x::settings::show_smart_link;
         patch "/api/x/smart-links/{smart_link_id}" LINKS_MANAGE => x::settings::smart_link;
+        get   "/api/x/smart-links/{smart_link_id}/breakdown" LINKS => x::breakdown::show;
         get   "/api/x/pixels" PIXELS => pixels::of_team;
         get   "/api/x/pixels/{pixel_id}" PIXELS => pixels::show;
         patch "/api/x/pixels/{pixel_id}" PIXELS_MANAGE => x::settings::pixel;
+        delete "/api/x/pixels/{pixel_id}" PIXELS_MANAGE => pixels::delete;
         get   "/api/x/pixels/{pixel_id}/coverage" PIXELS => pixels::coverage::show;
         post  "/api/x/pixels/{pixel_id}/smart-links/{smart_link_id}" PIXELS_MANAGE => pixels::attach;
         patch "/api/x/postbacks/{postback_id}" POSTBACKS_MANAGE => x::settings::postback;

@@ -269,6 +269,28 @@ impl Dimension {
         Self::UtmTerm,
         Self::Ecid,
     ];
+
+    /// As in addresses and answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Country => "country",
+            Self::Device => "device",
+            Self::Browser => "browser",
+            Self::UtmSource => "utm_source",
+            Self::UtmMedium => "utm_medium",
+            Self::UtmCampaign => "utm_campaign",
+            Self::UtmContent => "utm_content",
+            Self::UtmTerm => "utm_term",
+            Self::Ecid => "ecid",
+        }
+    }
+
+    /// The inverse of [`Self::as_str`].
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dimension| dimension.as_str() == word)
+    }
 }
 
 /// One value of one dimension of one link on one UTC day. At most 1,000 values each, then `(other)` (decisions 52).

@@ -139,6 +139,18 @@ impl FjallCatalog {
         }
         self.db.synced().await
     }
+
+    /// Removes one row of a table without revisions, in memory by `forget`.
+    async fn remove(&self, key: crate::layout::Key, forget: impl FnOnce(&mut Rows) + Send) -> Result<()> {
+        {
+            let mut rows = self.rows.lock();
+            let mut batch = self.db.batch();
+            batch.remove(&self.db.catalog, key);
+            commit(batch)?;
+            forget(&mut rows);
+        }
+        self.db.synced().await
+    }
 }
 
 #[async_trait]
@@ -266,6 +278,13 @@ impl Catalog for FjallCatalog {
         Ok(self.rows.lock().pixels.values().filter(|pixel| pixel.team == team).cloned().collect())
     }
 
+    async fn delete_pixel(&self, id: PixelId) -> Result<()> {
+        self.remove(Table::Pixel.number(id.0), |rows| {
+            rows.pixels.remove(&id);
+        })
+        .await
+    }
+
     async fn next_postback_id(&self) -> Result<PostbackId> {
         self.next("postback").await.map(PostbackId)
     }
@@ -287,14 +306,10 @@ impl Catalog for FjallCatalog {
     }
 
     async fn delete_postback(&self, id: PostbackId) -> Result<()> {
-        {
-            let mut rows = self.rows.lock();
-            let mut batch = self.db.batch();
-            batch.remove(&self.db.catalog, Table::Postback.number(id.0));
-            commit(batch)?;
+        self.remove(Table::Postback.number(id.0), |rows| {
             rows.postbacks.remove(&id);
-        }
-        self.db.synced().await
+        })
+        .await
     }
 
     /// Not synced: a lost minute of `last_used_at` is no loss.

@@ -63,6 +63,8 @@ pub trait Catalog: Send + Sync + 'static {
     async fn pixel(&self, id: PixelId) -> Result<Option<Pixel>>;
     /// All pixels of a team, ascending.
     async fn pixels(&self, team: TeamId) -> Result<Vec<Pixel>>;
+    /// Removes one, its token included; what waits for it is parked by the worker. Links that still name it name nothing.
+    async fn delete_pixel(&self, id: PixelId) -> Result<()>;
 
     /// A new number for a postback.
     async fn next_postback_id(&self) -> Result<PostbackId>;
@@ -72,7 +74,7 @@ pub trait Catalog: Send + Sync + 'static {
     async fn postback(&self, id: PostbackId) -> Result<Option<Postback>>;
     /// All postbacks of a team, ascending.
     async fn postbacks(&self, team: TeamId) -> Result<Vec<Postback>>;
-    /// Removes one; its waiting deliveries are skipped by the worker.
+    /// Removes one; what waits for it is parked by the worker.
     async fn delete_postback(&self, id: PostbackId) -> Result<()>;
 
     /// Notes that a key was used.

@@ -1,4 +1,4 @@
-//! One link: sums, two days by the hour, the newest clicks and conversions.
+//! One link: sums, two days by the hour, a month by one property, the newest clicks and conversions.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -7,7 +7,13 @@ use axum::{
     response::Response,
 };
 use serde_json::{Value, json};
-use sl_core::{catalog::SmartLink, click::ClickRow, conversion::Conversion, step::Rollup, time::Timestamp};
+use sl_core::{
+    catalog::SmartLink,
+    click::ClickRow,
+    conversion::Conversion,
+    step::{Dimension, Rollup},
+    time::Timestamp,
+};
 use sl_store::reports::{ClickFilter, ConversionFilter, Range};
 
 use crate::{
@@ -15,24 +21,36 @@ use crate::{
     dashboard::{dollars, failed, page, session::Session},
     error::Result,
     parts::App,
+    query::Query,
     smart_links::{clicks, object::object},
+    x::breakdown,
 };
 
 const HOURS: u32 = 48;
 const ROWS: usize = 25;
+/// Of the clicks by one property.
+const DAYS: u32 = 30;
+const VALUES: usize = 10;
 /// Height of the chart in its own units.
 const HEIGHT: u64 = 80;
 
-pub(crate) async fn link(State(app): State<App>, session: Session, Path(id): Path<String>) -> Response {
-    match content(&app, &session, &id).await {
+pub(crate) async fn link(
+    State(app): State<App>,
+    session: Session,
+    Path(id): Path<String>,
+    query: Query,
+) -> Response {
+    match content(&app, &session, &id, query).await {
         Ok(content) => page(&app, "link.html", &session, content),
         Err(error) => failed(&app, Some(&session), &error),
     }
 }
 
-async fn content(app: &App, session: &Session, id: &str) -> Result<Value> {
+async fn content(app: &App, session: &Session, id: &str, mut query: Query) -> Result<Value> {
     session.must("smart-links.view")?;
     let link = own_link(app, session.caller.team(), id).await?;
+    let by = breakdown::asked(&mut query);
+    query.finish()?;
     let totals = app.store.reports.totals(&[link.id]).await?.first().copied().unwrap_or_default();
     let account = app.store.catalog.account(&link.account).await?;
     Ok(json!({
@@ -42,6 +60,7 @@ async fn content(app: &App, session: &Session, id: &str) -> Result<Value> {
         "spenders": totals.spenders,
         "revenue": dollars(totals.revenue.unwrap_or_default()),
         "hours": hours(app, &link).await?,
+        "breakdown": values(app, &link, by.unwrap_or(Dimension::Country)).await?,
         "clicks": newest_clicks(app, &link).await?.iter().map(clicks::row).collect::<Vec<_>>(),
         "conversions": newest_conversions(app, &link).await?.iter().map(conversion).collect::<Vec<_>>(),
     }))
@@ -75,6 +94,30 @@ async fn hours(app: &App, link: &SmartLink) -> Result<Vec<Value>> {
         .collect())
 }
 
+/// The clicks of the last days by their commonest values.
+async fn values(app: &App, link: &SmartLink, by: Dimension) -> Result<Value> {
+    let first = app.now().day().minus(Duration::from_secs(24 * 3600) * (DAYS - 1));
+    let breakdown = breakdown::read(app, link.id, by, Range { from: Some(first), to: None }).await?;
+    let (rows, rest) = breakdown.top(VALUES);
+    let row = |value: Option<&str>, clicks: u64| {
+        json!({ "value": value, "clicks": clicks, "share": share(clicks, breakdown.clicks) })
+    };
+    Ok(json!({
+        "by": by.as_str(),
+        "choices": Dimension::ALL.map(Dimension::as_str),
+        "days": DAYS,
+        "rows": rows.iter().map(|one| row(one.value.as_deref(), one.clicks)).collect::<Vec<_>>(),
+        "others": rest.len(),
+        "rest": row(None, breakdown::clicks(rest)),
+    }))
+}
+
+/// `12.5 %`, rounded to the nearest.
+fn share(part: u64, whole: u64) -> String {
+    let thousandths = (part * 1000 + whole / 2).checked_div(whole).unwrap_or(0);
+    format!("{}.{} %", thousandths / 10, thousandths % 10)
+}
+
 async fn newest_clicks(app: &App, link: &SmartLink) -> Result<Vec<ClickRow>> {
     let filter =
         ClickFilter { range: Range::default(), bots: true, duplicates: true, limit: ROWS, offset: 0 };
@@ -103,4 +146,15 @@ fn conversion(row: &Conversion) -> Value {
         "status": row.transaction.as_ref().map(|transaction| transaction.status.as_str()),
         "click": row.click.map(|click| click.to_string()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_rounded_and_none_of_nothing_is_no_fault() {
+        let shares = [(1, 3), (2, 3), (5, 5), (1, 100_000), (0, 0)].map(|(part, whole)| share(part, whole));
+        assert_eq!(shares, ["33.3 %", "66.7 %", "100.0 %", "0.0 %", "0.0 %"]);
+    }
 }

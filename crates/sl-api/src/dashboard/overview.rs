@@ -36,9 +36,10 @@ async fn content(app: &App, session: &Session) -> Result<Value> {
     let revenue: Cents = totals.iter().filter_map(|totals| totals.revenue).sum();
     let outbox = app.store.outbox.counts(app.now()).await?;
     let dead_letters = app.store.reports.dead_letter_count().await?;
-    let shown = rows.iter().map(|(row, totals)| {
+    let shown = rows.iter().zip(newest).map(|((row, totals), link)| {
         let mut row = row.clone();
         if let Some(row) = row.as_object_mut() {
+            row.insert("paused".to_owned(), json!(link.paused));
             row.insert("dollars".to_owned(), json!(dollars(totals.revenue.unwrap_or_default())));
         }
         row

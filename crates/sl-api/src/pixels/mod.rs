@@ -106,6 +106,19 @@ pub(crate) async fn disconnect(
     Ok(Reply::data(json!({ "success": true })))
 }
 
+/// For good, with its token. What it was told stays readable; what waits for it is parked. Links come first: one that is cut
+/// short can be asked for again.
+pub(crate) async fn delete(State(app): State<App>, caller: Caller, PathId(id): PathId) -> Result<Reply> {
+    let pixel = own_pixel(&app, caller.team(), &id).await?;
+    let links = app.store.catalog.links(pixel.team).await?;
+    for mut link in links.into_iter().filter(|link| link.pixels.contains(&pixel.id)) {
+        link.pixels.retain(|id| *id != pixel.id);
+        save_link(&app, link).await?;
+    }
+    app.store.catalog.delete_pixel(pixel.id).await?;
+    Ok(Reply::data(json!({ "success": true })))
+}
+
 /// Every pixel of the team, with the links it hangs on (surface 2).
 pub(crate) async fn of_team(State(app): State<App>, caller: Caller) -> Result<Reply> {
     let links = live_links(&app, caller.team()).await?;

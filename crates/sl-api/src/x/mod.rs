@@ -1,5 +1,6 @@
 //! Our own endpoints below `/api/x/` (surface 2, decisions 24), in the usual envelope.
 
+pub(crate) mod breakdown;
 pub(crate) mod clicks;
 pub(crate) mod dead_letters;
 pub(crate) mod deliveries;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use serde_json::Value;
 use sl_core::{
-    catalog::{ExternalIdSource, Pixel, ValueBasis},
+    catalog::{ExternalIdSource, Pixel, SmartLink, ValueBasis},
     pace::Pace,
 };
 
@@ -40,8 +40,17 @@ pub(crate) async fn smart_link(
     body.finish()?;
     link.updated_at = app.now();
     app.store.catalog.put_link(link.clone()).await?;
+    with_settings(&app, link).await
+}
+
+/// What they are now.
+pub(crate) async fn show_smart_link(State(app): State<App>, OwnLink(link): OwnLink) -> Result<Reply> {
+    with_settings(&app, link).await
+}
+
+async fn with_settings(app: &App, link: SmartLink) -> Result<Reply> {
     let window = link.window.unwrap_or(app.settings.attribution_window);
-    let reply = object::reply(&app, &link).await?;
+    let reply = object::reply(app, &link).await?;
     Ok(reply
         .with_data("window", Value::from(format!("{}s", window.as_secs())))
         .with_data("user_list_id", Value::from(link.user_list_id))

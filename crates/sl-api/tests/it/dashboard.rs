@@ -3,6 +3,7 @@
 use reqwest::{Method, Response, StatusCode, header};
 use serde_json::json;
 use sl_core::{
+    catalog::SmartLink,
     delivery::{Attempt, DeliveryState, Destination, Progress},
     ids::PixelId,
     money::Cents,
@@ -12,17 +13,17 @@ use sl_store::suite::sample::{self, HOUR, TEAM};
 
 use crate::world::World;
 
-async fn sign_in(world: &World, key: &str) -> Response {
+pub(crate) async fn sign_in(world: &World, key: &str) -> Response {
     world.client.post(format!("{}/login", world.base)).body(format!("key={key}")).send().await.unwrap()
 }
 
-fn cookie(response: &Response) -> String {
+pub(crate) fn cookie(response: &Response) -> String {
     let header = response.headers()[header::SET_COOKIE].to_str().unwrap();
     assert!(header.contains("HttpOnly") && header.contains("SameSite=Strict"), "{header}");
     header.split(';').next().unwrap().to_owned()
 }
 
-async fn page(world: &World, path: &str, cookie: &str) -> (StatusCode, String) {
+pub(crate) async fn page(world: &World, path: &str, cookie: &str) -> (StatusCode, String) {
     let request = world.client.get(format!("{}{path}", world.base)).header(header::COOKIE, cookie);
     let response = request.send().await.unwrap();
     assert!(
@@ -41,7 +42,7 @@ fn csrf(html: &str) -> String {
 }
 
 #[tokio::test]
-async fn pages_send_strangers_to_the_sign_in_form() {
+pub(crate) async fn pages_send_strangers_to_the_sign_in_form() {
     let world = World::start().await;
     for path in ["/", "/deliveries", "/pool", "/dead-letters", "/links/01KZ4M8Q2T7V9W3X5Y6B1C0DEF"] {
         let response = world.client.get(format!("{}{path}", world.base)).send().await.unwrap();
@@ -79,6 +80,22 @@ async fn every_page_opens_with_an_api_key() {
     }
     let style = world.client.get(format!("{}/assets/style.css", world.base)).send().await.unwrap();
     assert_eq!(style.headers()[header::CONTENT_TYPE], "text/css; charset=utf-8");
+}
+
+#[tokio::test]
+async fn a_paused_link_is_marked_and_no_other() {
+    let world = World::start().await;
+    let paused = SmartLink { paused: true, ..sample::smart_link(1, TEAM) };
+    world.store.catalog.put_link(paused).await.unwrap();
+    world.store.catalog.put_link(sample::smart_link(2, TEAM)).await.unwrap();
+    let cookie = cookie(&sign_in(&world, &world.key).await);
+    let (_, html) = page(&world, "/", &cookie).await;
+    let row = |number| html.lines().find(|line| line.contains(&sample::link_id(number).to_string())).unwrap();
+    assert!(row(1).contains("paused") && !row(2).contains("paused"), "{html}");
+    for (number, is_marked) in [(1, true), (2, false)] {
+        let (_, html) = page(&world, &format!("/links/{}", sample::link_id(number)), &cookie).await;
+        assert_eq!(html.contains("paused"), is_marked, "{html}");
+    }
 }
 
 #[tokio::test]
@@ -171,7 +188,7 @@ async fn the_next_page_of_a_filtered_list_is_filtered_too() {
     let mut path = "/deliveries?state=waiting&destination=pixel%3A1&limit=1".to_owned();
     for pages_left in [2, 1, 0] {
         let (_, html) = page(&world, &path, &cookie).await;
-        assert!(html.contains("<td>postback 1<br>") && !html.contains("<td>postback 2<br>"), "{html}");
+        assert!(html.contains("<td>pixel 1<br>") && !html.contains("<td>pixel 2<br>"), "{html}");
         let older = html.split('"').find(|text| text.contains("cursor="));
         assert_eq!(older.is_some(), pages_left > 0, "{path}: {html}");
         path = older.map(|older| older.replace("&amp;", "&").replace("&#x2f;", "/")).unwrap_or_default();

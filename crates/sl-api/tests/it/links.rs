@@ -222,9 +222,11 @@ async fn our_own_settings_of_a_link_can_be_changed() {
     assert_eq!(body["data"]["name"], "new");
     assert_eq!(body["data"]["window"], "7200s");
     assert_eq!(body["data"]["paused"], true);
+    assert_eq!(world.get(&path).await["data"], body["data"]);
     let body = world.send("PATCH", &path, json!({ "window": null, "user_list_id": null })).await;
     assert_eq!(body["data"]["window"], "21600s");
     assert_eq!((&body["data"]["name"], &body["data"]["paused"]), (&json!("new"), &json!(true)));
+    assert_eq!(world.get(&path).await["data"], body["data"], "and can be read");
     let wrong = json!({ "name": "", "window": "31d", "paused": "yes" });
     assert_eq!(world.refused("PATCH", &path, wrong).await, ["name", "paused", "window"]);
     assert_eq!(world.refused("PATCH", &path, json!({ "pause": true })).await, ["pause"], "not paused");
@@ -248,6 +250,7 @@ async fn another_team_sees_and_changes_nothing() {
         ("POST", format!("/api/smart-links/{id}/tags")),
         ("GET", format!("/api/smart-links/{id}/pixels")),
         ("PATCH", format!("/api/smart-links/{id}/pixels/{pixel}")),
+        ("GET", format!("/api/x/smart-links/{id}")),
         ("PATCH", format!("/api/x/smart-links/{id}")),
         ("PATCH", format!("/api/x/pixels/{pixel}")),
         ("GET", format!("/api/smart-link-postbacks/{postback}")),

@@ -1,6 +1,8 @@
 //! The API through real sockets, on the embedded store and a real journal.
 
 #[cfg(test)]
+mod breakdown;
+#[cfg(test)]
 mod dashboard;
 #[cfg(test)]
 mod extensions;

@@ -1,6 +1,6 @@
 //! Pixels: defaults, partial updates, tokens that never come back.
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sl_core::{
     catalog::PlatformKind,
@@ -13,7 +13,7 @@ use sl_core::{
 };
 use sl_store::suite::sample::{self, HOUR, TEAM};
 
-use crate::world::World;
+use crate::world::{World, answer};
 
 async fn with_links() -> (World, [String; 2]) {
     let world = World::start().await;
@@ -161,6 +161,49 @@ async fn disconnecting_leaves_the_pixel_with_the_team() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(world.get(&first).await["data"], json!([]));
     assert!(world.store.catalog.pixel(PixelId(1)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_deleted_pixel_leaves_every_link_and_the_store_and_what_it_was_told_stays_readable() {
+    let (world, [first, second]) = with_links().await;
+    for pixels in [&first, &second] {
+        world.send("POST", pixels, meta()).await;
+    }
+    let [a, b] = [1, 2].map(sample::link_id);
+    world.send("POST", &format!("/api/x/pixels/1/smart-links/{b}"), json!({})).await;
+    let told = sample::job(1, Destination::Pixel(PixelId(1)), HOUR);
+    let path = format!("/api/x/deliveries/{}", told.id);
+    world.store.ledger.open(0).await.unwrap();
+    world.store.ledger.apply(Step { jobs: vec![told.clone()], ..sample::step(1) }).await.unwrap();
+    let delivered =
+        Progress { state: DeliveryState::Delivered, next_attempt_at: None, ..Progress::fresh(HOUR) };
+    sample::record(&world.store, told.id, None, delivered).await.unwrap();
+    let before = world.get(&path).await["data"].take();
+
+    let viewer = world.key_with(&["meta-pixels.view"]).await;
+    let delete = |key: &str| answer(world.request(Method::DELETE, "/api/x/pixels/1", key));
+    assert_eq!(delete(&viewer).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(delete(&world.stranger).await.0, StatusCode::NOT_FOUND, "another team's");
+    assert_eq!(world.store.catalog.pixels(TEAM).await.unwrap().len(), 2);
+    let (status, body) = world.call("DELETE", "/api/x/pixels/1", None).await;
+    assert_eq!((status, &body["data"]), (StatusCode::OK, &json!({ "success": true })));
+
+    let left: Vec<_> =
+        world.store.catalog.pixels(TEAM).await.unwrap().into_iter().map(|pixel| pixel.id).collect();
+    assert_eq!(left, [PixelId(2)]);
+    for (link, pixels) in [(a, vec![]), (b, vec![PixelId(2)])] {
+        assert_eq!(world.store.catalog.link(link).await.unwrap().unwrap().pixels, pixels);
+    }
+    for method in ["GET", "DELETE"] {
+        assert_eq!(world.call(method, "/api/x/pixels/1", None).await.0, StatusCode::NOT_FOUND);
+    }
+    let after = world.get(&path).await["data"].take();
+    assert_eq!((&after["state"], &after["event_id"]), (&json!("delivered"), &before["event_id"]));
+    let gone = json!({ "kind": "pixel", "id": 1, "platform": null, "label": null });
+    assert_eq!((&before["destination"]["platform"], &after["destination"]), (&json!("meta"), &gone));
+    let again = json!({ "into": "pixel:1" });
+    let (status, _) = world.call("POST", "/api/x/deliveries/replay-into", Some(&again)).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
 #[tokio::test]

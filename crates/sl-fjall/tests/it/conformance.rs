@@ -25,7 +25,8 @@ cases! {
         fields_with_their_own_writer_are_kept,
         changes_are_told_by_revision,
         a_change_reaches_other_processes,
-        a_deleted_postback_is_gone;
+        a_deleted_postback_is_gone,
+        a_deleted_pixel_is_gone;
     dimensions:
         clicks_are_summed_by_dimension,
         dimension_sums_can_be_rebuilt_from_raw_rows;

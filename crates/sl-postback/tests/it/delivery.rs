@@ -325,10 +325,14 @@ async fn a_destination_that_never_answers_does_not_slow_another() {
 async fn a_deleted_destination_parks_what_was_meant_for_it() {
     let meta = Receiver::start(|_, _| confirmed()).await;
     let mut world = World::new(meta.address).await;
-    let id = world.conversions(1..2, &[postback(9)]).await[0];
+    world.store.catalog.delete_pixel(PixelId(1)).await.unwrap();
+    let ids = world.conversions(1..2, &[postback(9), PIXEL]).await;
     world.work(LOOPBACK).await;
-    let delivery = world.until_state(id, DeliveryState::Parked).await;
-    assert_eq!(delivery.progress.reason.as_deref(), Some("destination_deleted"));
+    for id in ids {
+        let delivery = world.until_state(id, DeliveryState::Parked).await;
+        assert_eq!(delivery.progress.reason.as_deref(), Some("destination_deleted"));
+    }
+    assert!(meta.all().is_empty());
     world.close().await;
 }
 

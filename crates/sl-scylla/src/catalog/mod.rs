@@ -206,6 +206,10 @@ impl Catalog for CqlCatalog {
         self.list(Sort::Pixel, team, plain).await
     }
 
+    async fn delete_pixel(&self, id: PixelId) -> Result<()> {
+        self.rows.remove(Sort::Pixel, &sort::number(id.0)).await
+    }
+
     async fn next_postback_id(&self) -> Result<PostbackId> {
         self.numbers.next("postback").await.map(PostbackId)
     }
@@ -223,11 +227,7 @@ impl Catalog for CqlCatalog {
     }
 
     async fn delete_postback(&self, id: PostbackId) -> Result<()> {
-        let id = sort::number(id.0);
-        match self.rows.owner(Sort::Postback, &id).await? {
-            Some((team, _)) => self.rows.remove(Sort::Postback, team, &id).await,
-            None => Ok(()),
-        }
+        self.rows.remove(Sort::Postback, &sort::number(id.0)).await
     }
 
     async fn touch_key(&self, id: ApiKeyId, at: Timestamp) -> Result<()> {

@@ -78,7 +78,9 @@ impl Rows {
         }
     }
 
-    pub(crate) async fn remove(&self, sort: Sort, team: TeamId, id: &[u8]) -> Result<()> {
+    /// Removes a row of any team. Whose it was stays known.
+    pub(crate) async fn remove(&self, sort: Sort, id: &[u8]) -> Result<()> {
+        let Some((team, _)) = self.owner(sort, id).await? else { return Ok(()) };
         self.cql.run(&self.statements.remove, (sort.code(), sort::team(team), sort.slice(id), id)).await
     }
 

@@ -24,7 +24,8 @@ cases! {
         fields_with_their_own_writer_are_kept,
         changes_are_told_by_revision,
         a_change_reaches_other_processes,
-        a_deleted_postback_is_gone;
+        a_deleted_postback_is_gone,
+        a_deleted_pixel_is_gone;
     outbox:
         due_jobs_come_oldest_first_per_destination,
         counts_follow_every_change,

@@ -179,3 +179,21 @@ pub async fn a_deleted_postback_is_gone(backend: &dyn Backend) {
     assert_eq!(catalog.postback(id).await.unwrap(), None);
     assert!(catalog.next_postback_id().await.unwrap() > id);
 }
+
+/// A deleted pixel is gone with its token, over a restart too, and its number is not given again. No other is touched.
+pub async fn a_deleted_pixel_is_gone(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let catalog = &store.catalog;
+    let (id, kept) = (catalog.next_pixel_id().await.unwrap(), catalog.next_pixel_id().await.unwrap());
+    for number in [id, kept] {
+        catalog.put_pixel(sample::pixel(number.0, TEAM)).await.unwrap();
+    }
+    catalog.delete_pixel(id).await.unwrap();
+    catalog.delete_pixel(id).await.expect("nothing is left to do");
+    drop(store);
+    backend.restart().await;
+    let catalog = backend.open().await.catalog;
+    assert_eq!(catalog.pixel(id).await.unwrap(), None);
+    assert_eq!(catalog.pixels(TEAM).await.unwrap(), [sample::pixel(kept.0, TEAM)]);
+    assert!(catalog.next_pixel_id().await.unwrap() > kept);
+}

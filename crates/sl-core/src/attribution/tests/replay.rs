@@ -5,8 +5,13 @@ use proptest::prelude::*;
 use super::samples::{A, B, at, seen};
 use super::shown::Shown;
 use super::world::World;
-use crate::{click::Click, event::EventBody, time::Timestamp};
-use std::time::Duration;
+use crate::{
+    click::Click,
+    event::EventBody,
+    step::{Dimension, DimensionKey},
+    time::Timestamp,
+};
+use std::{collections::BTreeMap, time::Duration};
 
 /// One thing that happens in a random history.
 #[derive(Debug, Clone)]
@@ -104,7 +109,23 @@ fn balances(shown: &Shown) {
         assert_eq!(totals.subscribers, fans.iter().filter(|fan| fan.is_subscriber).count() as u64);
         let people = shown.clicks.values().filter(|row| row.click.link == *link && !row.is_duplicate).count();
         assert_eq!(totals.clicks, people as u64);
+        // Every click of these histories has a country, a device and a browser.
+        let hours = shown.rollups.iter().filter(|(key, _)| key.link == *link);
+        let by_day = sums(hours.map(|(key, sum)| (key.hour.day(), sum.clicks)));
+        for by in [Dimension::Country, Dimension::Device, Dimension::Browser] {
+            let of = |key: &&DimensionKey| key.link == *link && key.dimension == by;
+            let values = shown.dimensions.iter().filter(|(key, _)| of(key));
+            assert_eq!(sums(values.map(|(key, sum)| (key.day, sum.clicks))), by_day, "{by:?}");
+        }
     }
+}
+
+fn sums(days: impl Iterator<Item = (Timestamp, u64)>) -> BTreeMap<Timestamp, u64> {
+    let mut sums = BTreeMap::new();
+    for (day, clicks) in days.filter(|(_, clicks)| *clicks > 0) {
+        *sums.entry(day).or_default() += clicks;
+    }
+    sums
 }
 
 proptest! {
