@@ -269,6 +269,22 @@ impl Dimension {
         Self::UtmTerm,
         Self::Ecid,
     ];
+
+    /// Its number in every store, 0 to 8; never changes.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Country => 0,
+            Self::Device => 1,
+            Self::Browser => 2,
+            Self::UtmSource => 3,
+            Self::UtmMedium => 4,
+            Self::UtmCampaign => 5,
+            Self::UtmContent => 6,
+            Self::UtmTerm => 7,
+            Self::Ecid => 8,
+        }
+    }
 }
 
 /// One value of one dimension of one link on one UTC day. At most 1,000 values each, then `(other)` (decisions 52).

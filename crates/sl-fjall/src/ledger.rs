@@ -28,7 +28,7 @@ use sl_store::{Result, StoreError, ledger::Ledger, ledger::Opened};
 
 use crate::{
     catalog::FjallCatalog,
-    codec::decode_by,
+    codec::{self, VALUES},
     db::{Db, blocking, failed, put},
     late::{Rows, Table},
     layout::{Key, PARTITION},
@@ -220,7 +220,8 @@ impl Books {
 
 impl PartitionRow {
     fn read(bytes: &[u8]) -> Result<Self> {
-        decode_by(bytes, |value| applied::read(value).map(|(position, applied)| Self { position, applied }))
+        let read = |value: &[u8]| applied::read(value).map(|(position, applied)| Self { position, applied });
+        VALUES.decode_by(bytes, read).map_err(codec::damaged)
     }
 }
 

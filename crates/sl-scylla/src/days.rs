@@ -34,7 +34,7 @@ pub(crate) enum Sort {
 
 impl Sort {
     pub(crate) fn of(dimension: Dimension) -> Self {
-        Self::Dimension(number(dimension))
+        Self::Dimension(dimension.code())
     }
 
     /// As stored.
@@ -66,21 +66,6 @@ impl Sort {
         // The end is not in the range, and may be the start of a span.
         let to = range.to.map_or(i32::MAX, |to| self.span(Timestamp(to.0.saturating_sub(1))));
         (from, to)
-    }
-}
-
-/// As stored.
-pub(crate) fn number(dimension: Dimension) -> u8 {
-    match dimension {
-        Dimension::Country => 0,
-        Dimension::Device => 1,
-        Dimension::Browser => 2,
-        Dimension::UtmSource => 3,
-        Dimension::UtmMedium => 4,
-        Dimension::UtmCampaign => 5,
-        Dimension::UtmContent => 6,
-        Dimension::UtmTerm => 7,
-        Dimension::Ecid => 8,
     }
 }
 

@@ -19,9 +19,19 @@ pub struct CutHour {
 impl CutHour {
     /// A part of `whole`, the hour that begins at `hour`.
     #[must_use]
-    pub fn new(hour: Timestamp, part: Range, whole: &Rollup) -> Self {
-        let all = Range { from: Some(hour), to: Some(hour.plus(Duration::from_secs(3600))) };
-        Self { hour: all, part, sums: Rollup::default(), open: (whole.gross, whole.net) }
+    pub fn new(hour: Timestamp, range: Range, whole: &Rollup) -> Option<Self> {
+        let end = hour.plus(Duration::from_secs(3600));
+        let all = Range { from: Some(hour), to: Some(end) };
+        let part = Range {
+            from: Some(range.from.map_or(hour, |from| from.max(hour))),
+            to: Some(range.to.map_or(end, |to| to.min(end))),
+        };
+        (part != all).then(|| Self {
+            hour: all,
+            part,
+            sums: Rollup::default(),
+            open: (whole.gross, whole.net),
+        })
     }
 
     /// Whose clicks are wanted.

@@ -109,8 +109,8 @@ impl Sums {
             ));
         }
         for (key, rollup) in &redo.dimensions {
-            let dimension = TinyInt(i8::try_from(dimension_number(key.dimension)).unwrap_or(i8::MAX));
-            let span = Int(Sort::of(key.dimension).span(key.day));
+            let dimension = TinyInt(key.dimension.code().cast_signed());
+            let span = Int(PartKind::of(key.dimension).span(key.day));
             let clicks = BigInt(i64::try_from(rollup.clicks).unwrap_or(i64::MAX));
             let place = [blob(key.link.to_bytes()), dimension, span, Int(day(key.day)), text(&*key.value)];
             writes.push(Write::new(&self.dimension, place.into_iter().chain([clicks, at.clone()])));
