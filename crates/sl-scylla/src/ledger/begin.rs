@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use scylla::statement::prepared::PreparedStatement;
 use sl_core::{
     click::ClickRow,
     conversion::Conversion,
@@ -15,7 +14,7 @@ use sl_store::{Result, StoreError};
 
 use super::{
     Owned,
-    parts::{Parts, Span},
+    parts::{LAST, Parts, Span},
     place_key,
     redo::{Redo, State},
 };
@@ -23,37 +22,27 @@ use crate::{
     cql::Cql,
     days::{Sort, day},
     effects::Effects,
-    profiles::Kind,
+    statements::statements,
 };
 
 /// Questions under way.
 const IN_FLIGHT: usize = 64;
 
-/// Statements that a step asks before it is made.
-pub(super) struct Begin {
-    parts: PreparedStatement,
-    click: PreparedStatement,
-    letter: PreparedStatement,
-    letters: PreparedStatement,
-}
+statements!(
+    /// What a step asks before it is made.
+    Begin {
+        parts: Read LAST;
+        click: Read "SELECT part FROM click_places WHERE second = ? AND slice = ? AND id = ?";
+        letter: Read "SELECT team, at FROM dead_letter_places WHERE id = ?";
+        letters: Read "SELECT count FROM dead_letter_counts WHERE always = 0 AND stream = ?";
+    }
+);
 
 type Place = (TeamId, Timestamp);
 
 // === impl Begin ===
 
 impl Begin {
-    pub(super) async fn new(cql: &Cql) -> Result<Self> {
-        let click = "SELECT part FROM click_places WHERE second = ? AND slice = ? AND id = ?";
-        let letter = "SELECT team, at FROM dead_letter_places WHERE id = ?";
-        let letters = "SELECT count FROM dead_letter_counts WHERE always = 0 AND stream = ?";
-        Ok(Self {
-            parts: Parts::statement(cql).await?,
-            click: cql.prepare(Kind::Read, click).await?,
-            letter: cql.prepare(Kind::Read, letter).await?,
-            letters: cql.prepare(Kind::Read, letters).await?,
-        })
-    }
-
     /// How many dead letters a stream partition has brought.
     pub(super) async fn dead_letters(&self, cql: &Cql, stream: i32) -> Result<i64> {
         let row: Option<(i64,)> = cql.row(&self.letters, (stream,)).await?;

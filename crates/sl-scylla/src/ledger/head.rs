@@ -12,8 +12,8 @@ use sl_store::Result;
 use crate::{
     codec::{VALUES, encode},
     cql::Cql,
-    profiles::Kind,
-    statements::Tries,
+    failure::damaged,
+    statements::{Tries, statements},
 };
 
 /// Position and applied sequences of a partition, in the layout that [`applied::read`] reads.

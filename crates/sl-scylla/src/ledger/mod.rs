@@ -91,11 +91,11 @@ impl CqlLedger {
     pub(crate) async fn new(cql: Arc<Cql>, effects: Effects, ttls: Ttls) -> Result<Self> {
         let owner = format!("{}-{}", cql.session().session_id(), cql.micros());
         Ok(Self {
-            heads: Heads::new(&cql).await?,
+            heads: Heads::prepare(&cql).await?,
             pieces: Pieces::new(&cql, ttls.visitors).await?,
             raw: Raw::new(&cql, ttls.clicks).await?,
             sums: Sums::new(&cql).await?,
-            begin: Begin::new(&cql).await?,
+            begin: Begin::prepare(&cql).await?,
             effects,
             streams: parking_lot::Mutex::default(),
             cql,

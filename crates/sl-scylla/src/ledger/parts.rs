@@ -17,6 +17,8 @@ use crate::{cql::Cql, days::Sort, profiles::Kind};
 const ROWS: u32 = 65_536;
 /// Spans remembered: 100,000 × 60 bytes = 6 MB. Past that all are forgotten and asked for again.
 const REMEMBERED: usize = 100_000;
+/// The newest part of a span.
+pub(super) const LAST: &str = "SELECT part FROM link_parts WHERE link = ? AND sort = ? AND span = ? LIMIT 1";
 /// Questions under way.
 const IN_FLIGHT: usize = 64;
 
@@ -40,11 +42,6 @@ struct Filling {
 // === impl Parts ===
 
 impl Parts {
-    pub(super) async fn statement(cql: &Cql) -> Result<PreparedStatement> {
-        let text = "SELECT part FROM link_parts WHERE link = ? AND sort = ? AND span = ? LIMIT 1";
-        cql.prepare(Kind::Read, text).await
-    }
-
     /// Finds out about spans that were not written lately.
     pub(super) async fn ask(
         &mut self,
