@@ -61,7 +61,7 @@ impl Meta {
             serde_json::from_slice(&request.body).map_err(|_| Refusal::malformed("body", "is no JSON"))?;
         let token = match body.get("access_token") {
             Some(token) => token.as_str().unwrap_or_default().to_owned(),
-            None => in_query(request, "access_token"),
+            None => request.param("access_token"),
         };
         if token.is_empty() || !(self.0.tokens.is_empty() || self.0.tokens.contains(&token)) {
             return Err(Refusal::token());
@@ -176,9 +176,4 @@ fn is_version(text: &str) -> bool {
 
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn in_query(request: &Whole, name: &str) -> String {
-    let found = request.query().into_iter().find(|(key, _)| key == name);
-    found.map(|(_, value)| value).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use sl_core::time::Timestamp;
 
 use super::fields::whole;
-use super::receiver::{Answer, Judged, Receiver, Sighted, Taken, Trouble};
+use super::receiver::{Answer, Judged, Receiver, Sighted, Taken};
 use crate::server::Whole;
 
 /// See the module.
@@ -54,13 +54,6 @@ impl Receiver for Postbacks {
             reason: (!known).then(|| format!("method {}", request.method)),
             is_test: false,
             read_over: Vec::new(),
-        }
-    }
-
-    fn trouble(&self, trouble: Trouble) -> Answer {
-        match trouble {
-            Trouble::Failed(status) => Answer::json(status, json!({"status": "error"})),
-            Trouble::Limited { retry_after } => Answer::empty(429).with("retry-after", retry_after),
         }
     }
 

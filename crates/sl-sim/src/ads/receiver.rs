@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sl_core::time::Timestamp;
 
 use crate::server::Whole;
@@ -24,8 +24,13 @@ pub(crate) trait Receiver: Send + Sync + 'static {
     /// What the real one would answer to it at `now`.
     fn judge(&self, request: &Whole, now: Timestamp) -> Judged;
 
-    /// What the real one answers when it fails or limits.
-    fn trouble(&self, trouble: Trouble) -> Answer;
+    /// What the real one answers when it fails or limits: a tracker's, unless the platform has its own.
+    fn trouble(&self, trouble: Trouble) -> Answer {
+        match trouble {
+            Trouble::Failed(status) => Answer::json(status, json!({"status": "error"})),
+            Trouble::Limited { retry_after } => Answer::empty(429).with("retry-after", retry_after),
+        }
+    }
 
     /// How long the same event counts once, by its key.
     fn remembers(&self) -> Duration;
