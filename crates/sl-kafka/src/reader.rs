@@ -14,13 +14,13 @@ use std::{
 use parking_lot::Mutex;
 use rdkafka::{
     ClientContext, Offset, Statistics, TopicPartitionList,
-    config::{FromClientConfigAndContext as _, RDKafkaLogLevel},
+    config::FromClientConfigAndContext as _,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext, base_consumer::PartitionQueue},
     error::{KafkaError, KafkaResult},
 };
 use tokio::sync::{Notify, watch};
 
-use crate::{Cluster, ClusterError, Topic, client};
+use crate::{Cluster, ClusterError, Topic, client::heard};
 
 pub(crate) type Queue = PartitionQueue<Heads>;
 

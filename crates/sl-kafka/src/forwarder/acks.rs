@@ -9,14 +9,11 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use rdkafka::{
-    ClientContext, config::RDKafkaLogLevel, error::KafkaError, message::DeliveryResult,
-    producer::ProducerContext,
-};
+use rdkafka::{ClientContext, error::KafkaError, message::DeliveryResult, producer::ProducerContext};
 use sl_core::event::Position;
 use tokio::sync::Notify;
 
-use crate::client;
+use crate::client::heard;
 
 /// One batch of the journal on its way.
 pub(super) struct Underway {
@@ -49,13 +46,7 @@ impl Answers {
 pub(super) struct Delivered(pub(super) Arc<Answers>);
 
 impl ClientContext for Delivered {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        client::note(&error, reason);
-    }
+    heard!();
 }
 
 impl ProducerContext for Delivered {

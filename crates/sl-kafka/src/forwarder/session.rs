@@ -350,7 +350,7 @@ fn producer(
         .set("max.in.flight.requests.per.connection", "1")
         // Never too old: a record given up would be a gap.
         .set("message.timeout.ms", "0")
-        .set("message.max.bytes", (cluster::LONGEST + (64 << 10)).to_string())
+        .set("message.max.bytes", cluster::MESSAGE_MAX)
         .set("compression.type", "lz4")
         // A broker works per request: at 5 ms its work per click is half as much again at 2,000 clicks/s, and this client's
         // nearly twice as much (loadtest/cluster).
