@@ -14,6 +14,7 @@ pub mod log;
 mod proto;
 mod segment;
 pub mod stream;
+#[cfg(feature = "suite")]
 pub mod suite;
 
 pub use codec::{ClickView, Past};

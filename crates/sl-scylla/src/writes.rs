@@ -64,6 +64,7 @@ impl Cql {
     /// # Errors
     /// The first one's; any number of the others may have been written.
     pub(crate) async fn write_all(&self, writes: Vec<Write>) -> Result<()> {
+        #[cfg(feature = "testing")]
         if let Some(turn) = self.fuse().is_set() {
             let mut writes = writes;
             let first = turn % writes.len().max(1);
