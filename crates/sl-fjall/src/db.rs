@@ -333,7 +333,7 @@ mod tests {
             let mut batch = db.batch();
             batch.insert(&db.outbox, number.to_be_bytes(), vec![7; 10_000]);
             let mut rows = db.late.rows();
-            rows.put(crate::late::Table::State, &number.to_be_bytes(), &[8; 10_000]);
+            rows.put(crate::late::LateTable::State, &number.to_be_bytes(), &[8; 10_000]);
             db.commit(batch, rows).unwrap();
         }
         db
@@ -353,7 +353,7 @@ mod tests {
         assert!(read < before / 10, "{read} of {before} bytes");
         for number in 0_u64..100 {
             assert_eq!(db.outbox.get(number.to_be_bytes()).unwrap().unwrap().len(), 10_000);
-            let late = db.late.get(crate::late::Table::State, &number.to_be_bytes()).unwrap();
+            let late = db.late.get(crate::late::LateTable::State, &number.to_be_bytes()).unwrap();
             assert_eq!(late.unwrap().len(), 10_000);
         }
     }

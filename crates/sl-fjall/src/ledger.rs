@@ -30,7 +30,7 @@ use crate::{
     catalog::FjallCatalog,
     codec::{self, VALUES},
     db::{Db, blocking, failed, put},
-    late::{Rows, Table},
+    late::{LateTable, Rows},
     layout::{Key, PARTITION},
     outbox::FjallOutbox,
     pool::FjallPool,
@@ -122,7 +122,7 @@ impl LedgerCore {
         let mut name = Vec::with_capacity(64);
         let one = |key: &StateKey| {
             state_key(partition, &key.0, &mut name);
-            let bytes = self.db.late.get(Table::State, &name)?;
+            let bytes = self.db.late.get(LateTable::State, &name)?;
             Ok(bytes.map(|bytes| StateBytes(bytes.to_vec())))
         };
         keys.iter().map(one).collect()
@@ -284,8 +284,8 @@ fn stage_state(mut late: Rows, step: &Step) -> Rows {
     for (key, value) in step.state.iter() {
         state_key(step.partition, key, &mut name);
         match value {
-            Some(value) => late.put(Table::State, &name, value),
-            None => late.remove(Table::State, &name),
+            Some(value) => late.put(LateTable::State, &name, value),
+            None => late.remove(LateTable::State, &name),
         }
     }
     late

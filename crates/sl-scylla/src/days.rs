@@ -23,7 +23,7 @@ pub(crate) fn start(day: i32) -> Timestamp {
 
 /// What of a link lies in parts, and how long their spans are: `link_parts`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Sort {
+pub(crate) enum PartKind {
     Clicks,
     Conversions,
     FanDays,
@@ -32,7 +32,7 @@ pub(crate) enum Sort {
 
 // === impl Sort ===
 
-impl Sort {
+impl PartKind {
     pub(crate) fn of(dimension: Dimension) -> Self {
         Self::Dimension(dimension.code())
     }
@@ -92,8 +92,8 @@ mod tests {
     #[test]
     fn spans_of_a_range_hold_both_ends() {
         let range = Range { from: Some(Timestamp(DAY - 1)), to: Some(Timestamp(2 * DAY)) };
-        assert_eq!(Sort::Clicks.spans(range), (0, 1));
-        assert_eq!(Sort::FanDays.spans(range), (0, 0));
-        assert_eq!(Sort::Clicks.span(Timestamp(-1)), -1);
+        assert_eq!(PartKind::Clicks.spans(range), (0, 1));
+        assert_eq!(PartKind::FanDays.spans(range), (0, 0));
+        assert_eq!(PartKind::Clicks.span(Timestamp(-1)), -1);
     }
 }

@@ -255,7 +255,7 @@ pub struct Page {
 
 /// Where a store stands as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Standing {
+pub struct StoreStanding {
     /// What attribution has applied of the stream.
     pub position: Position,
     /// What is applied of each journal (decisions 47).
@@ -280,8 +280,8 @@ pub struct Numbers {
 /// A store that is read out. Nobody writes to it meanwhile.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// Where it stands.
-    async fn standing(&self) -> Result<Standing>;
+    /// Where the store stands as a whole.
+    async fn standing(&self) -> Result<StoreStanding>;
 
     /// About `limit` rows of a kind behind `after`, from the beginning without.
     async fn page(&self, kind: Kind, after: Option<Vec<u8>>, limit: usize) -> Result<Page>;
@@ -296,5 +296,5 @@ pub trait Target: Send + Sync {
 
     /// What makes the store whole once all rows are there: numbers go on behind `standing.numbers`, and attribution of
     /// each of `partitions` begins before the first record of its stream, with these sequences applied.
-    async fn finish(&self, standing: &Standing, partitions: u32) -> Result<()>;
+    async fn finish(&self, standing: &StoreStanding, partitions: u32) -> Result<()>;
 }

@@ -16,7 +16,7 @@ use super::scan::{Scan, Scanned};
 use crate::{
     codec::decode,
     db::{Db, damaged},
-    late::Table,
+    late::LateTable,
     layout::{Key, LINK, Reader},
     pool::{GivenRow, LinkRow, Shelf},
 };
@@ -36,7 +36,7 @@ pub(super) fn links(db: &Db, after: Option<&[u8]>, limit: usize) -> Result<Page>
 
 pub(super) fn holders(db: &Db, accounts: &Accounts, after: Option<&[u8]>, limit: usize) -> Result<Page> {
     let all = Key::bare();
-    let found = Scan { all: &all, after, limit }.raw(db.late.table(Table::Given), db)?;
+    let found = Scan { all: &all, after, limit }.raw(db.late.table(LateTable::Given), db)?;
     let Scanned { rows, next } = found.map(|(key, value)| {
         let mut fields = Reader(&key);
         let name = || damaged("the name of a pool link's holder");

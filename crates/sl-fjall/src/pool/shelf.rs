@@ -17,7 +17,7 @@ use sl_store::{
 use super::{slot::Slot, stock::Stock};
 use crate::{
     codec::encode,
-    late::{Rows, Table},
+    late::{LateTable, Rows},
     layout::Key,
 };
 
@@ -177,7 +177,7 @@ impl Shelf {
             handouts += 1;
         }
         let row = encode(&GivenRow { given, handouts })?;
-        late.put(Table::Given, &given_key(digest, id), &row);
+        late.put(LateTable::Given, &given_key(digest, id), &row);
         if let Some(place) = place {
             self.change(place, |slot| {
                 slot.holder = Some(given.into());

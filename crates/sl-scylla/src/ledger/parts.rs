@@ -11,7 +11,7 @@ use scylla::statement::prepared::PreparedStatement;
 use sl_core::ids::SmartLinkId;
 use sl_store::Result;
 
-use crate::{cql::Cql, days::Sort, profiles::Kind};
+use crate::{cql::Cql, days::PartKind};
 
 /// Rows of a part: 65,536 × about 450 bytes = 30 MB.
 const ROWS: u32 = 65_536;
@@ -23,7 +23,7 @@ pub(super) const LAST: &str = "SELECT part FROM link_parts WHERE link = ? AND so
 const IN_FLIGHT: usize = 64;
 
 /// Names a span of a link.
-pub(super) type Span = (SmartLinkId, Sort, i32);
+pub(super) type Span = (SmartLinkId, PartKind, i32);
 
 /// The parts of the spans that were written lately.
 #[derive(Default)]
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_part_that_is_full_is_followed_by_the_next_which_is_listed_once() {
-        let (mut parts, span) = (Parts::default(), (SmartLinkId::from_bytes([1; 16]), Sort::Clicks, 7));
+        let (mut parts, span) = (Parts::default(), (SmartLinkId::from_bytes([1; 16]), PartKind::Clicks, 7));
         assert_eq!(parts.place(span), (0, true));
         assert_eq!(parts.only(span), Some(0));
         for _ in 1..ROWS {

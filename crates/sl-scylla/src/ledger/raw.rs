@@ -11,8 +11,8 @@ use super::begin::Placed;
 use crate::{
     codec::encode,
     cql::Cql,
-    days::{Sort, day},
-    profiles::Kind,
+    days::{PartKind, day},
+    statements::statements,
     writes::{Write, blob},
 };
 
@@ -69,7 +69,7 @@ impl Raw {
             let (link, at, id) = (click.link.to_bytes(), click.at, click.id.to_bytes());
             let day = day(at);
             if *is_new {
-                writes.push(self.list_part(&link, Sort::Clicks.number(), day, part, number));
+                writes.push(self.list_part(&link, PartKind::Clicks.number(), day, part, number));
                 let slice = TinyInt(slice(&link, LINK_SLICES));
                 writes.push(Write::new(
                     &self.statements.link,

@@ -17,7 +17,7 @@ use super::redo::Redo;
 use crate::{
     codec::encode,
     cql::Cql,
-    days::{Sort, day, hour, number as dimension_number},
+    days::{PartKind, day, hour},
     profiles::Kind,
     writes::{Write, blob, text},
 };
@@ -116,7 +116,7 @@ impl Sums {
             writes.push(Write::new(&self.dimension, place.into_iter().chain([clicks, at.clone()])));
         }
         for sum in &redo.fan_days {
-            let span = Int(Sort::FanDays.span(sum.day));
+            let span = Int(PartKind::FanDays.span(sum.day));
             let place = [blob(sum.link.to_bytes()), span, Int(day(sum.day)), text(sum.fan.as_str())];
             let sums = [BigInt(sum.net.0), BigInt(sum.gross.0), at.clone()];
             writes.push(Write::new(&self.fan_day, place.into_iter().chain(sums)));

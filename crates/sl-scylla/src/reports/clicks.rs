@@ -15,7 +15,7 @@ use super::newest::{InParts, Spans, newest};
 use crate::{
     codec::decode,
     cql::Cql,
-    days::{Sort, day},
+    days::{PartKind, day},
     ledger::place_key,
     statements::statements,
 };
@@ -90,7 +90,8 @@ impl Clicks {
         range: Range,
         enough: usize,
     ) -> Result<impl Stream<Item = Result<ClickRow>> + Send + use<'a>> {
-        let found = newest::<Found>(cql, spans, &self.of_part, (link, Sort::Clicks), range, enough).await?;
+        let found =
+            newest::<Found>(cql, spans, &self.of_part, (link, PartKind::Clicks), range, enough).await?;
         Ok(found.try_filter_map(|found| async move { found.row() }))
     }
 

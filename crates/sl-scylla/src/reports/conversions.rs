@@ -14,7 +14,7 @@ use super::{
     clicks::{Clicks, passes},
     newest::{InParts, Spans, newest},
 };
-use crate::{codec::decode, cql::Cql, days::Sort, failure::damaged, profiles::Kind};
+use crate::{codec::decode, cql::Cql, days::PartKind, failure::damaged, statements::statements};
 
 /// Questions under way.
 const IN_FLIGHT: usize = 32;
@@ -54,7 +54,7 @@ impl Conversions {
         range: Range,
         enough: usize,
     ) -> Result<impl Stream<Item = Result<Conversion>> + Send + use<'a>> {
-        let sort = (link, Sort::Conversions);
+        let sort = (link, PartKind::Conversions);
         let found = newest::<Found>(cql, spans, &self.of_part, sort, range, enough).await?;
         Ok(found.map(|found| decode(&found?.2)))
     }

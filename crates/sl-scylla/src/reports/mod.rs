@@ -27,7 +27,7 @@ use self::{clicks::Clicks, conversions::Conversions, letters::Letters, newest::S
 use crate::{
     codec::decode,
     cql::Cql,
-    days::{Sort, number, start, whole_days},
+    days::{PartKind, start, whole_days},
     ledger::FAN_SLICES,
     statements::statements,
 };
@@ -92,7 +92,7 @@ impl Reports for CqlReports {
         dimension: Dimension,
         range: Range,
     ) -> Result<Vec<DimensionSum>> {
-        let sort = Sort::of(dimension);
+        let sort = PartKind::of(dimension);
         let (from, to) = whole_days(range);
         let spans = self.spans.of(&self.cql, link, sort, sort.spans(range)).await?;
         let ask = |span: i32| {
@@ -115,7 +115,7 @@ impl Reports for CqlReports {
 
     async fn fan_days(&self, link: SmartLinkId, range: Range) -> Result<Vec<FanDay>> {
         let (from, to) = whole_days(range);
-        let spans = self.spans.of(&self.cql, link, Sort::FanDays, Sort::FanDays.spans(range)).await?;
+        let spans = self.spans.of(&self.cql, link, PartKind::FanDays, PartKind::FanDays.spans(range)).await?;
         let ask = |span: i32| {
             let key = (link.to_bytes().to_vec(), span, from, to);
             self.cql.rows::<(i32, String, i64, i64)>(&self.statements.fan_days, key)
