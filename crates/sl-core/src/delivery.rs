@@ -204,7 +204,7 @@ impl Attempt {
 /// What the worker writes about a job (decisions 56: in columns of its own).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Where it stands.
+    /// In which state the delivery is.
     pub state: DeliveryState,
     /// Attempts made so far.
     pub attempts: u32,
@@ -234,7 +234,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of a job nobody has touched yet: due at once, or skipped from the start.
+    /// The progress of a job nobody has touched yet: due at once, or skipped from the start.
     #[must_use]
     pub fn of(job: &Job) -> Self {
         let fresh = Self::fresh(job.created_at);
@@ -249,7 +249,7 @@ impl Progress {
         }
     }
 
-    /// Of a job that is to be sent and that nobody has touched yet.
+    /// The progress of a job that is to be sent and that nobody has touched yet.
     #[must_use]
     pub fn fresh(created_at: Timestamp) -> Self {
         Self {
@@ -346,7 +346,7 @@ impl Progress {
 pub struct Delivery {
     /// What is told to whom.
     pub job: Job,
-    /// How far it is.
+    /// How far the delivery has come.
     pub progress: Progress,
 }
 

@@ -1,4 +1,4 @@
-//! Values: one version byte, then postcard.
+//! Values: one version byte, then postcard ([`sl_core::pack`]).
 
 use serde::{Serialize, de::DeserializeOwned};
 use sl_core::pack::{BadValue, Version};

@@ -43,7 +43,7 @@ pub(crate) struct Db {
     pub(crate) late: Late,
     sync: GroupSync,
     trimmed: Mutex<Instant>,
-    /// As far as anybody has looked; never taken back.
+    /// The database refuses writes after a failed one, as far as anybody has looked; never taken back.
     poisoned: AtomicBool,
 }
 
@@ -142,7 +142,7 @@ impl Db {
         self.database.journal_count() > 1
     }
 
-    /// What memory holds goes into tables.
+    /// Writes what memory holds into tables.
     fn rotate(&self) -> Result<()> {
         self.late.settle(&self.database)?;
         for keyspace in self.keyspaces() {
@@ -252,7 +252,7 @@ pub(crate) fn scan<T: DeserializeOwned>(
     each(snapshot, keyspace, prefix).collect()
 }
 
-/// The same, read as they are asked for.
+/// [`scan`], but each value is read when it is asked for.
 pub(crate) fn each<T: DeserializeOwned>(
     snapshot: &Snapshot,
     keyspace: &Keyspace,

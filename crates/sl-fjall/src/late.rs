@@ -63,7 +63,7 @@ struct Waiting {
 // === impl Rows ===
 
 impl Rows {
-    /// With room for so many bytes.
+    /// Makes room for `bytes` more bytes.
     pub(crate) fn reserve(&mut self, bytes: usize) {
         self.0.reserve(bytes);
     }

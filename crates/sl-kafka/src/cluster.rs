@@ -67,7 +67,7 @@ const EPOCH: &str = "delete.retention.ms";
 const MADE: &str = "min.compaction.lag.ms";
 /// Earlier seconds than this one (2020) are no epoch of ours but the setting's default, a day.
 const FIRST_EPOCH: u64 = 1_577_836_800;
-/// A record of the journal has at most 4 MiB; Kafka counts what it wraps around it.
+/// A record of the journal has at most 4 MiB; 64 KiB more for what the forwarder adds.
 pub(crate) const LONGEST: usize = (4 << 20) + (64 << 10);
 /// What client and topic allow a message, in bytes: 64 KiB more than [`LONGEST`], for what Kafka wraps around it.
 pub(crate) const MESSAGE_MAX: &str = "4325376";
@@ -99,7 +99,7 @@ impl Cluster {
         Ok(Self(Arc::new(Inner { config, admin })))
     }
 
-    /// As given.
+    /// The configuration it was made with.
     #[must_use]
     pub fn config(&self) -> &KafkaConfig {
         &self.0.config
@@ -298,7 +298,7 @@ impl Cluster {
 /// How much longer than its retention a topic may hold a record: it goes with its segment, whose newest record is up to
 /// `segment.ms` (7 days unless a broker is told otherwise) younger; and a day for whoever looks late.
 pub const HELD_LONGER: Duration = Duration::from_secs(24 * 8 * 3600);
-/// Of `<prefix>.visitors`: 12 spread over 2, 3, 4, 6 or 12 brokers.
+/// Most partitions of `<prefix>.visitors`: 12 spread evenly over 2, 3, 4, 6 or 12 brokers.
 const VISITOR_PARTITIONS: u32 = 12;
 
 /// The settings that all our topics have, and why.

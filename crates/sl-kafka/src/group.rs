@@ -159,7 +159,7 @@ impl Claim {
         self.fence.notify_waiters();
     }
 
-    /// Until nobody holds it; whether that came about.
+    /// Waits until nobody holds it, at most until `until`; whether that came about.
     fn wait(&self, until: Instant) -> bool {
         let mut state = self.state.lock();
         while state.held {

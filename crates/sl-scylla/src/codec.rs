@@ -1,4 +1,4 @@
-//! Values: one version byte, then postcard, as the embedded store writes them.
+//! Values: one version byte, then postcard ([`sl_core::pack`]).
 //!
 //! A row's key, and what a query of ours compares or sorts by, are columns; everything else of a row is one value. CQL
 //! servers charge by the cell: a click row of thirty columns takes four times the room and the time of one blob, and

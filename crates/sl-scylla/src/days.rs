@@ -30,14 +30,14 @@ pub(crate) enum PartKind {
     Dimension(u8),
 }
 
-// === impl Sort ===
+// === impl PartKind ===
 
 impl PartKind {
     pub(crate) fn of(dimension: Dimension) -> Self {
         Self::Dimension(dimension.code())
     }
 
-    /// As stored.
+    /// The number in column `sort`.
     pub(crate) fn number(self) -> i8 {
         match self {
             Self::Clicks => 0,

@@ -103,7 +103,7 @@ pub async fn connect(config: &ScyllaConfig) -> Result<ScyllaHandle> {
     at(config, schema::newest()).await
 }
 
-/// The same with an older schema: for tests of an update.
+/// [`connect`] with an older schema: for tests of an update.
 ///
 /// # Errors
 /// As [`open`].

@@ -59,14 +59,14 @@ const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_versions (
 /// The lock leaves by itself when its process died: two minutes, for a migration that takes seconds.
 const LOCK: &str =
     "INSERT INTO schema_versions (part, version, name) VALUES ('lock', 0, ?) IF NOT EXISTS USING TTL 120";
-/// Said while a migration takes longer than that.
+/// Renews the lock while a migration takes longer than that.
 const STAY: &str =
     "UPDATE schema_versions USING TTL 120 SET name = ? WHERE part = 'lock' AND version = 0 IF name = ?";
 const UNLOCK: &str = "DELETE FROM schema_versions WHERE part = 'lock' AND version = 0 IF name = ?";
 const APPLIED: &str = "SELECT version FROM schema_versions WHERE part = 'applied'";
 const APPLY: &str =
     "INSERT INTO schema_versions (part, version, name) VALUES ('applied', ?, ?) IF NOT EXISTS";
-/// How much a program must know.
+/// The oldest version of the schema that a program must know to use this keyspace.
 const OLDEST: &str = "SELECT version FROM schema_versions WHERE part = 'oldest'";
 const RAISE: &str = "INSERT INTO schema_versions (part, version, name) VALUES ('oldest', ?, ?) IF NOT EXISTS";
 const COLUMN: &str = "SELECT column_name FROM system_schema.columns

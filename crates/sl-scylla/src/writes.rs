@@ -81,7 +81,7 @@ impl Cql {
             .await
     }
 
-    /// By the node that has them first, rows of one partition side by side.
+    /// Batches by the node that has their rows first, rows of one partition side by side.
     fn batches(&self, writes: Vec<Write>) -> Result<Vec<Vec<Write>>> {
         let state = self.session().get_cluster_state();
         let mut nodes: HashMap<_, Vec<(i64, Write)>> = HashMap::new();

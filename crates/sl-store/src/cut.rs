@@ -17,7 +17,7 @@ pub struct CutHour {
 }
 
 impl CutHour {
-    /// A part of `whole`, the hour that begins at `hour`.
+    /// What of the hour that begins at `hour` lies in `range`; `None` when all of it does: then the sums are `whole`.
     #[must_use]
     pub fn new(hour: Timestamp, range: Range, whole: &Rollup) -> Option<Self> {
         let end = hour.plus(Duration::from_secs(3600));
@@ -34,13 +34,13 @@ impl CutHour {
         })
     }
 
-    /// Whose clicks are wanted.
+    /// The part of the hour whose clicks are wanted.
     #[must_use]
     pub fn part(&self) -> Range {
         self.part
     }
 
-    /// Whose conversions are wanted.
+    /// The hour whose conversions are wanted.
     #[must_use]
     pub fn hour(&self) -> Range {
         self.hour
@@ -66,7 +66,7 @@ impl CutHour {
         (self.open != (Cents::ZERO, Cents::ZERO)).then_some(Range { from: None, to: self.hour.from })
     }
 
-    /// One of those.
+    /// A conversion of [`Self::wants_earlier`].
     pub fn earlier(&mut self, row: &Conversion) {
         for (at, sign) in row.moves().filter(|(at, _)| self.hour.contains(*at)) {
             self.open.0 = self.open.0 - Cents(sign * row.gross.0);

@@ -11,7 +11,7 @@ mod tests;
 
 use agent::Agent;
 
-/// What decides. Absent headers are empty.
+/// The parts of a request that decide what it is. Absent headers are empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Shape<'a> {
     /// The method is `HEAD`.

@@ -35,7 +35,7 @@ use crate::{
 /// How connections of one thread are served.
 pub(super) struct Connections {
     http: http1::Builder,
-    /// ... that came in after the stop: one answer each.
+    /// How connections are served that came in after the stop: one answer each.
     last: http1::Builder,
     plain: Plain,
     worker: Rc<Worker>,

@@ -32,7 +32,7 @@ struct Place {
 struct Row<'record> {
     table: u8,
     key: &'record [u8],
-    /// From here to the end; absent when the row goes.
+    /// The value, from here to `end`; absent when the row is removed.
     value: Option<usize>,
     end: usize,
 }

@@ -21,7 +21,7 @@ use crate::{
     pool::{GivenRow, LinkRow, Shelf},
 };
 
-/// By digest.
+/// Accounts by the digest that keys hold in their place.
 pub(super) type Accounts = HashMap<[u8; 8], AccountId>;
 
 pub(super) fn links(db: &Db, after: Option<&[u8]>, limit: usize) -> Result<Page> {

@@ -35,7 +35,7 @@ pub(crate) struct Books {
     states: [u64; 5],
     queues: HashMap<Destination, Queue>,
     resting: HashMap<Destination, Resting>,
-    /// What the open batch has to write.
+    /// Seconds, and below destinations, whose counters the open batch has to write.
     dirty_seconds: Vec<(Destination, i64)>,
     dirty_queues: Vec<Destination>,
 }

@@ -52,7 +52,7 @@ pub(crate) struct BlockRow {
 pub(crate) struct Leased {
     pub(crate) ordinal: u32,
     pub(crate) recycled: bool,
-    /// Who had it before.
+    /// The click of the visitor who had it before.
     pub(crate) before: Option<ClickId>,
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Underway {
     left: AtomicU32,
 }
 
-/// Told by the producer's thread, asked by the session.
+/// What brokers answered: told by the producer's thread, asked by the session.
 #[derive(Default)]
 pub(super) struct Answers {
     /// The first message that will not arrive.
@@ -80,7 +80,7 @@ impl Window {
         underway
     }
 
-    /// Where everything before is acknowledged, if that is news.
+    /// The position up to which everything is acknowledged, if that is news.
     pub(super) fn passed(&mut self) -> Option<Position> {
         let mut passed = None;
         while let Some(first) = self.0.front().filter(|first| first.left.load(Ordering::Acquire) == 0) {
@@ -96,7 +96,7 @@ impl Window {
 }
 
 impl Underway {
-    /// One more message of it is handed over.
+    /// Counts one more message of the batch that is being handed over.
     pub(super) fn another(self: &Arc<Self>) -> Arc<Self> {
         self.left.fetch_add(1, Ordering::AcqRel);
         Arc::clone(self)
@@ -107,7 +107,7 @@ impl Underway {
         self.left.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// All of it is handed over.
+    /// Says that the whole batch is handed over.
     pub(super) fn complete(&self) {
         self.left.fetch_sub(1, Ordering::AcqRel);
     }

@@ -32,9 +32,9 @@ pub(super) struct Session<'a> {
     producer: ThreadedProducer<Delivered>,
     answers: Arc<Answers>,
     window: Window,
-    /// Everything before is acknowledged.
+    /// Everything before this position is acknowledged.
     passed: Position,
-    /// ... for so long that it is on the brokers' disks.
+    /// Everything before this position was acknowledged so long ago that it is on the brokers' disks.
     settled: Position,
     /// What was acknowledged since, and when; one place for each `store_every`.
     settling: VecDeque<(Instant, Position)>,

@@ -54,7 +54,7 @@ statements!(
 // === impl Progress ===
 
 impl Progress {
-    /// Behind a step.
+    /// The progress behind a step.
     pub(super) fn after(step: &Step) -> Self {
         Self { position: step.position, applied: step.applied.clone() }
     }

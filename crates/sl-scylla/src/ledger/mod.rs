@@ -68,12 +68,12 @@ pub(crate) struct CqlLedger {
 /// How this owner stands with a stream partition.
 #[derive(Default)]
 enum Standing {
-    /// Somebody else's, or nobody's.
+    /// It is somebody else's, or nobody's.
     #[default]
     Out,
-    /// Ours, and all is written.
+    /// It is ours, and all is written.
     Owned(Box<Owned>),
-    /// Ours when last heard of, but a write did not come back.
+    /// It was ours when last heard of, but a write got no answer.
     Unsure,
 }
 
@@ -283,7 +283,7 @@ impl Ledger for CqlLedger {
     }
 }
 
-/// As CQL has it.
+/// The partition as CQL has it, signed.
 fn stream(partition: u32) -> Result<i32> {
     i32::try_from(partition)
         .map_err(|_| StoreError::Damaged(format!("stream partition {partition}: too large")))

@@ -48,7 +48,7 @@ pub(crate) fn place_key(id: ClickId) -> (i64, i8, [u8; 16]) {
     (second, slice(&bytes, SLICES), bytes)
 }
 
-/// Of a ULID: its last byte is chance.
+/// Which slice a ULID belongs to: its last byte is chance.
 fn slice(id: &[u8; 16], slices: u8) -> i8 {
     let [.., last] = *id;
     i8::try_from(last % slices).unwrap_or(0)

@@ -8,7 +8,7 @@ use sl_store::{Result, outbox::Waiting};
 
 use super::{CqlOutbox, deliveries::Slot, names::minute, queue::Cursor};
 
-/// Behind every row that is due then.
+/// The place behind every row that is due at `at`.
 fn past(at: Timestamp) -> Cursor {
     (at, vec![0xff; 17])
 }

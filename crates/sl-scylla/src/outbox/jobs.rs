@@ -21,7 +21,7 @@ impl Jobs {
         Self(tables)
     }
 
-    /// Those that are not there yet, each once.
+    /// The jobs that are not stored yet, each once.
     pub(crate) async fn unknown(&self, jobs: Vec<Job>) -> Result<Vec<Job>> {
         let mut seen = HashSet::new();
         let once: Vec<_> = jobs.into_iter().filter(|job| seen.insert(job.id)).collect();

@@ -78,7 +78,7 @@ pub(super) fn lane(team: TeamId) -> i32 {
     i32::try_from(team.0 % LANES.unsigned_abs() as u64).unwrap_or(0)
 }
 
-/// Stable in the tables.
+/// The number in column `state`.
 pub(super) fn state_code(state: DeliveryState) -> i8 {
     state.code().cast_signed()
 }

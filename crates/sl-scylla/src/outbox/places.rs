@@ -81,7 +81,7 @@ impl Places {
         writes
     }
 
-    /// The same rows removed.
+    /// Removes the rows that [`Self::enter`] writes.
     pub(super) fn leave(&self, job: &Job, progress: &Progress, time: i64) -> Vec<Write> {
         let mut writes = Vec::new();
         let first = || std::iter::once(CqlValue::BigInt(time));
@@ -175,7 +175,7 @@ impl Places {
         rows.await?.into_iter().map(|(id,)| id_of(&id)).collect()
     }
 
-    /// By when they happened.
+    /// Waiting deliveries of a fan to a destination, by when their events happened.
     pub(super) async fn of_fan(
         &self,
         to: Destination,

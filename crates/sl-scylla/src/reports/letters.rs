@@ -65,7 +65,7 @@ impl Letters {
         found.into_iter().take(limit).map(|(value,)| decode(&value)).collect()
     }
 
-    /// Of all teams.
+    /// How many dead letters there are, of all teams.
     pub(super) async fn count(&self, cql: &Cql) -> Result<u64> {
         let counts: Vec<(i64,)> = cql.rows(&self.counts, ()).await?;
         Ok(u64::try_from(counts.into_iter().map(|(count,)| count).sum::<i64>()).unwrap_or(0))

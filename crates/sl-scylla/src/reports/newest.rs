@@ -28,7 +28,7 @@ pub(super) trait InParts:
     /// Time and id: equal for the same row in another part.
     fn place(&self) -> (i64, &[u8]);
 
-    /// What is to be believed of two.
+    /// One row of two that were found for the same place: what was written last of both.
     fn merge(self, other: Self) -> Self;
 }
 

@@ -10,14 +10,14 @@ use super::fields::whole;
 use super::receiver::{Answer, Judged, Receiver, Sighted, Taken};
 use crate::server::Whole;
 
-/// Whom it believes.
+/// Which requests the receiver accepts.
 #[derive(Debug, Clone, Default)]
 pub struct CreatorTrafficRules {
     /// Bearer tokens that work; any when empty.
     pub tokens: Vec<String>,
 }
 
-/// See the module.
+/// The receiver of CreatorTraffic's requests.
 pub(super) struct CreatorTraffic(pub(super) CreatorTrafficRules);
 
 /// A click converts once; a month is longer than any retry.

@@ -16,7 +16,7 @@ use super::receiver::{Answer, Judged, Receiver, Sighted, Taken, Trouble};
 use crate::server::Whole;
 use refusal::Refusal;
 
-/// Whom it believes.
+/// Which requests the receiver accepts.
 #[derive(Debug, Clone, Default)]
 pub struct MetaRules {
     /// Access tokens that work; any when empty.
@@ -25,7 +25,7 @@ pub struct MetaRules {
     pub pixels: Vec<String>,
 }
 
-/// See the module.
+/// The receiver of Meta's requests.
 pub(super) struct Meta(MetaRules);
 
 /// Ad-platforms 2.9: same name and id within 48 hours, the first counts.

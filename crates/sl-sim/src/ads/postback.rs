@@ -10,14 +10,14 @@ use super::fields::whole;
 use super::receiver::{Answer, Judged, Receiver, Sighted, Taken};
 use crate::server::Whole;
 
-/// See the module.
+/// The receiver of postback URLs.
 pub(super) struct Postbacks;
 
 /// Where a sender may put the id of a conversion: parameters of the query, members of a JSON or form body.
 const IDS: [&str; 4] = ["event_id", "conversion_id", "delivery_id", "transaction_id"];
-/// ... or a header.
+/// Headers in which a sender may put the id of a conversion.
 const ID_HEADERS: [&str; 2] = ["idempotency-key", "x-event-id"];
-/// Where it may say what kind it is.
+/// Parameters or members in which a sender may say the kind of a conversion.
 const NAMES: [&str; 3] = ["event", "conversion_type", "type"];
 /// Trackers remember a conversion for good; a month is longer than any retry.
 const REMEMBERS: Duration = Duration::from_secs(30 * 86_400);

@@ -47,7 +47,7 @@ impl Opened {
         Ok(Self { store: handle.store(), rows, standing, handle, _lock: lock })
     }
 
-    /// How far it was: what changes when the service runs on it.
+    /// How far the store has come, as a text that changes whenever the service runs on it.
     pub(super) fn words(&self) -> String {
         let StoreStanding { position, applied, dead_letters, numbers, .. } = &self.standing;
         let applied: Vec<_> =

@@ -20,7 +20,7 @@ use crate::{
     roles::{Role, RoleSet},
 };
 
-/// Of ad-platforms 14, rule 5.
+/// Requests in flight to one destination (ad-platforms 14, rule 5).
 const PER_DESTINATION: usize = 8;
 
 /// Starts the worker if that is a role of this process; gives what sends test events in any case.
