@@ -24,10 +24,10 @@ use crate::{
     turn,
 };
 
-/// What an endpoint demands.
+/// Which key a request to an endpoint must carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Nothing, or it looks itself.
+    /// No key, or the endpoint checks one itself.
     Open,
     /// Any valid key.
     AnyKey,

@@ -20,7 +20,7 @@ pub enum KeyError {
     /// No such key in this team.
     #[error("key {0}: this team has no such key; `smartlinks keys list` shows them")]
     Unknown(u64),
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -28,9 +28,9 @@ pub enum KeyError {
 /// A key as it was made; the only moment at which its secret is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewKey {
-    /// What is stored.
+    /// The row that is stored: everything but the secret.
     pub key: ApiKey,
-    /// Show it once.
+    /// The secret, to be shown once: only its hash is kept.
     pub secret: KeySecret,
 }
 

@@ -34,17 +34,17 @@ pub type Acceptance = Arc<dyn Fn(Option<PlatformKind>) -> Limits + Send + Sync>;
 pub struct ApiParts {
     /// The store.
     pub store: Store,
-    /// Whose accounts are, as far as it was read.
+    /// Which team owns which creator account, as far as it was read.
     pub teams: Arc<Teams>,
     /// Where webhooks are kept before they are answered.
     pub log: Arc<dyn ClickLog>,
-    /// The time.
+    /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where the queues of the other roles stand.
     pub progress: Arc<dyn ProgressSource>,
     /// What the pool keeper knows beyond the store.
     pub pool_status: Arc<dyn PoolStatus>,
-    /// Who follows the creator platform.
+    /// Told of webhooks and account changes: reconciliation.
     pub upstream: Arc<dyn Upstream>,
     /// Sends test events; without one the endpoint answers 503.
     pub pixel_tester: Option<Arc<dyn PixelTester>>,
@@ -52,9 +52,9 @@ pub struct ApiParts {
     pub process: Option<String>,
     /// Seals tokens of others and dashboard sessions.
     pub seal_keys: SealKeys,
-    /// Chance.
+    /// Where random bytes come from.
     pub random: Random,
-    /// Configuration.
+    /// The API's part of the configuration.
     pub settings: ApiSettings,
     /// The Prometheus text of `/metrics`.
     pub metrics_text: Arc<dyn Fn() -> String + Send + Sync>,
@@ -83,13 +83,13 @@ pub struct ApiSettings {
     pub egress_check: EgressCheck,
     /// What keeps this installation from sending to a platform, and what to do about it (decisions 38).
     pub platform_notice: PlatformNotice,
-    /// What a replay would still be taken of.
+    /// Up to which age receivers still take an event that is replayed.
     pub acceptance: Acceptance,
 }
 
 /// Where every queue stands, as far as the store does not know it (decisions 24).
 pub trait ProgressSource: Send + Sync + 'static {
-    /// Now.
+    /// The figures as they are now.
     fn facts(&self) -> ProgressFacts;
 }
 
@@ -100,7 +100,7 @@ pub struct ProgressFacts {
     pub journal_head: u64,
     /// Records on disk.
     pub journal_synced: u64,
-    /// Where there are several processes.
+    /// Figures of all journals; `None` where there is only one process.
     pub journals: Option<JournalsFacts>,
     /// Next record attribution will read; in a cluster with the positions of all partitions added up.
     pub attribution: Position,
@@ -135,7 +135,7 @@ impl ProgressFacts {
 
 /// What the keeper knows of a stock beyond its counts.
 pub trait PoolStatus: Send + Sync + 'static {
-    /// One stock; the default for a stock it has not looked at.
+    /// Of one stock; the default for a stock that the keeper has not looked at.
     fn status(&self, stock: &StockKey) -> StockStatus;
 }
 

@@ -119,7 +119,7 @@ impl Query {
         (usize::try_from(limit).unwrap_or(1000), usize::try_from(offset).unwrap_or(usize::MAX))
     }
 
-    /// Dollars.
+    /// An amount in dollars, such as `12.50`.
     pub(crate) fn money(&mut self, key: &str) -> Option<Cents> {
         let value = self.raw(key)?;
         match Cents::parse(value) {

@@ -10,13 +10,13 @@ use sl_store::{Catalog, Result, StoreError};
 /// Longest wait for a catalog that has changed since it was asked; then its last word counts.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What the catalog has said so far.
+/// Which team owns which account, as the catalog has said so far.
 #[derive(Debug, Default)]
 pub struct Teams(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// With the revision of the catalog at which it was asked.
+    /// Owner of an account, and the revision of the catalog at which it was asked for.
     accounts: HashMap<AccountId, (TeamId, u64)>,
     /// The revision of which every account is there: as long as it is the newest, another one is nobody's.
     whole_at: Option<u64>,

@@ -16,7 +16,7 @@ const SPAN: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(20);
 /// Longest wait: a call is over in milliseconds, unless it goes through much, or the store is slow.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Tries at giving it back.
+/// How often giving the lease back is tried.
 const GIVE_BACK: u32 = 5;
 
 /// Runs `call` while no other process changes anything. `me` is this start of this process.

@@ -38,12 +38,12 @@ impl Standing {
         Self { progress, since: Instant::now(), lag_seconds: 0.0, is_behind: true }
     }
 
-    /// The loop goes on.
+    /// Called when the loop goes on: notes how far behind it is.
     pub(crate) fn moved(&mut self, lag_seconds: f64, is_behind: bool) {
         (self.since, self.lag_seconds, self.is_behind) = (Instant::now(), lag_seconds, is_behind);
     }
 
-    /// It does not, and nobody can say when it will.
+    /// Called while the loop does not go on: what is not applied gets older, and the progress says so.
     pub(crate) fn tell(&self) {
         if !self.is_behind {
             return;

@@ -26,10 +26,10 @@ pub(crate) struct Steps {
     pub(crate) partition: u32,
     pub(crate) position: Position,
     pub(crate) applied: Applied,
-    /// How long a journal is remembered of which nothing comes.
+    /// How long a journal that sends nothing is remembered.
     pub(crate) journals_kept: Duration,
     pub(crate) memory: Memory,
-    /// Records decided at once.
+    /// Most records that one step decides.
     pub(crate) slice: usize,
     pub(crate) rules: Rules,
     /// Says what is too old to be stored whole.
@@ -164,7 +164,7 @@ impl Steps {
         fresh
     }
 
-    /// Of journals that were forgotten: whether they were applied nobody knows.
+    /// Notes records of journals that were forgotten, of which nobody knows whether they were applied.
     fn leave_out(&mut self, records: &[Recorded]) {
         let Some(first) = records.first() else { return };
         let (partition, count) = (self.partition, records.len());

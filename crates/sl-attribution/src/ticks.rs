@@ -12,7 +12,7 @@ use sl_journal::ClickLog;
 /// The same account is not woken again sooner: a tick needs a moment to come round.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Whom to wake, and when.
+/// Which accounts to wake by a tick, and when.
 #[derive(Debug, Default)]
 pub(crate) struct Ticks {
     due: Vec<(TeamId, AccountId, Timestamp)>,
@@ -20,7 +20,7 @@ pub(crate) struct Ticks {
 }
 
 impl Ticks {
-    /// What waits in all accounts.
+    /// Replaces what is due: for each account with something waiting, the time of the earliest.
     pub(crate) fn set(&mut self, due: Vec<(TeamId, AccountId, Timestamp)>) {
         self.due = due;
     }

@@ -43,9 +43,9 @@ struct Last {
 pub enum Verdict {
     /// It was not applied yet.
     Fresh,
-    /// It was.
+    /// It was applied before.
     Known,
-    /// Nobody knows any more.
+    /// It is so old that nobody knows any more whether it was applied.
     TooOld,
 }
 
@@ -53,7 +53,7 @@ pub enum Verdict {
 #[derive(Serialize, Deserialize)]
 struct Written {
     journals: Vec<(JournalId, u64)>,
-    /// One for each of them.
+    /// When each of `journals` was last seen, in the same order.
     seen: Vec<Timestamp>,
     forgotten: Timestamp,
 }

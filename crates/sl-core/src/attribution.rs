@@ -131,7 +131,7 @@ const REMEMBER: Duration = Duration::from_secs(8 * 24 * 3600);
 pub struct Decision {
     /// Everything for the store; `partition`, `position` and `applied` are left to the driver.
     pub step: Step,
-    /// The same for the cache.
+    /// The same changes, decoded, for the cache of memory.
     pub changes: Changes,
     /// How many records of the slice it covers, at least 1 of a slice that is not empty.
     pub taken: usize,
@@ -203,7 +203,7 @@ struct Decider<'a> {
     rules: &'a Rules,
     destinations: &'a Destinations,
     clicks: sums::ClickSums,
-    /// Of the event at hand: owner, account, append time, the account's clock.
+    /// Owner of the event being decided. Its account, its append time and the account's clock follow.
     team: TeamId,
     account: AccountId,
     at: Timestamp,
@@ -216,7 +216,7 @@ struct Decider<'a> {
 }
 
 impl<'a> Decider<'a> {
-    /// With room for so many clicks, which change three pieces each.
+    /// A decision with room for `clicks` clicks, which change three pieces each.
     fn new(memory: &'a Memory, rules: &'a Rules, destinations: &'a Destinations, clicks: usize) -> Self {
         Self {
             memory: Overlay::new(memory, 3 * clicks),

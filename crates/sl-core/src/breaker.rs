@@ -9,9 +9,9 @@ use crate::{retry::Outcome, time::Timestamp};
 
 /// Refusals of token or target in a row after which nothing more is sent until the destination is changed.
 const REFUSALS: u32 = 5;
-/// Failures in a row after which a receiver rests ...
+/// Failures in a row after which a receiver rests for [`REST`].
 const FAILURES: u32 = 20;
-/// ... for this long; then one probe decides.
+/// How long a receiver rests after [`FAILURES`]; then one probe decides.
 const REST: Duration = Duration::from_secs(5 * 60);
 /// A receiver can't put off all its deliveries longer than that.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -21,9 +21,9 @@ const SHAKY: u32 = 3;
 /// What may be sent to a destination now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gate {
-    /// So many requests at once.
+    /// Requests, at most this many at once.
     Open(usize),
-    /// Nothing before this time.
+    /// No request before this time.
     RestingUntil(Timestamp),
     /// Nothing until the destination is changed: it refuses our token or target.
     Held(Outcome),
@@ -44,7 +44,7 @@ pub struct Breaker {
 pub struct Rest {
     /// When it began.
     pub from: Timestamp,
-    /// One probe goes out then.
+    /// When it ends: one probe goes out then.
     pub until: Timestamp,
 }
 
@@ -59,7 +59,7 @@ impl Rest {
 /// A destination that rests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resting {
-    /// How long.
+    /// From when until when it rests.
     pub rest: Rest,
     /// Which version of the destination (its `updated_at`): a changed one does not rest.
     pub version: Timestamp,
@@ -110,7 +110,7 @@ impl Breaker {
         Gate::Open(if self.failures >= SHAKY { 1 } else { width })
     }
 
-    /// As it was before a restart: it goes on resting, and then one probe decides.
+    /// The breaker as it was before a restart: it goes on resting, and then one probe decides.
     #[must_use]
     pub fn resting(rest: Rest) -> Self {
         Self { failures: FAILURES, rest: Some(rest), ..Self::default() }

@@ -22,7 +22,7 @@ pub use postbacks::{AnswerTexts, HeaderTemplate, Postback, PostbackMethod, Postb
 pub struct Team {
     /// The first is 1.
     pub id: TeamId,
-    /// As shown.
+    /// Name that people gave it.
     pub name: String,
     /// Short name.
     pub slug: String,
@@ -35,9 +35,9 @@ pub struct Team {
 pub struct ApiKey {
     /// Public number.
     pub id: ApiKeyId,
-    /// Whose data it opens.
+    /// The team whose data it opens.
     pub team: TeamId,
-    /// As shown by whoami.
+    /// Name that people gave it; `whoami` shows it.
     pub name: String,
     /// SHA-256 of the whole secret `slk_…`.
     pub hash: [u8; 32],
@@ -58,7 +58,7 @@ pub struct Account {
     pub id: AccountId,
     /// Owner.
     pub team: TeamId,
-    /// As shown.
+    /// The creator's name, as people see it.
     pub display_name: String,
     /// The creator's user id at the platform.
     pub onlyfans_id: Option<u64>,
@@ -137,9 +137,9 @@ impl SmartLink {
 /// The shared link of a Smart Link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OverflowLink {
-    /// Its number at the platform.
+    /// The link's number at the platform.
     pub id: PoolLinkId,
-    /// Where it leads.
+    /// The address at the platform.
     pub url: String,
 }
 

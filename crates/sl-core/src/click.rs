@@ -83,7 +83,7 @@ impl Rung {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VisitorId(pub u128);
 
-/// Its digits for people, 16 bytes for stores. JSON has no number this long.
+/// Digits where people read it, 16 bytes in stores. JSON has no number this long.
 impl Serialize for VisitorId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -164,7 +164,7 @@ pub struct Click {
     pub window: Duration,
     /// [`Class::Person`] or [`Class::Bot`]; the others have no row.
     pub class: Class,
-    /// Where the visitor was sent.
+    /// Which step of the pool ladder gave the address the visitor was sent to.
     pub rung: Rung,
     /// The link handed out, for [`Rung::Fresh`], [`Rung::Recycled`] and [`Rung::Overflow`].
     pub pool_link: Option<PoolLinkId>,
@@ -172,13 +172,13 @@ pub struct Click {
     /// keep it.
     #[serde(skip)]
     pub sent_to: Option<Box<str>>,
-    /// Who it was.
+    /// Keys by which the visitor is recognised.
     pub visitor: VisitorKeys,
     /// What the browser sent.
     pub request: RequestFacts,
     /// What the user agent says.
     pub device: Device,
-    /// What the address says.
+    /// What the visitor's address says of where it is.
     pub place: Place,
     /// Tracking parameters of the query (contract B.2).
     pub params: Params,
@@ -250,7 +250,7 @@ pub struct Device {
     pub platform: String,
 }
 
-/// Where the address is.
+/// Where an IP address is, as far as databases know.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Place {
     /// ISO 3166-1 alpha-2, upper case.
@@ -274,7 +274,7 @@ pub struct Repeat {
     pub at: Timestamp,
     /// Pool link of that click, if it has one of its own.
     pub pool_link: Option<PoolLinkId>,
-    /// Who it was, this time.
+    /// Keys by which the visitor is recognised, as this request had them.
     pub visitor: VisitorKeys,
 }
 

@@ -77,7 +77,7 @@ pub struct Transaction {
     pub kind: String,
     /// Who paid.
     pub fan: FanId,
-    /// As far as the payload has it.
+    /// What is shown of the fan, as far as the payload has it.
     pub profile: FanProfile,
     /// What the fan paid.
     pub gross: Cents,
@@ -147,7 +147,7 @@ pub struct Conversion {
     pub click: Option<ClickId>,
     /// Who converted.
     pub fan: FanId,
-    /// What it is.
+    /// Which kind of conversion.
     pub kind: ConversionKind,
     /// When it happened at the platform.
     pub at: Timestamp,

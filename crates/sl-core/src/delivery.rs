@@ -145,6 +145,18 @@ impl DeliveryState {
             Self::Skipped => "skipped",
         }
     }
+
+    /// Its number in every store, 0 to 4; never changes.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Waiting => 0,
+            Self::Delivered => 1,
+            Self::Parked => 2,
+            Self::Expired => 3,
+            Self::Skipped => 4,
+        }
+    }
 }
 
 /// The request as it is sent on every attempt, byte for byte. It holds no token of a pixel: that is added when the
@@ -192,7 +204,7 @@ impl Attempt {
 /// What the worker writes about a job (decisions 56: in columns of its own).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Where it stands.
+    /// In which state the delivery is.
     pub state: DeliveryState,
     /// Attempts made so far.
     pub attempts: u32,
@@ -222,7 +234,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of a job nobody has touched yet: due at once, or skipped from the start.
+    /// The progress of a job nobody has touched yet: due at once, or skipped from the start.
     #[must_use]
     pub fn of(job: &Job) -> Self {
         let fresh = Self::fresh(job.created_at);
@@ -237,7 +249,7 @@ impl Progress {
         }
     }
 
-    /// Of a job that is to be sent and that nobody has touched yet.
+    /// The progress of a job that is to be sent and that nobody has touched yet.
     #[must_use]
     pub fn fresh(created_at: Timestamp) -> Self {
         Self {
@@ -334,7 +346,7 @@ impl Progress {
 pub struct Delivery {
     /// What is told to whom.
     pub job: Job,
-    /// How far it is.
+    /// How far the delivery has come.
     pub progress: Progress,
 }
 
@@ -347,6 +359,16 @@ mod tests {
         let mut progress = Progress { last: Some(last), ambiguous_since, ..Progress::fresh(Timestamp(0)) };
         progress.learn(outcome, Timestamp(1));
         progress
+    }
+
+    #[test]
+    fn the_numbers_of_stored_states_are_their_places_in_the_list() {
+        assert_eq!(DeliveryState::ALL.map(DeliveryState::code), [0, 1, 2, 3, 4]);
+        assert_eq!(DeliveryState::ALL[2].as_str(), "parked");
+        assert_eq!(
+            crate::step::Dimension::ALL.map(crate::step::Dimension::code),
+            [0, 1, 2, 3, 4, 5, 6, 7, 8]
+        );
     }
 
     #[test]

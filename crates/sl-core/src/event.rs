@@ -43,7 +43,7 @@ pub enum EventBody {
 }
 
 impl EventBody {
-    /// Of a click.
+    /// The body of a click's event.
     #[must_use]
     pub fn click(click: Click) -> Self {
         Self::Click(Arc::new(click))
@@ -72,7 +72,7 @@ pub struct SubscriberSeen {
     pub pool_link: PoolLinkId,
     /// Set when the link is the shared overflow link of this Smart Link (decisions 55).
     pub overflow_of: Option<SmartLinkId>,
-    /// Who.
+    /// The subscriber.
     pub fan: FanId,
     /// Name and picture, as far as the list has them.
     pub profile: FanProfile,
@@ -117,7 +117,7 @@ pub struct JournalId(pub u64);
 /// An event with its place in the journal it was written to first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// Which journal.
+    /// The journal it was written to first.
     pub journal: JournalId,
     /// Its number there: ascending, never used twice, with gaps where records were lost or a new epoch began
     /// (decisions 47).

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// A rise shows within minutes ...
+/// Time constant of the quick average, in which a rise shows within minutes.
 const FAST: Duration = Duration::from_secs(10 * 60);
-/// ... and a quiet hour does not empty the stock.
+/// Time constant of the slow average, by which a quiet hour does not empty the stock.
 const SLOW: Duration = Duration::from_secs(2 * 3600);
 /// A rate over less than that is guessing: the first click after a start is not 3,600 an hour.
 const LEAST_AGE: Duration = Duration::from_secs(5 * 60);
-/// A stock that is empty hides its demand: the forecast doubles once in this time while it stays empty ...
+/// A stock that is empty hides its demand: the forecast doubles once in this time while it stays empty.
 const STARVED: Duration = Duration::from_secs(60);
-/// ... up to this factor.
+/// Largest factor by which such a forecast grows.
 const BOOST_MAX: f64 = 64.0;
 
 /// What one stock has handed out lately.

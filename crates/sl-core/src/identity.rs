@@ -12,9 +12,9 @@ pub const LONGEST_TTCLID: usize = 1000;
 /// hashed yet: each platform has its own rule for what is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identity {
-    /// Canonical form.
+    /// IP address in its canonical form.
     pub ip: Option<String>,
-    /// As the browser sent it.
+    /// `User-Agent` as the browser sent it.
     pub user_agent: Option<String>,
     /// The id of the person, from where the pixel says.
     pub external_id: Option<String>,
@@ -22,7 +22,7 @@ pub struct Identity {
     pub city: Option<String>,
     /// Letters and digits, lower case.
     pub region: Option<String>,
-    /// As its country writes it.
+    /// Postal code as its country writes it.
     pub postal_code: Option<String>,
     /// Two letters, lower case.
     pub country: Option<String>,
@@ -41,7 +41,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Of a click; `source` says what names the person.
+    /// What a click tells of its visitor; `source` says which id names the person.
     #[must_use]
     pub fn of(click: &Click, source: ExternalIdSource) -> Self {
         let (params, cookies, place) = (&click.params, &click.cookies, &click.place);

@@ -1,4 +1,4 @@
-//! Who does what only one process should do at a time: the pool keeper, the matcher.
+//! Leases: which process currently holds each job that only one may do, such as the pool keeper and the matcher.
 //!
 //! The holder moves a counter; whoever sees it stand still for a whole span by a monotonic clock of its own takes over. So
 //! no machine's idea of the time decides, and a clock that is ten minutes off takes nothing from anybody.
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// What is stored about one lease. Moves by compare-and-set only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// Which process; empty once it has been given back.
+    /// The process that holds it; empty once it has been given back.
     pub owner: String,
     /// Grows by one with every owner.
     pub fence: u64,
@@ -36,9 +36,9 @@ struct Held {
 /// What to write, only if `from` is still what is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Swap {
-    /// As read.
+    /// The lease as it was read.
     pub from: Option<Lease>,
-    /// As it is to be.
+    /// The lease as it is to be.
     pub to: Lease,
 }
 

@@ -22,21 +22,21 @@ pub use rules::event_name;
 /// What was noticed when a request was written; it stays with the delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Lint {
-    /// Each a word and the reason.
+    /// What is odd about the event.
     pub warnings: Vec<Warning>,
     /// Estimate in tenths, 0 to 70: without e-mail, phone and name no more than 7 of the platforms' 10 can be reached. `None`
     /// where the person is not what is matched.
     pub match_quality: Option<u8>,
-    /// What the estimate rests on.
+    /// Which identifiers of the person the estimate counts.
     pub known: Known,
 }
 
 /// Something that works and is probably not what was meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// For programs and counters; one of [`WORDS`].
+    /// A word for programs and counters, one of [`WORDS`].
     pub word: String,
-    /// For people.
+    /// The reason, a sentence for people.
     pub why: String,
 }
 
@@ -111,7 +111,7 @@ pub struct Subject<'a> {
     pub platform: PlatformKind,
     /// The credited click.
     pub click: &'a Click,
-    /// What it tells of the person.
+    /// What the event tells of the person.
     pub person: &'a Identity,
     /// Where the person's id comes from.
     pub source: ExternalIdSource,

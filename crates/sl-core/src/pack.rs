@@ -5,8 +5,70 @@ use std::fmt;
 use postcard::ser_flavors::Flavor;
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{Error, Visitor},
+    de::{DeserializeOwned, Error, Visitor},
 };
+
+/// A value that a store can't write, or can't read back; says which and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadValue(String);
+
+/// The shape of a store's values: this number as one byte, then postcard. Raised when a stored struct changes; older
+/// values must then be converted when they are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Version(pub u8);
+
+// === impl Version ===
+
+impl Version {
+    /// Writes `value` behind what `into` has.
+    ///
+    /// # Errors
+    /// What postcard can't encode.
+    pub fn append<T: Serialize>(self, value: &T, into: &mut Vec<u8>) -> Result<(), BadValue> {
+        into.push(self.0);
+        append(value, into).map_err(|error| BadValue(format!("a value can't be encoded: {error}")))
+    }
+
+    /// Writes one value.
+    ///
+    /// # Errors
+    /// See [`Self::append`].
+    pub fn encode<T: Serialize>(self, value: &T) -> Result<Vec<u8>, BadValue> {
+        let mut buffer = Vec::with_capacity(128);
+        self.append(value, &mut buffer)?;
+        Ok(buffer)
+    }
+
+    /// Reads what [`Self::append`] wrote.
+    ///
+    /// # Errors
+    /// Damaged bytes, or those of another version.
+    pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, BadValue> {
+        self.decode_by(bytes, |value| postcard::from_bytes(value))
+    }
+
+    /// [`Self::decode`] with a reader of the value's own.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn decode_by<T>(
+        self,
+        bytes: &[u8],
+        read: impl FnOnce(&[u8]) -> postcard::Result<T>,
+    ) -> Result<T, BadValue> {
+        let (what, reads) = (std::any::type_name::<T>(), self.0);
+        match bytes.split_first() {
+            Some((version, value)) if *version == reads => {
+                read(value).map_err(|error| BadValue(format!("a {what} can't be decoded: {error}")))
+            }
+            Some((version, _)) => Err(BadValue(format!(
+                "a {what} was written by another version of smartlinks (value version {version}, this one reads {reads})"
+            ))),
+            None => Err(BadValue("an empty value".to_owned())),
+        }
+    }
+}
 
 /// Appends the postcard encoding of `value`. What `postcard::to_extend` does, but with whole runs of bytes instead of
 /// one after the other.
@@ -72,6 +134,25 @@ pub fn at_the_end<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(
 mod tests {
     use super::*;
     use crate::{conversion::TransactionFacts, time::Timestamp};
+
+    #[test]
+    fn a_value_is_its_version_and_postcard() {
+        let bytes = Version(2).encode(&(300_u64, "paid")).unwrap();
+        assert_eq!(bytes, [2, 0xac, 0x02, 4, b'p', b'a', b'i', b'd']);
+        let mut behind = vec![9];
+        Version(1).append(&true, &mut behind).unwrap();
+        assert_eq!(behind, [9, 1, 1]);
+    }
+
+    #[test]
+    fn a_value_of_another_version_is_named_not_misread() {
+        let mut bytes = Version(1).encode(&7_u64).unwrap();
+        assert_eq!(Version(1).decode::<u64>(&bytes), Ok(7));
+        bytes[0] = 9;
+        let error = Version(1).decode::<u64>(&bytes).unwrap_err();
+        assert!(error.to_string().contains("value version 9, this one reads 1"), "{error}");
+        assert!(Version(1).decode::<u64>(&[]).is_err());
+    }
 
     #[test]
     fn a_row_of_a_version_that_did_not_write_the_last_field_is_read() {

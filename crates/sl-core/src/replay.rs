@@ -13,19 +13,19 @@ use crate::{
 /// A replay that somebody asked for, with all of its pages: what can be read afterwards of who had what sent again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trail {
-    /// Its time first, so that they sort by it.
+    /// Id of the replay; begins with its time, so that replays sort by it.
     pub id: ReplayId,
-    /// Whose deliveries.
+    /// The team whose deliveries were asked for.
     pub team: TeamId,
-    /// Who asked.
+    /// The API key that asked.
     pub key: ApiKeyId,
-    /// Which kind.
+    /// Which kind of replay.
     pub what: What,
-    /// What was asked for, a JSON object as it came.
+    /// The filter that was asked for, a JSON object as it came.
     pub filter: String,
     /// When the first page was asked for.
     pub asked_at: Timestamp,
-    /// When the newest one was.
+    /// When the newest page was asked for.
     pub last_at: Timestamp,
     /// Pages so far.
     pub pages: u32,

@@ -91,7 +91,7 @@ impl Outcome {
 /// How long a receiver accepts an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// From the event until the last attempt.
+    /// Longest time from the event to the last attempt.
     pub age: Duration,
     /// From the first attempt without an answer until the last repetition; `None` where receivers do not deduplicate.
     pub ambiguous: Option<Duration>,

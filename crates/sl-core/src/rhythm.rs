@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-/// Fewer are no rhythm.
+/// Fewest webhooks that make a rhythm.
 const KNOWN: u32 = 8;
-/// A silence is missed webhooks when it is so many times as long as the usual pause ...
+/// A silence is taken for missed webhooks when it is this many times as long as the usual pause.
 const TIMES: u32 = 10;
-/// ... and no shorter than this: people sleep, and a false alarm costs a reading of transactions ...
+/// No shorter silence is: people sleep, and a false alarm costs a reading of transactions.
 const LEAST: Duration = Duration::from_secs(10 * 60);
-/// ... and no longer: by then the hourly reading has been there.
+/// No longer silence is waited for: by then the hourly reading has been there.
 const MOST: Duration = Duration::from_secs(3600);
 
 /// One account's webhooks. Times count from any moment, by a clock that is never set.

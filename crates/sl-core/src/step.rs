@@ -32,7 +32,7 @@ pub struct StateRows {
 }
 
 impl StateRows {
-    /// With room for so many pieces and bytes.
+    /// No rows yet, with room for `pieces` pieces and `bytes` bytes.
     #[must_use]
     pub fn with_capacity(pieces: usize, bytes: usize) -> Self {
         Self { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(pieces) }
@@ -80,7 +80,7 @@ impl StateRows {
 }
 
 impl StateRows {
-    /// The same, each on its own.
+    /// The same as [`Self::iter`], with bytes of their own.
     pub fn pieces(&self) -> impl Iterator<Item = (StateKey, Option<StateBytes>)> {
         self.iter()
             .map(|(key, value)| (StateKey(key.to_vec()), value.map(|value| StateBytes(value.to_vec()))))
@@ -136,7 +136,7 @@ pub struct Step {
     pub given: Vec<(AccountId, PoolLinkId, Given)>,
     /// Subscribers whose link is still to be found by the matcher.
     pub unmatched: Vec<Unmatched>,
-    /// ... and those found.
+    /// Subscribers whose link the matcher has found.
     pub matched: Vec<(AccountId, FanId)>,
     /// What `accounts.*` webhooks said.
     pub signals: Vec<AccountSignal>,
@@ -182,13 +182,13 @@ pub struct FanUnderLink {
     pub gross: Cents,
     /// Credited here so far, net.
     pub net: Cents,
-    /// Of which tips, net.
+    /// The part of `net` that is tips.
     pub tips_net: Cents,
     /// Inbound messages credited here.
     pub messages: u32,
 }
 
-/// Which rollup.
+/// Names a rollup: a link and an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RollupKey {
     /// Link.
@@ -212,7 +212,7 @@ pub struct Rollup {
     pub conversions: u64,
     /// Credited, reversals subtracted in the hour of the reversal (decisions 19). May be negative.
     pub gross: Cents,
-    /// Likewise net.
+    /// What the creator gets of `gross`.
     pub net: Cents,
 }
 
@@ -240,7 +240,7 @@ impl Rollup {
     }
 }
 
-/// By what the clicks of a link are told apart.
+/// Properties by which the clicks of a link are counted apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are those of the click row, contract A.6.9")]
@@ -290,6 +290,22 @@ impl Dimension {
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dimension| dimension.as_str() == word)
+    }
+
+    /// Its number in every store, 0 to 8; never changes.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Country => 0,
+            Self::Device => 1,
+            Self::Browser => 2,
+            Self::UtmSource => 3,
+            Self::UtmMedium => 4,
+            Self::UtmCampaign => 5,
+            Self::UtmContent => 6,
+            Self::UtmTerm => 7,
+            Self::Ecid => 8,
+        }
     }
 }
 
@@ -350,9 +366,9 @@ pub struct DeadLetter {
     pub id: DeadLetterId,
     /// Owner.
     pub team: TeamId,
-    /// As far as the body had one.
+    /// Account that the body named, if it did.
     pub account: Option<AccountId>,
-    /// As far as the body had one.
+    /// `event` of the body; empty when it had none.
     pub event: String,
     /// When it arrived.
     pub received_at: Timestamp,
@@ -360,7 +376,7 @@ pub struct DeadLetter {
     pub reason: String,
     /// Idempotency key of the delivery.
     pub key: String,
-    /// As received.
+    /// The body as it was received.
     pub body: Vec<u8>,
 }
 

@@ -17,7 +17,7 @@ pub enum Encoding {
     Percent,
     /// The inside of a JSON string; text that is not ASCII stays UTF-8.
     Json,
-    /// As it is.
+    /// The value as it is.
     Raw,
     /// A header value: control characters are dropped.
     Header,

@@ -9,6 +9,10 @@ use std::{
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+pub use self::spans::{BadDuration, parse_duration};
+
+mod spans;
+
 /// An instant, UTC, milliseconds since 1970.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -43,7 +43,7 @@ pub struct Features<'a> {
 pub struct AgentDigest([u8; 16]);
 
 impl AgentDigest {
-    /// Of the header's value.
+    /// The digest of a `User-Agent` header's value.
     #[must_use]
     pub fn of(user_agent: &[u8]) -> Self {
         Self(half(Sha256::digest(user_agent).into()))
@@ -96,7 +96,7 @@ impl fmt::Debug for InstallationSecret {
 }
 
 impl InstallationSecret {
-    /// From the secret's bytes.
+    /// Takes the secret's bytes.
     #[must_use]
     pub fn new(secret: &[u8]) -> Self {
         Self(Hkdf::new(Some(b"smartlinks visitor keys"), secret))
@@ -211,7 +211,7 @@ impl Target {
 pub struct Visit {
     /// The click.
     pub click: ClickId,
-    /// For which hits it counts.
+    /// The Smart Link and `ecid` that later hits must have to be the same visit.
     pub target: Target,
     /// When it was.
     pub at: Timestamp,
@@ -219,7 +219,7 @@ pub struct Visit {
     pub daily: VisitorId,
     /// The cookie the visitor was given.
     pub given: Option<VisitorId>,
-    /// Where the visitor was sent.
+    /// Which step of the pool ladder answered.
     pub rung: Rung,
     /// The link handed out, if any.
     pub pool_link: Option<PoolLinkId>,
@@ -228,7 +228,7 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Of a click; `None` where none is remembered: bots don't come again.
+    /// What is remembered of a click; `None` for a bot, which doesn't come again.
     #[must_use]
     pub fn of(click: &Click) -> Option<Self> {
         (click.class == Class::Person).then(|| Self {

@@ -11,7 +11,7 @@ use sl_core::{
 };
 use woothee::parser::Parser;
 
-/// What an agent says.
+/// What a `User-Agent` says.
 pub(crate) struct Known {
     pub(crate) device: Device,
     pub(crate) agent: Agent,

@@ -54,7 +54,7 @@ pub enum EdgeError {
     Config {
         /// Key under `edge.`.
         key: &'static str,
-        /// As set.
+        /// The value as it was set.
         value: String,
         /// What is wrong and what to do.
         remedy: &'static str,
@@ -62,7 +62,7 @@ pub enum EdgeError {
     /// The port is taken, or not ours to take.
     #[error("edge.listen = {address}: {source}; free the address or choose another")]
     Listen {
-        /// Where.
+        /// Address that can't be listened on.
         address: SocketAddr,
         /// What the system said.
         source: std::io::Error,

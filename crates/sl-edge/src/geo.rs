@@ -39,7 +39,7 @@ pub struct GeoFiles {
 pub struct GeoWarning {
     /// Key under `geo.`.
     pub key: &'static str,
-    /// As configured.
+    /// The configured path.
     pub path: PathBuf,
     /// What is wrong.
     pub reason: String,

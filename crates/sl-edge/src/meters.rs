@@ -16,9 +16,9 @@ pub(crate) struct Meters {
     lost: Vec<(LostReason, Counter)>,
     /// Answered before the disk had it.
     pub(crate) late: Counter,
-    /// From the parsed request to the answer.
+    /// Seconds from the parsed request to the answer.
     redirect_seconds: Histogram,
-    /// ... of answers that have not been said yet.
+    /// Those times of answers that the histogram does not have yet.
     waits: RefCell<Vec<Duration>>,
     /// Connections refused because there were too many.
     pub(crate) refused: Counter,

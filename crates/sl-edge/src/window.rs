@@ -40,14 +40,14 @@ pub use rebuild::Rebuild;
 pub(crate) use remembered::{Record, Remembered};
 use shard::Shard;
 
-/// By what a visitor shows itself.
+/// The keys by which a visitor is recognised: cookie and fingerprints.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen {
     /// Cookie the browser returned.
     pub(crate) came_with: Option<VisitorId>,
     /// Fingerprint under the day's salt.
     pub(crate) daily: Sought,
-    /// ... and under yesterday's, while a click of yesterday may still count.
+    /// Fingerprint under yesterday's salt, while a click of yesterday may still count.
     pub(crate) yesterday: Option<VisitorId>,
     /// The cookie that goes along with the answer.
     pub(crate) given: Option<Sought>,
@@ -77,7 +77,7 @@ struct Inner {
     /// Keys per shard.
     bound: usize,
     shards: Box<[Mutex<Shard>]>,
-    /// By cookie, taken before any shard.
+    /// Locks of visitors by cookie, taken before any shard's.
     turns: [Mutex<()>; TURNS],
     hasher: RandomState,
     evicted: AtomicU64,
@@ -87,7 +87,7 @@ struct Inner {
 const KEYS_PER_VISITOR: usize = 2;
 /// 64 locks: with 32 threads, two of them want the same one about half the time only when all are inside at once.
 const MOST_SHARDS: usize = 64;
-/// As many for the turns of cookies.
+/// Locks of visitors by cookie: as many as shards.
 const TURNS: usize = 64;
 /// A small window stays in few shards, so that "oldest first" means the oldest.
 const LEAST_KEYS_PER_SHARD: usize = 8192;

@@ -43,7 +43,7 @@ pub(crate) struct Db {
     pub(crate) late: Late,
     sync: GroupSync,
     trimmed: Mutex<Instant>,
-    /// As far as anybody has looked; never taken back.
+    /// The database refuses writes after a failed one, as far as anybody has looked; never taken back.
     poisoned: AtomicBool,
 }
 
@@ -142,7 +142,7 @@ impl Db {
         self.database.journal_count() > 1
     }
 
-    /// What memory holds goes into tables.
+    /// Writes what memory holds into tables.
     fn rotate(&self) -> Result<()> {
         self.late.settle(&self.database)?;
         for keyspace in self.keyspaces() {
@@ -252,7 +252,7 @@ pub(crate) fn scan<T: DeserializeOwned>(
     each(snapshot, keyspace, prefix).collect()
 }
 
-/// The same, read as they are asked for.
+/// [`scan`], but each value is read when it is asked for.
 pub(crate) fn each<T: DeserializeOwned>(
     snapshot: &Snapshot,
     keyspace: &Keyspace,
@@ -333,7 +333,7 @@ mod tests {
             let mut batch = db.batch();
             batch.insert(&db.outbox, number.to_be_bytes(), vec![7; 10_000]);
             let mut rows = db.late.rows();
-            rows.put(crate::late::Table::State, &number.to_be_bytes(), &[8; 10_000]);
+            rows.put(crate::late::LateTable::State, &number.to_be_bytes(), &[8; 10_000]);
             db.commit(batch, rows).unwrap();
         }
         db
@@ -353,7 +353,7 @@ mod tests {
         assert!(read < before / 10, "{read} of {before} bytes");
         for number in 0_u64..100 {
             assert_eq!(db.outbox.get(number.to_be_bytes()).unwrap().unwrap().len(), 10_000);
-            let late = db.late.get(crate::late::Table::State, &number.to_be_bytes()).unwrap();
+            let late = db.late.get(crate::late::LateTable::State, &number.to_be_bytes()).unwrap();
             assert_eq!(late.unwrap().len(), 10_000);
         }
     }

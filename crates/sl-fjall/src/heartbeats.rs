@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use sl_store::{Heartbeats, Result};
 
-/// By subject and sender: the words, and until when they count.
+/// What was said, by subject and sender: the words, and until when they count.
 #[derive(Default)]
 pub(crate) struct FjallHeartbeats(Mutex<BTreeMap<(String, String), (String, Instant)>>);
 

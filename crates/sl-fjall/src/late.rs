@@ -19,7 +19,7 @@ use crate::db::{commit, damaged, failed, tables};
 
 /// Which table a late row belongs to. The numbers are on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Table {
+pub(crate) enum LateTable {
     /// Attribution's memory.
     State = 0,
     /// Who holds a pool link.
@@ -63,22 +63,22 @@ struct Waiting {
 // === impl Rows ===
 
 impl Rows {
-    /// With room for so many bytes.
+    /// Makes room for `bytes` more bytes.
     pub(crate) fn reserve(&mut self, bytes: usize) {
         self.0.reserve(bytes);
     }
 
-    pub(crate) fn put(&mut self, table: Table, key: &[u8], value: &[u8]) {
+    pub(crate) fn put(&mut self, table: LateTable, key: &[u8], value: &[u8]) {
         self.head(table, key, u32::try_from(value.len()).unwrap_or(REMOVED - 1));
         self.0.extend_from_slice(value);
     }
 
-    pub(crate) fn remove(&mut self, table: Table, key: &[u8]) {
+    pub(crate) fn remove(&mut self, table: LateTable, key: &[u8]) {
         self.head(table, key, REMOVED);
     }
 
     /// Keys have fewer than 65,536 bytes and values fewer than 4 GiB, as in fjall.
-    fn head(&mut self, table: Table, key: &[u8], value: u32) {
+    fn head(&mut self, table: LateTable, key: &[u8], value: u32) {
         self.0.push(table as u8);
         self.0.extend_from_slice(&u16::try_from(key.len()).unwrap_or(u16::MAX).to_be_bytes());
         self.0.extend_from_slice(&value.to_be_bytes());
@@ -116,7 +116,7 @@ impl Late {
     }
 
     /// One row, as it is now.
-    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<ByteView>> {
+    pub(crate) fn get(&self, table: LateTable, key: &[u8]) -> Result<Option<ByteView>> {
         {
             let waiting = self.waiting.read();
             let leaving = || waiting.leaving.as_ref().and_then(|(index, _)| index.find(table, key));
@@ -129,11 +129,11 @@ impl Late {
     }
 
     /// The keyspace of a table: complete right after [`Late::open`], later without what waits in memory.
-    pub(crate) fn table(&self, table: Table) -> &Keyspace {
+    pub(crate) fn table(&self, table: LateTable) -> &Keyspace {
         let [state, given] = &self.tables;
         match table {
-            Table::State => state,
-            Table::Given => given,
+            LateTable::State => state,
+            LateTable::Given => given,
         }
     }
 
@@ -187,7 +187,7 @@ impl Late {
         };
         // A table must not know more than the log, or after a power cut state would be ahead of its effects.
         database.persist(PersistMode::SyncData).map_err(failed)?;
-        for table in [Table::State, Table::Given] {
+        for table in [LateTable::State, LateTable::Given] {
             rows.ingest(table, self.table(table))?;
         }
         let mut batch = database.batch().durability(Some(PersistMode::Buffer));

@@ -48,9 +48,8 @@
 //! | `catalog` | table · id | row; links and accounts with their revision |
 
 use sl_core::{
-    delivery::{DeliveryState, Destination},
+    delivery::Destination,
     ids::{LinkKind, PoolLinkId, SmartLinkId},
-    step::Dimension,
     time::Timestamp,
 };
 
@@ -187,32 +186,6 @@ pub(crate) fn ordered(at: Timestamp) -> u64 {
 /// What [`ordered`] was made of.
 pub(crate) fn from_ordered(number: u64) -> Timestamp {
     Timestamp((number ^ (1 << 63)).cast_signed())
-}
-
-/// One byte per state, stable on disk.
-pub(crate) fn state_byte(state: DeliveryState) -> u8 {
-    match state {
-        DeliveryState::Waiting => 0,
-        DeliveryState::Delivered => 1,
-        DeliveryState::Parked => 2,
-        DeliveryState::Expired => 3,
-        DeliveryState::Skipped => 4,
-    }
-}
-
-/// One byte per dimension, stable on disk.
-pub(crate) fn dimension_byte(dimension: Dimension) -> u8 {
-    match dimension {
-        Dimension::Country => 0,
-        Dimension::Device => 1,
-        Dimension::Browser => 2,
-        Dimension::UtmSource => 3,
-        Dimension::UtmMedium => 4,
-        Dimension::UtmCampaign => 5,
-        Dimension::UtmContent => 6,
-        Dimension::UtmTerm => 7,
-        Dimension::Ecid => 8,
-    }
 }
 
 /// `link · at`, where an index points.

@@ -28,9 +28,9 @@ use sl_store::{Result, StoreError, ledger::Ledger, ledger::Opened};
 
 use crate::{
     catalog::FjallCatalog,
-    codec::decode_by,
+    codec::{self, VALUES},
     db::{Db, blocking, failed, put},
-    late::{Rows, Table},
+    late::{LateTable, Rows},
     layout::{Key, PARTITION},
     outbox::FjallOutbox,
     pool::FjallPool,
@@ -122,7 +122,7 @@ impl LedgerCore {
         let mut name = Vec::with_capacity(64);
         let one = |key: &StateKey| {
             state_key(partition, &key.0, &mut name);
-            let bytes = self.db.late.get(Table::State, &name)?;
+            let bytes = self.db.late.get(LateTable::State, &name)?;
             Ok(bytes.map(|bytes| StateBytes(bytes.to_vec())))
         };
         keys.iter().map(one).collect()
@@ -220,7 +220,8 @@ impl Books {
 
 impl PartitionRow {
     fn read(bytes: &[u8]) -> Result<Self> {
-        decode_by(bytes, |value| applied::read(value).map(|(position, applied)| Self { position, applied }))
+        let read = |value: &[u8]| applied::read(value).map(|(position, applied)| Self { position, applied });
+        VALUES.decode_by(bytes, read).map_err(codec::damaged)
     }
 }
 
@@ -283,8 +284,8 @@ fn stage_state(mut late: Rows, step: &Step) -> Rows {
     for (key, value) in step.state.iter() {
         state_key(step.partition, key, &mut name);
         match value {
-            Some(value) => late.put(Table::State, &name, value),
-            None => late.remove(Table::State, &name),
+            Some(value) => late.put(LateTable::State, &name, value),
+            None => late.remove(LateTable::State, &name),
         }
     }
     late

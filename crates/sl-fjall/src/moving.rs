@@ -29,14 +29,14 @@ use async_trait::async_trait;
 use sl_core::step::{StateBytes, StateKey};
 use sl_store::{
     Result,
-    moving::{Kind, Numbers, Page, Piece, Rows, Source, Standing},
+    moving::{Kind, Numbers, Page, Piece, Rows, Source, StoreStanding},
 };
 
 use self::scan::{Scan, Scanned};
 use crate::{
     catalog::FjallCatalog,
     db::{Db, blocking, damaged},
-    late::Table,
+    late::LateTable,
     layout::Key,
     ledger::LedgerCore,
     pool::FjallPool,
@@ -91,10 +91,10 @@ impl FjallSource {
 
 #[async_trait]
 impl Source for FjallSource {
-    async fn standing(&self) -> Result<Standing> {
+    async fn standing(&self) -> Result<StoreStanding> {
         let opened = self.ledger.standing(PARTITION)?;
         let number = |name| self.db.counter(name);
-        Ok(Standing {
+        Ok(StoreStanding {
             position: opened.position,
             applied: opened.applied,
             dead_letters: self.ledger.dead_letter_count(),
@@ -116,7 +116,7 @@ impl Source for FjallSource {
 /// All late rows are in their tables: nothing was written since the store was opened.
 fn memory(db: &Db, after: Option<&[u8]>, limit: usize) -> Result<Page> {
     let all = Key::bare();
-    let Scanned { rows, next } = Scan { all: &all, after, limit }.raw(db.late.table(Table::State), db)?;
+    let Scanned { rows, next } = Scan { all: &all, after, limit }.raw(db.late.table(LateTable::State), db)?;
     let piece = |(name, value): (Vec<u8>, Vec<u8>)| {
         let (last, key) = name.split_last().ok_or_else(|| damaged("the name of a piece of memory"))?;
         // Other partitions are none of an embedded store's, see `ledger::state_key`.

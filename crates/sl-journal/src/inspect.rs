@@ -64,7 +64,7 @@ impl VerifyReport {
 
 /// Where a journal stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Standing {
+pub struct JournalEnd {
     /// Whose journal; `None` when there is no readable segment.
     pub journal: Option<JournalId>,
     /// Behind its last readable record.
@@ -77,10 +77,10 @@ pub struct Standing {
 ///
 /// # Errors
 /// [`JournalError`] when the directory can't be read.
-pub fn standing(dir: &Path) -> Result<Standing, JournalError> {
+pub fn journal_end(dir: &Path) -> Result<JournalEnd, JournalError> {
     let disk = RealDisk::read_only(dir)?;
     let found = recovery::find(&disk)?;
-    let Some(last) = found.segments.last() else { return Ok(Standing::default()) };
+    let Some(last) = found.segments.last() else { return Ok(JournalEnd::default()) };
     let mut scan = last.scan(&disk, found.journal.unwrap_or_default())?;
     let first = Position { epoch: last.header.epoch, offset: last.header.first };
     let (mut head, mut content) = (first, first);
@@ -90,7 +90,7 @@ pub fn standing(dir: &Path) -> Result<Standing, JournalError> {
             content = head;
         }
     }
-    Ok(Standing { journal: found.journal, head, content })
+    Ok(JournalEnd { journal: found.journal, head, content })
 }
 
 /// Checks every record of the journal in `dir`.

@@ -14,10 +14,11 @@ pub mod log;
 mod proto;
 mod segment;
 pub mod stream;
+#[cfg(feature = "suite")]
 pub mod suite;
 
 pub use codec::{ClickView, Past};
-pub use inspect::{Standing, VerifyReport, dump, is_journal, standing, verify};
+pub use inspect::{JournalEnd, VerifyReport, dump, is_journal, journal_end, verify};
 pub use journal::{Durability, Journal, JournalConfig, JournalError, JournalStatus, JournalStream};
 pub use log::{ClickLog, Fate, LostReason, Ticket};
 pub use stream::{Batch, EventStream, StreamError};

@@ -57,7 +57,7 @@ pub trait ClickLog: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
-/// How it ended.
+/// How a record's way to disk ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// On disk, as durably as configured.

@@ -60,9 +60,9 @@ pub trait EventStream: Send {
 /// Records and where to read on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// In order.
+    /// Records in the order of the partition.
     pub records: Vec<Recorded>,
-    /// Behind the last of them.
+    /// The position behind the last of them.
     pub next: Position,
 }
 

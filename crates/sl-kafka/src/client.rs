@@ -2,17 +2,25 @@
 
 use rdkafka::{ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext, error::KafkaError};
 
+/// What every [`ClientContext`] of ours does with log lines and errors.
+macro_rules! heard {
+    () => {
+        fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+            $crate::client::log(level, facility, message);
+        }
+
+        fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+            $crate::client::note(&error, reason);
+        }
+    };
+}
+pub(crate) use heard;
+
 /// For clients of which nothing else is wanted.
 pub(crate) struct Quiet;
 
 impl ClientContext for Quiet {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        note(&error, reason);
-    }
+    heard!();
 }
 
 impl ConsumerContext for Quiet {}

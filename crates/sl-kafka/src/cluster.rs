@@ -67,8 +67,12 @@ const EPOCH: &str = "delete.retention.ms";
 const MADE: &str = "min.compaction.lag.ms";
 /// Earlier seconds than this one (2020) are no epoch of ours but the setting's default, a day.
 const FIRST_EPOCH: u64 = 1_577_836_800;
-/// A record of the journal has at most 4 MiB; Kafka counts what it wraps around it.
+/// A record of the journal has at most 4 MiB; 64 KiB more for what the forwarder adds.
 pub(crate) const LONGEST: usize = (4 << 20) + (64 << 10);
+/// What client and topic allow a message, in bytes: 64 KiB more than [`LONGEST`], for what Kafka wraps around it.
+pub(crate) const MESSAGE_MAX: &str = "4325376";
+const _: () =
+    assert!(matches!(usize::from_str_radix(MESSAGE_MAX, 10), Ok(bytes) if bytes == LONGEST + (64 << 10)));
 
 impl Topic {
     /// Whether its epoch was raised since it was made.
@@ -95,7 +99,7 @@ impl Cluster {
         Ok(Self(Arc::new(Inner { config, admin })))
     }
 
-    /// As given.
+    /// The configuration it was made with.
     #[must_use]
     pub fn config(&self) -> &KafkaConfig {
         &self.0.config
@@ -294,7 +298,7 @@ impl Cluster {
 /// How much longer than its retention a topic may hold a record: it goes with its segment, whose newest record is up to
 /// `segment.ms` (7 days unless a broker is told otherwise) younger; and a day for whoever looks late.
 pub const HELD_LONGER: Duration = Duration::from_secs(24 * 8 * 3600);
-/// Of `<prefix>.visitors`: 12 spread over 2, 3, 4, 6 or 12 brokers.
+/// Most partitions of `<prefix>.visitors`: 12 spread evenly over 2, 3, 4, 6 or 12 brokers.
 const VISITOR_PARTITIONS: u32 = 12;
 
 /// The settings that all our topics have, and why.
@@ -306,7 +310,7 @@ fn fixed_settings(replication: u16) -> [(&'static str, &'static str); 8] {
         // Kept as the forwarder compressed it (LZ4): the broker spends nothing on it.
         ("compression.type", "producer"),
         // What the journal can hold, Kafka can.
-        ("max.message.bytes", const { "4325376" }),
+        ("max.message.bytes", MESSAGE_MAX),
         // An edge whose clock is off must not have its records refused or thrown away early.
         ("message.timestamp.type", "LogAppendTime"),
         // An acknowledged record is on two brokers, where there are so many: one of three may be lost at any moment.
@@ -324,16 +328,4 @@ fn options() -> AdminOptions {
 
 fn absent(topic: &str) -> ClusterError {
     ClusterError::Topic { topic: topic.to_owned(), reason: "it is not there".to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_topic_takes_the_longest_record_of_a_journal() {
-        let settings = fixed_settings(3);
-        let longest = settings.iter().find(|(key, _)| *key == "max.message.bytes").unwrap().1;
-        assert_eq!(longest.parse::<usize>().unwrap(), LONGEST + (64 << 10));
-    }
 }

@@ -49,7 +49,7 @@ pub struct Forwarding {
 }
 
 impl Forwarding {
-    /// With the usual figures.
+    /// A forwarder with the usual figures.
     #[must_use]
     pub fn new(position_file: PathBuf) -> Self {
         Self {

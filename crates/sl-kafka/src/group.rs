@@ -18,15 +18,15 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
-    config::{FromClientConfigAndContext as _, RDKafkaLogLevel},
+    config::FromClientConfigAndContext as _,
     consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext},
-    error::{KafkaError, KafkaResult},
+    error::KafkaResult,
     types::RDKafkaRespErr,
 };
 use sl_core::time::Clock;
 use tokio::sync::{Notify, mpsc};
 
-use crate::{Cluster, ClusterError, KafkaStream, Topic, client, reader::Reader};
+use crate::{Cluster, ClusterError, KafkaStream, Topic, client::heard, reader::Reader};
 
 /// Longest wait for the holder of a revoked partition to store what it has decided. Below `session.timeout.ms` nothing
 /// happens to the group meanwhile, and an attributor's step takes milliseconds.
@@ -159,7 +159,7 @@ impl Claim {
         self.fence.notify_waiters();
     }
 
-    /// Until nobody holds it; whether that came about.
+    /// Waits until nobody holds it, at most until `until`; whether that came about.
     fn wait(&self, until: Instant) -> bool {
         let mut state = self.state.lock();
         while state.held {
@@ -253,13 +253,7 @@ impl Member {
 }
 
 impl ClientContext for Member {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        client::note(&error, reason);
-    }
+    heard!();
 }
 
 impl ConsumerContext for Member {

@@ -9,7 +9,7 @@ pub fn of_account(account: &AccountId, partitions: u32) -> u32 {
     of_bytes(account.as_str().as_bytes(), partitions)
 }
 
-/// The same for any key.
+/// The partition of any key: [`of_account`]'s rule for bytes.
 #[must_use]
 pub fn of_bytes(key: &[u8], partitions: u32) -> u32 {
     crc32fast::hash(key) % partitions.max(1)

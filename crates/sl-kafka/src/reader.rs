@@ -14,28 +14,22 @@ use std::{
 use parking_lot::Mutex;
 use rdkafka::{
     ClientContext, Offset, Statistics, TopicPartitionList,
-    config::{FromClientConfigAndContext as _, RDKafkaLogLevel},
+    config::FromClientConfigAndContext as _,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext, base_consumer::PartitionQueue},
     error::{KafkaError, KafkaResult},
 };
 use tokio::sync::{Notify, watch};
 
-use crate::{Cluster, ClusterError, Topic, client};
+use crate::{Cluster, ClusterError, Topic, client::heard};
 
-pub(crate) type Queue = PartitionQueue<Heads>;
+pub(crate) type Queue = PartitionQueue<Watermarks>;
 
 /// What the brokers last said of each partition's end.
 #[derive(Default)]
-pub(crate) struct Heads(Mutex<HashMap<i32, u64>>);
+pub(crate) struct Watermarks(Mutex<HashMap<i32, u64>>);
 
-impl ClientContext for Heads {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        client::note(&error, reason);
-    }
+impl ClientContext for Watermarks {
+    heard!();
 
     fn stats(&self, statistics: Statistics) {
         let mut heads = self.0.lock();
@@ -47,7 +41,7 @@ impl ClientContext for Heads {
     }
 }
 
-impl ConsumerContext for Heads {}
+impl ConsumerContext for Watermarks {}
 
 /// The topic as it was when it was last asked for, and how often that was.
 #[derive(Clone, Default)]
@@ -58,7 +52,7 @@ pub(crate) struct Looked {
 }
 
 pub(crate) struct Reader {
-    consumer: Arc<BaseConsumer<Heads>>,
+    consumer: Arc<BaseConsumer<Watermarks>>,
     topic: String,
     looked: watch::Receiver<Looked>,
     /// Somebody wants to know now.
@@ -90,7 +84,7 @@ impl Reader {
             // Read ahead of the decisions per partition; 48 of them are 200 MB at most.
             .set("queued.max.messages.kbytes", "4096")
             .set("fetch.queue.backoff.ms", "20");
-        let consumer = BaseConsumer::from_config_and_context(&settings, Heads::default())
+        let consumer = BaseConsumer::from_config_and_context(&settings, Watermarks::default())
             .map_err(|error| config.blame(&error))?;
         let consumer = Arc::new(consumer);
         let stop = Arc::new(AtomicBool::new(false));
@@ -167,7 +161,7 @@ impl Drop for Reader {
 }
 
 /// Serves statistics and errors of the consumer as a whole.
-fn serve(consumer: &BaseConsumer<Heads>, stop: &AtomicBool) {
+fn serve(consumer: &BaseConsumer<Watermarks>, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         match consumer.poll(Duration::from_millis(100)) {
             None => {}

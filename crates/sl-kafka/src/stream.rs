@@ -296,7 +296,7 @@ impl KafkaStream {
 /// After so many more looks one was begun after now: one may be under way already.
 const FRESH: u64 = 2;
 
-/// Until the topic was looked at after now.
+/// Has the topic looked at, and says how often it must have been looked at before reading goes on.
 fn doubt(reader: &Reader) -> Trouble {
     reader.doubt();
     Trouble::Doubt(reader.looked().times + FRESH)

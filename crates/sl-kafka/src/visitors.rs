@@ -19,7 +19,7 @@ use crate::{Cluster, ClusterError, client::Quiet};
 pub struct Seen {
     /// The journal that has its click.
     pub journal: JournalId,
-    /// What to remember.
+    /// The visit to be remembered.
     pub visit: Visit,
 }
 

@@ -91,7 +91,7 @@ async fn send(
         None => first.request.clone(),
         Some(batching) => {
             let requests: Vec<_> = events.iter().map(|event| event.request.clone()).collect();
-            // They were found alike.
+            // `alike` puts only those together that can be joined.
             let Some(request) = join(&requests, batching) else { return Ok(()) };
             request
         }

@@ -63,7 +63,7 @@ impl Mending {
         Ok(())
     }
 
-    /// What has not been acted on yet.
+    /// The change of a destination, unless it was acted on already.
     fn change(&self, destination: Destination, at: Timestamp, ready: bool) -> Option<(Destination, Change)> {
         let before = self.changed.get(&destination);
         let by_operator = before.is_none() && matches!(destination, Destination::Pixel(_));
@@ -74,7 +74,7 @@ impl Mending {
 /// A destination that may have been mended.
 struct Change {
     at: Timestamp,
-    /// It can be sent to.
+    /// The destination can be sent to.
     ready: bool,
     /// Since the start nobody has looked, and each start may have brought the platform, its address, or the right keys.
     by_operator: bool,

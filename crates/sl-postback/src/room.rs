@@ -26,7 +26,7 @@ enum Answers {
 }
 
 impl Room {
-    /// Of so many requests at once, all destinations together.
+    /// Room for `concurrency` requests at once, all destinations together.
     pub(crate) fn new(concurrency: usize) -> Self {
         Self { answers: Mutex::default(), slow: Turns::new(concurrency / 2) }
     }
@@ -44,7 +44,7 @@ impl Room {
         if self.is_slow(destination) { Some(self.slow.take(team).await) } else { None }
     }
 
-    /// It did not answer its newest request, or took long.
+    /// Whether the destination did not answer its newest request, or took long.
     pub(crate) fn is_slow(&self, destination: Destination) -> bool {
         matches!(self.answers.lock().get(&destination), Some(Answers::Late | Answers::Not))
     }

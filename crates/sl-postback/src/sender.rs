@@ -12,22 +12,22 @@ use crate::egress::{Egress, Guarded, ResolveError};
 /// Most that is read of an answer (ad-platforms 6).
 pub(crate) const ANSWER_MAX: usize = 64 * 1024;
 
-/// Whose address a request goes to (decisions 18).
+/// Who entered the address that a request goes to (decisions 18).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// Of the operator's configuration: trusted.
+    /// The operator, in the configuration: trusted.
     Operator,
-    /// Entered by a user: behind the guard.
+    /// A user of the API: behind the guard.
     User,
 }
 
-/// No answer.
+/// Why a request got no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{words}")]
 pub(crate) struct NoAnswer {
     /// `timeout`, `connection`, `dns`, `tls`, `egress` or `config`.
     pub(crate) kind: &'static str,
-    /// For people.
+    /// What happened, in words for people.
     pub(crate) words: String,
     /// What it means for the delivery.
     pub(crate) outcome: Outcome,
@@ -115,7 +115,7 @@ fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, NoAnswer> {
     Ok(map)
 }
 
-/// Nothing that could be sent: the destination must be changed.
+/// A request that could not be made: the destination must be changed.
 fn refused(words: String) -> NoAnswer {
     NoAnswer { kind: "config", words, outcome: Outcome::Config }
 }

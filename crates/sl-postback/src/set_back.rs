@@ -8,7 +8,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::worker::Shared;
 
-/// Read at once.
+/// Waiting deliveries read at once.
 const PAGE: usize = 200;
 /// Between two looks while the clock is not where it was.
 const AGAIN: Duration = Duration::from_secs(5);

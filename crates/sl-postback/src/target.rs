@@ -128,7 +128,7 @@ impl Target {
         matches!(self, Self::Pixel { .. })
     }
 
-    /// It wants a fan's events as they happened.
+    /// Whether it wants a fan's events in the order in which they happened.
     pub(crate) fn in_order(&self) -> bool {
         match self {
             Self::Pixel { pixel, .. } => pixel.in_order,
@@ -203,7 +203,7 @@ impl Target {
         Verdict { outcome, words }
     }
 
-    /// What must not stand in a receiver's words.
+    /// Secrets that must not stand in a receiver's words.
     fn secrets(&self) -> Secrets {
         match self {
             Self::Pixel { token, .. } => Secrets::of_token(token),
@@ -212,7 +212,7 @@ impl Target {
     }
 }
 
-/// At most [`WORDS_MAX`] bytes.
+/// Cuts `words` to at most [`WORDS_MAX`] bytes.
 fn cut(mut words: String) -> String {
     let end = (0..=words.len().min(WORDS_MAX)).rev().find(|at| words.is_char_boundary(*at));
     words.truncate(end.unwrap_or_default());

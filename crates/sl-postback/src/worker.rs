@@ -14,7 +14,7 @@ use crate::{
 
 /// How soon a new job is seen.
 const LOOK: Duration = Duration::from_millis(200);
-/// And when the store could not say what is due: a full disk has no room for five lines a second.
+/// The pause when the store could not say what is due: a full disk has no room for five log lines a second.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Bounds of the worker.
@@ -22,14 +22,14 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub struct WorkerSettings {
     /// Requests in flight, all destinations together (`postback.concurrency`).
     pub concurrency: usize,
-    /// Of those, to one destination (ad-platforms 14, rule 5).
+    /// Requests in flight to one destination (ad-platforms 14, rule 5).
     pub per_destination: usize,
     /// Requests a minute to a destination that has no limit of its own (`postback.max_per_minute`); `None` for any number.
     pub pace: Option<Pace>,
     /// Most events in one request, where a platform takes several and a queue waits for it; 1 for each alone
     /// (`postback.max_batch`).
     pub max_batch: usize,
-    /// A whole request (`postback.timeout`).
+    /// Longest time for a whole request (`postback.timeout`).
     pub timeout: Duration,
     /// Exceptions for destinations that users enter (`egress.allow`).
     pub egress: Egress,

@@ -54,7 +54,7 @@ impl ScyllaConfig {
     }
 }
 
-/// Without the password.
+/// Shows everything but the password.
 impl fmt::Debug for ScyllaConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { nodes, keyspace, create, datacenter, login, keep_clicks, keep_visitors, rules, timeout } =

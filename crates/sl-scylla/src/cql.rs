@@ -26,7 +26,6 @@ use sl_store::{Result, StoreError};
 use crate::{
     config::ScyllaConfig,
     failure::{damaged, failed, preparing, unavailable},
-    fuse::Fuse,
     profiles::{Kind, Profiles},
 };
 
@@ -38,7 +37,8 @@ pub(crate) struct Cql {
     session: Session,
     profiles: Profiles,
     clock: MonotonicTimestampGenerator,
-    fuse: Fuse,
+    #[cfg(feature = "testing")]
+    fuse: crate::fuse::Fuse,
     written: Written,
 }
 
@@ -113,7 +113,14 @@ impl Cql {
         session.refresh_metadata().await.map_err(unavailable)?;
         let clock = MonotonicTimestampGenerator::new().without_warnings();
         let written = Written::default();
-        Ok(Arc::new(Self { session, profiles, clock, fuse: Fuse::unset(), written }))
+        Ok(Arc::new(Self {
+            session,
+            profiles,
+            clock,
+            #[cfg(feature = "testing")]
+            fuse: crate::fuse::Fuse::unset(),
+            written,
+        }))
     }
 
     /// Microseconds since 1970, never the same and never less than before in this process.
@@ -169,6 +176,7 @@ impl Cql {
 
     /// Counts a request that writes so many rows.
     async fn writing(&self, rows: usize) -> Result<()> {
+        #[cfg(feature = "testing")]
         self.fuse.pass().await?;
         self.written.requests.fetch_add(1, Ordering::Relaxed);
         self.written.rows.fetch_add(rows as u64, Ordering::Relaxed);
@@ -253,8 +261,8 @@ impl Cql {
         self.session.get_keyspace().map_or_else(String::new, |name| name.to_lowercase())
     }
 
-    /// See [`Fuse`].
-    pub(crate) fn fuse(&self) -> &Fuse {
+    #[cfg(feature = "testing")]
+    pub(crate) fn fuse(&self) -> &crate::fuse::Fuse {
         &self.fuse
     }
 

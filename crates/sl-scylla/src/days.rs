@@ -23,21 +23,21 @@ pub(crate) fn start(day: i32) -> Timestamp {
 
 /// What of a link lies in parts, and how long their spans are: `link_parts`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Sort {
+pub(crate) enum PartKind {
     Clicks,
     Conversions,
     FanDays,
     Dimension(u8),
 }
 
-// === impl Sort ===
+// === impl PartKind ===
 
-impl Sort {
+impl PartKind {
     pub(crate) fn of(dimension: Dimension) -> Self {
-        Self::Dimension(number(dimension))
+        Self::Dimension(dimension.code())
     }
 
-    /// As stored.
+    /// The number in column `sort`.
     pub(crate) fn number(self) -> i8 {
         match self {
             Self::Clicks => 0,
@@ -69,21 +69,6 @@ impl Sort {
     }
 }
 
-/// As stored.
-pub(crate) fn number(dimension: Dimension) -> u8 {
-    match dimension {
-        Dimension::Country => 0,
-        Dimension::Device => 1,
-        Dimension::Browser => 2,
-        Dimension::UtmSource => 3,
-        Dimension::UtmMedium => 4,
-        Dimension::UtmCampaign => 5,
-        Dimension::UtmContent => 6,
-        Dimension::UtmTerm => 7,
-        Dimension::Ecid => 8,
-    }
-}
-
 /// First and last day of a range of whole days: those whose start is in it.
 pub(crate) fn whole_days(range: Range) -> (i32, i32) {
     let from = range.from.map_or(i32::MIN, |from| day(Timestamp(from.0.saturating_add(DAY - 1))));
@@ -107,8 +92,8 @@ mod tests {
     #[test]
     fn spans_of_a_range_hold_both_ends() {
         let range = Range { from: Some(Timestamp(DAY - 1)), to: Some(Timestamp(2 * DAY)) };
-        assert_eq!(Sort::Clicks.spans(range), (0, 1));
-        assert_eq!(Sort::FanDays.spans(range), (0, 0));
-        assert_eq!(Sort::Clicks.span(Timestamp(-1)), -1);
+        assert_eq!(PartKind::Clicks.spans(range), (0, 1));
+        assert_eq!(PartKind::FanDays.spans(range), (0, 0));
+        assert_eq!(PartKind::Clicks.span(Timestamp(-1)), -1);
     }
 }

@@ -20,7 +20,7 @@ use crate::{
 /// The parts of a step that other seams read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Work<'step> {
-    /// Of [`Effects::unknown_jobs`].
+    /// Jobs that are not stored yet, see [`Effects::unknown_jobs`].
     pub(crate) jobs: &'step [Job],
     pub(crate) given: &'step [(AccountId, PoolLinkId, Given)],
     pub(crate) unmatched: &'step [Unmatched],

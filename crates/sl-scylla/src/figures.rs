@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// Rows that are read for every question: about a second's work for the servers.
+/// Most rows that are read for every question: about a second's work for the servers.
 const MANY: u64 = 200_000;
 /// How long figures from more rows are told again.
 const TOLD_AGAIN: Duration = Duration::from_secs(10);
@@ -21,7 +21,7 @@ impl<T: Clone> Figures<T> {
         Self(Mutex::new(None))
     }
 
-    /// What is still good enough.
+    /// The figures, if they are still fresh enough.
     pub(crate) fn told(&self) -> Option<T> {
         let told = self.0.lock();
         told.as_ref().filter(|(at, _)| at.elapsed() < TOLD_AGAIN).map(|(_, figures)| figures.clone())

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use sl_store::{Result, StoreError};
 use tokio::sync::watch;
 
-/// Lets so many writes through; the next ones are refused, or held until they may go on. Not set in service.
+use crate::ScyllaHandle;
+
+/// Lets so many writes through; the next ones are refused, or held until they may go on.
 pub(crate) struct Fuse {
     left: AtomicI64,
     state: watch::Sender<State>,
@@ -76,5 +78,29 @@ impl Fuse {
         let mut states = self.state.subscribe();
         let _released = states.wait_for(|state| *state == State::Released).await;
         Ok(())
+    }
+}
+
+// === impl ScyllaHandle ===
+
+impl ScyllaHandle {
+    /// Lets so many more writes through this connection, one by one, and refuses all others.
+    pub fn blow_after(&self, writes: u32) {
+        self.cql.fuse().refuse_after(writes);
+    }
+
+    /// Holds this connection after so many more writes, one by one, until [`Self::release`].
+    pub fn hold_after(&self, writes: u32) {
+        self.cql.fuse().hold_after(writes);
+    }
+
+    /// Returns once a write is held.
+    pub async fn held(&self) {
+        self.cql.fuse().held().await;
+    }
+
+    /// Lets what is held go on.
+    pub fn release(&self) {
+        self.cql.fuse().release();
     }
 }

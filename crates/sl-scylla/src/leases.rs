@@ -1,4 +1,4 @@
-//! Who does what only one process should do at a time.
+//! Leases: which process currently holds each job that only one may do.
 
 use std::{collections::HashSet, sync::Arc};
 

@@ -22,6 +22,7 @@ mod days;
 mod effects;
 mod failure;
 mod figures;
+#[cfg(feature = "testing")]
 mod fuse;
 mod heartbeats;
 mod leases;
@@ -99,14 +100,19 @@ pub async fn open(config: &ScyllaConfig) -> Result<Store> {
 /// # Errors
 /// As [`open`].
 pub async fn connect(config: &ScyllaConfig) -> Result<ScyllaHandle> {
-    connect_at(config, schema::newest()).await
+    at(config, schema::newest()).await
 }
 
-/// The same with an older schema: for tests of an update.
+/// [`connect`] with an older schema: for tests of an update.
 ///
 /// # Errors
 /// As [`open`].
+#[cfg(feature = "testing")]
 pub async fn connect_at(config: &ScyllaConfig, version: i32) -> Result<ScyllaHandle> {
+    at(config, version).await
+}
+
+async fn at(config: &ScyllaConfig, version: i32) -> Result<ScyllaHandle> {
     let cql = Cql::connect(config).await?;
     schema::migrate(&cql, version).await?;
     // Twenty years is the longest that servers take.
@@ -172,26 +178,5 @@ impl ScyllaHandle {
             requests: written.requests.load(Ordering::Relaxed),
             rows: written.rows.load(Ordering::Relaxed),
         }
-    }
-
-    /// For tests of crashes: lets so many more writes through this connection, one by one, and refuses all others.
-    pub fn blow_after(&self, writes: u32) {
-        self.cql.fuse().refuse_after(writes);
-    }
-
-    /// For tests of owners that come to a halt: holds this connection after so many more writes, one by one, until
-    /// [`Self::release`].
-    pub fn hold_after(&self, writes: u32) {
-        self.cql.fuse().hold_after(writes);
-    }
-
-    /// Returns once a write is held.
-    pub async fn held(&self) {
-        self.cql.fuse().held().await;
-    }
-
-    /// Lets what is held go on.
-    pub fn release(&self) {
-        self.cql.fuse().release();
     }
 }

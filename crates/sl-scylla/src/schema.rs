@@ -12,11 +12,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use scylla::statement::prepared::PreparedStatement;
 use sl_store::{Result, StoreError};
 
-use crate::{config::ScyllaConfig, cql::Cql, failure::damaged, profiles::Kind};
+#[cfg(feature = "testing")]
+pub use self::testing::{applied, drop_keyspace, empty_keyspace, keyspaces, mark, take_back};
+use crate::{cql::Cql, failure::damaged, profiles::Kind};
+
+#[cfg(feature = "testing")]
+mod testing;
 
 /// One file of `schemas/cql`.
 struct Migration {
@@ -55,14 +59,14 @@ const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_versions (
 /// The lock leaves by itself when its process died: two minutes, for a migration that takes seconds.
 const LOCK: &str =
     "INSERT INTO schema_versions (part, version, name) VALUES ('lock', 0, ?) IF NOT EXISTS USING TTL 120";
-/// Said while a migration takes longer than that.
+/// Renews the lock while a migration takes longer than that.
 const STAY: &str =
     "UPDATE schema_versions USING TTL 120 SET name = ? WHERE part = 'lock' AND version = 0 IF name = ?";
 const UNLOCK: &str = "DELETE FROM schema_versions WHERE part = 'lock' AND version = 0 IF name = ?";
 const APPLIED: &str = "SELECT version FROM schema_versions WHERE part = 'applied'";
 const APPLY: &str =
     "INSERT INTO schema_versions (part, version, name) VALUES ('applied', ?, ?) IF NOT EXISTS";
-/// How much a program must know.
+/// The oldest version of the schema that a program must know to use this keyspace.
 const OLDEST: &str = "SELECT version FROM schema_versions WHERE part = 'oldest'";
 const RAISE: &str = "INSERT INTO schema_versions (part, version, name) VALUES ('oldest', ?, ?) IF NOT EXISTS";
 const COLUMN: &str = "SELECT column_name FROM system_schema.columns
@@ -104,44 +108,6 @@ pub(crate) async fn migrate(cql: &Arc<Cql>, to: i32) -> Result<()> {
     cql.compare(&unlock, (owner.as_str(),)).await?;
     cql.refresh().await?;
     done
-}
-
-/// Removes a keyspace with everything in it: for tests.
-///
-/// # Errors
-/// `Unavailable` when no node answers.
-pub async fn drop_keyspace(config: &ScyllaConfig) -> Result<()> {
-    let cql = Cql::connect(config).await?;
-    cql.define(&format!("DROP KEYSPACE IF EXISTS {}", config.keyspace)).await
-}
-
-/// Every keyspace there is: for tests.
-///
-/// # Errors
-/// `Unavailable` when no node answers.
-pub async fn keyspaces(config: &ScyllaConfig) -> Result<Vec<String>> {
-    let cql = Cql::connect(config).await?;
-    let names = cql.prepare(Kind::Read, "SELECT keyspace_name FROM system_schema.keyspaces").await?;
-    let names: Vec<(String,)> = cql.rows(&names, ()).await?;
-    Ok(names.into_iter().map(|(name,)| name).collect())
-}
-
-/// Empties every table: for tests, which would otherwise make fifty tables each.
-///
-/// # Errors
-/// `Unavailable` when no node answers.
-pub async fn empty_keyspace(config: &ScyllaConfig) -> Result<()> {
-    let cql = Cql::connect(config).await?;
-    let tables = cql
-        .prepare(Kind::Read, "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?")
-        .await?;
-    let tables: Vec<(String,)> = cql.rows(&tables, (cql.keyspace(),)).await?;
-    let tables = tables.into_iter().filter(|(table,)| table != "schema_versions");
-    let empty = |(table,): (String,)| {
-        let cql = &cql;
-        async move { cql.define(&format!("TRUNCATE {table}")).await }
-    };
-    stream::iter(tables).map(empty).buffer_unordered(16).try_collect().await
 }
 
 async fn exists(cql: &Cql) -> Result<bool> {
@@ -210,54 +176,6 @@ async fn understood(cql: &Cql, to: i32) -> Result<()> {
 /// What a file says of older programs.
 fn oldest(text: &str) -> Option<i32> {
     text.lines().find_map(|line| line.strip_prefix("-- oldest: ")?.trim().parse().ok())
-}
-
-/// Makes the keyspace what it was at an earlier version, with the data that was there then: for tests.
-///
-/// # Errors
-/// `Unavailable` when no node answers.
-pub async fn take_back(config: &ScyllaConfig, version: i32) -> Result<()> {
-    let cql = Cql::connect(config).await?;
-    for migration in MIGRATIONS.iter().rev().filter(|migration| migration.version > version) {
-        for statement in statements(migration.text) {
-            let words: Vec<_> = statement.split_whitespace().collect();
-            match words.as_slice() {
-                ["CREATE", "TABLE", "IF", "NOT", "EXISTS", table, ..] => {
-                    cql.define(&format!("DROP TABLE IF EXISTS {}", table.trim_end_matches('('))).await?;
-                }
-                ["ALTER", "TABLE", table, "ADD", column, _] => {
-                    cql.define(&format!("ALTER TABLE {table} DROP {column}")).await?;
-                }
-                _ => return Err(damaged(format!("a migration that can't be taken back: {statement}"))),
-            }
-        }
-        let forget = "DELETE FROM schema_versions WHERE part = 'applied' AND version = ? IF EXISTS";
-        let forget = cql.prepare(Kind::Compare, forget).await?;
-        cql.compare(&forget, (migration.version,)).await?;
-    }
-    Ok(())
-}
-
-/// The versions that are noted as applied: for tests.
-///
-/// # Errors
-/// `Unavailable` when no node answers.
-pub async fn applied(config: &ScyllaConfig) -> Result<Vec<i32>> {
-    let cql = Cql::connect(config).await?;
-    let applied = cql.prepare(Kind::SerialRead, APPLIED).await?;
-    let applied: Vec<(i32,)> = cql.rows(&applied, ()).await?;
-    Ok(applied.into_iter().map(|(version,)| version).collect())
-}
-
-/// Says what a newer program would: for tests.
-///
-/// # Errors
-/// `Unavailable` when no node answers.
-pub async fn mark(config: &ScyllaConfig, part: &str, version: i32) -> Result<()> {
-    let cql = Cql::connect(config).await?;
-    let mark = "INSERT INTO schema_versions (part, version, name) VALUES (?, ?, 'a newer one') IF NOT EXISTS";
-    let mark = cql.prepare(Kind::Compare, mark).await?;
-    cql.compare(&mark, (part, version)).await.map(drop)
 }
 
 async fn locked(cql: &Cql, owner: &str) -> Result<()> {

@@ -6,7 +6,8 @@ use sl_store::{Result, StoreError};
 
 /// A struct of prepared statements, each with its kind, prepared all at once.
 macro_rules! statements {
-    ($name:ident { $($field:ident: $kind:ident $text:expr;)+ }) => {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ident $text:expr;)+ }) => {
+        $(#[$doc])*
         #[derive(Debug)]
         pub(crate) struct $name {
             $(pub(crate) $field: std::sync::Arc<scylla::statement::prepared::PreparedStatement>,)+

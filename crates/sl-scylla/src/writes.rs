@@ -64,6 +64,7 @@ impl Cql {
     /// # Errors
     /// The first one's; any number of the others may have been written.
     pub(crate) async fn write_all(&self, writes: Vec<Write>) -> Result<()> {
+        #[cfg(feature = "testing")]
         if let Some(turn) = self.fuse().is_set() {
             let mut writes = writes;
             let first = turn % writes.len().max(1);
@@ -80,7 +81,7 @@ impl Cql {
             .await
     }
 
-    /// By the node that has them first, rows of one partition side by side.
+    /// Batches by the node that has their rows first, rows of one partition side by side.
     fn batches(&self, writes: Vec<Write>) -> Result<Vec<Vec<Write>>> {
         let state = self.session().get_cluster_state();
         let mut nodes: HashMap<_, Vec<(i64, Write)>> = HashMap::new();

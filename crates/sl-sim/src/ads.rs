@@ -44,17 +44,17 @@ pub struct AdsConfig {
     pub listen: SocketAddr,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
-    /// Whom Meta's receiver believes.
+    /// Which requests Meta's receiver accepts.
     pub meta: MetaRules,
-    /// Whom TikTok's receiver believes.
+    /// Which requests TikTok's receiver accepts.
     pub tiktok: TikTokRules,
-    /// Whom Snapchat's receiver believes.
+    /// Which requests Snapchat's receiver accepts.
     pub snapchat: SnapchatRules,
-    /// Whom CreatorTraffic's receiver believes.
+    /// Which requests CreatorTraffic's receiver accepts.
     pub creatortraffic: CreatorTrafficRules,
     /// Decides which requests fail.
     pub seed: u64,
-    /// How unruly they are.
+    /// Which faults they have, and how often.
     pub faults: AdsFaults,
 }
 

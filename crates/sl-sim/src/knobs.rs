@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use sl_core::time::Timestamp;
+
+use crate::server::Whole;
 
 /// The state of the switches. Everything is off at first.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +44,18 @@ pub struct Stall {
     pub only: Option<String>,
 }
 
+/// `POST /_sim/latency`: `{"ms": 200}`.
+#[derive(Deserialize)]
+struct Latency {
+    ms: u64,
+}
+
+/// `POST /_sim/rate`: `{"per_minute": 60}`; `null` ends it.
+#[derive(Deserialize)]
+struct PerMinute {
+    per_minute: Option<u32>,
+}
+
 /// Where the minute stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -59,6 +73,18 @@ pub struct Rate {
 const UNLIMITED: u32 = 1_000_000;
 
 impl Knobs {
+    /// `POST /_sim/{what}`: turns that switch; `false` when it is none of these. Or what is wrong with the body.
+    pub(crate) fn turn(&mut self, what: &str, request: &Whole) -> Result<bool, String> {
+        match what {
+            "fail" => self.fail = unless_empty(request)?,
+            "stall" => self.stall = unless_empty(request)?,
+            "latency" => self.latency = Duration::from_millis(request.json::<Latency>()?.ms),
+            "rate" => self.per_minute = request.json::<PerMinute>()?.per_minute,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     /// Takes one failure, if one is due for this endpoint.
     pub fn take_failure(&mut self, endpoint: &str) -> Option<u16> {
         let fail = self.fail.as_mut().filter(|fail| fits(fail.only.as_deref(), endpoint))?;
@@ -97,6 +123,12 @@ impl Knobs {
             exceeded,
         }
     }
+}
+
+/// An empty object ends a failure or stall.
+fn unless_empty<T: DeserializeOwned>(request: &Whole) -> Result<Option<T>, String> {
+    let empty = request.body.is_empty() || request.body.as_ref() == b"{}";
+    if empty { Ok(None) } else { request.json().map(Some) }
 }
 
 fn fits(only: Option<&str>, endpoint: &str) -> bool {

@@ -10,6 +10,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri};
+use serde::de::DeserializeOwned;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +48,18 @@ impl Whole {
     pub fn query(&self) -> Vec<(String, String)> {
         let text = self.uri.query().unwrap_or_default().as_bytes();
         form_urlencoded::parse(text).into_owned().collect()
+    }
+
+    /// A parameter of the query, the first of that name; empty when absent.
+    #[must_use]
+    pub fn param(&self, name: &str) -> String {
+        let found = self.query().into_iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value).unwrap_or_default()
+    }
+
+    /// Its body, read as JSON; or what is wrong with it.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, String> {
+        serde_json::from_slice(&self.body).map_err(|error| format!("body: {error}"))
     }
 }
 

@@ -17,20 +17,30 @@ pub struct CutHour {
 }
 
 impl CutHour {
-    /// A part of `whole`, the hour that begins at `hour`.
+    /// What of the hour that begins at `hour` lies in `range`; `None` when all of it does: then the sums are `whole`.
     #[must_use]
-    pub fn new(hour: Timestamp, part: Range, whole: &Rollup) -> Self {
-        let all = Range { from: Some(hour), to: Some(hour.plus(Duration::from_secs(3600))) };
-        Self { hour: all, part, sums: Rollup::default(), open: (whole.gross, whole.net) }
+    pub fn new(hour: Timestamp, range: Range, whole: &Rollup) -> Option<Self> {
+        let end = hour.plus(Duration::from_secs(3600));
+        let all = Range { from: Some(hour), to: Some(end) };
+        let part = Range {
+            from: Some(range.from.map_or(hour, |from| from.max(hour))),
+            to: Some(range.to.map_or(end, |to| to.min(end))),
+        };
+        (part != all).then(|| Self {
+            hour: all,
+            part,
+            sums: Rollup::default(),
+            open: (whole.gross, whole.net),
+        })
     }
 
-    /// Whose clicks are wanted.
+    /// The part of the hour whose clicks are wanted.
     #[must_use]
     pub fn part(&self) -> Range {
         self.part
     }
 
-    /// Whose conversions are wanted.
+    /// The hour whose conversions are wanted.
     #[must_use]
     pub fn hour(&self) -> Range {
         self.hour
@@ -56,7 +66,7 @@ impl CutHour {
         (self.open != (Cents::ZERO, Cents::ZERO)).then_some(Range { from: None, to: self.hour.from })
     }
 
-    /// One of those.
+    /// A conversion of [`Self::wants_earlier`].
     pub fn earlier(&mut self, row: &Conversion) {
         for (at, sign) in row.moves().filter(|(at, _)| self.hour.contains(*at)) {
             self.open.0 = self.open.0 - Cents(sign * row.gross.0);

@@ -1,4 +1,4 @@
-//! Who does what only one process should do at a time.
+//! Leases: which process currently holds each job that only one may do.
 
 use async_trait::async_trait;
 use sl_core::lease::{Lease, Swap};

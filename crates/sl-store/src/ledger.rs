@@ -37,7 +37,7 @@ pub trait Ledger: Send + Sync + 'static {
 /// Where a partition stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Opened {
-    /// Read on here.
+    /// The position to read on from.
     pub position: Position,
     /// What is applied of each journal (decisions 47).
     pub applied: Applied,

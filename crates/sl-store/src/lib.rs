@@ -45,7 +45,7 @@ pub struct Store {
     pub outbox: Arc<dyn Outbox>,
     /// What is forgotten.
     pub upkeep: Arc<dyn Upkeep>,
-    /// Who does what only one process should.
+    /// Which process currently holds each job that only one may do.
     pub leases: Arc<dyn Leases>,
     /// What processes tell each other of themselves.
     pub heartbeats: Arc<dyn Heartbeats>,

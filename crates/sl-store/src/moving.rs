@@ -23,7 +23,7 @@ use sl_core::{
 
 use crate::{Result, pool::PoolEntry};
 
-/// What is moved at a time.
+/// Kinds of rows, in the order in which they are moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "each is the rows of that name in `Rows`")]
 pub enum Kind {
@@ -119,9 +119,9 @@ impl Kind {
 pub struct Piece {
     /// Stream partition.
     pub partition: u32,
-    /// Its name.
+    /// Name of the piece.
     pub key: StateKey,
-    /// Its bytes.
+    /// Bytes of the piece.
     pub value: StateBytes,
 }
 
@@ -132,7 +132,7 @@ pub struct Holder {
     pub account: AccountId,
     /// The link.
     pub link: PoolLinkId,
-    /// By whom and since when.
+    /// Who holds it and since when.
     pub given: Given,
     /// How many visitors have had it, this one included.
     pub handouts: u32,
@@ -141,7 +141,7 @@ pub struct Holder {
 /// A stock of pool links.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stock {
-    /// Its name.
+    /// Account, kind and trial days.
     pub key: StockKey,
     /// How many ordinals were given.
     pub links: u64,
@@ -152,13 +152,13 @@ pub struct Stock {
 /// A delivery with all that was ever written about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WholeDelivery {
-    /// What is told to whom, and how far it is.
+    /// What is told to whom, and how far that has come.
     pub delivery: Delivery,
     /// A worker or a replay has written its progress; otherwise that is the job's own.
     pub is_touched: bool,
-    /// The last 50 at most, oldest first.
+    /// Its last attempts, 50 at most, oldest first.
     pub attempts: Vec<Attempt>,
-    /// As it is sent on every attempt.
+    /// The request as it is sent on every attempt.
     pub body: Option<RenderedRequest>,
 }
 
@@ -167,20 +167,20 @@ pub struct WholeDelivery {
 #[expect(missing_docs, reason = "the types say it")]
 pub enum Rows {
     Teams(Vec<Team>),
-    /// Revoked ones included.
+    /// API keys, revoked ones included.
     Keys(Vec<ApiKey>),
     Accounts(Vec<Account>),
-    /// Deleted ones included.
+    /// Smart Links, deleted ones included.
     Links(Vec<SmartLink>),
-    /// Tokens stay sealed.
+    /// Pixels, with their tokens sealed.
     Pixels(Vec<Pixel>),
     Postbacks(Vec<Postback>),
-    /// Without holder, lease and rounds: [`Rows::Holders`] tells of those.
+    /// Pool links without holder, lease and rounds: [`Rows::Holders`] tells of those.
     PoolLinks(Vec<PoolEntry>),
     Holders(Vec<Holder>),
-    /// Behind the links.
+    /// Stocks, which come behind their links.
     Stocks(Vec<Stock>),
-    /// With what later steps said of them.
+    /// Click rows, with what later steps said of them.
     Clicks(Vec<ClickRow>),
     Conversions(Vec<Conversion>),
     Fans(Vec<FanUnderLink>),
@@ -255,7 +255,7 @@ pub struct Page {
 
 /// Where a store stands as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Standing {
+pub struct StoreStanding {
     /// What attribution has applied of the stream.
     pub position: Position,
     /// What is applied of each journal (decisions 47).
@@ -280,8 +280,8 @@ pub struct Numbers {
 /// A store that is read out. Nobody writes to it meanwhile.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// Where it stands.
-    async fn standing(&self) -> Result<Standing>;
+    /// Where the store stands as a whole.
+    async fn standing(&self) -> Result<StoreStanding>;
 
     /// About `limit` rows of a kind behind `after`, from the beginning without.
     async fn page(&self, kind: Kind, after: Option<Vec<u8>>, limit: usize) -> Result<Page>;
@@ -296,5 +296,5 @@ pub trait Target: Send + Sync {
 
     /// What makes the store whole once all rows are there: numbers go on behind `standing.numbers`, and attribution of
     /// each of `partitions` begins before the first record of its stream, with these sequences applied.
-    async fn finish(&self, standing: &Standing, partitions: u32) -> Result<()>;
+    async fn finish(&self, standing: &StoreStanding, partitions: u32) -> Result<()>;
 }

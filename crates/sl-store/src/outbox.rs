@@ -21,7 +21,7 @@ use crate::Result;
 /// tell of what it has sent: of two that tell of one delivery one is heard, see [`Outbox::advance`].
 pub const SHARDS: u32 = 16;
 
-/// Under which name a shard is leased.
+/// The name under which a shard is leased.
 #[must_use]
 pub fn shard_lease(shard: u32) -> String {
     format!("outbox/{shard}")
@@ -43,7 +43,7 @@ pub fn shard_of(destination: Destination) -> u32 {
 pub struct Sending(Arc<()>);
 
 impl Sending {
-    /// How many others there are of the same kind.
+    /// How many other leaves to send to the same destination are out.
     #[must_use]
     pub fn others(&self) -> usize {
         Arc::strong_count(&self.0).saturating_sub(1)
@@ -184,14 +184,14 @@ pub trait Outbox: Send + Sync + 'static {
 pub struct Waiting {
     /// Who is told.
     pub destination: Destination,
-    /// When.
+    /// When it is due.
     pub due: Timestamp,
     /// Which one.
     pub id: DeliveryId,
 }
 
 impl Waiting {
-    /// Of a delivery as it was read; `None` when it does not wait.
+    /// Where a delivery stands, as it was read; `None` when it does not wait.
     #[must_use]
     pub fn of(delivery: &Delivery) -> Option<Self> {
         let Delivery { job, progress } = delivery;
@@ -205,11 +205,11 @@ impl Waiting {
 pub struct Change {
     /// Which one.
     pub id: DeliveryId,
-    /// As it was read.
+    /// The progress as it was read.
     pub from: Progress,
     /// The attempt that was made, if one was.
     pub attempt: Option<Attempt>,
-    /// As it is to be.
+    /// The progress as it is to be.
     pub to: Progress,
 }
 
@@ -218,9 +218,9 @@ pub struct Change {
 pub struct Renewal {
     /// What is told to whom; kept as it is when it is there already.
     pub job: Job,
-    /// As it was read; `None` when there was no such delivery.
+    /// The progress as it was read; `None` when there was no such delivery.
     pub from: Option<Progress>,
-    /// As it is to be; for a new one always [`Progress::of`] the job.
+    /// The progress as it is to be; for a new delivery always [`Progress::of`] the job.
     pub to: Progress,
 }
 

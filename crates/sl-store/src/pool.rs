@@ -93,7 +93,7 @@ pub struct NewPoolLink {
     pub stock: StockKey,
     /// The platform's number.
     pub id: PoolLinkId,
-    /// Where it leads.
+    /// The address at the platform.
     pub url: String,
     /// When it was made.
     pub created_at: Timestamp,
@@ -104,7 +104,7 @@ pub struct NewPoolLink {
 pub struct PoolEntry {
     /// The link.
     pub link: PoolLink,
-    /// What is known about it.
+    /// What is known about the link.
     pub facts: PoolFacts,
 }
 
@@ -122,7 +122,7 @@ pub struct PoolRules {
 pub struct Level {
     /// Stock.
     pub stock: StockKey,
-    /// Counts.
+    /// How many links are in each state.
     pub counts: Vec<(sl_core::pool::PoolState, u64)>,
     /// Links ever handed out from it, including recycled rounds: its slope is the demand.
     pub given_total: u64,
@@ -133,7 +133,7 @@ pub struct Level {
 pub struct LeaseRequest {
     /// Stock.
     pub stock: StockKey,
-    /// At most 256.
+    /// How many links are wanted, at most 256.
     pub want: usize,
     /// Which process asks.
     pub owner: String,
@@ -141,7 +141,7 @@ pub struct LeaseRequest {
     pub now: Timestamp,
     /// End of the lease.
     pub until: Timestamp,
-    /// To tell recycled links.
+    /// Times by which recycled links are told.
     pub rules: PoolRules,
 }
 

@@ -91,7 +91,7 @@ pub trait Reports: Send + Sync + 'static {
 /// One value of a dimension over a range of days.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DimensionSum {
-    /// As in the click rows, or `(other)`.
+    /// The value as in the click rows, or `(other)`.
     pub value: String,
     /// People's clicks: no bots, no duplicates.
     pub clicks: u64,
@@ -102,11 +102,11 @@ pub struct DimensionSum {
 pub struct ClickFilter {
     /// When.
     pub range: Range,
-    /// With bots.
+    /// Whether rows of bots are wanted, too.
     pub bots: bool,
-    /// With duplicates.
+    /// Whether duplicates are wanted, too.
     pub duplicates: bool,
-    /// At most.
+    /// Most rows to return.
     pub limit: usize,
     /// Leave out that many first.
     pub offset: usize,
@@ -125,7 +125,7 @@ pub struct ConversionFilter {
     pub kind: Option<ConversionKind>,
     /// Only this fan.
     pub fan: Option<FanId>,
-    /// At most; `usize::MAX` for sums.
+    /// Most rows to return; `usize::MAX` for sums.
     pub limit: usize,
     /// Leave out that many first.
     pub offset: usize,

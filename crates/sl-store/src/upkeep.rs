@@ -15,7 +15,7 @@ pub trait Upkeep: Send + Sync + 'static {
     async fn forget(&self, horizons: Horizons, limit: usize) -> Result<Forgotten>;
 }
 
-/// What is older than this goes.
+/// The times before which rows are removed or cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Horizons {
     /// Click rows made before are removed: now less `retention.clicks`.

@@ -10,6 +10,7 @@ use clap::{
 use sl_core::{
     apikey::Role,
     ids::{BadId, SmartLinkId},
+    time::parse_duration,
 };
 use url::Url;
 
@@ -182,10 +183,6 @@ fn parse_target(text: &str) -> Result<(SmartLinkId, String, String), String> {
 
 fn parse_key_name(text: &str) -> Result<String, String> {
     sl_api::key_name(text).map(str::to_owned).map_err(|error| error.to_string())
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 30s or 2m"))
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {

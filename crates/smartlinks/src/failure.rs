@@ -7,7 +7,7 @@ use std::{fmt, process::ExitCode};
 pub enum Failure {
     /// Wrong usage or configuration: 2. One line per problem.
     Usage(String),
-    /// It failed while running: 1.
+    /// It failed while running: exit status 1.
     Run(String),
     /// The store must be opened anew, in this process: 1 where nobody does.
     Reopen(String),

@@ -36,7 +36,7 @@ pub(crate) enum KeyCommand {
     Revoke { id: u64 },
 }
 
-/// What is answered.
+/// What the running service answers to a command about keys.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum KeyAnswer {

@@ -18,7 +18,7 @@ use crate::{
     files,
 };
 
-/// All of them.
+/// The secrets of one installation.
 pub(crate) struct Secrets {
     /// Seals tokens of others.
     pub(crate) seal: SealKeys,

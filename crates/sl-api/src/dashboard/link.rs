@@ -99,9 +99,7 @@ async fn values(app: &App, link: &SmartLink, by: Dimension) -> Result<Value> {
     let first = app.now().day().minus(Duration::from_secs(24 * 3600) * (DAYS - 1));
     let breakdown = breakdown::read(app, link.id, by, Range { from: Some(first), to: None }).await?;
     let (rows, rest) = breakdown.top(VALUES);
-    let row = |value: Option<&str>, clicks: u64| {
-        json!({ "value": value, "clicks": clicks, "share": share(clicks, breakdown.clicks) })
-    };
+    let row = |value: Option<&str>, clicks: u64| json!({ "value": value, "clicks": clicks, "share": share(clicks, breakdown.clicks) });
     Ok(json!({
         "by": by.as_str(),
         "choices": Dimension::ALL.map(Dimension::as_str),

@@ -15,11 +15,11 @@ use crate::{
 };
 
 const URL_LIMIT: usize = 4000;
-/// Templates of bodies; upstream names no bound.
+/// Longest template of a body, in bytes; upstream names no bound.
 const BODY_LIMIT: usize = 65_536;
 const HEADER_NAME_LIMIT: usize = 100;
 const HEADER_VALUE_LIMIT: usize = 2000;
-/// More would only be a mistake.
+/// Most headers of a postback: more can only be a mistake.
 const HEADERS_LIMIT: usize = 50;
 
 const ANSWER_TEXT_LIMIT: usize = 200;

@@ -252,7 +252,7 @@ impl Decider<'_> {
         self.memory.take(&Key::Print(self.account.clone(), lasting))
     }
 
-    /// As [`Self::see_print`], of a record that is at hand.
+    /// [`Self::see_print`], where the record was read already.
     fn note_print(
         &mut self,
         lasting: VisitorId,

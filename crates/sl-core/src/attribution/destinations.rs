@@ -124,13 +124,13 @@ fn wants(platform: PlatformKind, events: &EventMap, kind: DeliveryKind) -> bool 
     events.name(kind).is_some()
 }
 
-/// The same cause makes the same job, whoever asks for it.
+/// The id of the job that tells a destination of an event: the same cause makes the same id.
 fn job_id(event_id: &str, destination: Destination, occurred_at: Timestamp) -> DeliveryId {
     let cause: [&[u8]; 2] = [event_id.as_bytes(), &destination.to_string().into_bytes()];
     DeliveryId(derive::ulid(occurred_at, &cause))
 }
 
-/// Who is to hear of conversions of before.
+/// A destination that was added later and is to hear of earlier conversions.
 #[derive(Debug, Clone)]
 pub enum Hearer {
     /// A pixel; whether it is on the link of the conversion is for the caller to see.
@@ -177,7 +177,7 @@ pub fn retell_click(row: &ClickRow, to: &Hearer, now: Timestamp) -> Option<Job> 
     })
 }
 
-/// Under which id a click is told.
+/// The id under which a click is told.
 fn click_event(click: ClickId) -> String {
     format!("clk_{click}")
 }

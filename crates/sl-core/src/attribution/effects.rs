@@ -55,7 +55,7 @@ pub(super) struct Effects {
 }
 
 impl Effects {
-    /// With room for so many clicks.
+    /// No effects yet, with room for `clicks` clicks.
     pub(super) fn new(clicks: usize) -> Self {
         let step =
             Step { clicks: Vec::with_capacity(clicks), given: Vec::with_capacity(clicks), ..Step::default() };

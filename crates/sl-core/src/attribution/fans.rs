@@ -18,7 +18,7 @@ const TOUCHES: usize = 128;
 /// What a fan is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Binding {
-    /// In force from here.
+    /// In force from this time on.
     pub(super) from: Timestamp,
     pub(super) click: Option<ClickId>,
     pub(super) link: SmartLinkId,
@@ -41,7 +41,7 @@ fn binds(bound: Option<Binding>, touch: &Touch) -> bool {
     touch.subscription || bound.is_some_and(|bound| (bound.link, bound.ecid) != (touch.link, touch.ecid))
 }
 
-/// In order of time, behind those of the same time.
+/// Puts `new` in its place by time, behind touches of the same time.
 pub(super) fn touch(touches: &mut Vec<Touch>, new: Touch) {
     let place = touches.partition_point(|other| other.at <= new.at);
     touches.insert(place, new);

@@ -92,7 +92,7 @@ impl Decider<'_> {
         }
     }
 
-    /// Nothing waits longer in a queue.
+    /// Longest time that anything waits in a queue.
     fn longest(&self, wait: Wait) -> Duration {
         match wait {
             Wait::Hold => HOLD_SUBSCRIBER,

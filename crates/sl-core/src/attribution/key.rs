@@ -157,7 +157,7 @@ fn ten(id: VisitorId) -> [u8; 10] {
     rest
 }
 
-/// Under what a visitor's hits are kept.
+/// The key under which a visitor's hits are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Who {
     /// The first-party cookie: exact.

@@ -82,7 +82,7 @@ impl Changes {
         self.0.iter().map(|(key, record)| (key, record.as_ref()))
     }
 
-    /// As the step carries it.
+    /// The changes as rows of bytes, as a step carries them.
     pub(super) fn encode(&self) -> StateRows {
         // A piece of a click has about 80 bytes.
         let mut rows = StateRows::with_capacity(self.0.len(), 128 * self.0.len());
@@ -105,7 +105,7 @@ pub(super) struct Overlay<'a> {
 }
 
 impl<'a> Overlay<'a> {
-    /// With room for so many changes.
+    /// No changes yet, with room for `room`.
     pub(super) fn new(base: &'a Memory, room: usize) -> Self {
         let changes = Changes(IndexMap::with_capacity_and_hasher(room, DefaultHashBuilder::default()));
         Self { base, changes, missing: BTreeSet::new(), bytes: 0 }
@@ -133,7 +133,7 @@ impl<'a> Overlay<'a> {
         self.keep(key.clone(), record);
     }
 
-    /// The same, of a key that is not used any more.
+    /// [`Self::put`] with a key of the caller's that it needs no longer: saves a copy.
     pub(super) fn keep<T: Kept>(&mut self, key: Key, record: T) {
         self.bytes += 96;
         self.changes.0.insert(key, Some(record.record()));
@@ -154,7 +154,7 @@ impl<'a> Overlay<'a> {
         self.changes.0.insert(key.clone(), None);
     }
 
-    /// What changed, and what was not known.
+    /// What changed, and the keys that were asked for and not known.
     pub(super) fn finish(self) -> (Changes, Vec<Key>) {
         (self.changes, self.missing.into_iter().collect())
     }

@@ -23,7 +23,7 @@ pub(super) const VERSION: u8 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("memory of attribution under {key:?} can't be read: {reason}")]
 pub struct BadRecord {
-    /// Which piece.
+    /// Name of the piece.
     pub key: String,
     /// What is wrong.
     pub reason: String,
@@ -109,7 +109,7 @@ pub(super) struct DueRecord {
     pub(super) accounts: Vec<(TeamId, AccountId, Timestamp)>,
 }
 
-/// Of one account.
+/// What is remembered of one creator account.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct AccountRecord {
     /// The clock (decisions 51); `None` before the first event.
@@ -165,10 +165,10 @@ impl Hit {
     }
 }
 
-/// Of one visitor of an account.
+/// What is remembered of one visitor of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct VisitorRecord {
-    /// By time.
+    /// Hits of the visitor, by time.
     pub(super) hits: Vec<Hit>,
     /// Fans bound to it; the one bound last is last.
     pub(super) fans: Vec<FanId>,
@@ -178,7 +178,7 @@ pub(super) struct VisitorRecord {
     pub(super) early: Vec<Repeat>,
 }
 
-/// Of one lasting fingerprint.
+/// What is remembered of one lasting fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct PrintRecord {
     /// Cookies seen under it, at most 2: more make no difference.
@@ -202,10 +202,10 @@ pub(super) struct Recent {
     pub(super) cookie: Option<VisitorId>,
 }
 
-/// Of one pool link.
+/// What is remembered of one pool link.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct HolderRecord {
-    /// By time; more than one after recycling.
+    /// Its visitors, by time; more than one after recycling.
     pub(super) holders: Vec<Holder>,
     /// Subscribers whose click is still to come, with the end of the wait.
     pub(super) pending: Vec<(Timestamp, SubscriberSeen)>,
@@ -238,19 +238,19 @@ pub(super) struct Touch {
     pub(super) subscription: bool,
 }
 
-/// Of one fan.
+/// What is remembered of one fan.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct FanRecord {
     pub(super) profile: FanProfile,
-    /// By time; the bindings follow from them.
+    /// What may bind the fan, by time; the bindings follow from it.
     pub(super) touches: Vec<Touch>,
     /// Links it is listed under.
     pub(super) standings: Vec<(SmartLinkId, Standing)>,
-    /// Waiting for a binding, in order of arrival.
+    /// Transactions and messages that wait for a binding, in order of arrival.
     pub(super) held: Vec<Held>,
     /// Newest `subscriptions.*` webhooks.
     pub(super) announced: Vec<Announced>,
-    /// Seen without a date, with the end of the wait.
+    /// Sightings without a date, each with the time at which its wait ends.
     pub(super) undated: Vec<(Timestamp, SubscriberSeen)>,
     /// Subscriptions applied, newest last.
     pub(super) subscriptions: Vec<Subscribed>,
@@ -270,7 +270,7 @@ pub(super) struct Announced {
     pub(super) price: Option<Cents>,
     /// `subscriptions.renewed`.
     pub(super) renewed: bool,
-    /// Kept at least until then, also when nothing else is known of the fan.
+    /// Kept at least until this time, also when nothing else is known of the fan.
     pub(super) until: Timestamp,
 }
 
@@ -294,7 +294,7 @@ pub(super) struct Subscribed {
     pub(super) holder: Option<ClickId>,
 }
 
-/// Waiting for a binding.
+/// A transaction or message that waits for a binding of its fan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Held {
     Transaction { id: TransactionId, until: Timestamp },
@@ -309,7 +309,7 @@ impl Held {
     }
 }
 
-/// Of one transaction.
+/// What is remembered of one transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TransactionRecord {
     pub(super) transaction: Transaction,
@@ -366,7 +366,7 @@ impl Default for TransactionRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct AppliedRecord {}
 
-/// What to look at again, with the time from which.
+/// Pieces to look at again, each with the time from which.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct PageRecord {
     pub(super) entries: Vec<(Timestamp, Later)>,

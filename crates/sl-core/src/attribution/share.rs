@@ -12,10 +12,10 @@ use crate::{
     step::{StateBytes, StateKey},
 };
 
-/// Whose a piece of memory is, as its name tells.
+/// Whom a piece of memory belongs to, as its name tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
-    /// Of all accounts of the partition: [`share_out`] cuts it.
+    /// All accounts of the partition: [`share_out`] cuts the piece.
     Everybody,
     /// An account.
     Account(AccountId),
@@ -25,7 +25,7 @@ pub enum Owner {
     Link(SmartLinkId),
 }
 
-/// Whose the piece under a name is.
+/// Whom the piece under this name belongs to.
 ///
 /// # Errors
 /// [`BadRecord`] when no name looks like this.

@@ -17,13 +17,13 @@ pub struct Pixel {
     pub id: PixelId,
     /// Owner.
     pub team: TeamId,
-    /// Whose pixel.
+    /// The ad platform it belongs to.
     pub platform: PlatformKind,
     /// The platform's id; empty for CreatorTraffic.
     pub pixel_id: String,
     /// The token, sealed ([`crate::seal`]).
     pub sealed_token: Vec<u8>,
-    /// As shown.
+    /// Name that people gave it.
     pub label: Option<String>,
     /// Overrides the click URL.
     pub event_source_url: Option<String>,
@@ -64,14 +64,14 @@ pub enum ValueBasis {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExternalIdSource {
-    /// What the buyer put on the address (contract G.3).
+    /// The `ecid` that the buyer put on the address (contract G.3).
     #[default]
     Ecid,
     /// The visitor's first-party cookie.
     Visitor,
     /// The click.
     ClickId,
-    /// None is sent.
+    /// No id is sent.
     None,
 }
 

@@ -48,7 +48,7 @@ pub enum PostbackMethod {
     /// The default everywhere.
     #[default]
     Get,
-    /// With a body.
+    /// `POST`, with a body.
     Post,
 }
 
@@ -78,7 +78,7 @@ impl PostbackScope {
 pub struct AnswerTexts {
     /// One of these means delivered; when there are any and none is found, the answer says nothing.
     pub success: Vec<String>,
-    /// Without any of those, one of these means refused.
+    /// Where none of `success` is found, one of these means refused.
     pub failure: Vec<String>,
 }
 

@@ -7,7 +7,7 @@ use crate::{
     visitor::is_unexpanded_macro,
 };
 
-/// What a tracker calls the currency of an amount.
+/// Parameters in which trackers take the currency of an amount.
 const CURRENCY: [&str; 4] = ["currency", "cur", "ccy", "currency_code"];
 
 /// A template as it is saved: names that are no variables and stay as written, and a currency that amounts are not in.
@@ -53,7 +53,7 @@ pub fn filled(url: &str, body: Option<&str>, click: Option<&Click>) -> Vec<Warni
     warnings
 }
 
-/// All amounts are US dollars.
+/// Warns of a URL that names another currency: all amounts are US dollars.
 fn currency(url: &str) -> Option<Warning> {
     let query = url.split_once('?')?.1;
     let pairs = query.split(['&', '#']).filter_map(|pair| pair.split_once('='));

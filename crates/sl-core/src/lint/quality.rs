@@ -24,7 +24,7 @@ impl Known {
         "postal_code",
     ];
 
-    /// Of a person, as the platform sees it.
+    /// Which identifiers of a person the platform can use.
     #[must_use]
     pub fn of(platform: PlatformKind, person: &Identity) -> Self {
         let Some(own) = &platform.facts().person else { return Self::default() };

@@ -26,7 +26,7 @@ pub struct Event<'a> {
     pub kind: DeliveryKind,
     /// The platform's name for it, from the pixel's map.
     pub name: &'a str,
-    /// The same on every attempt and for every pixel (ad-platforms 1.5).
+    /// Id of the event, the same on every attempt and for every pixel (ad-platforms 1.5).
     pub event_id: &'a str,
     /// When it happened.
     pub occurred_at: Timestamp,
@@ -43,7 +43,7 @@ pub struct Event<'a> {
 /// Through which door an event goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Channel<'a> {
-    /// It counts.
+    /// A real event, which the platform counts.
     Live,
     /// Asked for by hand (contract A.8.3); the code is what Meta and TikTok show it under.
     Test(Option<&'a str>),
@@ -59,7 +59,7 @@ impl<'a> Channel<'a> {
         }
     }
 
-    /// Asked for by hand.
+    /// Whether it is a test event, which somebody asked for by hand.
     #[must_use]
     pub fn is_test(self) -> bool {
         self != Self::Live
@@ -94,9 +94,9 @@ pub struct Answer {
     pub status: u16,
     /// Headers.
     pub headers: HeaderMap,
-    /// At most 64 KiB.
+    /// The body, or the first 64 KiB of it.
     pub body: Vec<u8>,
-    /// It did not break off.
+    /// The body was read to its end: it did not break off.
     pub whole: bool,
 }
 
@@ -133,15 +133,15 @@ fn date(text: &str) -> Option<Timestamp> {
 /// What an answer means, with the platform's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// For the schedule.
+    /// What the answer means for the schedule of attempts.
     pub outcome: Outcome,
-    /// For people; secrets are blanked later.
+    /// The platform's words, for people; secrets are blanked later.
     pub words: Option<String>,
 }
 
 /// One ad platform. Pure: no clock, no network.
 pub trait AdPlatform: Send + Sync + 'static {
-    /// Which one.
+    /// Which platform it is.
     fn kind(&self) -> PlatformKind;
 
     /// What the operator has to do before this installation can send to it: there is no address yet. Its pixels wait.

@@ -48,7 +48,7 @@ impl CreatorTraffic {
     /// What to do about a pixel that waits for the address.
     const NO_ADDRESS: &str = "ask CreatorTraffic for the address that takes conversions and set ad_platforms.creatortraffic.base_url to it";
 
-    /// As configured.
+    /// CreatorTraffic as the operator has configured it.
     #[must_use]
     pub fn configured(settings: &Settings) -> Self {
         Self::new(&settings.base_url)
@@ -107,7 +107,7 @@ impl AdPlatform for CreatorTraffic {
         })
     }
 
-    /// By what stands before the event's own.
+    /// Compares the part of the address that stands before the first variable.
     fn is_addressed(&self, _: &Pixel, url: &str) -> bool {
         let address = self.template.as_deref().and_then(|template| template.split('{').next());
         address.is_some_and(|address| url.starts_with(address))

@@ -9,7 +9,7 @@ use crate::identity::digest;
 pub(super) struct Members(Map<String, Value>);
 
 impl Members {
-    /// In the clear.
+    /// Adds a member with the value as it is.
     pub(super) fn plain(&mut self, name: &str, value: Option<String>) -> &mut Self {
         if let Some(value) = value.filter(|text| !text.is_empty()) {
             self.0.insert(name.to_owned(), Value::String(value));
@@ -17,12 +17,12 @@ impl Members {
         self
     }
 
-    /// Hashed, as a text.
+    /// Adds a member with the SHA-256 of the value, as a text.
     pub(super) fn hashed(&mut self, name: &str, value: Option<String>) -> &mut Self {
         self.plain(name, value.and_then(|value| digest(&value)))
     }
 
-    /// Hashed, as a list of one.
+    /// Adds a member with the SHA-256 of the value, as a list of one.
     pub(super) fn hashed_list(&mut self, name: &str, value: Option<String>) -> &mut Self {
         if let Some(digest) = value.and_then(|value| digest(&value)) {
             self.0.insert(name.to_owned(), Value::from(vec![digest]));

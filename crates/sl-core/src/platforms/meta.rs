@@ -104,7 +104,7 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// As configured.
+    /// Meta as the operator has configured it.
     #[must_use]
     pub fn configured(settings: &Settings) -> Self {
         Self::new(&settings.base_url, settings.version.as_deref().unwrap_or_default())
@@ -216,7 +216,7 @@ impl AdPlatform for Meta {
     }
 }
 
-/// By code, then `is_transient`, then status (ad-platforms 2.6).
+/// What an error means: by its code, then `is_transient`, then the status (ad-platforms 2.6).
 fn outcome(error: &Value, answer: &Answer) -> Outcome {
     let number = |key: &str| error.get(key).and_then(Value::as_u64);
     let is_transient = error.get("is_transient").and_then(Value::as_bool) == Some(true);
@@ -239,7 +239,7 @@ fn by_status(answer: &Answer) -> Outcome {
     Outcome::of_status(answer.status, wish(answer))
 }
 
-/// For how long it wants to be left alone.
+/// For how long the platform wants no requests.
 fn wish(answer: &Answer) -> Option<Duration> {
     regain(answer).or_else(|| answer.retry_after())
 }

@@ -76,7 +76,7 @@ platforms! {
 pub struct Facts {
     /// The wire word.
     pub word: &'static str,
-    /// As people write it.
+    /// Its name as people write it.
     pub name: &'static str,
     /// What a new pixel sends unless told otherwise (contract G.2).
     pub usual: Usual,
@@ -112,7 +112,7 @@ pub struct Facts {
 pub struct Settings {
     /// An origin, or the whole address where there is no public one; empty for none.
     pub base_url: String,
-    /// Of those that have versions.
+    /// Version of the interface, for platforms that have versions.
     pub version: Option<String>,
     /// Age up to which events are sent, where that is configured.
     pub max_age: Option<Duration>,
@@ -123,7 +123,7 @@ pub struct Settings {
 pub struct Platforms(Vec<Arc<dyn AdPlatform>>);
 
 impl Platforms {
-    /// Adds one.
+    /// Adds a platform.
     #[must_use]
     pub fn with(mut self, platform: impl AdPlatform) -> Self {
         self.0.push(Arc::new(platform));
@@ -150,12 +150,12 @@ pub struct Usual {
     pub third_message: Option<&'static str>,
 }
 
-/// By what a platform recognises people (ad-platforms 13.1 to 13.3).
+/// What a platform recognises people by (ad-platforms 13.1 to 13.3).
 #[derive(Debug)]
 pub struct Person {
-    /// Its own click id.
+    /// Whether the person has the platform's own click id.
     pub click_id: fn(&Identity) -> bool,
-    /// Its own browser id.
+    /// Whether the person has the platform's own browser id.
     pub browser_id: fn(&Identity) -> bool,
     /// What each is worth, in tenths of its score.
     pub worth: Worth,
@@ -170,7 +170,7 @@ pub struct Worth {
     pub ip_and_user_agent: u8,
     pub ipv6: u8,
     pub external_id: u8,
-    /// Each of four: country, region, city, postal code.
+    /// What each of country, region, city and postal code is worth.
     pub place: u8,
 }
 
@@ -181,7 +181,7 @@ pub enum Tests {
     WithCode,
     /// Through a channel of their own.
     Apart,
-    /// It knows none.
+    /// The platform has no test events.
     None,
 }
 

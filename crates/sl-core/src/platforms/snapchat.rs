@@ -103,7 +103,7 @@ pub struct Snapchat {
 }
 
 impl Snapchat {
-    /// As configured.
+    /// Snapchat as the operator has configured it.
     #[must_use]
     pub fn configured(settings: &Settings) -> Self {
         Self::new(&settings.base_url, settings.max_age.unwrap_or_default())

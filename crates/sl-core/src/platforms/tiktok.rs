@@ -84,7 +84,7 @@ pub struct TikTok {
 }
 
 impl TikTok {
-    /// As configured.
+    /// TikTok as the operator has configured it.
     #[must_use]
     pub fn configured(settings: &Settings) -> Self {
         Self::new(&settings.base_url, settings.max_age.unwrap_or_default())

@@ -118,7 +118,7 @@ const PREVIEWS: &[&str] = &[
     "linkpreview",
 ];
 
-/// ... when the agent begins with them: the app's fetcher, not its web view.
+/// Previews, when the agent begins with one of these: the app's fetcher, not its web view.
 const PREVIEW_HEADS: &[&str] =
     &["whatsapp/", "viber/", "instagram/", "threads/", "snapchat/", "telegram/", "tumblr/"];
 

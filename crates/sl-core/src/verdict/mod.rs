@@ -12,7 +12,7 @@ mod tests;
 use agent::Agent;
 use memchr::memchr2_iter;
 
-/// What decides. Absent headers are empty.
+/// The parts of a request that decide what it is. Absent headers are empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Shape<'a> {
     /// The method is `HEAD`.

@@ -52,7 +52,7 @@ impl From<Answer> for Reply {
 }
 
 impl Reply {
-    /// For hyper.
+    /// The answer as hyper takes it.
     pub(crate) fn into_answer(self) -> Answer {
         match self {
             Self::Found(found) => found.into_answer(),

@@ -145,7 +145,7 @@ pub(crate) struct Watch {
     /// The fate of the first that waits.
     first: Option<(Ticket, FateFuture)>,
     cap: Pin<Box<Sleep>>,
-    /// When the cap is due.
+    /// When `cap` rings.
     until: Instant,
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// More are not worth waiting for; fewer go once nobody else comes.
 const MOST: usize = 128;
 const LEAST: usize = 32;
-/// As long as a busy thread waits for the next record.
+/// How long a busy thread waits for the next record.
 const MOMENT: Duration = Duration::from_micros(50);
 /// A record that comes within this time has missed the lot before it. Longer than sending that off takes.
 const CLOSE: Duration = Duration::from_micros(150);
@@ -22,19 +22,19 @@ const MOST_PATIENT: u8 = 8;
 #[derive(Debug)]
 pub(super) struct Company {
     held: usize,
-    /// ... when the sockets were looked at last.
+    /// How many were held when the sockets were last looked at.
     looked: usize,
-    /// When the first and the latest of them were found.
+    /// When the first and the latest of those held were found.
     first: Option<Instant>,
     latest: Option<Instant>,
-    /// So many go without another look.
+    /// From this many on they go without another look.
     enough: usize,
     /// When the last lot went because nobody else came.
     left: Option<Instant>,
     missed: u8,
 }
 
-/// What to do with them.
+/// What to do with the records held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// There are none.
@@ -52,7 +52,7 @@ impl Default for Company {
 }
 
 impl Company {
-    /// One more: whether it is the first, and whether they go.
+    /// Holds one more record back: whether it is the first, and whether all of them go now.
     pub(super) fn join(&mut self) -> (bool, bool) {
         self.held += 1;
         if self.held < self.enough {

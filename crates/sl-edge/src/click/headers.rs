@@ -99,7 +99,7 @@ pub(super) struct Headers<'a> {
     from: bool,
     pub(super) cookies: Lines<'a>,
     pub(super) forwarded: Lines<'a>,
-    /// Something that concerns the connection or a body.
+    /// Some header concerns the connection or a body.
     special: bool,
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Visit<'a> {
     pub(super) worker: &'a std::rc::Rc<Worker>,
     pub(super) link: &'a Arc<Prepared>,
     pub(super) params: Params<&'a str>,
-    /// By what the window finds this visitor, and with what.
+    /// The keys by which the window finds this visitor.
     pub(super) seen: Seen,
     pub(super) target: Target,
     asked: &'a Asked<'a>,
@@ -38,7 +38,7 @@ pub(super) struct Visit<'a> {
     referrer: Option<Cow<'a, str>>,
     language: Option<Cow<'a, str>>,
     now: Timestamp,
-    /// This click's, should it become one.
+    /// The id of the click, should the visit become one.
     id: ClickId,
     keys: VisitorKeys,
     cookies: AdCookies<&'a str>,

@@ -44,7 +44,7 @@ enum State {
 
 struct Waiting {
     ticket: Ticket,
-    /// Under which the answer stands in the worker's queue.
+    /// The waker under which the answer stands in the worker's queue.
     parked: Option<Waker>,
     /// `None` once answered.
     hit: Option<Hit>,
@@ -110,7 +110,7 @@ impl Hit {
         tokio::task::spawn_local(self.worker.late.track_future(watch));
     }
 
-    /// It is on disk, or (late) as good as: the visitor gets what the record says.
+    /// The answer once the record is on disk, or (late) as good as: the visitor gets what it says.
     fn stored(self) -> Reply {
         if let Some(entry) = &self.entry {
             entry.stored();

@@ -59,18 +59,18 @@ pub(crate) struct Worker {
     dice: RefCell<StdRng>,
 }
 
-/// What the snapshot says of an id.
+/// What the snapshot of the catalog says of a Smart Link's id.
 pub(crate) enum Known<'a> {
-    /// This.
+    /// The Smart Link.
     Link(&'a Arc<Prepared>),
-    /// Nothing.
+    /// There is no such Smart Link.
     Unknown,
-    /// No catalog yet.
+    /// Nobody knows: there is no catalog yet.
     NotLoaded,
 }
 
 impl Worker {
-    /// Of thread `number`; `seed` is the process's.
+    /// The worker of thread `number`; `seed` is the process's.
     pub(crate) fn new(shared: Arc<Shared>, mut seed: [u8; 32], number: usize) -> Self {
         seed.iter_mut().zip(number.to_le_bytes()).for_each(|(byte, of_thread)| *byte ^= of_thread);
         let (read_at, now) = (Instant::now(), shared.clock.now());

@@ -40,9 +40,9 @@ pub(super) struct Lane {
 
 /// Tasks that run before the sockets are looked at again: what is there is answered before more is fetched.
 const TASKS_PER_LOOK: u32 = 128;
-/// After a failed accept: without a pause, a process out of file descriptors would spin.
+/// Pause after a failed accept, without which a process out of file descriptors would spin.
 const PAUSE: Duration = Duration::from_millis(20);
-/// ... and before the same is said again; it is counted each time.
+/// Pause before the log says so again; it is counted each time.
 const AGAIN: Duration = Duration::from_secs(10);
 /// Refused connections that are told so, per thread. Past it they are closed without a word.
 const REFUSALS: usize = 256;

@@ -36,7 +36,7 @@ use crate::{
 /// How connections of one thread are served.
 pub(super) struct Connections {
     http: http1::Builder,
-    /// ... that came in after the stop: one answer each.
+    /// How connections are served that came in after the stop: one answer each.
     last: http1::Builder,
     pub(super) plain: Plain,
     pub(super) worker: Rc<Worker>,

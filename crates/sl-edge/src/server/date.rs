@@ -15,7 +15,7 @@ pub(super) struct Date {
 const LAST: u64 = 253_402_300_799;
 
 impl Date {
-    /// As in `Sun, 06 Nov 1994 08:49:37 GMT`.
+    /// The `Date` header's value at `now`, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
     pub(super) fn at(&mut self, now: Timestamp) -> &[u8] {
         let second = now.0.div_euclid(1000);
         if second != self.second || self.text.is_empty() {

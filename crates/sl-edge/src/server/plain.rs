@@ -26,7 +26,7 @@ use crate::click::{Answering, Asked, Reply, Worker, respond};
 
 /// Longest request that is read here, in bytes.
 const LONGEST: usize = 8192;
-/// Most headers of one.
+/// Most headers of a request that is read here.
 const MOST_HEADERS: usize = 64;
 
 /// What all connections of a thread read into and write from: one of them at a time, never across a wait.
@@ -37,7 +37,7 @@ pub(super) struct Plain {
     longest: usize,
 }
 
-/// What was read.
+/// What was read from a connection.
 pub(super) enum Read {
     /// A plain request; its click is in the journal's hands.
     Asked(Answering),

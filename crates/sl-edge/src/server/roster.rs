@@ -105,7 +105,7 @@ impl Seated {
         self.seat.wake();
     }
 
-    /// Whom to wake when there is news.
+    /// Notes whom to wake when there is news.
     pub(super) fn park(&self, context: &Context<'_>) {
         let mut waker = self.seat.waker.borrow_mut();
         if !waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {

@@ -13,7 +13,7 @@ pub(super) struct Index {
     used: usize,
 }
 
-/// Of a small table.
+/// Slots of the smallest table.
 const LEAST: usize = 64;
 
 impl Index {

@@ -15,9 +15,9 @@ use super::{Inner, KEYS_PER_VISITOR, Kept, Record, Remembered, Shard, Window};
 pub struct Rebuild<'a> {
     window: &'a Window,
     now: Timestamp,
-    /// In the order of the journal, which is about that of their ids.
+    /// Clicks in the order of the journal, which is about that of their ids.
     pub(super) clicks: Vec<Arc<Remembered>>,
-    /// At most [`REPEATS`].
+    /// Clicks that were repeated, with the visitor; at most [`REPEATS`].
     repeats: Vec<(ClickId, VisitorId)>,
 }
 

@@ -50,7 +50,7 @@ impl Remembered {
         self.record.stored.store(true, Ordering::Relaxed);
     }
 
-    /// It answers for nobody any more, whatever the keys that still lead to it.
+    /// Notes that the click is lost: it answers for nobody any more, whatever keys still lead to it.
     pub(crate) fn lost(&self) {
         self.record.lost.store(true, Ordering::Relaxed);
     }
@@ -59,7 +59,7 @@ impl Remembered {
 // === impl Record ===
 
 impl Record {
-    /// Of a click that came from a journal.
+    /// The record of a click that came from a journal: it is stored.
     pub(crate) fn kept() -> Self {
         Self { stored: AtomicBool::new(true), ..Self::default() }
     }

@@ -7,7 +7,7 @@ use fjall::{Keyspace, Slice};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use sl_store::Result;
 
-use super::{HEAD, REMOVED, Table};
+use super::{HEAD, LateTable, REMOVED};
 use crate::db::{damaged, failed};
 
 /// Records by arrival, and the newest row of every key in them.
@@ -32,7 +32,7 @@ struct Place {
 struct Row<'record> {
     table: u8,
     key: &'record [u8],
-    /// From here to the end; absent when the row goes.
+    /// The value, from here to `end`; absent when the row is removed.
     value: Option<usize>,
     end: usize,
 }
@@ -64,7 +64,7 @@ impl Index {
     }
 
     /// What is known of a key; `Some(None)`: it is gone.
-    pub(super) fn find(&self, table: Table, key: &[u8]) -> Option<Option<ByteView>> {
+    pub(super) fn find(&self, table: LateTable, key: &[u8]) -> Option<Option<ByteView>> {
         let hash = self.hashes.hash_one(key);
         let same = |place: &Place| {
             place.hash == hash
@@ -98,7 +98,7 @@ impl Index {
     }
 
     /// Puts the rows of a table into it, in one sorted run.
-    pub(super) fn ingest(&self, table: Table, into: &Keyspace) -> Result<()> {
+    pub(super) fn ingest(&self, table: LateTable, into: &Keyspace) -> Result<()> {
         // Nearly always the first bytes decide, and those lie close together.
         let first = |key: &[u8]| {
             let mut bytes = [0; 16];

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tempfile::TempDir;
 
-use super::Table;
+use super::LateTable;
 use crate::{FjallOptions, db::Db};
 
 fn open(dir: &TempDir) -> Db {
@@ -31,7 +31,7 @@ fn rows_are_found_in_memory_in_a_table_and_after_a_restart() {
     for round in 0_u64..12 {
         let mut rows = db.late.rows();
         for number in 0..200 {
-            let table = if (number + round).is_multiple_of(2) { Table::State } else { Table::Given };
+            let table = if (number + round).is_multiple_of(2) { LateTable::State } else { LateTable::Given };
             let value = format!("{round} {number}").repeat((number % 5) as usize).into_bytes();
             let goes = (number + round).is_multiple_of(7);
             if goes {
@@ -51,12 +51,12 @@ fn rows_are_found_in_memory_in_a_table_and_after_a_restart() {
             _ => {}
         }
         for ((table, number), value) in &want {
-            let table = if *table == Table::State as u8 { Table::State } else { Table::Given };
+            let table = if *table == LateTable::State as u8 { LateTable::State } else { LateTable::Given };
             let found = db.late.get(table, &key(*number)).unwrap();
             assert_eq!(found.as_deref(), value.as_deref(), "{table:?} {number} in round {round}");
         }
     }
-    assert_eq!(db.late.get(Table::State, b"never written").unwrap(), None);
+    assert_eq!(db.late.get(LateTable::State, b"never written").unwrap(), None);
 }
 
 /// A crash after the rows reached their tables, but before their records went: they are read and written again.
@@ -66,19 +66,19 @@ fn records_that_stay_behind_change_nothing() {
     let db = open(&dir);
     for value in [b"first", b"later"] {
         let mut rows = db.late.rows();
-        rows.put(Table::State, b"a", value);
+        rows.put(LateTable::State, b"a", value);
         db.commit(db.batch(), rows).unwrap();
     }
     let mut rows = db.late.rows();
-    rows.remove(Table::State, b"b");
-    rows.put(Table::State, b"c", b"stays");
+    rows.remove(LateTable::State, b"b");
+    rows.put(LateTable::State, b"c", b"stays");
     db.commit(db.batch(), rows).unwrap();
     // What settling does before the records go.
-    db.late.waiting.read().young.ingest(Table::State, db.late.table(Table::State)).unwrap();
+    db.late.waiting.read().young.ingest(LateTable::State, db.late.table(LateTable::State)).unwrap();
     drop(db);
     for _ in 0..2 {
         let db = open(&dir);
-        let get = |key: &[u8]| db.late.get(Table::State, key).unwrap();
+        let get = |key: &[u8]| db.late.get(LateTable::State, key).unwrap();
         assert_eq!(get(b"a").as_deref(), Some(b"later".as_slice()));
         assert_eq!(get(b"b"), None);
         assert_eq!(get(b"c").as_deref(), Some(b"stays".as_slice()));

@@ -11,7 +11,7 @@ use crate::{
     db::{Db, failed, put},
     layout::{
         CLICK_CONVERSION, CONVERSION, CONVERSION_ID, DEAD_LETTER, DEAD_LETTER_ID, DIMENSION, FAN_DAY, Key,
-        LINK_FAN, PROFILE, ROLLUP, Reader, TOTALS, dimension_byte, place,
+        LINK_FAN, PROFILE, ROLLUP, Reader, TOTALS, place,
     },
     pool::{list_add_key, unmatched_key},
 };
@@ -36,7 +36,7 @@ pub(crate) fn stage_reports(db: &Db, batch: &mut OwnedWriteBatch, step: &Step) -
     }
     for (key, rollup) in &step.dimensions {
         let of_link = Key::table(DIMENSION).id(key.link.to_bytes());
-        let key = of_link.byte(dimension_byte(key.dimension)).at(key.day).text(&key.value);
+        let key = of_link.byte(key.dimension.code()).at(key.day).text(&key.value);
         batch.insert(&db.reports, key, encode_into(rollup, &mut buffer)?);
     }
     for day in &step.fan_days {

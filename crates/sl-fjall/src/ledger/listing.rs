@@ -25,7 +25,7 @@ pub(crate) fn of_link(snapshot: &Snapshot, db: &Db, link: SmartLinkId, range: Ra
     Rows::new(snapshot, db, link, range, false)
 }
 
-/// The same, the newest first.
+/// Rows of a link in a range, the newest first.
 pub(crate) fn newest(snapshot: &Snapshot, db: &Db, link: SmartLinkId, range: Range) -> Rows {
     Rows::new(snapshot, db, link, range, true)
 }

@@ -19,7 +19,7 @@ use crate::{
 /// Blocks looked for at once: most have one row, some 64.
 const BLOCKS: usize = 64;
 
-/// Whole blocks, until there are `limit` rows.
+/// A page of click rows: whole blocks, until there are `limit` rows.
 pub(super) fn page(db: &Db, after: Option<&[u8]>, limit: usize) -> Result<Page> {
     let (all, mut rows, mut after) = (Key::bare(), Vec::new(), after.map(<[u8]>::to_vec));
     loop {

@@ -16,12 +16,12 @@ use super::scan::{Scan, Scanned};
 use crate::{
     codec::decode,
     db::{Db, damaged},
-    late::Table,
+    late::LateTable,
     layout::{Key, LINK, Reader},
     pool::{GivenRow, LinkRow, Shelf},
 };
 
-/// By digest.
+/// Accounts by the digest that keys hold in their place.
 pub(super) type Accounts = HashMap<[u8; 8], AccountId>;
 
 pub(super) fn links(db: &Db, after: Option<&[u8]>, limit: usize) -> Result<Page> {
@@ -36,7 +36,7 @@ pub(super) fn links(db: &Db, after: Option<&[u8]>, limit: usize) -> Result<Page>
 
 pub(super) fn holders(db: &Db, accounts: &Accounts, after: Option<&[u8]>, limit: usize) -> Result<Page> {
     let all = Key::bare();
-    let found = Scan { all: &all, after, limit }.raw(db.late.table(Table::Given), db)?;
+    let found = Scan { all: &all, after, limit }.raw(db.late.table(LateTable::Given), db)?;
     let Scanned { rows, next } = found.map(|(key, value)| {
         let mut fields = Reader(&key);
         let name = || damaged("the name of a pool link's holder");

@@ -17,7 +17,7 @@ use crate::{
     db::{Db, damaged},
     layout::{
         CONVERSION, DEAD_LETTER, DIMENSION, FAN_DAY, Key, LINK_FAN, LIST_ADD, PROFILE, ROLLUP, Reader,
-        TOTALS, UNMATCHED, dimension_byte,
+        TOTALS, UNMATCHED,
     },
 };
 
@@ -87,6 +87,6 @@ fn rollup(fields: &mut Reader<'_>) -> Option<RollupKey> {
 fn dimension(fields: &mut Reader<'_>) -> Option<DimensionKey> {
     let (link, byte) = link(fields).zip(fields.byte())?;
     let (day, value) = fields.at().zip(fields.text())?;
-    let dimension = Dimension::ALL.into_iter().find(|dimension| dimension_byte(*dimension) == byte)?;
+    let dimension = Dimension::ALL.into_iter().find(|dimension| dimension.code() == byte)?;
     Some(DimensionKey { link, day, dimension, value: Arc::from(value) })
 }

@@ -13,7 +13,7 @@ use sl_store::{Result, outbox::Counts};
 use crate::{
     codec::decode,
     db::{Db, damaged, failed, put},
-    layout::{DUE, DUE_SECOND, Key, RESTING, Reader, STATE_COUNT, WAITING_AT, state_byte},
+    layout::{DUE, DUE_SECOND, Key, RESTING, Reader, STATE_COUNT, WAITING_AT},
 };
 
 /// A destination with waiting jobs.
@@ -35,7 +35,7 @@ pub(crate) struct Books {
     states: [u64; 5],
     queues: HashMap<Destination, Queue>,
     resting: HashMap<Destination, Resting>,
-    /// What the open batch has to write.
+    /// Seconds, and below destinations, whose counters the open batch has to write.
     dirty_seconds: Vec<(Destination, i64)>,
     dirty_queues: Vec<Destination>,
 }
@@ -103,7 +103,7 @@ impl Books {
     }
 
     fn count(&mut self, state: DeliveryState, by: i64) {
-        if let Some(count) = self.states.get_mut(usize::from(state_byte(state))) {
+        if let Some(count) = self.states.get_mut(usize::from(state.code())) {
             *count = count.saturating_add_signed(by);
         }
     }
@@ -111,7 +111,7 @@ impl Books {
     /// Adds every changed counter to the batch. Call it once, last.
     pub(crate) fn stage(&mut self, db: &Db, batch: &mut OwnedWriteBatch) -> Result<()> {
         for state in DeliveryState::ALL {
-            let byte = state_byte(state);
+            let byte = state.code();
             if let Some(count) = self.states.get(usize::from(byte)) {
                 put(batch, &db.outbox, Key::table(STATE_COUNT).byte(byte), count)?;
             }
@@ -216,7 +216,7 @@ impl Books {
 
     /// Figures at `now`: whole seconds from the counters, the current one from the index.
     pub(crate) fn counts(&self, db: &Db, now: Timestamp) -> Result<Counts> {
-        let state = |state| self.states.get(usize::from(state_byte(state))).copied().unwrap_or(0);
+        let state = |state: DeliveryState| self.states.get(usize::from(state.code())).copied().unwrap_or(0);
         let mut due_now: u64 = 0;
         for (destination, queue) in self.queues.iter().filter(|(to, _)| !self.rests(**to, now)) {
             due_now += queue.seconds.range(..now.seconds()).map(|(_, count)| count).sum::<u64>();

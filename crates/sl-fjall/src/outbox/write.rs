@@ -16,10 +16,7 @@ use sl_store::{
 use super::{Books, KEPT_ATTEMPTS, missing};
 use crate::{
     db::{Db, damaged, failed, put, read},
-    layout::{
-        ATTEMPT, CLICK_DELIVERY, DUE, FAN_WAITING, JOB, Key, LATEST, PROGRESS, Reader, STATE, ordered,
-        state_byte,
-    },
+    layout::{ATTEMPT, CLICK_DELIVERY, DUE, FAN_WAITING, JOB, Key, LATEST, PROGRESS, Reader, STATE, ordered},
 };
 
 /// Value of an index whose key says everything.
@@ -200,7 +197,7 @@ fn state_key(job: &Job, state: DeliveryState) -> Key {
 
 /// Jobs of a team in one state, by creation.
 pub(crate) fn state_prefix(team: sl_core::ids::TeamId, state: DeliveryState) -> Key {
-    Key::table(STATE).u64(team.0).byte(state_byte(state))
+    Key::table(STATE).u64(team.0).byte(state.code())
 }
 
 fn is_final(state: DeliveryState) -> bool {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     codec::decode,
     db::{Db, damaged, failed, scan},
-    late::Table,
+    late::LateTable,
     layout::{BLOCK, Key, LINK, STOCK},
 };
 
@@ -49,7 +49,7 @@ pub(crate) fn load(db: &Db, rules: PoolRules) -> Result<Shelf> {
             Some((known, digest, along)) if known == account => (*digest, along),
             other => {
                 let digest = account.digest();
-                let rows = snapshot.prefix(db.late.table(Table::Given), digest);
+                let rows = snapshot.prefix(db.late.table(LateTable::Given), digest);
                 let (_, _, along) = other.insert((account.clone(), digest, Along { rows, ahead: None }));
                 (digest, along)
             }

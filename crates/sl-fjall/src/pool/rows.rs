@@ -21,7 +21,7 @@ use super::{
 use crate::{
     codec::decode,
     db::{Db, commit, failed, put, read},
-    late::Table,
+    late::LateTable,
     layout::{Key, LINK, LIST_ADD, STOCK},
     pool::list_add_key,
 };
@@ -39,7 +39,7 @@ pub(crate) fn link_key(account: &AccountId, id: PoolLinkId) -> Key {
 
 /// Who holds a link, if anybody ever did.
 fn given_row(db: &Db, account: &AccountId, id: PoolLinkId) -> Result<Option<GivenRow>> {
-    let bytes = db.late.get(Table::Given, &given_key(account.digest(), id))?;
+    let bytes = db.late.get(LateTable::Given, &given_key(account.digest(), id))?;
     bytes.map(|bytes| decode(&bytes)).transpose()
 }
 

@@ -17,7 +17,7 @@ use sl_store::{
 use super::{slot::Slot, stock::Stock};
 use crate::{
     codec::encode,
-    late::{Rows, Table},
+    late::{LateTable, Rows},
     layout::Key,
 };
 
@@ -52,7 +52,7 @@ pub(crate) struct BlockRow {
 pub(crate) struct Leased {
     pub(crate) ordinal: u32,
     pub(crate) recycled: bool,
-    /// Who had it before.
+    /// The click of the visitor who had it before.
     pub(crate) before: Option<ClickId>,
 }
 
@@ -177,7 +177,7 @@ impl Shelf {
             handouts += 1;
         }
         let row = encode(&GivenRow { given, handouts })?;
-        late.put(Table::Given, &given_key(digest, id), &row);
+        late.put(LateTable::Given, &given_key(digest, id), &row);
         if let Some(place) = place {
             self.change(place, |slot| {
                 slot.holder = Some(given.into());

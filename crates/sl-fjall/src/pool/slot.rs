@@ -8,7 +8,7 @@ use sl_core::{
 };
 use sl_store::pool::PoolRules;
 
-/// What decides about one link.
+/// The facts about one link that decide its state.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot {
     /// The platform's number.
@@ -40,7 +40,7 @@ impl From<Given> for Holder {
     }
 }
 
-/// What a link is as long as no time passes.
+/// The state of a link as far as it does not depend on the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Fresh,
@@ -67,7 +67,7 @@ impl Slot {
         }
     }
 
-    /// In the order of `PoolFacts::state`.
+    /// The phase; asks in the order of `PoolFacts::state`.
     pub(crate) fn phase(&self) -> Phase {
         if self.retired {
             Phase::Retired

@@ -15,7 +15,7 @@ use super::slot::{Phase, Slot};
 #[derive(Debug)]
 pub(crate) struct Stock {
     pub(crate) key: StockKey,
-    /// By ordinal.
+    /// Facts of each link, by ordinal.
     slots: Vec<Slot>,
     pub(crate) fresh: BTreeSet<u32>,
     /// Held tracking links that a look has cleared.

@@ -15,7 +15,7 @@ use sl_store::{
 use crate::{
     codec::decode,
     db::{Db, damaged, failed},
-    layout::{DIMENSION, Key, Reader, dimension_byte},
+    layout::{DIMENSION, Key, Reader},
     ledger::clicks,
 };
 
@@ -26,7 +26,7 @@ pub(crate) fn sums(
     dimension: Dimension,
     range: Range,
 ) -> Result<Vec<DimensionSum>> {
-    let all = Key::table(DIMENSION).id(link.to_bytes()).byte(dimension_byte(dimension));
+    let all = Key::table(DIMENSION).id(link.to_bytes()).byte(dimension.code());
     let value_at = all.bytes().len() + 8;
     let (from, to) = clicks::bounds(all, range);
     let mut sums: HashMap<String, DimensionRollup> = HashMap::new();

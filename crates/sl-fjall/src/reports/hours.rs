@@ -1,7 +1,5 @@
 //! Hourly sums, exact also where a range cuts an hour (decisions 57).
 
-use std::time::Duration;
-
 use fjall::{Readable as _, Snapshot};
 use sl_core::{ids::SmartLinkId, step::Rollup, time::Timestamp};
 use sl_store::{CutHour, Result, reports::Range};
@@ -13,8 +11,6 @@ use crate::{
     layout::{Key, ROLLUP, Reader},
     ledger::{clicks, listing},
 };
-
-const HOUR: Duration = Duration::from_secs(3600);
 
 /// Rollups of a link, ascending. Hours that the range cuts are counted from raw rows.
 pub(crate) fn of_link(db: &Db, link: SmartLinkId, range: Range) -> Result<Vec<(Timestamp, Rollup)>> {
@@ -29,18 +25,13 @@ pub(crate) fn of_link(db: &Db, link: SmartLinkId, range: Range) -> Result<Vec<(T
         let hour = fields.skip(all.bytes().len()).and_then(|()| fields.at());
         let hour = hour.ok_or_else(|| damaged("a rollup key"))?;
         let whole: Rollup = decode(&value)?;
-        let end = hour.plus(HOUR);
-        let part = Range {
-            from: Some(range.from.map_or(hour, |from| from.max(hour))),
-            to: Some(range.to.map_or(end, |to| to.min(end))),
-        };
-        if (part.from, part.to) == (Some(hour), Some(end)) {
+        let Some(part) = CutHour::new(hour, range, &whole) else {
             hours.push((hour, whole));
-        } else {
-            let sums = cut(&snapshot, db, link, CutHour::new(hour, part, &whole))?;
-            if sums != Rollup::default() {
-                hours.push((hour, sums));
-            }
+            continue;
+        };
+        let sums = cut(&snapshot, db, link, part)?;
+        if sums != Rollup::default() {
+            hours.push((hour, sums));
         }
     }
     Ok(hours)

@@ -20,7 +20,7 @@ pub(super) struct Sweep {
 }
 
 impl Default for Sweep {
-    /// Nothing is older than the beginning of time.
+    /// A round that finds nothing: nothing is older than the beginning of time.
     fn default() -> Self {
         Self { before: Timestamp(i64::MIN), next: None }
     }

@@ -24,7 +24,7 @@ pub struct ClickView<'a> {
     pub pool_link: Option<PoolLinkId>,
     pub sent_to: Option<&'a str>,
     pub visitor: VisitorKeys,
-    /// Of the request's facts.
+    /// From here on the request's facts, as in `RequestFacts`.
     pub target: &'a str,
     pub ip: Option<IpAddr>,
     pub user_agent: &'a str,

@@ -29,7 +29,7 @@ struct Tail {
     block: u64,
     /// Bytes of it that were written.
     filled: usize,
-    /// Begins with them.
+    /// Buffer that begins with those bytes.
     memory: Aligned,
     /// The disk does not take direct writes after all.
     refused: bool,
@@ -71,7 +71,7 @@ impl Aligned {
 // === impl Zeros ===
 
 impl Zeros {
-    /// So many.
+    /// `length` zero bytes, aligned for direct writes.
     pub(crate) fn of(length: usize) -> Self {
         Self(Aligned::of(length), length)
     }

@@ -24,7 +24,7 @@ use crate::{Fate, LostReason, Ticket};
 
 /// The fates of one journal's records.
 pub(super) struct Fates {
-    /// Every sequence below has its fate.
+    /// Every record with a lower sequence has its fate.
     settled: AtomicU64,
     losses: Losses,
     lanes: Mutex<Vec<Arc<Lane>>>,

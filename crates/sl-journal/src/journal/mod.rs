@@ -64,7 +64,7 @@ pub enum JournalError {
     Newer {
         /// File name.
         segment: String,
-        /// Its layout.
+        /// Version of its layout.
         version: u32,
     },
     /// Segments of two journals in one directory.
@@ -82,11 +82,11 @@ pub struct JournalStatus {
     pub journal: JournalId,
     /// Where the next record will go.
     pub head: Position,
-    /// Every record below is synced or lost.
+    /// Every record with a lower sequence is synced or lost.
     pub synced: u64,
     /// The oldest record that can still be read.
     pub oldest: u64,
-    /// How many segments.
+    /// How many segments it has.
     pub segments: usize,
     /// What they take on disk, the one prepared ahead included.
     pub bytes: u64,
@@ -124,7 +124,7 @@ impl Journal {
         Self::open_on(Arc::new(disk), config, clock)
     }
 
-    /// The same on another disk; `config.dir` is not looked at.
+    /// [`Journal::open`] on another disk; `config.dir` is not looked at.
     ///
     /// # Errors
     /// As [`Journal::open`].
@@ -155,7 +155,7 @@ impl Journal {
         JournalStream::new(Arc::clone(&self.shared), name)
     }
 
-    /// Nothing is kept for the consumer `name` any more.
+    /// Takes the consumer `name` off the register: nothing is kept for it any more.
     pub fn forget_consumer(&self, name: &str) {
         let mut shelf = self.shared.shelf.lock();
         if shelf.consumers.remove(name).is_some() {

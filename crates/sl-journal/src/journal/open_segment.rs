@@ -98,7 +98,7 @@ impl Opener {
         opened.inspect_err(|reason| self.failed(*reason))
     }
 
-    /// Nothing is tried for a moment.
+    /// Notes a failure: nothing is tried for `retry_pause`.
     pub(super) fn failed(&mut self, reason: LostReason) {
         self.pause = Some((reason, deadline(self.shared.config.retry_pause)));
     }

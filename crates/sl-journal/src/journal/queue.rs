@@ -27,7 +27,7 @@ pub(super) struct Run {
 pub(super) enum Urgency {
     /// The writer goes at once.
     Now,
-    /// Until [`Queue::release`], or until [`ENOUGH`] records wait.
+    /// It waits until [`Queue::release`], or until [`ENOUGH`] records wait.
     Held,
 }
 
@@ -109,7 +109,7 @@ impl Queue {
         Ok(sequence)
     }
 
-    /// Nothing is held any more.
+    /// Sends the records that were held on their way.
     pub(super) fn release(&self) {
         let mut state = self.state.lock();
         state.held = 0;

@@ -19,7 +19,7 @@ pub(crate) struct Found {
     pub(crate) segments: Vec<FoundSegment>,
 }
 
-/// One of them.
+/// A segment that was found in the directory.
 pub(crate) struct FoundSegment {
     pub(crate) header: Header,
     pub(crate) name: String,
@@ -81,7 +81,7 @@ impl FoundSegment {
         Ok(Scan::new(file, journal, self.header.first..self.end, self.bytes))
     }
 
-    /// As the running journal keeps it; all of it may be read.
+    /// The segment as the running journal keeps it; all of it may be read.
     pub(super) fn shelve(&self, end: u64, length: u64) -> Arc<Segment> {
         Arc::new(Segment::new(self.header, end, length, self.bytes))
     }
@@ -93,7 +93,7 @@ pub(super) struct Tail {
     pub(super) end: u64,
     /// Whether it holds any record.
     pub(super) records: bool,
-    /// Behind its last record.
+    /// Offset behind its last record, in bytes.
     pub(super) length: u64,
     pub(super) damages: Vec<Damage>,
 }

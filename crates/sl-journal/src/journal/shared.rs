@@ -47,7 +47,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Every record below is synced or lost.
+    /// Every record with a lower sequence is synced or lost.
     pub(super) fn synced(&self) -> u64 {
         self.synced.load(SeqCst)
     }

@@ -20,7 +20,7 @@ pub(crate) struct Segment {
     pub(crate) name: String,
     /// One more than its last synced sequence.
     end: AtomicU64,
-    /// Behind its last synced byte.
+    /// Offset behind its last synced byte.
     length: AtomicU64,
     /// Bytes it takes on disk.
     size: AtomicU64,
@@ -55,7 +55,7 @@ impl Segment {
         self.end.store(end, SeqCst);
     }
 
-    /// It is about to be written.
+    /// Notes that this process is about to write it.
     pub(super) fn will_be_cached(&self) {
         self.cached.store(true, SeqCst);
     }

@@ -10,7 +10,7 @@ use sl_core::{
 };
 use sl_journal::{
     ClickLog, Durability, EventStream, Fate, Journal, JournalConfig, JournalError, LostReason, dump,
-    standing, suite, verify,
+    journal_end, suite, verify,
 };
 use tempfile::TempDir;
 
@@ -174,12 +174,12 @@ async fn a_directory_can_be_verified_and_dumped_while_the_journal_runs() {
     assert!(report.is_sound(), "{report:?}");
     assert_eq!((report.records(), report.journal), (400, Some(here.journal().id())));
     assert!(report.segments.len() > 1);
-    let end = standing(&dir).unwrap();
+    let end = journal_end(&dir).unwrap();
     assert_eq!((end.journal, end.head), (report.journal, here.journal().status().head));
     // What only wakes attribution is told apart.
     let tick = Event { team: TeamId(1), account: "".into(), at: Timestamp(0), body: EventBody::Tick };
     sl_journal::log::append_synced(&**here.journal(), tick).await.unwrap();
-    let later = standing(&dir).unwrap();
+    let later = journal_end(&dir).unwrap();
     assert_eq!((later.content, later.head.offset), (end.head, end.head.offset + 1));
     let mut offsets = Vec::new();
     let from = Position { epoch: 0, offset: 390 };

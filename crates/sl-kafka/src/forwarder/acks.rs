@@ -9,14 +9,11 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use rdkafka::{
-    ClientContext, config::RDKafkaLogLevel, error::KafkaError, message::DeliveryResult,
-    producer::ProducerContext,
-};
+use rdkafka::{ClientContext, error::KafkaError, message::DeliveryResult, producer::ProducerContext};
 use sl_core::event::Position;
 use tokio::sync::Notify;
 
-use crate::client;
+use crate::client::heard;
 
 /// One batch of the journal on its way.
 pub(super) struct Underway {
@@ -26,7 +23,7 @@ pub(super) struct Underway {
     left: AtomicU32,
 }
 
-/// Told by the producer's thread, asked by the session.
+/// What brokers answered: told by the producer's thread, asked by the session.
 #[derive(Default)]
 pub(super) struct Answers {
     /// The first message that will not arrive.
@@ -49,13 +46,7 @@ impl Answers {
 pub(super) struct Delivered(pub(super) Arc<Answers>);
 
 impl ClientContext for Delivered {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        client::note(&error, reason);
-    }
+    heard!();
 }
 
 impl ProducerContext for Delivered {
@@ -89,7 +80,7 @@ impl Window {
         underway
     }
 
-    /// Where everything before is acknowledged, if that is news.
+    /// The position up to which everything is acknowledged, if that is news.
     pub(super) fn passed(&mut self) -> Option<Position> {
         let mut passed = None;
         while let Some(first) = self.0.front().filter(|first| first.left.load(Ordering::Acquire) == 0) {
@@ -105,7 +96,7 @@ impl Window {
 }
 
 impl Underway {
-    /// One more message of it is handed over.
+    /// Counts one more message of the batch that is being handed over.
     pub(super) fn another(self: &Arc<Self>) -> Arc<Self> {
         self.left.fetch_add(1, Ordering::AcqRel);
         Arc::clone(self)
@@ -116,7 +107,7 @@ impl Underway {
         self.left.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// All of it is handed over.
+    /// Says that the whole batch is handed over.
     pub(super) fn complete(&self) {
         self.left.fetch_sub(1, Ordering::AcqRel);
     }

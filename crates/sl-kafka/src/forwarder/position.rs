@@ -14,7 +14,7 @@ use sl_core::event::{JournalId, Position};
 /// Everything before `position` of this journal was acknowledged by the topic of this epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forwarded {
-    /// Which journal.
+    /// The journal that is forwarded.
     pub journal: JournalId,
     /// [`crate::Topic::epoch`]: in a topic that was made anew nothing of it is left.
     pub epoch: u64,
@@ -22,14 +22,14 @@ pub struct Forwarded {
     pub position: Position,
 }
 
-/// The file.
+/// The file in which a forwarder keeps how far it has come.
 #[derive(Debug, Clone)]
 pub struct PositionFile(PathBuf);
 
 const MAGIC: &str = "smartlinks-forwarder 1";
 
 impl PositionFile {
-    /// At this path; its directory must be there.
+    /// The file at this path; its directory must be there.
     #[must_use]
     pub fn at(path: &Path) -> Self {
         Self(path.to_owned())

@@ -32,9 +32,9 @@ pub(super) struct Session<'a> {
     producer: ThreadedProducer<Delivered>,
     answers: Arc<Answers>,
     window: Window,
-    /// Everything before is acknowledged.
+    /// Everything before this position is acknowledged.
     passed: Position,
-    /// ... for so long that it is on the brokers' disks.
+    /// Everything before this position was acknowledged so long ago that it is on the brokers' disks.
     settled: Position,
     /// What was acknowledged since, and when; one place for each `store_every`.
     settling: VecDeque<(Instant, Position)>,
@@ -350,7 +350,7 @@ fn producer(
         .set("max.in.flight.requests.per.connection", "1")
         // Never too old: a record given up would be a gap.
         .set("message.timeout.ms", "0")
-        .set("message.max.bytes", (cluster::LONGEST + (64 << 10)).to_string())
+        .set("message.max.bytes", cluster::MESSAGE_MAX)
         .set("compression.type", "lz4")
         // A broker works per request: at 5 ms its work per click is half as much again at 2,000 clicks/s, and this client's
         // nearly twice as much (loadtest/cluster).

@@ -15,7 +15,7 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    /// Told by `token`, which leaves at most `wait`.
+    /// Stops when `token` is cancelled, at most `wait` after that.
     pub(super) fn new(token: &CancellationToken, wait: Duration) -> Self {
         Self { token: token.clone(), wait, deadline: None }
     }

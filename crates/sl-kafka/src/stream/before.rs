@@ -12,7 +12,7 @@ use sl_journal::codec;
 pub(super) enum Before {
     /// Its consumer has applied it, with all of these (decisions 47).
     Applied(Applied),
-    /// It is this one.
+    /// It is the record with this sequence of this journal.
     Is(JournalId, u64),
 }
 

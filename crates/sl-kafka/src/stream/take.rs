@@ -11,9 +11,9 @@ use super::before::Before;
 
 /// What keeps a stream from reading on.
 pub(super) enum Trouble {
-    /// Until the consumer seeks behind it.
+    /// A record that can't be decoded, until the consumer seeks behind it.
     Undecodable { offset: u64, record: Option<(JournalId, u64)>, reason: String },
-    /// Until the consumer seeks.
+    /// Records up to this position are gone, until the consumer seeks.
     Gap(Position),
     /// The offset is not there; what is, must be asked for.
     OutOfRange,
@@ -24,7 +24,7 @@ pub(super) enum Trouble {
 pub(super) struct Place<'a> {
     /// Epoch of the topic.
     pub(super) topic: u64,
-    /// ... and of the partition.
+    /// Position in the partition, with its epoch.
     pub(super) position: &'a mut Position,
     /// What the record before the position must be.
     pub(super) before: Option<&'a Before>,

@@ -18,13 +18,13 @@ use super::{
     Ttls, begin,
     head::{Head, Heads, Progress},
     memory::Pieces,
-    parts::Parts,
+    parts::{LAST, Parts},
     raw::Raw,
     redo::Redo,
     stream,
     sums::Sums,
 };
-use crate::cql::Cql;
+use crate::{cql::Cql, profiles::Kind};
 
 /// Whose step the first owner of a partition finds.
 const OWNER: &str = "moved";
@@ -48,8 +48,8 @@ impl Absolute {
             pieces: Pieces::new(&cql, ttls.visitors).await?,
             raw: Raw::new(&cql, ttls.clicks).await?,
             sums: Sums::new(&cql).await?,
-            heads: Heads::new(&cql).await?,
-            ask: Parts::statement(&cql).await?,
+            heads: Heads::prepare(&cql).await?,
+            ask: cql.prepare(Kind::Read, LAST).await?,
             parts: Mutex::default(),
             cql,
         })

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use scylla::statement::prepared::PreparedStatement;
 use sl_core::{
     click::ClickRow,
     conversion::Conversion,
@@ -15,45 +14,35 @@ use sl_store::{Result, StoreError};
 
 use super::{
     Owned,
-    parts::{Parts, Span},
+    parts::{LAST, Parts, Span},
     place_key,
     redo::{Redo, State},
 };
 use crate::{
     cql::Cql,
-    days::{Sort, day},
+    days::{PartKind, day},
     effects::Effects,
-    profiles::Kind,
+    statements::statements,
 };
 
 /// Questions under way.
 const IN_FLIGHT: usize = 64;
 
-/// Statements that a step asks before it is made.
-pub(super) struct Begin {
-    parts: PreparedStatement,
-    click: PreparedStatement,
-    letter: PreparedStatement,
-    letters: PreparedStatement,
-}
+statements!(
+    /// What a step asks before it is made.
+    Begin {
+        parts: Read LAST;
+        click: Read "SELECT part FROM click_places WHERE second = ? AND slice = ? AND id = ?";
+        letter: Read "SELECT team, at FROM dead_letter_places WHERE id = ?";
+        letters: Read "SELECT count FROM dead_letter_counts WHERE always = 0 AND stream = ?";
+    }
+);
 
 type Place = (TeamId, Timestamp);
 
 // === impl Begin ===
 
 impl Begin {
-    pub(super) async fn new(cql: &Cql) -> Result<Self> {
-        let click = "SELECT part FROM click_places WHERE second = ? AND slice = ? AND id = ?";
-        let letter = "SELECT team, at FROM dead_letter_places WHERE id = ?";
-        let letters = "SELECT count FROM dead_letter_counts WHERE always = 0 AND stream = ?";
-        Ok(Self {
-            parts: Parts::statement(cql).await?,
-            click: cql.prepare(Kind::Read, click).await?,
-            letter: cql.prepare(Kind::Read, letter).await?,
-            letters: cql.prepare(Kind::Read, letters).await?,
-        })
-    }
-
     /// How many dead letters a stream partition has brought.
     pub(super) async fn dead_letters(&self, cql: &Cql, stream: i32) -> Result<i64> {
         let row: Option<(i64,)> = cql.row(&self.letters, (stream,)).await?;
@@ -106,7 +95,7 @@ impl Begin {
         let new: HashMap<_, _> = clicks.iter().map(|placed| (placed.row.click.id, placed.part)).collect();
         let place = |mark: ClickMark| {
             let known = new.get(&mark.click).copied();
-            let known = known.or_else(|| parts.only((mark.link, Sort::Clicks, day(mark.at))));
+            let known = known.or_else(|| parts.only((mark.link, PartKind::Clicks, day(mark.at))));
             async move {
                 if let Some(part) = known {
                     return Ok::<_, StoreError>(Some((mark, part)));
@@ -162,7 +151,7 @@ pub(super) struct Placed {
 /// Rows with the parts they go to. Their spans must have been asked for, as for [`reports`].
 pub(super) fn placed(parts: &mut Parts, clicks: Vec<ClickRow>) -> Vec<Placed> {
     let one = |row: ClickRow| {
-        let (part, is_new) = parts.place((row.click.link, Sort::Clicks, day(row.click.at)));
+        let (part, is_new) = parts.place((row.click.link, PartKind::Clicks, day(row.click.at)));
         Placed { row, part, is_new }
     };
     clicks.into_iter().map(one).collect()
@@ -173,10 +162,10 @@ pub(super) fn reports(parts: &mut Parts, step: &mut Step) -> Redo {
     let mut new = Vec::new();
     let conversions = conversions(parts, std::mem::take(&mut step.conversions), &mut new);
     for day in &step.fan_days {
-        list(parts, (day.link, Sort::FanDays, Sort::FanDays.span(day.day)), &mut new);
+        list(parts, (day.link, PartKind::FanDays, PartKind::FanDays.span(day.day)), &mut new);
     }
     for (key, _) in &step.dimensions {
-        let sort = Sort::of(key.dimension);
+        let sort = PartKind::of(key.dimension);
         list(parts, (key.link, sort, sort.span(key.day)), &mut new);
     }
     Redo {
@@ -193,12 +182,12 @@ pub(super) fn reports(parts: &mut Parts, step: &mut Step) -> Redo {
 
 /// Every span that the step writes to.
 pub(super) fn spans(step: &Step) -> impl Iterator<Item = Span> {
-    let clicks = step.clicks.iter().map(|row| (row.click.link, Sort::Clicks, day(row.click.at)));
-    let marks = step.click_marks.iter().map(|mark| (mark.link, Sort::Clicks, day(mark.at)));
-    let conversions = step.conversions.iter().map(|row| (row.link, Sort::Conversions, day(row.at)));
-    let days = step.fan_days.iter().map(|sum| (sum.link, Sort::FanDays, Sort::FanDays.span(sum.day)));
+    let clicks = step.clicks.iter().map(|row| (row.click.link, PartKind::Clicks, day(row.click.at)));
+    let marks = step.click_marks.iter().map(|mark| (mark.link, PartKind::Clicks, day(mark.at)));
+    let conversions = step.conversions.iter().map(|row| (row.link, PartKind::Conversions, day(row.at)));
+    let days = step.fan_days.iter().map(|sum| (sum.link, PartKind::FanDays, PartKind::FanDays.span(sum.day)));
     let dimensions = step.dimensions.iter().map(|(key, _)| {
-        let sort = Sort::of(key.dimension);
+        let sort = PartKind::of(key.dimension);
         (key.link, sort, sort.span(key.day))
     });
     clicks.chain(marks).chain(conversions).chain(days).chain(dimensions)
@@ -211,9 +200,9 @@ fn conversions(
 ) -> Vec<(Conversion, i32)> {
     let one = |row: Conversion| {
         let span = day(row.at);
-        let (part, is_new) = parts.place((row.link, Sort::Conversions, span));
+        let (part, is_new) = parts.place((row.link, PartKind::Conversions, span));
         if is_new {
-            new.push((row.link, Sort::Conversions.number(), span, part));
+            new.push((row.link, PartKind::Conversions.number(), span, part));
         }
         (row, part)
     };

@@ -10,10 +10,10 @@ use sl_core::{
 use sl_store::Result;
 
 use crate::{
-    codec::{decode_by, encode},
+    codec::{VALUES, encode},
     cql::Cql,
-    profiles::Kind,
-    statements::Tries,
+    failure::damaged,
+    statements::{Tries, statements},
 };
 
 /// Position and applied sequences of a partition, in the layout that [`applied::read`] reads.
@@ -33,66 +33,41 @@ pub(super) struct Head {
     pub(super) progress: Progress,
 }
 
-/// Statements on `steps` and `step_redo`.
-pub(super) struct Heads {
-    read: PreparedStatement,
-    glance: PreparedStatement,
-    first: PreparedStatement,
-    next: PreparedStatement,
-    redo: PreparedStatement,
-    put_redo: std::sync::Arc<PreparedStatement>,
-    drop_redo: PreparedStatement,
-}
+const READ: &str = "SELECT number, owner, redo, progress FROM steps WHERE stream = ?";
+
+statements!(
+    /// Statements on `steps` and `step_redo`.
+    Heads {
+        read: SerialRead READ;
+        glance: Read READ;
+        first: Compare "INSERT INTO steps (stream, number, owner, redo, progress) VALUES (?, ?, ?, ?, ?)
+            IF NOT EXISTS";
+        next: Compare "UPDATE steps SET number = ?, owner = ?, redo = ?, progress = ? WHERE stream = ?
+            IF number = ?";
+        redo: Read "SELECT number, body FROM step_redo WHERE stream = ? AND owner = ?";
+        put_redo: Write "INSERT INTO step_redo (stream, owner, number, body) VALUES (?, ?, ?, ?)
+            USING TIMESTAMP ?";
+        drop_redo: Write "DELETE FROM step_redo USING TIMESTAMP ? WHERE stream = ? AND owner = ?";
+    }
+);
 
 // === impl Progress ===
 
 impl Progress {
-    /// Behind a step.
+    /// The progress behind a step.
     pub(super) fn after(step: &Step) -> Self {
         Self { position: step.position, applied: step.applied.clone() }
     }
 
     fn read(bytes: &[u8]) -> Result<Self> {
-        decode_by(bytes, |value| applied::read(value).map(|(position, applied)| Self { position, applied }))
+        let read = |value: &[u8]| applied::read(value).map(|(position, applied)| Self { position, applied });
+        VALUES.decode_by(bytes, read).map_err(damaged)
     }
 }
 
 // === impl Heads ===
 
 impl Heads {
-    pub(super) async fn new(cql: &Cql) -> Result<Self> {
-        const READ: &str = "SELECT number, owner, redo, progress FROM steps WHERE stream = ?";
-        Ok(Self {
-            read: cql.prepare(Kind::SerialRead, READ).await?,
-            glance: cql.prepare(Kind::Read, READ).await?,
-            first: cql
-                .prepare(
-                    Kind::Compare,
-                    "INSERT INTO steps (stream, number, owner, redo, progress) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS",
-                )
-                .await?,
-            next: cql
-                .prepare(
-                    Kind::Compare,
-                    "UPDATE steps SET number = ?, owner = ?, redo = ?, progress = ? WHERE stream = ? IF number = ?",
-                )
-                .await?,
-            redo: cql
-                .prepare(Kind::Read, "SELECT number, body FROM step_redo WHERE stream = ? AND owner = ?")
-                .await?,
-            put_redo: std::sync::Arc::new(
-                cql.prepare(
-                    Kind::Write,
-                    "INSERT INTO step_redo (stream, owner, number, body) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
-                )
-                .await?,
-            ),
-            drop_redo: cql
-                .prepare(Kind::Write, "DELETE FROM step_redo USING TIMESTAMP ? WHERE stream = ? AND owner = ?")
-                .await?,
-        })
-    }
-
     /// The last step, with whatever was being committed completed first.
     pub(super) async fn read(&self, cql: &Cql, stream: i32) -> Result<Option<Head>> {
         self.head(cql, &self.read, stream).await

@@ -51,7 +51,7 @@ impl Pieces {
         })
     }
 
-    /// In the order asked for.
+    /// Reads pieces, in the order asked for.
     pub(super) async fn load(
         &self,
         cql: &Cql,

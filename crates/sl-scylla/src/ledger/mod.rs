@@ -68,12 +68,12 @@ pub(crate) struct CqlLedger {
 /// How this owner stands with a stream partition.
 #[derive(Default)]
 enum Standing {
-    /// Somebody else's, or nobody's.
+    /// It is somebody else's, or nobody's.
     #[default]
     Out,
-    /// Ours, and all is written.
+    /// It is ours, and all is written.
     Owned(Box<Owned>),
-    /// Ours when last heard of, but a write did not come back.
+    /// It was ours when last heard of, but a write got no answer.
     Unsure,
 }
 
@@ -91,11 +91,11 @@ impl CqlLedger {
     pub(crate) async fn new(cql: Arc<Cql>, effects: Effects, ttls: Ttls) -> Result<Self> {
         let owner = format!("{}-{}", cql.session().session_id(), cql.micros());
         Ok(Self {
-            heads: Heads::new(&cql).await?,
+            heads: Heads::prepare(&cql).await?,
             pieces: Pieces::new(&cql, ttls.visitors).await?,
             raw: Raw::new(&cql, ttls.clicks).await?,
             sums: Sums::new(&cql).await?,
-            begin: Begin::new(&cql).await?,
+            begin: Begin::prepare(&cql).await?,
             effects,
             streams: parking_lot::Mutex::default(),
             cql,
@@ -283,7 +283,7 @@ impl Ledger for CqlLedger {
     }
 }
 
-/// As CQL has it.
+/// The partition as CQL has it, signed.
 fn stream(partition: u32) -> Result<i32> {
     i32::try_from(partition)
         .map_err(|_| StoreError::Damaged(format!("stream partition {partition}: too large")))

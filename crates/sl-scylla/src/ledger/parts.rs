@@ -11,17 +11,19 @@ use scylla::statement::prepared::PreparedStatement;
 use sl_core::ids::SmartLinkId;
 use sl_store::Result;
 
-use crate::{cql::Cql, days::Sort, profiles::Kind};
+use crate::{cql::Cql, days::PartKind};
 
 /// Rows of a part: 65,536 × about 450 bytes = 30 MB.
 const ROWS: u32 = 65_536;
 /// Spans remembered: 100,000 × 60 bytes = 6 MB. Past that all are forgotten and asked for again.
 const REMEMBERED: usize = 100_000;
+/// The newest part of a span.
+pub(super) const LAST: &str = "SELECT part FROM link_parts WHERE link = ? AND sort = ? AND span = ? LIMIT 1";
 /// Questions under way.
 const IN_FLIGHT: usize = 64;
 
 /// Names a span of a link.
-pub(super) type Span = (SmartLinkId, Sort, i32);
+pub(super) type Span = (SmartLinkId, PartKind, i32);
 
 /// The parts of the spans that were written lately.
 #[derive(Default)]
@@ -40,11 +42,6 @@ struct Filling {
 // === impl Parts ===
 
 impl Parts {
-    pub(super) async fn statement(cql: &Cql) -> Result<PreparedStatement> {
-        let text = "SELECT part FROM link_parts WHERE link = ? AND sort = ? AND span = ? LIMIT 1";
-        cql.prepare(Kind::Read, text).await
-    }
-
     /// Finds out about spans that were not written lately.
     pub(super) async fn ask(
         &mut self,
@@ -102,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_part_that_is_full_is_followed_by_the_next_which_is_listed_once() {
-        let (mut parts, span) = (Parts::default(), (SmartLinkId::from_bytes([1; 16]), Sort::Clicks, 7));
+        let (mut parts, span) = (Parts::default(), (SmartLinkId::from_bytes([1; 16]), PartKind::Clicks, 7));
         assert_eq!(parts.place(span), (0, true));
         assert_eq!(parts.only(span), Some(0));
         for _ in 1..ROWS {

@@ -21,9 +21,9 @@ use crate::codec::{decode, encode};
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Redo {
     pub(super) state: State,
-    /// Each with the part its row is in.
+    /// What is said of click rows, each with the part its row is in.
     pub(super) marks: Vec<(ClickMark, i32)>,
-    /// Each with the part it goes to.
+    /// Conversions, each with the part it goes to.
     #[serde(with = "bare")]
     pub(super) conversions: Vec<(Conversion, i32)>,
     /// New rows of `link_parts`: link, sort, span, part.
@@ -35,7 +35,7 @@ pub(super) struct Redo {
     pub(super) totals: Vec<(SmartLinkId, LinkTotals)>,
     pub(super) jobs: Vec<Job>,
     pub(super) dead_letters: Vec<DeadLetter>,
-    /// Each with its place.
+    /// Dead letters that were used after all, each with its place.
     pub(super) revived: Vec<(DeadLetterId, TeamId, Timestamp)>,
     /// How many dead letters of this stream partition there are then, when that changed.
     pub(super) dead_letter_count: Option<i64>,
@@ -50,7 +50,7 @@ pub(super) struct Redo {
 }
 
 impl Redo {
-    /// As it is written.
+    /// The bytes of the redo record.
     pub(super) fn encode(&mut self) -> Result<Vec<u8>> {
         let turns = |(row, _): &(Conversion, i32)| row.transaction.as_ref().map(|facts| facts.turns.clone());
         self.turns = self.conversions.iter().map(|row| turns(row).unwrap_or_default()).collect();

@@ -17,7 +17,7 @@ use super::redo::Redo;
 use crate::{
     codec::encode,
     cql::Cql,
-    days::{Sort, day, hour, number as dimension_number},
+    days::{PartKind, day, hour},
     profiles::Kind,
     writes::{Write, blob, text},
 };
@@ -109,14 +109,14 @@ impl Sums {
             ));
         }
         for (key, rollup) in &redo.dimensions {
-            let dimension = TinyInt(i8::try_from(dimension_number(key.dimension)).unwrap_or(i8::MAX));
-            let span = Int(Sort::of(key.dimension).span(key.day));
+            let dimension = TinyInt(key.dimension.code().cast_signed());
+            let span = Int(PartKind::of(key.dimension).span(key.day));
             let clicks = BigInt(i64::try_from(rollup.clicks).unwrap_or(i64::MAX));
             let place = [blob(key.link.to_bytes()), dimension, span, Int(day(key.day)), text(&*key.value)];
             writes.push(Write::new(&self.dimension, place.into_iter().chain([clicks, at.clone()])));
         }
         for sum in &redo.fan_days {
-            let span = Int(Sort::FanDays.span(sum.day));
+            let span = Int(PartKind::FanDays.span(sum.day));
             let place = [blob(sum.link.to_bytes()), span, Int(day(sum.day)), text(sum.fan.as_str())];
             let sums = [BigInt(sum.net.0), BigInt(sum.gross.0), at.clone()];
             writes.push(Write::new(&self.fan_day, place.into_iter().chain(sums)));

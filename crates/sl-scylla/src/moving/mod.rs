@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use sl_core::step::Step;
 use sl_store::{
     Result,
-    moving::{Rows, Standing, Target},
+    moving::{Rows, StoreStanding, Target},
 };
 
 use self::record::Record;
@@ -164,7 +164,7 @@ impl Target for Mover {
         }
     }
 
-    async fn finish(&self, standing: &Standing, partitions: u32) -> Result<()> {
+    async fn finish(&self, standing: &StoreStanding, partitions: u32) -> Result<()> {
         self.catalog.finish(&standing.numbers).await?;
         self.ledger.begin(partitions, &standing.applied, standing.dead_letters, self.number).await
     }

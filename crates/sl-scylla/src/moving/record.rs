@@ -28,7 +28,7 @@ const OWN: [&str; 3] = ["schema_versions", "moves", "move_kinds"];
 /// A move.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Move {
-    /// Its own, of all there are anywhere.
+    /// An id of its own, unlike that of any other move.
     pub id: String,
     /// When it was begun.
     pub begun: Timestamp,
@@ -43,11 +43,11 @@ pub struct Move {
 /// How far a kind has come.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Come {
-    /// Everything up to here.
+    /// Key of the last row that was moved.
     pub cursor: Option<Vec<u8>>,
     /// Rows so far.
     pub rows: u64,
-    /// Nothing is missing.
+    /// All rows of the kind were moved.
     pub is_done: bool,
 }
 

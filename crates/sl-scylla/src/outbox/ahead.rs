@@ -6,14 +6,9 @@ use sl_core::{
 };
 use sl_store::{Result, outbox::Waiting};
 
-use super::{
-    CqlOutbox,
-    deliveries::Slot,
-    names::{due_at, minute},
-    queue::Cursor,
-};
+use super::{CqlOutbox, deliveries::Slot, names::minute, queue::Cursor};
 
-/// Behind every row that is due then.
+/// The place behind every row that is due at `at`.
 fn past(at: Timestamp) -> Cursor {
     (at, vec![0xff; 17])
 }
@@ -74,7 +69,7 @@ impl CqlOutbox {
             let slots = self.tables.deliveries.slots(rows.iter().map(|row| row.id).collect()).await?;
             for (row, slot) in rows.iter().zip(slots) {
                 if let Slot::Is(slot) = slot
-                    && due_at(&slot.delivery.progress) == Some(row.at)
+                    && slot.delivery.progress.due() == Some(row.at)
                 {
                     found.push(slot.delivery);
                 }

@@ -9,7 +9,6 @@ use sl_store::{Result, StoreError, outbox::Renewal};
 use super::{
     CqlOutbox,
     deliveries::{Found, Slot},
-    names::due_at,
 };
 use crate::statements::Tries;
 
@@ -83,7 +82,7 @@ impl CqlOutbox {
         let next = found.changed(to.clone());
         let rows = self.tables.places.enter(job, to, next.change.unwrap_or(0), next.added());
         self.tables.cql.write_all(rows).await?;
-        self.tables.queue.note(due_at(to).map(|due| (job.destination, due))).await
+        self.tables.queue.note(to.due().map(|due| (job.destination, due))).await
     }
 
     /// Removes what led to it before, and notes its state and attempt.
@@ -144,7 +143,7 @@ impl CqlOutbox {
 
 /// Whether the rows that lead to a delivery are the same.
 fn is_where_it_was(was: &Progress, to: &Progress) -> bool {
-    (was.state, due_at(was)) == (to.state, due_at(to))
+    (was.state, was.due()) == (to.state, to.due())
 }
 
 fn is_final(state: DeliveryState) -> bool {

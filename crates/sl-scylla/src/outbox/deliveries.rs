@@ -64,7 +64,7 @@ pub(super) struct Found {
     pub(super) change: Option<i64>,
 }
 
-/// What is under an id.
+/// What the table has under a delivery's id.
 #[derive(Debug, Clone)]
 pub(super) enum Slot {
     Is(Box<Found>),
@@ -92,7 +92,7 @@ impl Found {
         self.made + 2 * self.change.unwrap_or(0)
     }
 
-    /// The same after the next change.
+    /// The delivery after its next change, to progress `to`.
     pub(super) fn changed(&self, to: Progress) -> Self {
         let delivery = Delivery { progress: to, ..self.delivery.clone() };
         Self { delivery, made: self.made, change: Some(self.change.unwrap_or(0) + 1) }

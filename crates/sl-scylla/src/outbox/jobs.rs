@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sl_core::delivery::{Job, Progress};
 use sl_store::Result;
 
-use super::{Tables, deliveries::Found, names::due_at};
+use super::{Tables, deliveries::Found};
 
 /// Jobs asked for at once.
 const AT_ONCE: usize = 64;
@@ -21,7 +21,7 @@ impl Jobs {
         Self(tables)
     }
 
-    /// Those that are not there yet, each once.
+    /// The jobs that are not stored yet, each once.
     pub(crate) async fn unknown(&self, jobs: Vec<Job>) -> Result<Vec<Job>> {
         let mut seen = HashSet::new();
         let once: Vec<_> = jobs.into_iter().filter(|job| seen.insert(job.id)).collect();
@@ -51,7 +51,7 @@ impl Jobs {
             let progress = Progress::of(job);
             rows.extend(self.0.places.make(job, &progress, time));
             rows.extend(self.0.places.enter(job, &progress, 0, time));
-            due.extend(due_at(&progress).map(|due| (job.destination, due)));
+            due.extend(progress.due().map(|due| (job.destination, due)));
         }
         self.0.cql.write_all(rows).await?;
         self.0.queue.note(due).await
@@ -71,7 +71,7 @@ impl Jobs {
         let mut rows = self.0.places.make(job, &found.delivery.progress, found.altered());
         rows.extend(self.0.places.enter(job, &found.delivery.progress, 1, found.added()));
         self.0.cql.write_all(rows).await?;
-        let due = due_at(&found.delivery.progress);
+        let due = found.delivery.progress.due();
         self.0.queue.note(due.map(|due| (job.destination, due))).await?;
         self.0.cql.write_all(vec![self.0.deliveries.put_job(job, time)?]).await
     }

@@ -42,7 +42,7 @@ use sl_store::{
 pub(crate) use self::jobs::Jobs;
 use self::{
     deliveries::{Deliveries, Found, Slot},
-    names::{due_at, state_code},
+    names::state_code,
     places::Places,
     quarters::{Made, Place},
     queue::{Due, Queue},
@@ -125,7 +125,7 @@ impl CqlOutbox {
             let slots = self.tables.deliveries.slots(rows.iter().map(|row| row.id).collect()).await?;
             for (row, slot) in rows.into_iter().zip(slots) {
                 match slot {
-                    Slot::Is(found) if due_at(&found.delivery.progress) == Some(row.at) => {
+                    Slot::Is(found) if found.delivery.progress.due() == Some(row.at) => {
                         due.push(found.delivery);
                     }
                     Slot::Is(found) => self.mend_queue(&found, row).await?,
@@ -280,7 +280,7 @@ impl Outbox for CqlOutbox {
     ) -> Result<Option<(DeliveryId, Timestamp)>> {
         for id in self.tables.places.of_fan(destination, account, fan).await? {
             let Some(found) = self.tables.deliveries.get(id).await? else { continue };
-            if let Some(due) = due_at(&found.delivery.progress) {
+            if let Some(due) = found.delivery.progress.due() {
                 return Ok(Some((id, due)));
             }
             // Left by a process that died between two writes.

@@ -1,7 +1,7 @@
 //! Names of rows: destinations, times and states as columns.
 
 use sl_core::{
-    delivery::{DeliveryState, Destination, Progress},
+    delivery::{DeliveryState, Destination},
     ids::{DeliveryId, PixelId, PostbackId, TeamId},
     time::Timestamp,
 };
@@ -78,19 +78,7 @@ pub(super) fn lane(team: TeamId) -> i32 {
     i32::try_from(team.0 % LANES.unsigned_abs() as u64).unwrap_or(0)
 }
 
-/// Stable in the tables.
+/// The number in column `state`.
 pub(super) fn state_code(state: DeliveryState) -> i8 {
-    match state {
-        DeliveryState::Waiting => 0,
-        DeliveryState::Delivered => 1,
-        DeliveryState::Parked => 2,
-        DeliveryState::Expired => 3,
-        DeliveryState::Skipped => 4,
-    }
-}
-
-/// When a waiting job is due; at once when nothing says otherwise.
-pub(super) fn due_at(progress: &Progress) -> Option<Timestamp> {
-    (progress.state == DeliveryState::Waiting)
-        .then(|| progress.next_attempt_at.unwrap_or(progress.updated_at))
+    state.code().cast_signed()
 }

@@ -12,7 +12,7 @@ use sl_store::Result;
 
 use super::{
     deliveries::Found,
-    names::{ASIDE, day, destination_bytes, due_at, id_of, minute, quarter, state_code, team},
+    names::{ASIDE, day, destination_bytes, id_of, minute, quarter, state_code, team},
 };
 use crate::{
     catalog::stamp,
@@ -66,7 +66,7 @@ impl Places {
     pub(super) fn enter(&self, job: &Job, progress: &Progress, change: i64, time: i64) -> Vec<Write> {
         let mut writes = Vec::new();
         let last = [CqlValue::BigInt(time)];
-        if let Some(due) = due_at(progress) {
+        if let Some(due) = progress.due() {
             let place = due_place(job, due).into_iter().chain([CqlValue::BigInt(change)]);
             writes.push(Write::new(&self.statements.put_due, place.chain(last.clone())));
             if let Some(fan) = &job.fan {
@@ -81,11 +81,11 @@ impl Places {
         writes
     }
 
-    /// The same rows removed.
+    /// Removes the rows that [`Self::enter`] writes.
     pub(super) fn leave(&self, job: &Job, progress: &Progress, time: i64) -> Vec<Write> {
         let mut writes = Vec::new();
         let first = || std::iter::once(CqlValue::BigInt(time));
-        if let Some(due) = due_at(progress) {
+        if let Some(due) = progress.due() {
             writes.push(self.no_longer_due(job, due, time));
             if let Some(fan) = &job.fan {
                 writes.push(Write::new(&self.statements.remove_fan, first().chain(fan_place(job, fan))));
@@ -175,7 +175,7 @@ impl Places {
         rows.await?.into_iter().map(|(id,)| id_of(&id)).collect()
     }
 
-    /// By when they happened.
+    /// Waiting deliveries of a fan to a destination, by when their events happened.
     pub(super) async fn of_fan(
         &self,
         to: Destination,

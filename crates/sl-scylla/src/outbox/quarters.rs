@@ -60,7 +60,7 @@ statements!(Statements {
 /// Counts by state code.
 pub(super) type Tally = [u64; 5];
 
-/// Who has said when that something changes, ascending.
+/// Processes that said that they change deliveries of a quarter, each with the time at which it said so; ascending.
 pub(super) type Said = Vec<(i64, i64)>;
 
 /// Quarters with deliveries.
@@ -78,12 +78,12 @@ pub(super) struct Listed {
 /// A place in a list: creation and id. Lists go on behind it.
 pub(super) type Place = (Timestamp, Vec<u8>);
 
-/// Before everything in a list that has the newest first.
+/// The place before everything in a list that has the newest first.
 pub(super) fn top() -> Place {
     (Timestamp(i64::MAX), vec![0xff; 17])
 }
 
-/// Before everything in a list that has the oldest first.
+/// The place before everything in a list that has the oldest first.
 pub(super) fn bottom() -> Place {
     (Timestamp(i64::MIN), Vec::new())
 }
@@ -92,7 +92,7 @@ pub(super) fn bottom() -> Place {
 pub(super) struct Made {
     cql: Arc<Cql>,
     statements: Statements,
-    /// This process among the writers.
+    /// The number of this process among the writers of `outbox_quarters`.
     writer: i64,
     said: Mutex<HashMap<(TeamId, i64), Instant>>,
 }
@@ -168,7 +168,7 @@ impl Made {
         self.cql.rows::<Row>(&self.statements.newest, values).await?.into_iter().map(listed).collect()
     }
 
-    /// The same of a day's deliveries that came to another end than delivery.
+    /// A page of a day's deliveries that came to another end than delivery, the newest first.
     pub(super) async fn aside(
         &self,
         of: TeamId,

@@ -54,16 +54,16 @@ statements!(Statements {
     times: Read "SELECT due_at FROM outbox_due WHERE destination = ? AND minute = ? AND due_at <= ?";
 });
 
-/// Which minutes have something, and who said so when.
+/// Minutes in which something is due, each with the writers that said so and when.
 type Minutes = BTreeMap<(Destination, i64), Vec<(i64, i64)>>;
 
 /// The queues of all destinations.
 pub(super) struct Queue {
     cql: Arc<Cql>,
     statements: Statements,
-    /// This process among the writers of `outbox_minutes`.
+    /// The number of this process among the writers of `outbox_minutes`.
     writer: i64,
-    /// No row is before it, as of then.
+    /// Due time before which a minute has no row, and when that was found.
     floors: Mutex<HashMap<(Destination, i64), (Instant, Timestamp)>>,
 }
 
@@ -139,7 +139,7 @@ impl Queue {
         Ok(due.collect())
     }
 
-    /// The same of all shards, by destination.
+    /// What [`Self::due_in`] says of all shards, by destination.
     pub(super) async fn due_everywhere(
         &self,
         rests: &Rests,
@@ -308,7 +308,7 @@ fn shard(to: Destination) -> i32 {
     shard_of(to).cast_signed()
 }
 
-/// Before every row of a minute.
+/// The place before every row of a minute.
 fn beginning() -> Cursor {
     (Timestamp(i64::MIN), Vec::new())
 }

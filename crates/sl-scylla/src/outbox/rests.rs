@@ -31,7 +31,7 @@ pub(super) struct Rests {
     statements: Statements,
 }
 
-/// Who was told to rest, at one look.
+/// The destinations that were told to rest, as of one look.
 #[derive(Debug, Default)]
 pub(super) struct Asleep(BTreeMap<Destination, Resting>);
 

@@ -3,7 +3,7 @@
 use sl_core::{breaker::Resting, delivery::Destination, replay::Trail};
 use sl_store::{Result, moving::WholeDelivery};
 
-use super::{Tables, deliveries::Found, names::due_at};
+use super::{Tables, deliveries::Found};
 use crate::catalog::stamp;
 
 // === impl Tables ===
@@ -30,7 +30,7 @@ impl Tables {
             rows.extend(self.places.make(job, progress, found.altered()));
             rows.extend(self.places.enter(job, progress, change, added));
             rows.extend(attempted.map(|at| self.places.note_latest(job, at)));
-            due.extend(due_at(progress).map(|due| (job.destination, due)));
+            due.extend(progress.due().map(|due| (job.destination, due)));
         }
         self.cql.write_all(rows).await?;
         self.queue.note(due).await

@@ -47,9 +47,9 @@ pub(super) struct Leased {
     pub(super) number: u64,
     pub(super) ordinal: u64,
     pub(super) recycled: bool,
-    /// Who had it before.
+    /// The click of the visitor who had it before.
     pub(super) before: Option<ClickId>,
-    /// How many had it before.
+    /// How many visitors had it before.
     pub(super) handouts: u32,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct Book {
     pub(super) ordinals: u64,
     /// Leases made.
     pub(super) fences: u64,
-    /// No link below is fresh.
+    /// No link with a lower ordinal is fresh.
     pub(super) fresh_from: u64,
     pub(super) blocks: Vec<BlockRow>,
 }
@@ -110,7 +110,7 @@ impl Book {
         self.blocks.iter().find(|block| block.fence == fence)
     }
 
-    /// By link number: the newest block that has it.
+    /// For each link number that is leased, the newest block that has it.
     pub(super) fn leases(&self) -> HashMap<u64, (&BlockRow, &Leased)> {
         let links =
             self.blocks.iter().flat_map(|block| block.links.iter().map(move |leased| (block, leased)));
@@ -143,7 +143,7 @@ impl Books {
         turn.lock_owned().await
     }
 
-    /// What is out, as far as it has been told.
+    /// Reads a stock's blocks, as far as this node has heard of them.
     pub(super) async fn read(&self, stock: i32) -> Result<Book> {
         self.read_by(&self.statements.read, stock).await
     }

@@ -20,7 +20,7 @@ use crate::{
     writes::{Write, blob, text},
 };
 
-/// See `schemas/cql/0004_pool.cql`.
+/// Slices of `pool_links`, see `schemas/cql/0004_pool.cql`.
 const SLICES: u64 = 32;
 /// Requests at once for one question.
 const AT_ONCE: usize = 16;

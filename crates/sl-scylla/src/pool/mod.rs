@@ -54,7 +54,7 @@ pub(crate) struct CqlPool {
     leases: Leases,
     waiting: Waiting,
     news: Arc<News>,
-    /// As they were last said: what must be looked at depends on them.
+    /// The rules as last told: which links must be looked at depends on them.
     rules: Mutex<PoolRules>,
     figures: Figures<Vec<Level>>,
 }
@@ -62,7 +62,7 @@ pub(crate) struct CqlPool {
 // === impl CqlPool ===
 
 impl CqlPool {
-    /// By `rules` until somebody says others.
+    /// A pool that goes by `rules` until it is told others.
     pub(crate) async fn new(cql: &Arc<Cql>, rules: PoolRules) -> Result<Self> {
         let links = Arc::new(Links::new(Arc::clone(cql)).await?);
         let order = Arc::new(Order::new(Arc::clone(cql)).await?);

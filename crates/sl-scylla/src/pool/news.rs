@@ -19,11 +19,11 @@ statements!(Statements {
     heard: Read "SELECT writer, at FROM pool_news WHERE part = 0";
 });
 
-/// What is said and heard.
+/// Tells other processes of changed stocks, and hears of theirs.
 pub(super) struct News {
     cql: Arc<Cql>,
     statements: Statements,
-    /// This process among the writers.
+    /// The number of this process among the writers of `pool_news`.
     writer: i64,
     stocked: watch::Sender<u64>,
 }

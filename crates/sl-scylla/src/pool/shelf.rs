@@ -24,10 +24,10 @@ use super::{
 /// Stocks, or accounts, read at once.
 const AT_ONCE: usize = 8;
 
-/// What is out of some stocks.
+/// Blocks that are out, of some stocks.
 pub(super) struct Shelves(BTreeMap<StockKey, Book>);
 
-/// By link number, of each stock.
+/// Leased links by number, of each stock.
 type Leases<'book> = BTreeMap<&'book StockKey, HashMap<u64, (&'book BlockRow, &'book Leased)>>;
 
 /// Links of one stock, counted.

@@ -15,7 +15,7 @@ use crate::{
     statements::{Tries, statements},
 };
 
-/// See `schemas/cql/0004_pool.cql`.
+/// Lanes of `pool_stocks`, see `schemas/cql/0004_pool.cql`.
 const LANES: i32 = 16;
 
 statements!(Statements {

@@ -18,7 +18,7 @@ use crate::{
     writes::{Write, blob, text},
 };
 
-/// See `schemas/cql/0004_pool.cql`.
+/// Lanes of `pool_unmatched`, see `schemas/cql/0004_pool.cql`.
 const UNMATCHED_LANES: u8 = 32;
 const LIST_LANES: u8 = 16;
 /// Lanes read at once.

@@ -1,7 +1,7 @@
 //! Click rows.
 
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
-use scylla::{DeserializeRow, statement::prepared::PreparedStatement};
+use scylla::DeserializeRow;
 use sl_core::{
     click::{Class, ClickRow},
     ids::{ClickId, SmartLinkId},
@@ -15,17 +15,21 @@ use super::newest::{InParts, Spans, newest};
 use crate::{
     codec::decode,
     cql::Cql,
-    days::{Sort, day},
+    days::{PartKind, day},
     ledger::place_key,
-    profiles::Kind,
+    statements::statements,
 };
 
-/// Reading `clicks` and `click_places`.
-pub(super) struct Clicks {
-    of_part: PreparedStatement,
-    one: PreparedStatement,
-    place: PreparedStatement,
-}
+statements!(
+    /// Reading `clicks` and `click_places`.
+    Clicks {
+        of_part: Read "SELECT at, id, row, WRITETIME(row), gross, duplicate, WRITETIME(gross) FROM clicks
+            WHERE link = ? AND day = ? AND part = ? AND at >= ? AND at < ?";
+        one: Read "SELECT at, id, row, WRITETIME(row), gross, duplicate, WRITETIME(gross) FROM clicks
+            WHERE link = ? AND day = ? AND part = ? AND at = ? AND id = ?";
+        place: Read "SELECT link, at, part FROM click_places WHERE second = ? AND slice = ? AND id = ?";
+    }
+);
 
 #[derive(DeserializeRow)]
 #[scylla(flavor = "enforce_order", skip_name_checks)]
@@ -77,17 +81,6 @@ pub(super) fn passes(row: &ClickRow, bots: bool, duplicates: bool) -> bool {
 // === impl Clicks ===
 
 impl Clicks {
-    pub(super) async fn new(cql: &Cql) -> Result<Self> {
-        let columns = "at, id, row, WRITETIME(row), gross, duplicate, WRITETIME(gross)";
-        let part = format!("SELECT {columns} FROM clicks WHERE link = ? AND day = ? AND part = ?");
-        let place = "SELECT link, at, part FROM click_places WHERE second = ? AND slice = ? AND id = ?";
-        Ok(Self {
-            of_part: cql.prepare(Kind::Read, &format!("{part} AND at >= ? AND at < ?")).await?,
-            one: cql.prepare(Kind::Read, &format!("{part} AND at = ? AND id = ?")).await?,
-            place: cql.prepare(Kind::Read, place).await?,
-        })
-    }
-
     /// Rows of a link in a range, the newest first.
     pub(super) async fn newest<'a>(
         &self,
@@ -97,7 +90,8 @@ impl Clicks {
         range: Range,
         enough: usize,
     ) -> Result<impl Stream<Item = Result<ClickRow>> + Send + use<'a>> {
-        let found = newest::<Found>(cql, spans, &self.of_part, (link, Sort::Clicks), range, enough).await?;
+        let found =
+            newest::<Found>(cql, spans, &self.of_part, (link, PartKind::Clicks), range, enough).await?;
         Ok(found.try_filter_map(|found| async move { found.row() }))
     }
 

@@ -1,7 +1,6 @@
 //! Conversions.
 
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use scylla::statement::prepared::PreparedStatement;
 use sl_core::{
     conversion::Conversion,
     ids::{ClickId, ConversionId, SmartLinkId, TeamId},
@@ -15,17 +14,20 @@ use super::{
     clicks::{Clicks, passes},
     newest::{InParts, Spans, newest},
 };
-use crate::{codec::decode, cql::Cql, days::Sort, failure::damaged, profiles::Kind};
+use crate::{codec::decode, cql::Cql, days::PartKind, failure::damaged, statements::statements};
 
 /// Questions under way.
 const IN_FLIGHT: usize = 32;
 
-/// Reading `conversions`, `conversion_ids` and `click_conversions`.
-pub(super) struct Conversions {
-    of_part: PreparedStatement,
-    one: PreparedStatement,
-    of_click: PreparedStatement,
-}
+statements!(
+    /// Reading `conversions`, `conversion_ids` and `click_conversions`.
+    Conversions {
+        of_part: Read "SELECT at, id, value, WRITETIME(value) FROM conversions
+            WHERE link = ? AND day = ? AND part = ? AND at >= ? AND at < ?";
+        one: Read "SELECT value FROM conversion_ids WHERE id = ?";
+        of_click: Read "SELECT id FROM click_conversions WHERE click = ?";
+    }
+);
 
 /// Time, id, value, and when it was written.
 type Found = (i64, Vec<u8>, Vec<u8>, i64);
@@ -43,16 +45,6 @@ impl InParts for Found {
 // === impl Conversions ===
 
 impl Conversions {
-    pub(super) async fn new(cql: &Cql) -> Result<Self> {
-        let part = "SELECT at, id, value, WRITETIME(value) FROM conversions
-            WHERE link = ? AND day = ? AND part = ? AND at >= ? AND at < ?";
-        Ok(Self {
-            of_part: cql.prepare(Kind::Read, part).await?,
-            one: cql.prepare(Kind::Read, "SELECT value FROM conversion_ids WHERE id = ?").await?,
-            of_click: cql.prepare(Kind::Read, "SELECT id FROM click_conversions WHERE click = ?").await?,
-        })
-    }
-
     /// Conversions of a link in a range, the newest first.
     pub(super) async fn newest<'a>(
         &self,
@@ -62,7 +54,7 @@ impl Conversions {
         range: Range,
         enough: usize,
     ) -> Result<impl Stream<Item = Result<Conversion>> + Send + use<'a>> {
-        let sort = (link, Sort::Conversions);
+        let sort = (link, PartKind::Conversions);
         let found = newest::<Found>(cql, spans, &self.of_part, sort, range, enough).await?;
         Ok(found.map(|found| decode(&found?.2)))
     }

@@ -1,15 +1,11 @@
 //! Hourly sums, exact also where a range cuts an hour (decisions 57).
 
-use std::time::Duration;
-
 use futures_util::TryStreamExt as _;
 use sl_core::{ids::SmartLinkId, step::Rollup, time::Timestamp};
 use sl_store::{CutHour, Result, reports::Range};
 
 use super::CqlReports;
 use crate::codec::decode;
-
-const HOUR: Duration = Duration::from_secs(3600);
 
 /// Rollups of a link, ascending. Hours that the range cuts are counted from raw rows.
 pub(super) async fn of_link(
@@ -23,23 +19,18 @@ pub(super) async fn of_link(
         return Ok(Vec::new());
     }
     let asked = (link.to_bytes().to_vec(), from, to);
-    let rows: Vec<(i64, Vec<u8>)> = reports.cql.rows(&reports.hours, asked).await?;
+    let rows: Vec<(i64, Vec<u8>)> = reports.cql.rows(&reports.statements.hours, asked).await?;
     let mut hours = Vec::with_capacity(rows.len());
     for (hour, value) in rows {
         let hour = Timestamp(hour);
         let whole: Rollup = decode(&value)?;
-        let end = hour.plus(HOUR);
-        let part = Range {
-            from: Some(range.from.map_or(hour, |from| from.max(hour))),
-            to: Some(range.to.map_or(end, |to| to.min(end))),
-        };
-        if (part.from, part.to) == (Some(hour), Some(end)) {
+        let Some(part) = CutHour::new(hour, range, &whole) else {
             hours.push((hour, whole));
-        } else {
-            let sums = cut(reports, link, CutHour::new(hour, part, &whole)).await?;
-            if sums != Rollup::default() {
-                hours.push((hour, sums));
-            }
+            continue;
+        };
+        let sums = cut(reports, link, part).await?;
+        if sums != Rollup::default() {
+            hours.push((hour, sums));
         }
     }
     Ok(hours)

@@ -1,6 +1,5 @@
 //! Dead letters.
 
-use scylla::statement::prepared::PreparedStatement;
 use sl_core::{
     ids::{DeadLetterId, TeamId},
     step::DeadLetter,
@@ -8,37 +7,24 @@ use sl_core::{
 };
 use sl_store::Result;
 
-use crate::{codec::decode, cql::Cql, days::hour, profiles::Kind};
+use crate::{codec::decode, cql::Cql, days::hour, statements::statements};
 
-/// Reading the tables of dead letters.
-pub(super) struct Letters {
-    hours: PreparedStatement,
-    of_hour: PreparedStatement,
-    before: PreparedStatement,
-    place: PreparedStatement,
-    one: PreparedStatement,
-    counts: PreparedStatement,
-}
+statements!(
+    /// Reading the tables of dead letters.
+    Letters {
+        hours: Read "SELECT hour FROM dead_letter_hours WHERE team = ? AND hour <= ?";
+        of_hour: Read "SELECT value FROM dead_letters WHERE team = ? AND hour = ? LIMIT ?";
+        before: Read "SELECT value FROM dead_letters
+            WHERE team = ? AND hour = ? AND (at, id) < (?, ?) LIMIT ?";
+        place: Read "SELECT team, at FROM dead_letter_places WHERE id = ?";
+        one: Read "SELECT value FROM dead_letters WHERE team = ? AND hour = ? AND at = ? AND id = ?";
+        counts: Read "SELECT count FROM dead_letter_counts WHERE always = 0";
+    }
+);
 
 // === impl Letters ===
 
 impl Letters {
-    pub(super) async fn new(cql: &Cql) -> Result<Self> {
-        let read = |text| cql.prepare(Kind::Read, text);
-        Ok(Self {
-            hours: read("SELECT hour FROM dead_letter_hours WHERE team = ? AND hour <= ?").await?,
-            of_hour: read("SELECT value FROM dead_letters WHERE team = ? AND hour = ? LIMIT ?").await?,
-            before: read(
-                "SELECT value FROM dead_letters WHERE team = ? AND hour = ? AND (at, id) < (?, ?) LIMIT ?",
-            )
-            .await?,
-            place: read("SELECT team, at FROM dead_letter_places WHERE id = ?").await?,
-            one: read("SELECT value FROM dead_letters WHERE team = ? AND hour = ? AND at = ? AND id = ?")
-                .await?,
-            counts: read("SELECT count FROM dead_letter_counts WHERE always = 0").await?,
-        })
-    }
-
     pub(super) async fn get(&self, cql: &Cql, team: TeamId, id: DeadLetterId) -> Result<Option<DeadLetter>> {
         let Some(at) = self.place(cql, team, id).await? else { return Ok(None) };
         let key = (team.0.cast_signed(), hour(at), at.0, id.to_bytes().to_vec());
@@ -79,7 +65,7 @@ impl Letters {
         found.into_iter().take(limit).map(|(value,)| decode(&value)).collect()
     }
 
-    /// Of all teams.
+    /// How many dead letters there are, of all teams.
     pub(super) async fn count(&self, cql: &Cql) -> Result<u64> {
         let counts: Vec<(i64,)> = cql.rows(&self.counts, ()).await?;
         Ok(u64::try_from(counts.into_iter().map(|(count,)| count).sum::<i64>()).unwrap_or(0))

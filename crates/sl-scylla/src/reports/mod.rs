@@ -10,7 +10,6 @@ use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use scylla::statement::prepared::PreparedStatement;
 use sl_core::{
     click::ClickRow,
     conversion::{Conversion, FanProfile},
@@ -28,13 +27,24 @@ use self::{clicks::Clicks, conversions::Conversions, letters::Letters, newest::S
 use crate::{
     codec::decode,
     cql::Cql,
-    days::{Sort, number, start, whole_days},
+    days::{PartKind, start, whole_days},
     ledger::FAN_SLICES,
-    profiles::Kind,
+    statements::statements,
 };
 
 /// Questions under way for one report.
 const IN_FLIGHT: usize = 16;
+
+statements!(Statements {
+    hours: Read "SELECT hour, value FROM link_hours WHERE link = ? AND hour >= ? AND hour < ?";
+    dimensions: Read "SELECT value, clicks FROM link_dimensions
+        WHERE link = ? AND dimension = ? AND span = ? AND day >= ? AND day <= ?";
+    fan_days: Read "SELECT day, fan, net, gross FROM link_fan_days
+        WHERE link = ? AND span = ? AND day >= ? AND day <= ?";
+    link_fans: Read "SELECT value FROM link_fans WHERE link = ? AND slice = ?";
+    fan: Read "SELECT profile FROM fans WHERE account = ? AND fan = ?";
+    totals: Read "SELECT value FROM link_totals WHERE link = ?";
+});
 
 /// Reports over CQL.
 pub(crate) struct CqlReports {
@@ -43,35 +53,19 @@ pub(crate) struct CqlReports {
     clicks: Clicks,
     conversions: Conversions,
     letters: Letters,
-    hours: PreparedStatement,
-    dimensions: PreparedStatement,
-    fan_days: PreparedStatement,
-    link_fans: PreparedStatement,
-    fan: PreparedStatement,
-    totals: PreparedStatement,
+    statements: Statements,
 }
 
 // === impl CqlReports ===
 
 impl CqlReports {
     pub(crate) async fn new(cql: Arc<Cql>) -> Result<Self> {
-        let read = |text| cql.prepare(Kind::Read, text);
-        let dimensions = "SELECT value, clicks FROM link_dimensions
-            WHERE link = ? AND dimension = ? AND span = ? AND day >= ? AND day <= ?";
-        let fan_days = "SELECT day, fan, net, gross FROM link_fan_days
-            WHERE link = ? AND span = ? AND day >= ? AND day <= ?";
         Ok(Self {
             spans: Spans::new(&cql).await?,
-            clicks: Clicks::new(&cql).await?,
-            conversions: Conversions::new(&cql).await?,
-            letters: Letters::new(&cql).await?,
-            hours: read("SELECT hour, value FROM link_hours WHERE link = ? AND hour >= ? AND hour < ?")
-                .await?,
-            dimensions: read(dimensions).await?,
-            fan_days: read(fan_days).await?,
-            link_fans: read("SELECT value FROM link_fans WHERE link = ? AND slice = ?").await?,
-            fan: read("SELECT profile FROM fans WHERE account = ? AND fan = ?").await?,
-            totals: read("SELECT value FROM link_totals WHERE link = ?").await?,
+            clicks: Clicks::prepare(&cql).await?,
+            conversions: Conversions::prepare(&cql).await?,
+            letters: Letters::prepare(&cql).await?,
+            statements: Statements::prepare(&cql).await?,
             cql,
         })
     }
@@ -81,7 +75,8 @@ impl CqlReports {
 impl Reports for CqlReports {
     async fn totals(&self, links: &[SmartLinkId]) -> Result<Vec<LinkTotals>> {
         let one = |link: SmartLinkId| async move {
-            let row: Option<(Vec<u8>,)> = self.cql.row(&self.totals, (link.to_bytes().as_slice(),)).await?;
+            let row: Option<(Vec<u8>,)> =
+                self.cql.row(&self.statements.totals, (link.to_bytes().as_slice(),)).await?;
             row.map_or(Ok(LinkTotals::default()), |(value,)| decode(&value))
         };
         stream::iter(links.to_vec()).map(one).buffered(IN_FLIGHT).try_collect().await
@@ -97,13 +92,12 @@ impl Reports for CqlReports {
         dimension: Dimension,
         range: Range,
     ) -> Result<Vec<DimensionSum>> {
-        let sort = Sort::of(dimension);
+        let sort = PartKind::of(dimension);
         let (from, to) = whole_days(range);
         let spans = self.spans.of(&self.cql, link, sort, sort.spans(range)).await?;
         let ask = |span: i32| {
-            let number = i8::try_from(number(dimension)).unwrap_or(i8::MAX);
-            let key = (link.to_bytes().to_vec(), number, span, from, to);
-            self.cql.rows::<(String, i64)>(&self.dimensions, key)
+            let key = (link.to_bytes().to_vec(), dimension.code().cast_signed(), span, from, to);
+            self.cql.rows::<(String, i64)>(&self.statements.dimensions, key)
         };
         let found: Vec<_> =
             stream::iter(spans.into_keys()).map(ask).buffered(IN_FLIGHT).try_collect().await?;
@@ -121,10 +115,10 @@ impl Reports for CqlReports {
 
     async fn fan_days(&self, link: SmartLinkId, range: Range) -> Result<Vec<FanDay>> {
         let (from, to) = whole_days(range);
-        let spans = self.spans.of(&self.cql, link, Sort::FanDays, Sort::FanDays.spans(range)).await?;
+        let spans = self.spans.of(&self.cql, link, PartKind::FanDays, PartKind::FanDays.spans(range)).await?;
         let ask = |span: i32| {
             let key = (link.to_bytes().to_vec(), span, from, to);
-            self.cql.rows::<(i32, String, i64, i64)>(&self.fan_days, key)
+            self.cql.rows::<(i32, String, i64, i64)>(&self.statements.fan_days, key)
         };
         let found: Vec<_> =
             stream::iter(spans.into_keys()).map(ask).buffered(IN_FLIGHT).try_collect().await?;
@@ -149,7 +143,7 @@ impl Reports for CqlReports {
     async fn fans(&self, link: SmartLinkId) -> Result<Vec<FanUnderLink>> {
         let ask = |slice: i8| {
             let key = (link.to_bytes().to_vec(), slice);
-            self.cql.rows::<(Vec<u8>,)>(&self.link_fans, key)
+            self.cql.rows::<(Vec<u8>,)>(&self.statements.link_fans, key)
         };
         let found: Vec<_> = stream::iter(0..FAN_SLICES).map(ask).buffered(IN_FLIGHT).try_collect().await?;
         found.into_iter().flatten().map(|(value,)| decode(&value)).collect()
@@ -168,7 +162,8 @@ impl Reports for CqlReports {
     }
 
     async fn fan(&self, account: &AccountId, fan: &FanId) -> Result<Option<FanProfile>> {
-        let row: Option<(Vec<u8>,)> = self.cql.row(&self.fan, (account.as_str(), fan.as_str())).await?;
+        let row: Option<(Vec<u8>,)> =
+            self.cql.row(&self.statements.fan, (account.as_str(), fan.as_str())).await?;
         row.map(|(profile,)| decode(&profile)).transpose()
     }
 

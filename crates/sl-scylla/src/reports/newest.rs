@@ -11,7 +11,7 @@ use sl_store::{Result, StoreError, reports::Range};
 
 use crate::{
     cql::Cql,
-    days::Sort,
+    days::PartKind,
     failure::{damaged, page},
     profiles::Kind,
 };
@@ -28,7 +28,7 @@ pub(super) trait InParts:
     /// Time and id: equal for the same row in another part.
     fn place(&self) -> (i64, &[u8]);
 
-    /// What is to be believed of two.
+    /// One row of two that were found for the same place: what was written last of both.
     fn merge(self, other: Self) -> Self;
 }
 
@@ -57,7 +57,7 @@ impl Spans {
         &self,
         cql: &Cql,
         link: SmartLinkId,
-        sort: Sort,
+        sort: PartKind,
         (from, to): (i32, i32),
     ) -> Result<BTreeMap<i32, Vec<i32>>> {
         if from > to {
@@ -80,7 +80,7 @@ pub(super) async fn newest<'a, R: InParts>(
     cql: &'a Cql,
     spans: &Spans,
     statement: &PreparedStatement,
-    (link, sort): (SmartLinkId, Sort),
+    (link, sort): (SmartLinkId, PartKind),
     range: Range,
     enough: usize,
 ) -> Result<impl Stream<Item = Result<R>> + Send + use<'a, R>> {

@@ -1,24 +1,10 @@
 //! `/_sim/…` of the ad platforms.
 
 use axum::response::Response;
-use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{Shared, receiver::Answer};
-use crate::{
-    knobs::{Fail, Stall},
-    server::Whole,
-};
-
-#[derive(Deserialize)]
-struct Rate {
-    per_minute: Option<u32>,
-}
-
-#[derive(Deserialize)]
-struct Latency {
-    ms: u64,
-}
+use crate::server::Whole;
 
 pub(super) fn answer(shared: &Shared, request: &Whole, path: &[&str]) -> Response {
     let done = match (request.method.as_str(), path) {
@@ -48,25 +34,8 @@ fn events(shared: &Shared, receiver: &str, id: &str) -> Value {
 }
 
 fn switch(shared: &Shared, request: &Whole, what: &str) -> Result<Value, String> {
-    let mut knobs = shared.knobs.lock();
-    match what {
-        // An empty object ends a failure or stall.
-        "fail" => knobs.fail = optional::<Fail>(request)?,
-        "stall" => knobs.stall = optional::<Stall>(request)?,
-        "latency" => knobs.latency = std::time::Duration::from_millis(read::<Latency>(request)?.ms),
-        "rate" => knobs.per_minute = read::<Rate>(request)?.per_minute,
-        _ => return Err(unknown(request.uri.path())),
-    }
-    Ok(json!({"ok": true}))
-}
-
-fn read<T: DeserializeOwned>(request: &Whole) -> Result<T, String> {
-    serde_json::from_slice(&request.body).map_err(|error| format!("body: {error}"))
-}
-
-fn optional<T: DeserializeOwned>(request: &Whole) -> Result<Option<T>, String> {
-    let empty = request.body.is_empty() || request.body.as_ref() == b"{}";
-    if empty { Ok(None) } else { read(request).map(Some) }
+    let known = shared.knobs.lock().turn(what, request)?;
+    if known { Ok(json!({"ok": true})) } else { Err(unknown(request.uri.path())) }
 }
 
 fn unknown(path: &str) -> String {

@@ -7,17 +7,17 @@ use serde_json::json;
 use sl_core::time::{DayEdge, Timestamp};
 
 use super::fields::whole;
-use super::receiver::{Answer, Judged, Receiver, Sighted, Taken, Trouble};
+use super::receiver::{Answer, Judged, Receiver, Sighted, Taken};
 use crate::server::Whole;
 
-/// Whom it believes.
+/// Which requests the receiver accepts.
 #[derive(Debug, Clone, Default)]
 pub struct CreatorTrafficRules {
     /// Bearer tokens that work; any when empty.
     pub tokens: Vec<String>,
 }
 
-/// See the module.
+/// The receiver of CreatorTraffic's requests.
 pub(super) struct CreatorTraffic(pub(super) CreatorTrafficRules);
 
 /// A click converts once; a month is longer than any retry.
@@ -39,7 +39,7 @@ impl CreatorTraffic {
         {
             return Err(Refusal(401, "unknown token"));
         }
-        let click = param(request, "click_id");
+        let click = request.param("click_id");
         if click.is_empty() {
             return Err(Refusal(422, "click_id is missing"));
         }
@@ -49,13 +49,13 @@ impl CreatorTraffic {
         {
             return Err(Refusal(422, "click_id is a macro"));
         }
-        if param(request, "event") != "subscribe" {
+        if request.param("event") != "subscribe" {
             return Err(Refusal(422, "event is unknown"));
         }
-        if param(request, "event_id").is_empty() {
+        if request.param("event_id").is_empty() {
             return Err(Refusal(422, "event_id is missing"));
         }
-        let at = param(request, "ts");
+        let at = request.param("ts");
         let at = Timestamp::parse(&at, DayEdge::Start).ok().filter(|_| at.ends_with("+00:00"));
         match at {
             Some(at) if at <= now.plus(AHEAD) => Ok(()),
@@ -76,8 +76,8 @@ impl Receiver for CreatorTraffic {
     }
 
     fn sight(&self, request: &Whole) -> Vec<Sighted> {
-        let (name, id) = (param(request, "event"), param(request, "event_id"));
-        vec![Sighted { name, id, key: param(request, "click_id"), also: None, wire: whole(request) }]
+        let (name, id) = (request.param("event"), request.param("event_id"));
+        vec![Sighted { name, id, key: request.param("click_id"), also: None, wire: whole(request) }]
     }
 
     fn judge(&self, request: &Whole, now: Timestamp) -> Judged {
@@ -101,19 +101,7 @@ impl Receiver for CreatorTraffic {
         }
     }
 
-    fn trouble(&self, trouble: Trouble) -> Answer {
-        match trouble {
-            Trouble::Failed(status) => Answer::json(status, json!({"status": "error"})),
-            Trouble::Limited { retry_after } => Answer::empty(429).with("retry-after", retry_after),
-        }
-    }
-
     fn remembers(&self) -> Duration {
         REMEMBERS
     }
-}
-
-fn param(request: &Whole, name: &str) -> String {
-    let found = request.query().into_iter().find(|(key, _)| key == name);
-    found.map(|(_, value)| value).unwrap_or_default()
 }

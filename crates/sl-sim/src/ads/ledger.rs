@@ -37,7 +37,7 @@ pub struct ReceiverState {
     pub together: u64,
     /// Events it took, each once (within the platform's own time of remembering).
     pub distinct: u64,
-    /// ... of them, by name.
+    /// `distinct` by the event's name.
     pub distinct_by_name: BTreeMap<String, u64>,
     /// Events taken through the test channel, repeats included.
     pub tests: u64,
@@ -58,7 +58,7 @@ pub struct Event {
     pub name: String,
     /// Requests that carried it.
     pub attempts: u32,
-    /// ... and were taken.
+    /// Requests that carried it and were taken.
     pub taken: u32,
     /// The different ones it came in, at most 4: method, target, and the body without other events. One when every attempt
     /// was the same, whatever it came together with.
@@ -76,13 +76,13 @@ pub(super) struct Ledger {
 #[derive(Default)]
 struct Book {
     state: ReceiverState,
-    /// By key: one event goes to several destinations, and is another one at each.
+    /// Events by key: one event goes to several destinations, and is another one at each.
     events: HashMap<String, Event>,
     /// Keys of the events of an id.
     keys: HashMap<String, Vec<String>>,
     /// Digests of the versions of each event.
     digests: HashMap<String, Vec<[u8; 32]>>,
-    /// When an event was taken for the first time.
+    /// When each event was taken for the first time, by key.
     first: HashMap<String, Timestamp>,
 }
 

@@ -16,7 +16,7 @@ use super::receiver::{Answer, Judged, Receiver, Sighted, Taken, Trouble};
 use crate::server::Whole;
 use refusal::Refusal;
 
-/// Whom it believes.
+/// Which requests the receiver accepts.
 #[derive(Debug, Clone, Default)]
 pub struct MetaRules {
     /// Access tokens that work; any when empty.
@@ -25,7 +25,7 @@ pub struct MetaRules {
     pub pixels: Vec<String>,
 }
 
-/// See the module.
+/// The receiver of Meta's requests.
 pub(super) struct Meta(MetaRules);
 
 /// Ad-platforms 2.9: same name and id within 48 hours, the first counts.
@@ -61,7 +61,7 @@ impl Meta {
             serde_json::from_slice(&request.body).map_err(|_| Refusal::malformed("body", "is no JSON"))?;
         let token = match body.get("access_token") {
             Some(token) => token.as_str().unwrap_or_default().to_owned(),
-            None => in_query(request, "access_token"),
+            None => request.param("access_token"),
         };
         if token.is_empty() || !(self.0.tokens.is_empty() || self.0.tokens.contains(&token)) {
             return Err(Refusal::token());
@@ -176,9 +176,4 @@ fn is_version(text: &str) -> bool {
 
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn in_query(request: &Whole, name: &str) -> String {
-    let found = request.query().into_iter().find(|(key, _)| key == name);
-    found.map(|(_, value)| value).unwrap_or_default()
 }

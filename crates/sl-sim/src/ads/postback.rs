@@ -7,17 +7,17 @@ use sha2::{Digest, Sha256};
 use sl_core::time::Timestamp;
 
 use super::fields::whole;
-use super::receiver::{Answer, Judged, Receiver, Sighted, Taken, Trouble};
+use super::receiver::{Answer, Judged, Receiver, Sighted, Taken};
 use crate::server::Whole;
 
-/// See the module.
+/// The receiver of postback URLs.
 pub(super) struct Postbacks;
 
 /// Where a sender may put the id of a conversion: parameters of the query, members of a JSON or form body.
 const IDS: [&str; 4] = ["event_id", "conversion_id", "delivery_id", "transaction_id"];
-/// ... or a header.
+/// Headers in which a sender may put the id of a conversion.
 const ID_HEADERS: [&str; 2] = ["idempotency-key", "x-event-id"];
-/// Where it may say what kind it is.
+/// Parameters or members in which a sender may say the kind of a conversion.
 const NAMES: [&str; 3] = ["event", "conversion_type", "type"];
 /// Trackers remember a conversion for good; a month is longer than any retry.
 const REMEMBERS: Duration = Duration::from_secs(30 * 86_400);
@@ -54,13 +54,6 @@ impl Receiver for Postbacks {
             reason: (!known).then(|| format!("method {}", request.method)),
             is_test: false,
             read_over: Vec::new(),
-        }
-    }
-
-    fn trouble(&self, trouble: Trouble) -> Answer {
-        match trouble {
-            Trouble::Failed(status) => Answer::json(status, json!({"status": "error"})),
-            Trouble::Limited { retry_after } => Answer::empty(429).with("retry-after", retry_after),
         }
     }
 

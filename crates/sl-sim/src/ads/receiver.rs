@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sl_core::time::Timestamp;
 
 use crate::server::Whole;
@@ -21,11 +21,16 @@ pub(crate) trait Receiver: Send + Sync + 'static {
     /// The events a request speaks of, as far as it can be read, valid or not: so that attempts can be compared.
     fn sight(&self, request: &Whole) -> Vec<Sighted>;
 
-    /// What the real one would answer to it at `now`.
+    /// What the real platform would answer to a request at `now`.
     fn judge(&self, request: &Whole, now: Timestamp) -> Judged;
 
-    /// What the real one answers when it fails or limits.
-    fn trouble(&self, trouble: Trouble) -> Answer;
+    /// What the real one answers when it fails or limits: a tracker's, unless the platform has its own.
+    fn trouble(&self, trouble: Trouble) -> Answer {
+        match trouble {
+            Trouble::Failed(status) => Answer::json(status, json!({"status": "error"})),
+            Trouble::Limited { retry_after } => Answer::empty(429).with("retry-after", retry_after),
+        }
+    }
 
     /// How long the same event counts once, by its key.
     fn remembers(&self) -> Duration;
@@ -38,9 +43,9 @@ pub(crate) struct Sighted {
     pub(crate) name: String,
     /// The sender's id for it.
     pub(crate) id: String,
-    /// Under what it counts once: name, id and destination, or less.
+    /// Key under which it counts once: name, id and destination, or less.
     pub(crate) key: String,
-    /// Under what else, and for how long.
+    /// Another key under which it counts once, and for how long.
     pub(crate) also: Option<(String, Duration)>,
     /// What must be the same at every attempt: method, target, whatever of the body is not another event, and the event as
     /// it came.
@@ -51,7 +56,7 @@ pub(crate) struct Sighted {
 #[derive(Debug, Clone)]
 pub(crate) struct Judged {
     pub(crate) answer: Answer,
-    /// What of it was taken.
+    /// Which of its events were taken.
     pub(crate) taken: Taken,
     /// Why it was refused; a few words of the platform's own.
     pub(crate) reason: Option<String>,
@@ -81,7 +86,7 @@ impl Taken {
     }
 }
 
-/// Asked for by `POST /_sim/fail` and `/_sim/rate`.
+/// A failure or limit, as `POST /_sim/fail` and `/_sim/rate` ask for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trouble {
     Failed(u16),

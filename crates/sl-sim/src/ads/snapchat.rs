@@ -17,7 +17,7 @@ use super::{
 use crate::server::Whole;
 use event::Wrong;
 
-/// Whom it believes.
+/// Which requests the receiver accepts.
 #[derive(Debug, Clone, Default)]
 pub struct SnapchatRules {
     /// Access tokens that work; any when empty.
@@ -26,7 +26,7 @@ pub struct SnapchatRules {
     pub pixels: Vec<String>,
 }
 
-/// See the module.
+/// The receiver of Snapchat's requests.
 pub(super) struct Snapchat(pub(super) SnapchatRules);
 
 /// Ad-platforms 4.1.

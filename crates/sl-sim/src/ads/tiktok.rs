@@ -17,7 +17,7 @@ use super::{
 use crate::server::Whole;
 use event::text;
 
-/// Whom it believes.
+/// Which requests the receiver accepts.
 #[derive(Debug, Clone, Default)]
 pub struct TikTokRules {
     /// Access tokens that work; any when empty.
@@ -26,7 +26,7 @@ pub struct TikTokRules {
     pub pixels: Vec<String>,
 }
 
-/// See the module.
+/// The receiver of TikTok's requests.
 pub(super) struct TikTok(pub(super) TikTokRules);
 
 /// Ad-platforms 3.6.

@@ -20,7 +20,7 @@ pub struct PlatformConfig {
     pub api_key: Secret,
     /// The creators it knows.
     pub accounts: Vec<AccountSetup>,
-    /// How unruly it is.
+    /// Which faults it has, and how often.
     pub faults: Faults,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
@@ -50,7 +50,7 @@ pub struct AccountSetup {
     pub id: String,
     /// The creator's handle.
     pub username: String,
-    /// As shown.
+    /// The creator's name, as people see it.
     pub display_name: String,
     /// The creator's user id.
     pub onlyfans_id: u64,
@@ -97,7 +97,7 @@ pub struct Faults {
     pub forged: f64,
     /// A transaction starts as `loading` and is told again as `done`.
     pub settled_later: f64,
-    /// ... after this time.
+    /// After this time such a transaction is `done`.
     pub settles_after: Duration,
     /// Wait before the second attempt; doubles with each, up to 64 times.
     pub retry_after: Duration,

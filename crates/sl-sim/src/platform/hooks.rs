@@ -10,10 +10,7 @@ use super::{
     state, webhooks,
     world::{Person, Refusal, Spend},
 };
-use crate::{
-    knobs::{Fail, Stall},
-    server::Whole,
-};
+use crate::server::Whole;
 
 /// How an account stands with the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,16 +49,6 @@ struct Change {
 struct SetLogin {
     account: String,
     login: Login,
-}
-
-#[derive(Deserialize)]
-struct Rate {
-    per_minute: Option<u32>,
-}
-
-#[derive(Deserialize)]
-struct Latency {
-    ms: u64,
 }
 
 #[derive(Deserialize)]
@@ -125,13 +112,10 @@ fn act(shared: &Shared, request: &Whole, what: &str) -> Result<Value, Option<Ref
 }
 
 fn switch(shared: &Shared, request: &Whole, what: &str) -> Result<Value, Refusal> {
-    let mut knobs = shared.knobs.lock();
+    if shared.knobs.lock().turn(what, request).map_err(|why| Refusal::new(422, why))? {
+        return Ok(json!({"ok": true}));
+    }
     match what {
-        // An empty object ends a failure or stall.
-        "fail" => knobs.fail = optional::<Fail>(request)?,
-        "stall" => knobs.stall = optional::<Stall>(request)?,
-        "latency" => knobs.latency = std::time::Duration::from_millis(read::<Latency>(request)?.ms),
-        "rate" => knobs.per_minute = read::<Rate>(request)?.per_minute,
         "pause-webhooks" => shared.outbox.pause(read::<Paused>(request)?.paused),
         "webhook" => shared.outbox.set_url(read::<WebhookUrl>(request)?.url),
         "login" => {
@@ -150,12 +134,7 @@ fn switch(shared: &Shared, request: &Whole, what: &str) -> Result<Value, Refusal
 }
 
 fn read<T: DeserializeOwned>(request: &Whole) -> Result<T, Refusal> {
-    serde_json::from_slice(&request.body).map_err(|error| Refusal::new(422, format!("body: {error}")))
-}
-
-fn optional<T: DeserializeOwned>(request: &Whole) -> Result<Option<T>, Refusal> {
-    let empty = request.body.is_empty() || request.body.as_ref() == b"{}";
-    if empty { Ok(None) } else { read(request).map(Some) }
+    request.json().map_err(|why| Refusal::new(422, why))
 }
 
 fn to_value<T: Serialize>(value: &T) -> Result<Value, Refusal> {

@@ -37,10 +37,10 @@ pub(super) fn refused(status: u16, why: &str) -> Reply {
     Reply::Refused(Refusal::new(status, why))
 }
 
-/// What the envelope says besides the data.
+/// What the envelope of an answer says besides the data.
 #[derive(Debug, Clone)]
 pub(super) struct Around {
-    /// The minute, if this request counts.
+    /// The limit and what is left of it this minute, if this request counts.
     pub(super) rate: Rate,
     /// Answered from upstream's own store: costs nothing.
     pub(super) free: bool,

@@ -42,7 +42,7 @@ impl Meters {
 /// Figures of a platform.
 #[derive(Debug, Clone, Serialize)]
 pub struct PlatformState {
-    /// By account id.
+    /// State of each account, by its id.
     pub accounts: BTreeMap<String, AccountState>,
     /// Answers, by endpoint and HTTP status.
     pub requests: BTreeMap<String, BTreeMap<u16, u64>>,

@@ -38,7 +38,7 @@ pub(super) struct LinkView<'a> {
 }
 
 impl LinkView<'_> {
-    /// In a list.
+    /// A link as lists show it.
     pub(super) fn item(&self, link: &Link) -> Value {
         match link.kind {
             LinkKind::TrackingLink => json!({
@@ -65,7 +65,7 @@ impl LinkView<'_> {
         }
     }
 
-    /// In upstream's store: with the cost.
+    /// A link as upstream's store shows it: with the cost.
     pub(super) fn stored(&self, link: &Link) -> Value {
         let mut item = self.item(link);
         put(&mut item, "cost", cost());

@@ -55,19 +55,19 @@ pub(super) struct Facts {
 /// A person's tap that was answered with a redirect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hit {
-    /// Which device.
+    /// Number of the device.
     pub device: u64,
     /// Its browser returns cookies.
     pub by_cookie: bool,
     /// Place of the Smart Link in the targets.
     pub target: usize,
-    /// As it stood on the address, decoded.
+    /// `ecid` of the address, decoded.
     pub ecid: Option<String>,
     /// The address said that it came from CreatorTraffic, and named the click.
     pub by_creatortraffic: bool,
-    /// When it was sent.
+    /// When the request was sent.
     pub at: Timestamp,
-    /// Where it was sent.
+    /// The address in the redirect's `Location`.
     pub location: String,
 }
 
@@ -99,7 +99,7 @@ pub struct Payment {
     pub gross_cents: i64,
     /// When, by the platform.
     pub at: Timestamp,
-    /// It was taken back.
+    /// The money was taken back.
     pub is_back: bool,
 }
 
@@ -121,7 +121,7 @@ pub enum Trouble {
     Unanswered,
     /// The edge answered, but not as it should.
     Redirect,
-    /// The page it was sent to is none.
+    /// The redirect led to a page that does not exist.
     Page,
     /// The platform refused: the offer was taken or over.
     Offer,

@@ -163,10 +163,10 @@ impl Default for Mix {
 /// Traffic can't be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum TrafficError {
-    /// Nowhere to go.
+    /// There is no Smart Link to follow.
     #[error("targets: there is no Smart Link to follow; create one first")]
     NoTargets,
-    /// No such rate.
+    /// A rate out of its range, visitors per second.
     #[error("rate = {0}: visitors per second, above 0 and at most 1000000")]
     Rate(f64),
     /// No room for margins.
@@ -174,7 +174,7 @@ pub enum TrafficError {
         "window of {link} = {window:?}: too short to tell inside from outside; make it at least {least:?}"
     )]
     Window {
-        /// Which link.
+        /// The Smart Link.
         link: SmartLinkId,
         /// Its window.
         window: Duration,

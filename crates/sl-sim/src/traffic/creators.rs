@@ -7,7 +7,7 @@ use url::Url;
 
 use super::Inner;
 
-/// What came of subscribing.
+/// The platform's answer to subscribing.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Subscribed {
     /// False: the fan was subscribed already.
@@ -18,7 +18,7 @@ pub(super) struct Subscribed {
     pub(super) transaction: Option<String>,
 }
 
-/// What came of paying.
+/// The platform's answer to paying.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Paid {
     pub(super) transaction: String,
@@ -26,13 +26,13 @@ pub(super) struct Paid {
     pub(super) gross_cents: i64,
 }
 
-/// What came of writing.
+/// The platform's answer to writing a message.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Written {
     pub(super) at: Timestamp,
 }
 
-/// What came of taking money back.
+/// The platform's answer to taking money back.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct TakenBack {}
 

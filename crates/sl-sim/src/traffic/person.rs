@@ -59,7 +59,7 @@ fn path(inner: &Inner, target: usize, query: &str) -> String {
 
 /// Whether somebody goes on.
 type Goes = Result<(), Leaves>;
-/// Something went wrong, or it is time to close.
+/// The person stops: something went wrong, or it is time to close.
 struct Leaves;
 
 struct Person<'a> {

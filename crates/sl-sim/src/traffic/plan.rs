@@ -33,7 +33,7 @@ pub(super) enum Arrival {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Script {
     pub(super) devices: Vec<DevicePlan>,
-    /// What it does, and how long it waits before.
+    /// What the person does, each with the wait before it.
     pub(super) acts: Vec<(Duration, Act)>,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct DevicePlan {
     pub(super) keeps_cookies: bool,
 }
 
-/// One thing done.
+/// One thing that a person does.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Act {
     /// The browser fetches ahead.
@@ -79,11 +79,11 @@ pub(super) enum Act {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ad {
     pub(super) target: usize,
-    /// Without the question mark; empty for none.
+    /// Query of the address, without the question mark; empty for none.
     pub(super) query: String,
     /// The decoded `ecid`, as it stands on the address.
     pub(super) ecid: Option<String>,
-    /// CreatorTraffic's, with an id of the click in `ecid`.
+    /// It is CreatorTraffic's ad, with an id of the click in `ecid`.
     pub(super) by_creatortraffic: bool,
 }
 

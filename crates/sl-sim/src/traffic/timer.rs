@@ -15,7 +15,7 @@ pub trait Timer: Send + Sync + 'static {
     /// Somebody comes who is awake whenever they don't sleep: a timer of tests lets no time pass meanwhile.
     fn enter(&self) {}
 
-    /// ... and leaves.
+    /// Somebody who has entered leaves.
     fn leave(&self) {}
 }
 

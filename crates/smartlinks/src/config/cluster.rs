@@ -59,7 +59,7 @@ fn is_keyspace(text: &str) -> bool {
     first && text.len() <= 48 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// It becomes part of a statement.
+/// Whether a text may stand in a statement as the name of a data centre.
 fn is_datacentre(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }

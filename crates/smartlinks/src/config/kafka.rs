@@ -5,7 +5,7 @@ use sl_kafka::KafkaConfig;
 use super::sections::Kafka;
 
 impl Kafka {
-    /// With its secrets laid open: not to be logged.
+    /// The settings with their secrets laid open: not to be logged.
     pub(crate) fn settings(&self) -> KafkaConfig {
         let security = self.security.iter().map(|(key, value)| (key.clone(), value.expose().to_owned()));
         KafkaConfig {

@@ -20,7 +20,7 @@ pub(crate) struct Figures {
     pub(crate) subscribers: i64,
     pub(crate) revenue_cents: i64,
     pub(crate) outbox: Outbox,
-    /// Nothing is left to do now.
+    /// No role has anything left to do now.
     pub(crate) settled: bool,
 }
 

@@ -5,22 +5,22 @@ use std::{fs, io::ErrorKind, path::Path};
 
 use crate::{failure::Failure, files};
 
-/// Its name.
+/// Name of the marker file in `data_dir`.
 pub(crate) const NAME: &str = "MOVED";
 
 /// Line that says that the move came to its end.
 const DONE: &str = "It is done.";
 
-/// What it says.
+/// What the marker file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Note {
-    /// Which move.
+    /// Id of the move.
     pub(crate) id: String,
     /// The cluster may have served since.
     pub(crate) is_done: bool,
 }
 
-/// Which move it was, if it was.
+/// The note in the marker file; `None` where there is none.
 ///
 /// # Errors
 /// [`Failure::Run`], naming the file.

@@ -20,9 +20,9 @@ pub(super) struct Router {
     partitions: u32,
     digests: HashMap<[u8; 8], AccountId>,
     links: HashMap<SmartLinkId, AccountId>,
-    /// What opens tokens here.
+    /// Keys that open the embedded store's tokens.
     pub(super) old: SealKeys,
-    /// What every machine of the cluster has.
+    /// Keys that every machine of the cluster has, for sealing them anew.
     pub(super) new: SealKeys,
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use sl_fjall::{FjallHandle, FjallOptions};
 use sl_store::{
     Store,
-    moving::{Source, Standing},
+    moving::{Source, StoreStanding},
 };
 
 use crate::{
@@ -21,7 +21,7 @@ pub(super) struct Opened {
     handle: FjallHandle,
     pub(super) store: Store,
     pub(super) rows: Box<dyn Source>,
-    pub(super) standing: Standing,
+    pub(super) standing: StoreStanding,
     _lock: DirLock,
 }
 
@@ -47,9 +47,9 @@ impl Opened {
         Ok(Self { store: handle.store(), rows, standing, handle, _lock: lock })
     }
 
-    /// How far it was: what changes when the service runs on it.
+    /// How far the store has come, as a text that changes whenever the service runs on it.
     pub(super) fn words(&self) -> String {
-        let Standing { position, applied, dead_letters, numbers, .. } = &self.standing;
+        let StoreStanding { position, applied, dead_letters, numbers, .. } = &self.standing;
         let applied: Vec<_> =
             applied.iter().map(|(journal, sequence)| format!("{:016x}:{sequence}", journal.0)).collect();
         format!("{position:?} {} {dead_letters} {numbers:?}", applied.join(","))
@@ -64,10 +64,10 @@ impl Opened {
 
 /// Attribution has applied all of the journal, but for ticks that its last moment wrote, and every pool link that was not
 /// given away is back.
-fn settled(dir: &Path, standing: &Standing) -> Result<(), Failure> {
+fn settled(dir: &Path, standing: &StoreStanding) -> Result<(), Failure> {
     const REMEDY: &str = "start `smartlinks serve` with storage.backend = \"embedded\" once more, stop it with SIGTERM, and \
                           move then";
-    let journal = sl_journal::standing(&dir.join("journal")).map_err(Failure::run)?;
+    let journal = sl_journal::journal_end(&dir.join("journal")).map_err(Failure::run)?;
     if standing.position < journal.content {
         let (done, head) = (standing.position.offset, journal.content.offset);
         return Err(Failure::Run(format!(

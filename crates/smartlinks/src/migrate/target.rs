@@ -10,7 +10,7 @@ use crate::{config::Config, failure::Failure, service::cluster};
 pub(super) struct Target {
     kafka: sl_kafka::Cluster,
     pub(super) scylla: ScyllaHandle,
-    /// Of the events topic.
+    /// Partitions of the events topic.
     pub(super) partitions: u32,
 }
 

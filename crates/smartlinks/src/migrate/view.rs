@@ -44,13 +44,13 @@ impl View {
         self.kind = (kind, rows, Instant::now());
     }
 
-    /// From now on nothing is moved any more.
+    /// Shows that from now on rows are compared, not moved.
     pub(super) fn begin_comparing(&mut self, what: &'static str) {
         self.compares = true;
         self.begin(what, 0);
     }
 
-    /// So many rows of the kind by now.
+    /// Shows how many rows of the kind there are by now.
     pub(super) fn total(&mut self, rows: u64) {
         if self.shown.elapsed() < if self.live { OFTEN } else { SELDOM } {
             return;

@@ -22,7 +22,7 @@ use crate::failure::Failure;
 const CONNECTIONS: usize = 1024;
 /// Longest time for a header, and longest idle time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
-/// After a failed accept.
+/// Pause after a failed accept.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A bound listener.

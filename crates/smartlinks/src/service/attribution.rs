@@ -21,7 +21,7 @@ use crate::{
     roles::{Role, RoleSet},
 };
 
-/// When it was last looked where attribution stands.
+/// The time of the last look at where attribution stands.
 pub(super) type Looked = watch::Receiver<Instant>;
 
 /// Starts it, and says where attribution stands: this process's, or in a cluster everybody's.

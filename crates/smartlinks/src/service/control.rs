@@ -21,12 +21,12 @@ use crate::{
     keys::{self, KeyAnswer, KeyCommand},
 };
 
-/// A request is one line of JSON; this long at most.
+/// Longest request, in bytes: one line of JSON.
 const LINE: u64 = 16 * 1024;
-/// ... and answered within this time.
+/// Longest time to answer a request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where it is.
+/// Path of the socket.
 pub(crate) fn path(data_dir: &Path) -> PathBuf {
     data_dir.join("control.sock")
 }

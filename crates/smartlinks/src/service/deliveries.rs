@@ -20,7 +20,7 @@ use crate::{
     roles::{Role, RoleSet},
 };
 
-/// Of ad-platforms 14, rule 5.
+/// Requests in flight to one destination (ad-platforms 14, rule 5).
 const PER_DESTINATION: usize = 8;
 
 /// Starts the worker if that is a role of this process; gives what sends test events in any case.
@@ -101,10 +101,10 @@ fn egress(config: &Config) -> Result<Egress, Failure> {
 }
 
 /// Test events, as the API asks for them.
-pub(crate) struct Tests(pub(crate) Tester);
+pub(crate) struct TestEvents(pub(crate) Tester);
 
 #[async_trait]
-impl PixelTester for Tests {
+impl PixelTester for TestEvents {
     async fn test(&self, pixel: &Pixel, event: TestEvent) -> Result<(), TestRefused> {
         self.0.test(pixel, &event.event_type, event.test_event_code.as_deref()).await.map_err(TestRefused)
     }

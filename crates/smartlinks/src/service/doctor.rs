@@ -13,18 +13,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
 
-/// Between two looks.
+/// Pause between two looks at the store's health.
 const LOOK: Duration = Duration::from_secs(1);
-/// What the disk must have free before opening is tried, bytes, beside two segments of the journal ...
+/// Bytes that the disk must have free before opening is tried: two segments of the journal and this, but at most
+/// [`MOST_ROOM`].
 const ROOM: u64 = 16 << 20;
-/// ... and with them: the store's own log grows to 64 MiB.
+/// See [`ROOM`]; the store's own log grows to 64 MiB.
 const MOST_ROOM: u64 = 128 << 20;
 
 /// The role.
 pub(crate) struct Doctor {
     health: StoreHealth,
     dir: PathBuf,
-    /// What must be free, bytes.
+    /// Bytes that must be free.
     room: u64,
     report: mpsc::Sender<Failure>,
 }

@@ -10,7 +10,7 @@ use sl_store::{Result, Store, pool::PoolRules};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Between two looks.
+/// Pause between two updates of the gauges.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Looks now and then.

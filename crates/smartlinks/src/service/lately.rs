@@ -124,11 +124,11 @@ impl Lately {
 
 /// What goes from the reading thread to the remembering one at once.
 enum Batch {
-    /// From the file.
+    /// Visitors from the file.
     Kept(Piece),
     /// What came from the file does not count: the journal has all of it.
     Anew,
-    /// From the journal.
+    /// Records from the journal.
     Past(Vec<Past>),
 }
 

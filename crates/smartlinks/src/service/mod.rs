@@ -118,7 +118,7 @@ struct Stops {
 struct Tasks {
     edge: Vec<JoinHandle<()>>,
     supply: Vec<JoinHandle<()>>,
-    /// Of the creator platform.
+    /// Roles of the creator platform.
     creators: Vec<JoinHandle<()>>,
     deliveries: Vec<JoinHandle<()>>,
     helpers: Vec<JoinHandle<()>>,

@@ -7,9 +7,9 @@ use sl_attribution::Progress;
 use sl_journal::Journal;
 use tokio::sync::watch;
 
-/// What there is to do now.
+/// Tells how much there is to do now.
 pub(crate) type Count = Arc<dyn Fn() -> u64 + Send + Sync>;
-/// How all journals stand.
+/// Tells how all journals stand.
 pub(crate) type Journals = Arc<dyn Fn() -> JournalsFacts + Send + Sync>;
 
 /// Reads the running roles.

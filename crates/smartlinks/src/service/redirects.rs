@@ -42,7 +42,7 @@ pub(super) fn remember(config: &Config, ground: &Ground, clock: &dyn Clock) -> R
     Remembering { window, lately, file }
 }
 
-/// What a file of visitors is about that is written now.
+/// The head of a file of visitors that is written now.
 fn head(config: &Config, journal: &Journal) -> Head {
     Head {
         journal: journal.id(),
@@ -71,7 +71,7 @@ async fn keep(file: VisitorsFile, head: Head, window: Window) {
 pub(super) struct Footing<'a> {
     pub(super) config: &'a Config,
     pub(super) ground: &'a Ground,
-    /// Where other edges tell of their visitors.
+    /// The Kafka cluster by which other edges tell of their visitors.
     pub(super) kafka: Option<&'a sl_kafka::Cluster>,
     pub(super) clock: &'a Arc<dyn Clock>,
 }
@@ -83,7 +83,7 @@ pub(super) struct Running {
     stock: Stock,
     reserve: Option<Arc<Reserve>>,
     maker: Maker,
-    /// What was begun with a store.
+    /// The feed and the lessee, made when there was a store.
     begun: Option<(Feed, Lessee)>,
 }
 
@@ -220,7 +220,7 @@ impl Running {
         self.begun = Some((feed, lessee));
     }
 
-    /// From here on it has what the store says.
+    /// Starts to feed the edge with what the store says.
     pub(super) fn supply(
         &mut self,
         store: &Store,
@@ -248,7 +248,7 @@ impl Running {
 /// Makes what feeds the edge, once there is a store.
 struct Maker {
     config: Config,
-    /// Whose blocks of pool links are.
+    /// The name under which blocks of pool links are leased.
     owner: String,
     clock: Arc<dyn Clock>,
     stock: Stock,

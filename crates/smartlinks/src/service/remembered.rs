@@ -37,7 +37,7 @@ pub(super) struct Head {
     pub(super) keys: usize,
 }
 
-/// What the file says.
+/// A piece of the file, as it is read.
 pub(super) enum Piece {
     /// How many keys the window had.
     Keys(usize),
@@ -45,7 +45,7 @@ pub(super) enum Piece {
     Clicks(Vec<Kept>),
 }
 
-/// Where the file is.
+/// The file of remembered visitors, by its path.
 #[derive(Debug, Clone)]
 pub(super) struct VisitorsFile(PathBuf);
 

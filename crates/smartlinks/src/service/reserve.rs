@@ -19,9 +19,9 @@ use super::snapshots::Snapshots;
 /// Links of every stock that are set aside: a block, so that an edge that starts alone has what a quiet stock starts with.
 /// The file has about 60 bytes for each.
 pub(crate) const LINKS: usize = BLOCK;
-/// What is only added is written so often at most.
+/// Links that were only added are written at most this often.
 const EVERY: Duration = Duration::from_secs(1);
-/// After a failed write.
+/// The pause after a failed write.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The file and the stock it is about.
@@ -31,7 +31,7 @@ pub(crate) struct Reserve {
     written: Mutex<Written>,
 }
 
-/// What the file says.
+/// What the file says, as it was last written.
 #[derive(Default)]
 struct Written {
     /// [`Stock::changes`] when it was written.
@@ -43,7 +43,7 @@ struct Written {
 // === impl Reserve ===
 
 impl Reserve {
-    /// Of a stock that is empty yet: gives it what the file lists.
+    /// Gives an empty stock the links that the file lists.
     pub(crate) async fn load(stock: Stock, file: Snapshots) -> Arc<Self> {
         let reader = file.clone();
         let aside = tokio::task::spawn_blocking(move || reader.read_links()).await.unwrap_or_default();

@@ -75,7 +75,7 @@ pub(super) fn api(
         pool_status: standing.clone(),
         upstream: standing,
         process: base.cluster().map(|cluster| cluster.me.clone()),
-        pixel_tester: Some(Arc::new(deliveries::Tests(tester))),
+        pixel_tester: Some(Arc::new(deliveries::TestEvents(tester))),
         seal_keys: base.secrets.seal.clone(),
         random: Arc::new(|bytes: &mut [u8]| rand::fill(bytes)),
         settings: ApiSettings {

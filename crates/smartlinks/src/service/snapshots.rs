@@ -22,7 +22,7 @@ use crate::{clock, files};
 /// The last digits are the version: raised when one of the shapes below changes.
 const MAGIC: [u8; 8] = *b"slsnap01";
 
-/// Both files of one edge.
+/// The two files of one edge: its Smart Links and its leased pool links.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshots {
     dir: PathBuf,
@@ -34,7 +34,7 @@ pub(crate) struct Snapshots {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Catalog {
     keyspace: String,
-    /// When they were so.
+    /// When the Smart Links were as written here.
     pub(crate) at: Timestamp,
     pub(crate) links: Vec<EdgeLink>,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Catalog {
 #[derive(Debug, Serialize, Deserialize)]
 struct Links {
     keyspace: String,
-    /// Whose leases they are.
+    /// The journal of the process that leased them.
     journal: JournalId,
     /// Which start of the machine [`Kept::use_until`] counts from.
     boot: String,
@@ -63,7 +63,7 @@ struct Kept {
 // === impl Snapshots ===
 
 impl Snapshots {
-    /// In `data_dir/edge`, of the edge whose journal that is.
+    /// The files in `data_dir/edge`, of the edge with this journal.
     pub(crate) fn new(data_dir: &Path, keyspace: &str, journal: JournalId) -> Self {
         Self { dir: data_dir.join("edge"), keyspace: keyspace.to_owned(), journal }
     }

@@ -51,14 +51,14 @@ pub(super) struct Elsewhere {
 pub(super) struct Hooks {
     pub(super) came: HashMap<AccountId, u64>,
     pub(super) refused: u64,
-    /// ... that say that accounts are to be read anew.
+    /// Webhooks that say that accounts are to be read anew.
     pub(super) accounts: u64,
 }
 
 // === impl Standing ===
 
 impl Standing {
-    /// One of several processes.
+    /// The standing in one of several processes: it also notes webhooks for the others.
     pub(super) fn of_many() -> Self {
         Self(Arc::new(Shared { hooks: Some(Mutex::default()), ..Shared::default() }))
     }
@@ -78,7 +78,7 @@ impl Standing {
         self.own_backlog().unwrap_or_else(|| self.0.elsewhere.read().backlog)
     }
 
-    /// The same, if the matcher runs here.
+    /// [`Self::backlog`], if the matcher runs here.
     pub(super) fn own_backlog(&self) -> Option<u64> {
         self.0.here.read().matcher.as_ref().map(MatcherHandle::backlog)
     }
@@ -104,7 +104,7 @@ impl Standing {
         self.0.here.read().reconcile.clone()
     }
 
-    /// What came in that reconciliation elsewhere has to know.
+    /// Webhooks that came in here and that reconciliation elsewhere has to know of.
     pub(super) fn hooks(&self) -> Hooks {
         self.0.hooks.as_ref().map(|hooks| hooks.lock().clone()).unwrap_or_default()
     }

@@ -54,7 +54,7 @@ pub(crate) struct Starting {
     pub(super) cluster: Option<Addresses>,
     /// Kafka has its topics.
     pub(super) has_topics: watch::Receiver<bool>,
-    /// How much of the journal it has, in a cluster.
+    /// How much of the journal Kafka has, in a cluster.
     pub(super) acknowledged: Option<watch::Receiver<Option<sl_kafka::Acknowledged>>>,
     pub(super) edge: Option<Running>,
     pub(super) admin: Option<Desk>,
@@ -64,7 +64,7 @@ pub(crate) struct Starting {
 /// The admin listener while the store is waited for.
 pub(super) struct Desk {
     pub(super) address: SocketAddr,
-    /// What it serves.
+    /// What the listener serves.
     pub(super) router: watch::Sender<axum::Router>,
 }
 

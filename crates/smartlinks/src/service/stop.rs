@@ -10,19 +10,21 @@ use tokio::{task::JoinHandle, time::Instant};
 use super::{Service, Tasks};
 use crate::failure::Failure;
 
-/// Longest time for each stage beyond the edge's own drain ...
-const STAGE: Duration = Duration::from_secs(4);
-/// ... and for all of them: closing store and journal follows, up to 7 s, and who stops processes does not wait longer than
-/// [`STOP`].
-pub(super) const ALL: Duration = Duration::from_secs(8);
-/// For deliveries under way, beside those: a request's last moment, and its recording.
-const DELIVERIES: Duration = sl_postback::LAST.saturating_add(Duration::from_millis(500));
-/// From the first moment to the end of the process (decisions 14). `deploy` waits for 20 s.
+// Of the 15 s in all, the stages have 8 s, 4 s each at most; then the store has 5 s to close, and the journal 2 s.
+// Deliveries under way go on beside the stages, until 10.5 s after the beginning; what they use past 8 s the store lacks.
+
+/// From the first moment to the end of the process (decisions 14). `deploy` kills it after 20 s.
 const STOP: Duration = Duration::from_secs(15);
-/// Of that, for the journal's close; the store's, before it, has what is left ...
-const JOURNAL: Duration = Duration::from_secs(2);
-/// ... at most so long: 15 - 8 - 2.
+/// Longest time for one stage.
+const STAGE: Duration = Duration::from_secs(4);
+/// Longest time for all stages together, from the first moment.
+pub(super) const ALL: Duration = Duration::from_secs(8);
+/// Longest time for deliveries under way, from the first moment: a request's own 10 s, and its recording.
+const DELIVERIES: Duration = sl_postback::LAST.saturating_add(Duration::from_millis(500));
+/// Longest time to close the store: 15 - 8 - 2 s.
 pub(super) const CLOSING: Duration = Duration::from_secs(5);
+/// Kept for the journal's close, which comes last.
+const JOURNAL: Duration = Duration::from_secs(2);
 
 impl Service {
     /// Stops every role in order. What a stage does not manage in its time is found again at the next start.

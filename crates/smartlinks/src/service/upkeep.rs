@@ -14,7 +14,7 @@ const ROUND: Duration = Duration::from_secs(3600);
 const FIRST: Duration = PROBATION.saturating_mul(2);
 /// Rows of each sort at once, so that nothing else waits long.
 const ROWS: usize = 1000;
-/// Between two pieces of a round.
+/// Pause between two pieces of a round.
 const BREATH: Duration = Duration::from_millis(20);
 
 /// Forgets what may be forgotten.

@@ -15,7 +15,7 @@ use serde_json::json;
 use sl_core::seal::Secret;
 use tokio::sync::watch;
 
-/// What it knows.
+/// What the listener says while the store is waited for.
 #[derive(Clone)]
 pub(super) struct Waiting {
     /// The last error.

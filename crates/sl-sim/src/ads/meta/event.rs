@@ -6,7 +6,7 @@ use serde_json::Value;
 use sl_core::time::Timestamp;
 
 use super::{
-    super::fields::{self, is_hash},
+    super::fields::{self, is_hash, is_hash_of_nothing},
     refusal::Refusal,
 };
 
@@ -32,8 +32,6 @@ const ACTION_SOURCES: [&str; 9] = [
 pub(super) const HASHED: [&str; 10] = ["em", "ph", "fn", "ln", "db", "ge", "ct", "st", "zp", "country"];
 /// Members that name nobody, alone or together.
 const VAGUE: [&str; 5] = ["ct", "st", "zp", "country", "client_user_agent"];
-/// SHA-256 of nothing: the classic bug.
-const EMPTY_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 pub(super) fn check(event: &Value, now: Timestamp) -> Result<(), Refusal> {
     let name = text(event, "event_name")?.ok_or_else(|| missing("event_name"))?;
@@ -83,11 +81,11 @@ fn user_data(user: &Value) -> Result<(), Refusal> {
                 "must be SHA-256 in lower-case hex",
             ));
         }
-        if values.contains(&EMPTY_HASH) {
+        if values.iter().any(|value| is_hash_of_nothing(value)) {
             return Err(Refusal::malformed(&format!("user_data.{name}"), "is the hash of nothing"));
         }
     }
-    if many(user, "external_id")?.iter().any(|id| id.is_empty() || *id == EMPTY_HASH) {
+    if many(user, "external_id")?.iter().any(|id| id.is_empty() || is_hash_of_nothing(id)) {
         return Err(Refusal::malformed("user_data.external_id", "must not be empty"));
     }
     if let Some(ip) = text(user, "client_ip_address")?

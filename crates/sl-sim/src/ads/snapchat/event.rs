@@ -30,7 +30,7 @@ const EVENT: [&str; 9] = [
     "data_processing_options",
     "integration",
 ];
-/// Of one person each, so in SHA-256.
+/// Members that tell of a person, which must be SHA-256 in lower-case hex.
 const HASHED: [&str; 10] = ["em", "ph", "fn", "ln", "ge", "ct", "st", "zp", "country", "external_id"];
 const PLAIN: [&str; 6] =
     ["sc_click_id", "sc_cookie1", "client_ip_address", "client_user_agent", "madid", "idfv"];

@@ -43,7 +43,7 @@ const PROPERTIES: [&str; 11] = [
     "shop_id",
     "predicted_ltv",
 ];
-/// Of one person each, so in SHA-256.
+/// Members that tell of a person, which must be SHA-256 in lower-case hex.
 const HASHED: [&str; 6] = ["external_id", "zip_code", "email", "phone", "first_name", "last_name"];
 const PLAIN: [&str; 7] = ["ttclid", "ttp", "user_agent", "city", "state", "country", "locale"];
 

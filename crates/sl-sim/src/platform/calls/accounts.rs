@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{super::reply::Reply, super::wire, Call, ask::Query};
 
-/// No envelope.
+/// The key that asks. The answer has no envelope.
 pub(super) fn whoami(call: &Call<'_>) -> Reply {
     Reply::Bare(json!({
         "api_key": {

@@ -17,13 +17,13 @@ const MOST: usize = 200_000;
 pub(super) enum Sort {
     /// The event itself: until it is taken, and perhaps again afterwards.
     Event { again: bool },
-    /// A second time; nobody cares whether it arrives.
+    /// The event a second time; nobody cares whether it arrives.
     Copy,
-    /// By hand, after it was taken.
+    /// The event again, redelivered by hand after it was taken.
     ByHand,
-    /// Signed, but of no use: until it is taken.
+    /// An event that is signed but of no use: until it is taken.
     Malformed,
-    /// With a wrong signature.
+    /// The event with a wrong signature.
     Forged,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Item {
 /// What to do now.
 pub(super) enum Next {
     Send(Item),
-    /// Nothing before this time.
+    /// Send nothing before this time; `None`: nothing waits.
     Wait(Option<Instant>),
 }
 
@@ -172,7 +172,7 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// It did not: events and malformed ones come again at `due`.
+    /// The receiver did not take an item: events and malformed ones come again at `due`.
     pub(super) fn failed(&self, item: Item, due: Instant) {
         let mut queue = self.queue.lock();
         queue.sending = queue.sending.saturating_sub(1);

@@ -12,7 +12,7 @@ use super::{Account, Fan, Place, Refusal, Subscription, Transaction, World, whol
 pub(crate) struct Person {
     /// The fan's user id.
     pub(crate) id: u64,
-    /// As shown; `Fan {id}` when absent.
+    /// The person's name, as others see it; `Fan {id}` when absent.
     pub(crate) name: Option<String>,
     /// Handle; `u{id}` when absent.
     pub(crate) username: Option<String>,

@@ -58,9 +58,9 @@ pub enum Destination {
 /// Deliveries that are due, each event and destination once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Deliveries {
-    /// To pixels.
+    /// Deliveries to pixels.
     pub pixel: u64,
-    /// To postback URLs.
+    /// Deliveries to postback URLs.
     pub postback: u64,
 }
 

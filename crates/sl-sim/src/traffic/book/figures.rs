@@ -19,7 +19,7 @@ pub struct Figures {
     pub revenue_cents: Pair,
     /// Conversions that are due.
     pub events: Events,
-    /// The same, by Smart Link id.
+    /// The figures of each Smart Link, by its id.
     pub links: BTreeMap<String, LinkFigures>,
     /// Promise 3 was broken: two visitors held one link at once, or a repeat got another link than its click. At most 20
     /// cases.
@@ -36,9 +36,9 @@ pub struct Figures {
 /// Visits by class (decisions 9).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Clicks {
-    /// Somebody's own visit.
+    /// Visits of people.
     pub person: u64,
-    /// The same again inside the visitor window.
+    /// Further visits of the same people inside the visitor window.
     pub repeat: u64,
     /// Programs.
     pub bot: u64,
@@ -49,22 +49,22 @@ pub struct Clicks {
 /// People's clicks by where they were sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Rungs {
-    /// To a link that nobody was sent to before.
+    /// Clicks that were sent to a link that nobody was sent to before.
     pub fresh: u64,
-    /// To a link that another visitor held before.
+    /// Clicks that were sent to a link that another visitor held before.
     pub recycled: u64,
-    /// To the Smart Link's shared link.
+    /// Clicks that were sent to the Smart Link's shared link.
     pub overflow: u64,
-    /// To the creator's page.
+    /// Clicks that were sent to the creator's page.
     pub profile: u64,
 }
 
 /// What was simulated, and what of it should be attributed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Pair {
-    /// All of it.
+    /// All that was simulated.
     pub simulated: i64,
-    /// What belongs to a Smart Link.
+    /// The part that belongs to a Smart Link.
     pub expected: i64,
 }
 
@@ -94,7 +94,7 @@ pub struct Events {
 pub struct PixelEvents {
     /// `event_new_subscriber`.
     pub new_subscriber: u64,
-    /// ... of them, what CreatorTraffic is told: those of its own clicks.
+    /// The part of `new_subscriber` that CreatorTraffic is told: those of its own clicks.
     pub by_creatortraffic: u64,
     /// `event_first_transaction`.
     pub first_transaction: u64,

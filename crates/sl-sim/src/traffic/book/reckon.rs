@@ -34,7 +34,7 @@ pub(super) fn figures(targets: &[Target], visitor_window: Duration, facts: &Fact
     reckoning.totals()
 }
 
-/// What a hit is.
+/// Which kind of address a hit was sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rung {
     Own,
@@ -45,7 +45,7 @@ enum Rung {
 struct Reckoning<'a> {
     targets: &'a [Target],
     facts: &'a Facts,
-    /// By time.
+    /// All hits, by time.
     hits: Vec<&'a Hit>,
     /// Hits of a device, by time.
     by_device: HashMap<u64, Vec<&'a Hit>>,
@@ -56,7 +56,7 @@ struct Reckoning<'a> {
     links: Vec<LinkFigures>,
     /// Fans that subscribed, per link.
     fans: Vec<BTreeSet<u64>>,
-    /// Which target a payment was credited to.
+    /// Payments, each with the target it was credited to.
     credits: Vec<(&'a str, usize)>,
     figures: Figures,
 }

@@ -213,7 +213,7 @@ impl<R: Rng> Planner<'_, R> {
         self.script.acts.push((wait, act));
     }
 
-    /// After a moment that decides.
+    /// Plans an act so long after the one before that their order is certain.
     fn later(&mut self, act: Act) {
         let wait = self.config.pace.margin + self.short();
         self.act(wait, act);

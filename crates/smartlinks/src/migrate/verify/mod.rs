@@ -30,11 +30,11 @@ pub(super) struct Found {
     deliveries: u64,
     waiting: u64,
     pieces: u64,
-    /// One line each.
+    /// Differences that were found, a line each.
     pub(super) differences: Vec<String>,
 }
 
-/// Both sides.
+/// The store that is moved and the one it is moved to.
 struct Sides<'a> {
     old: &'a Store,
     new: &'a Store,
@@ -57,7 +57,7 @@ impl Found {
         }
     }
 
-    /// The same of lists.
+    /// [`Self::same`] for lists, of which only the lengths are told.
     fn same_rows<T: PartialEq>(&mut self, what: impl fmt::Display, old: &[T], new: &[T]) {
         self.same(what, (&old, &new), |rows| format!("{} rows", rows.len()));
     }

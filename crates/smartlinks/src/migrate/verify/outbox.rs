@@ -94,7 +94,7 @@ fn count(page: &[Delivery], of: &mut ByLink) {
     }
 }
 
-/// It may be sent again, with the same bytes.
+/// Whether a delivery in this state may be sent again, with the same bytes.
 fn is_unfinished(state: DeliveryState) -> bool {
     matches!(state, DeliveryState::Waiting | DeliveryState::Parked)
 }

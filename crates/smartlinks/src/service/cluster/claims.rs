@@ -13,9 +13,9 @@ pub(super) const JOURNALS: &str = "journals";
 /// Partitions of the stream.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Partitions {
-    /// As configured.
+    /// How many are configured.
     pub(super) wanted: u32,
-    /// Kafka says so too.
+    /// Kafka has said that it has that many.
     pub(super) are_there: bool,
 }
 

@@ -33,10 +33,10 @@ pub(crate) struct Elsewhere {
     cluster: Cluster,
     every: Duration,
     progress: watch::Sender<Progress>,
-    /// When the last look began that succeeded.
+    /// When the last successful look began.
     looked: watch::Sender<tokio::time::Instant>,
     partitions: Vec<Ends>,
-    /// When it was last known where they stand.
+    /// When it was last known where the partitions stand.
     looked_at: Instant,
 }
 

@@ -22,7 +22,7 @@ mod tests;
 
 /// Between two looks at what changes quickly.
 const LOOK: Duration = Duration::from_millis(500);
-/// So many of them between two looks at what does not: 5 s.
+/// What changes slowly is read every 10th look, every 5 s.
 const SELDOM: u64 = 10;
 /// Rows said at once.
 const AT_ONCE: usize = 16;
@@ -39,15 +39,15 @@ const fn seconds(seconds: u64) -> Duration {
 /// process is silent: they wait until its machine is back. What others write follows anew from what is stored.
 const WAITING: Subject = Subject("unforwarded", KEPT, seconds(10));
 const PASSING: Subject = Subject("unforwarded", seconds(45), seconds(10));
-/// The one matcher's.
+/// What the one matcher has to do now.
 const BACKLOG: Subject = Subject("matcher", KEPT, seconds(10));
-/// How long somebody is missed who says nothing more.
+/// How long a process that says nothing more is missed.
 const KEPT: Duration = seconds(7 * 24 * 3600);
 /// Who has said nothing for so long is gone, or cut off: what has come to wait there since then nobody knows.
 const SILENT: Duration = seconds(45);
 /// By journal: records that Kafka has, and whose it is. As long as attribution may remember a journal.
 const CLAIMS: Subject = Subject(JOURNALS, seconds(40 * 24 * 3600), seconds(24 * 3600));
-/// By stock.
+/// By stock: the pool keeper's forecast and refills.
 const REPORTS: Subject = Subject("pool", seconds(600), seconds(120));
 /// By journal and account: how many came, and to which start of the process. Said when there was one; rhythms are of minutes.
 const CAME: Subject = Subject("webhooks", seconds(3600), Duration::MAX);
@@ -94,7 +94,7 @@ impl Unforwarded {
         self.acknowledged.borrow().map_or(head.min(1), |has| head.saturating_sub(has.end))
     }
 
-    /// When Kafka got the last of them.
+    /// When Kafka got the last of the journal's records that it has.
     pub(crate) fn forwarded_at(&self) -> Option<Instant> {
         self.acknowledged.borrow().map(|has| has.at)
     }

@@ -25,12 +25,12 @@ use crate::{config::Config, failure::Failure};
 /// How long before a server that does not answer is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Both clusters.
+/// Kafka and the database, connected.
 #[derive(Clone)]
 pub(crate) struct Cluster {
     pub(crate) kafka: sl_kafka::Cluster,
     pub(crate) scylla: ScyllaHandle,
-    /// This start of this process, and no other.
+    /// Names this start of this process.
     pub(crate) me: String,
 }
 

@@ -33,14 +33,14 @@ const SPAN: Duration = Duration::from_secs(10);
 /// An outbox of which only the shards of this worker are seen as due.
 pub(crate) struct Shards {
     inner: Arc<dyn Outbox>,
-    /// By number.
+    /// The shards, by number.
     shards: Mutex<Vec<Shard>>,
 }
 
 /// What this worker has to do with a shard.
 struct Shard {
     lease: Candidate,
-    /// One for each request under way.
+    /// Cloned for each request under way.
     sending: Sending,
     /// It is another worker's once nothing is under way any more: until then it is kept, and nothing new is sent.
     leaving: bool,
