@@ -90,16 +90,11 @@ fn render(app: &App, status: StatusCode, name: &str, session: Option<&Session>, 
 
 /// What went wrong, as a page. Who is not signed in is asked to.
 pub(crate) fn failed(app: &App, session: Option<&Session>, error: &ApiError) -> Response {
-    let status = match error {
-        ApiError::Unauthorized => return Redirect::to("/login").into_response(),
-        ApiError::NotFound(_) => StatusCode::NOT_FOUND,
-        ApiError::Forbidden(_) => StatusCode::FORBIDDEN,
-        ApiError::BadRequest(_) => StatusCode::BAD_REQUEST,
-        ApiError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        ApiError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    render(app, status, "error.html", session, &json!({ "title": "Not done", "sentence": error.sentence() }))
+    if matches!(error, ApiError::Unauthorized) {
+        return Redirect::to("/login").into_response();
+    }
+    let content = json!({ "title": "Not done", "sentence": error.sentence() });
+    render(app, error.status(), "error.html", session, &content)
 }
 
 pub(crate) async fn style() -> Response {

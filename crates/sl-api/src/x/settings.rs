@@ -7,6 +7,7 @@ use serde_json::Value;
 use sl_core::{
     catalog::{ExternalIdSource, Pixel, SmartLink, ValueBasis},
     pace::Pace,
+    time::parse_duration,
 };
 
 use crate::{
@@ -62,7 +63,7 @@ fn window(body: &mut Body) -> Given<Duration> {
     let (text, window) = match body.raw("window") {
         None => return Given::Absent,
         Some(Value::Null) => return Given::Null,
-        Some(Value::String(text)) => (text.clone(), humantime::parse_duration(text).ok()),
+        Some(Value::String(text)) => (text.clone(), parse_duration(text).ok()),
         Some(other) => (other.to_string(), other.as_u64().map(Duration::from_secs)),
     };
     match window {

@@ -50,6 +50,8 @@ pub(crate) async fn pages_send_strangers_to_the_sign_in_form() {
         assert_eq!(response.headers()[header::LOCATION], "/login");
     }
     assert_eq!(sign_in(&world, "slk_wrong").await.status(), StatusCode::UNAUTHORIZED);
+    let too_long = sign_in(&world, &"k".repeat(2 << 20)).await;
+    assert_eq!(too_long.status(), StatusCode::PAYLOAD_TOO_LARGE, "no fault of ours");
 }
 
 #[tokio::test]

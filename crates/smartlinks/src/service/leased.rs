@@ -2,15 +2,12 @@
 //! is gone within seconds. Two that overlap for a moment (a machine that stood still) do harm to nobody: the keeper then
 //! makes a few links more, the matcher reports the same subscriber twice.
 
-use std::{
-    future::Future,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use sl_core::lease::Candidate;
 use sl_store::{Leases, Result};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::base::Base;
@@ -52,7 +49,7 @@ async fn run<F: Future<Output = ()> + Send>(
     let mut candidate = Candidate::new(me, SPAN);
     while !stop.is_cancelled() {
         look(name, &*leases, &mut candidate).await;
-        if candidate.holds(Instant::now()) {
+        if candidate.holds(Instant::now().into_std()) {
             tracing::info!(role = name, "this process has the role now");
             let end = stop.child_token();
             let work = async {
@@ -70,7 +67,7 @@ async fn run<F: Future<Output = ()> + Send>(
     give_back(name, &*leases, &candidate).await;
 }
 
-/// Does something that only one process may do at a time, once it is this one's turn.
+/// Does something that only one process may do at a time, once it is this one's turn, however long it takes.
 pub(crate) async fn in_turn<T>(
     name: &'static str,
     leases: &dyn Leases,
@@ -80,12 +77,21 @@ pub(crate) async fn in_turn<T>(
     let mut candidate = Candidate::new(me, SPAN);
     loop {
         look(name, leases, &mut candidate).await;
-        if candidate.holds(Instant::now()) {
+        if candidate.holds(Instant::now().into_std()) {
             break;
         }
         tokio::time::sleep(candidate.pause()).await;
     }
-    let done = work.await;
+    let end = CancellationToken::new();
+    let signs = async {
+        keep(name, leases, &mut candidate, &end).await;
+        std::future::pending().await
+    };
+    let done = tokio::select! {
+        biased;
+        done = work => done,
+        never = signs => never,
+    };
     give_back(name, leases, &candidate).await;
     done
 }
@@ -100,7 +106,7 @@ async fn give_back(name: &str, leases: &dyn Leases, candidate: &Candidate) {
 
 /// Gives signs of life until the lease is lost or `end`.
 async fn keep(name: &str, leases: &dyn Leases, candidate: &mut Candidate, end: &CancellationToken) {
-    while candidate.holds(Instant::now()) {
+    while candidate.holds(Instant::now().into_std()) {
         tokio::select! {
             () = tokio::time::sleep(candidate.pause()) => look(name, leases, candidate).await,
             () = end.cancelled() => return,
@@ -113,7 +119,7 @@ async fn keep(name: &str, leases: &dyn Leases, candidate: &mut Candidate, end: &
 /// One look, with a sign of life or an attempt to take over. What fails is tried again: the span goes on running.
 async fn look(name: &str, leases: &dyn Leases, candidate: &mut Candidate) {
     let attempt = async {
-        let began = Instant::now();
+        let began = Instant::now().into_std();
         let stored = leases.lease(name).await?;
         if let Some(swap) = candidate.next(stored, began) {
             let taken = leases.swap_lease(name, &swap).await?;
@@ -128,5 +134,35 @@ async fn look(name: &str, leases: &dyn Leases, candidate: &mut Candidate) {
     };
     if let Err(error) = outcome {
         tracing::warn!(role = name, %error, "the lease can't be read or prolonged; trying again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+    use sl_fjall::FjallOptions;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn work_in_turn_overlaps_with_no_others_however_long_it_takes() {
+        let dir = tempfile::tempdir().unwrap();
+        let leases = sl_fjall::open(dir.path(), FjallOptions::default()).unwrap().store().leases;
+        let row = Arc::new(Mutex::new(0));
+        let works = ["one", "other"].map(|me| {
+            let (leases, row) = (Arc::clone(&leases), Arc::clone(&row));
+            tokio::spawn(async move {
+                let work = async {
+                    let read = *row.lock();
+                    tokio::time::sleep(3 * SPAN).await;
+                    *row.lock() = read + 1;
+                };
+                in_turn("first start", &*leases, me, work).await;
+            })
+        });
+        for work in works {
+            work.await.unwrap();
+        }
+        assert_eq!(*row.lock(), 2);
     }
 }
