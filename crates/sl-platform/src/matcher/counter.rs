@@ -33,7 +33,8 @@ impl AccountMatcher {
                 return Ok(Seen::default());
             }
             let absent_at = link.facts.last_look_at;
-            let listed = Listed { id: row.id, team: link.team, overflow_of: None, absent_at };
+            let listed =
+                Listed { id: row.id, team: link.team, overflow_of: None, absent_at, open_until: None };
             let found = self.read_all(&listed, at).await?;
             let late = &mut self.watch.late;
             if found < row.subscribers as usize && !late.is_over(&row.id, at.clock) {
@@ -57,7 +58,8 @@ impl AccountMatcher {
         let plan = told.plan(row.subscribers, is_waiting, is_over);
         if let Some(plan) = plan {
             let (absent_at, overflow_of) = (told.looked_at(), Some(shared.smart_link));
-            let listed = Listed { id: row.id, team: shared.team, overflow_of, absent_at };
+            let open_until = shared.open_until();
+            let listed = Listed { id: row.id, team: shared.team, overflow_of, absent_at, open_until };
             let is_begun = self.asked < at.most;
             if !self.read_on(&listed, row.subscribers, plan, at).await? {
                 self.unread.insert(row.id);

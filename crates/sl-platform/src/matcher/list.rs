@@ -21,6 +21,8 @@ pub(super) struct Listed {
     pub(super) overflow_of: Option<SmartLinkId>,
     /// The last look that did not show who is new.
     pub(super) absent_at: Option<Timestamp>,
+    /// Whoever subscribed later came for a Smart Link that was deleted too long before.
+    pub(super) open_until: Option<Timestamp>,
 }
 
 /// What a page of a list held.
@@ -83,7 +85,7 @@ impl AccountMatcher {
         Ok(Rows { told, new, next })
     }
 
-    /// Appends a subscriber; `false` when that was done before.
+    /// Appends a subscriber, unless it came too late; `false` when that was done before.
     async fn tell(
         &mut self,
         listed: &Listed,
@@ -93,6 +95,10 @@ impl AccountMatcher {
         let fan = row.fan.clone();
         if self.told.get(&listed.id).is_some_and(|told| told.has(&fan)) {
             return Ok(false);
+        }
+        if listed.open_until.zip(row.subscribed_at).is_some_and(|(until, at)| at > until) {
+            self.told.entry(listed.id).or_default().tell(fan);
+            return Ok(true);
         }
         let event = Event {
             team: listed.team,

@@ -70,6 +70,11 @@ impl Overflows {
 // === impl Shared ===
 
 impl Shared {
+    /// End of the attribution window of the last visitor that may have been sent there.
+    pub(super) fn open_until(&self) -> Option<Timestamp> {
+        self.until.map(|until| until.minus(LATE))
+    }
+
     /// Whether it is looked at, again or for the last time.
     pub(super) fn is_followed(&self, looked_at: Option<Timestamp>, now: Timestamp) -> bool {
         self.until.is_none_or(|until| {

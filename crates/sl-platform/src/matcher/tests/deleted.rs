@@ -59,7 +59,11 @@ async fn a_start_makes_up_for_the_last_look_at_a_deleted_links_overflow_link() {
     let rig = Rig::new(10).await;
     rig.share(std::iter::once(5)).await;
     let deleted_at = delete(&rig, 5).await;
-    rig.subscribe(5, 1);
+    // The second one came after the window of the last visitor.
+    for (fan, hours) in [(1, 6), (2, 7)] {
+        rig.subscribe(5, fan);
+        rig.platform.dates.lock().insert(fan, deleted_at.plus(HOUR * hours));
+    }
     rig.clock.set(deleted_at.plus(HOUR * 30));
     let mut role = rig.role();
     work(&mut role).await;

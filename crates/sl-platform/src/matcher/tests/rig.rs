@@ -56,6 +56,8 @@ pub(super) struct Fake {
     links: u64,
     /// Fans by link.
     pub(super) fans: Mutex<BTreeMap<u64, Vec<u64>>>,
+    /// When fans subscribed, of whom that is shown.
+    pub(super) dates: Mutex<BTreeMap<u64, Timestamp>>,
     pub(super) requests: AtomicU64,
     pub(super) asked: Mutex<Vec<Asked>>,
     /// What is answered with an error.
@@ -123,10 +125,11 @@ impl CreatorPlatform for Fake {
     ) -> Result<Page<SubscriberRow>> {
         self.answer(Asked::List(link.number))?;
         let fans = self.fans.lock().get(&link.number).cloned().unwrap_or_default();
+        let dates = self.dates.lock();
         let row = |fan: u64| SubscriberRow {
             fan: FanId::from(fan.to_string()),
             profile: FanProfile::default(),
-            subscribed_at: None,
+            subscribed_at: dates.get(&fan).copied(),
             price: None,
         };
         let rest = fans.iter().rev().skip(offset as usize).copied();
@@ -212,6 +215,7 @@ impl Rig {
         let platform = Fake {
             links,
             fans: Mutex::default(),
+            dates: Mutex::default(),
             requests: AtomicU64::new(0),
             asked: Mutex::default(),
             broken: Mutex::default(),
