@@ -7,7 +7,7 @@
 //! opened, so whoever wrote it down knows after any stop that those links are still nobody's.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::HashMap,
     fmt,
     sync::Arc,
     time::{Duration, Instant},
@@ -23,12 +23,12 @@ use tokio::sync::Notify;
 
 mod page;
 mod reserve;
+mod state;
 pub use reserve::Aside;
+use state::{OnHand, Slice, State};
 
 /// A lease is not used in its last minute: a click in flight, a stalled thread and a clock that runs slow all fit in.
 const MARGIN: Duration = Duration::from_secs(60);
-/// Demand is counted in slices this long: blocks cover at least 10 minutes (decisions 50).
-const SLICE: Duration = Duration::from_secs(600);
 /// Links per block at most (decisions 50).
 pub const BLOCK: usize = 256;
 /// Kept at hand at any time by the only edge there is, as far as there are so many: a whole block, so that a burst on a quiet stock
@@ -124,58 +124,6 @@ pub struct Shelf {
     filled: Condvar,
 }
 
-#[derive(Default)]
-struct State {
-    /// To have at hand when nobody asks for any.
-    idle: usize,
-    /// What may be handed out. A block has at most one part here and one in each of the next two.
-    blocks: VecDeque<OnHand>,
-    /// Set aside.
-    kept: VecDeque<OnHand>,
-    /// About to be opened.
-    opening: VecDeque<OnHand>,
-    /// By fence.
-    over: BTreeMap<u64, Returned>,
-    /// Links of all three.
-    on_hand: usize,
-    /// Links of `kept` and `opening`.
-    aside: usize,
-    /// How often `kept` has changed.
-    changes: u64,
-    asked: u64,
-    missed: u64,
-    /// The last lease was whole: there are more where it came from.
-    has_more: bool,
-    /// Somebody has waited in vain since the last block came.
-    in_vain: bool,
-    /// The lessee has been told since then that there are few.
-    told: bool,
-    slice: Option<Slice>,
-    /// The creator's page, as far as it is known.
-    page: Option<Arc<str>>,
-}
-
-/// Demand of the running and of the last full slice.
-#[derive(Clone, Copy)]
-struct Slice {
-    began: Instant,
-    asked: usize,
-    before: usize,
-}
-
-struct OnHand {
-    fence: u64,
-    use_until: Instant,
-    links: VecDeque<Ready>,
-}
-
-#[derive(Clone)]
-struct Ready {
-    id: PoolLinkId,
-    recycled: bool,
-    location: HeaderValue,
-}
-
 /// A link taken for one visitor.
 #[derive(Debug, Clone)]
 pub struct Taken {
@@ -186,20 +134,6 @@ pub struct Taken {
     /// Where it leads.
     pub location: HeaderValue,
     fence: u64,
-}
-
-// === impl OnHand ===
-
-impl OnHand {
-    /// Has the processor fetch what the next visitors will need: blocks were leased long ago. The entry behind the next one, and
-    /// the text of the next one, whose entry the call before has fetched.
-    fn fetch_next(&self) {
-        let (links, _) = self.links.as_slices();
-        prefetch_index::prefetch_index(links, 1);
-        if let Some(next) = links.first() {
-            prefetch_index::prefetch_index(next.location.as_bytes(), 0);
-        }
-    }
 }
 
 // === impl Stock ===
@@ -350,7 +284,9 @@ impl Shelf {
     pub fn put_back(&self, taken: Taken) {
         let mut state = self.state.lock();
         let Taken { id, recycled, location, fence } = taken;
-        let link = VecDeque::from([Ready { id, recycled, location }]);
+        // The creator may have another page by now.
+        let made = std::iter::once((id, recycled, location.to_str().unwrap_or_default()));
+        let (link, _) = page::ready(made, state.page.as_deref());
         if state.join(fence, link).is_none() {
             state.on_hand += 1;
         } else if let Some(over) = state.over.get_mut(&fence) {
@@ -370,101 +306,6 @@ impl Shelf {
             asked: state.asked,
             missed: state.missed,
         }
-    }
-}
-
-// === impl State ===
-
-impl State {
-    fn take(&mut self, key: &StockKey, now: Instant) -> Option<Taken> {
-        loop {
-            let block = self.blocks.front_mut()?;
-            if now < block.use_until
-                && let Some(Ready { id, recycled, location }) = block.links.pop_front()
-            {
-                self.on_hand -= 1;
-                block.fetch_next();
-                return Some(Taken { id, recycled, location, fence: block.fence });
-            }
-            self.end_front(key);
-        }
-    }
-
-    /// The front block has no other part here, so there is no need to look for one among many.
-    fn end_front(&mut self, key: &StockKey) {
-        if let Some(OnHand { fence, links, .. }) = self.blocks.pop_front() {
-            let left = links.len();
-            let unused = self.join_aside(fence, links);
-            self.report(key, fence, left, unused);
-        }
-    }
-
-    /// A part of a block is over: the last one reports what is left of it.
-    fn ended(&mut self, key: &StockKey, OnHand { fence, links, .. }: OnHand) {
-        let left = links.len();
-        let unused = self.join(fence, links);
-        self.report(key, fence, left, unused);
-    }
-
-    fn report(&mut self, key: &StockKey, fence: u64, left: usize, unused: Option<VecDeque<Ready>>) {
-        let Some(links) = unused else { return };
-        self.on_hand -= left;
-        let over = self.over.entry(fence);
-        let over = over.or_insert_with(|| Returned { fence, stock: key.clone(), unused: Vec::new() });
-        over.unused.extend(links.iter().map(|link| link.id));
-    }
-
-    fn expire(&mut self, key: &StockKey, now: Instant) {
-        let holds = |part: &OnHand| now < part.use_until && !part.links.is_empty();
-        let (blocks, over) = std::mem::take(&mut self.blocks).into_iter().partition(holds);
-        let (kept, kept_over): (_, VecDeque<OnHand>) =
-            std::mem::take(&mut self.kept).into_iter().partition(holds);
-        let aside: usize = kept_over.iter().map(|part| part.links.len()).sum();
-        (self.blocks, self.kept) = (blocks, kept);
-        self.aside -= aside;
-        self.changes += u64::from(aside > 0);
-        for part in VecDeque::into_iter(over).chain(kept_over) {
-            self.ended(key, part);
-        }
-    }
-
-    fn drain(&mut self, key: &StockKey) {
-        let aside = std::mem::take(&mut self.kept).into_iter().chain(std::mem::take(&mut self.opening));
-        let all: Vec<_> = std::mem::take(&mut self.blocks).into_iter().chain(aside).collect();
-        self.changes += 1;
-        self.aside = 0;
-        for part in all {
-            self.ended(key, part);
-        }
-    }
-
-    fn count(&mut self, now: Instant) {
-        self.asked += 1;
-        self.turn(now);
-        if let Some(slice) = &mut self.slice {
-            slice.asked += 1;
-        }
-    }
-
-    /// Starts the next slice when the running one is full; an idle one is forgotten after two.
-    fn turn(&mut self, now: Instant) {
-        let slice = self.slice.get_or_insert(Slice { began: now, asked: 0, before: 0 });
-        let age = now.saturating_duration_since(slice.began);
-        if age >= SLICE {
-            let before = if age < 2 * SLICE { slice.asked } else { 0 };
-            *slice = Slice { began: now, asked: 0, before };
-        }
-    }
-
-    /// Links to have at hand: half as much again as ten minutes asked for, by the busier of the last two slices. The
-    /// running one is read as if it went on as it began, once a tenth of it has passed.
-    fn target(&self, now: Instant) -> usize {
-        let Some(slice) = self.slice else { return self.idle };
-        let age = now.saturating_duration_since(slice.began).max(SLICE / 10).min(SLICE);
-        let running = slice.asked as f64 * SLICE.as_secs_f64() / age.as_secs_f64();
-        let busy = running.max(slice.before as f64);
-        // A float of a count of clicks in ten minutes is exact, and saturates where it is not.
-        self.idle + (busy * 1.5) as usize
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Line {
     pub(super) seat: Seated,
     /// Whether it has asked for anything.
     pub(super) asked: Cell<bool>,
-    /// ... and waits for the answer.
+    /// Whether its last request waits for the answer.
     pub(super) owed: Cell<bool>,
     connections: Rc<Connections>,
     /// The client has said more meanwhile, or has gone.
@@ -88,6 +88,7 @@ impl Line {
         }
     }
 
+    /// Says what is worth a word of it: what the client did not take, an error, that it was the last.
     fn send(&self, reply: &Reply) -> Option<io::Result<Turn>> {
         let Connections { plain, worker, roster, .. } = &*self.connections;
         let last = roster.is_stopped();

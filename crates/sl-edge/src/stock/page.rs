@@ -4,7 +4,10 @@ use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
 use sl_core::{ids::PoolLinkId, pool::moved_with};
 
-use super::{OnHand, Ready, Shelf, State};
+use super::{
+    Shelf,
+    state::{OnHand, Ready, State},
+};
 use crate::links::locations;
 
 /// A link with whether it was recycled and where it led when it was made.

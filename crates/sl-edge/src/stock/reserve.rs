@@ -11,7 +11,10 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use sl_core::{ids::PoolLinkId, pool::StockKey};
 
-use super::{OnHand, Ready, STARTER, Shelf, State, Stock, page};
+use super::{
+    STARTER, Shelf, Stock, page,
+    state::{OnHand, Ready, State},
+};
 
 /// A stock is short once it has fewer links than that that may be handed out: some milliseconds of a burst.
 const SHORT: usize = 32;

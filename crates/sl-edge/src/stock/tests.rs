@@ -3,7 +3,7 @@ use sl_core::{
     time::Timestamp,
 };
 
-use super::*;
+use super::{state::SLICE, *};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -333,9 +333,11 @@ fn links_at_hand_set_aside_and_to_come_lead_to_the_page_of_a_creator_who_takes_a
     let (stock, now) = (Stock::of_many(2, STARTER), Instant::now());
     stock.put_block(block(1, 1..5), now);
     let shelf = stock.shelf(&key());
+    let refused = shelf.take(now).unwrap();
     let changes = stock.changes();
     shelf.page_is(&"https://onlyfans.com/vega".into());
     assert!(stock.changes() > changes, "what is written down of it is old");
+    shelf.put_back(refused);
     stock.put_block(block(2, 5..6), now);
     let aside = Aside {
         fence: 3,
