@@ -15,11 +15,11 @@ cql_make() {
     jmx=$(free_port 127.0.0.1)
     cql_settings "$server" "$host" "$port" "$storage" >"$server/cassandra.yaml"
     {
-      printf '%s\n' java -Xms256m -Xmx1g -Xss512k -XX:+UseG1GC -Djava.io.tmpdir="$server/tmp"
+      printf '%s\n' java -Xms256m -Xmx1g -Xss512k "${quick_start[@]}" -Djava.io.tmpdir="$server/tmp"
       printf -- '-D%s\n' "cassandra.config=file://$server/cassandra.yaml" "cassandra.storagedir=$server/data" \
         "cassandra.logdir=$server" "cassandra.initial_token=$(cql_token "$number" "$count")" \
         "cassandra.jmx.local.port=$jmx" "logback.configurationFile=$here/logback.xml" cassandra-foreground=yes \
-        jdk.attach.allowAttachSelf=true cassandra.skip_wait_for_gossip_to_settle=0 cassandra.ring_delay_ms=3000 \
+        jdk.attach.allowAttachSelf=true cassandra.skip_wait_for_gossip_to_settle=0 \
         cassandra.skip_sync=true
       cql_doors
       printf '%s\n' -cp "$jars" org.apache.cassandra.service.CassandraDaemon

@@ -17,10 +17,10 @@ kafka_make() {
   for number in $(seq "$count"); do
     server="$dir/kafka-$number"
     kafka_settings "$server" "$number" "$count" "$voters" >"$server/server.properties"
-    java -Xmx256m -cp "$jars" kafka.tools.StorageTool format -t "$id" -c "$server/server.properties" \
+    java -Xmx256m "${quick_start[@]}" -cp "$jars" kafka.tools.StorageTool format -t "$id" -c "$server/server.properties" \
       ${tls:+--add-scram "SCRAM-SHA-256=[name=$kafka_user,password=$kafka_user]"} >"$server/format.log" 2>&1 9>&- ||
       { cat "$server/format.log" >&2; fail "the storage of $server can't be formatted"; }
-    printf '%s\n' java -Xms128m -Xmx512m -Djava.io.tmpdir="$server/tmp" -XX:+UseSerialGC -XX:TieredStopAtLevel=4 \
+    printf '%s\n' java -Xms128m -Xmx512m -Djava.io.tmpdir="$server/tmp" "${quick_start[@]}" \
       -cp "$jars" kafka.Kafka "$server/server.properties" >"$server/command"
   done
 }
