@@ -12,7 +12,8 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 use sl_core::{ids::PoolLinkId, pool::StockKey};
 
 use super::{
-    STARTER, Shelf, Stock, page,
+    STARTER, Shelf, Stock,
+    page::{Page, moved},
     state::{OnHand, Ready, State},
 };
 
@@ -47,8 +48,12 @@ impl Stock {
     pub fn aside(&self) -> Vec<Aside> {
         let mut all = Vec::new();
         for shelf in self.shelves() {
-            let state = shelf.state.lock();
-            all.extend(state.kept.iter().map(|part| part.aside(&shelf.key)));
+            // Only copied under the lock: visitors are taking links.
+            let (kept, page) = {
+                let state = shelf.state.lock();
+                (state.kept.clone(), state.page.clone())
+            };
+            all.extend(kept.into_iter().map(|part| part.aside(&shelf.key, &page)));
         }
         all.sort_by_key(|aside| aside.fence);
         all
@@ -66,10 +71,9 @@ impl Stock {
         let shelf = self.shelf(&aside.stock);
         let page = shelf.page();
         let made = aside.links.iter().map(|(id, recycled, url)| (*id, *recycled, url.as_str()));
-        let (links, _) = page::ready(made, page.as_deref());
-        let part = OnHand { fence: aside.fence, use_until: aside.use_until, links };
+        let (links, _) = page.ready(made);
+        let part = OnHand { fence: aside.fence, use_until: aside.use_until, links, made_for: page.turn };
         let mut state = shelf.state.lock();
-        let part = state.up_to_date(part, page.as_ref());
         state.on_hand += part.links.len();
         state.set_aside(part);
         shelf.short.notify_one();
@@ -116,8 +120,6 @@ impl Stock {
                     None => state.blocks.push_back(part),
                 }
             }
-            state.in_vain = false;
-            shelf.filled.notify_all();
         }
     }
 
@@ -161,7 +163,7 @@ impl State {
         let lacks = reserve.saturating_sub(self.aside).min(block.links.len() / 2);
         if lacks > 0 {
             let links = block.links.split_off(block.links.len() - lacks);
-            self.set_aside(OnHand { fence: block.fence, use_until: block.use_until, links });
+            self.set_aside(OnHand { links, ..block });
         }
         self.blocks.push_back(block);
     }
@@ -223,13 +225,13 @@ impl State {
             let rest = front.links.split_off(left.min(front.links.len()));
             let links = std::mem::replace(&mut front.links, rest);
             left -= links.len();
-            let (fence, use_until) = (front.fence, front.use_until);
+            let OnHand { fence, use_until, made_for, .. } = *front;
             if front.links.is_empty() {
                 self.kept.pop_front();
             }
             match self.opening.iter_mut().find(|part| part.fence == fence) {
                 Some(part) => part.links.extend(links),
-                None => self.opening.push_back(OnHand { fence, use_until, links }),
+                None => self.opening.push_back(OnHand { fence, use_until, links, made_for }),
             }
         }
     }
@@ -248,13 +250,20 @@ impl State {
 // === impl OnHand ===
 
 impl OnHand {
-    fn aside(&self, stock: &StockKey) -> Aside {
-        let text = |link: &Ready| String::from_utf8_lossy(link.location.as_bytes()).into_owned();
+    fn aside(self, stock: &StockKey, page: &Page) -> Aside {
+        let page = page.url.as_deref().filter(|_| self.made_for != page.turn);
+        let text = |Ready { id, recycled, location }| {
+            let location = match page {
+                Some(page) => moved(location, page),
+                None => location,
+            };
+            (id, recycled, String::from_utf8_lossy(location.as_bytes()).into_owned())
+        };
         Aside {
             fence: self.fence,
             stock: stock.clone(),
             use_until: self.use_until,
-            links: self.links.iter().map(|link| (link.id, link.recycled, text(link))).collect(),
+            links: self.links.into_iter().map(text).collect(),
         }
     }
 }

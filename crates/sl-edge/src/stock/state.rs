@@ -9,7 +9,7 @@ use std::{
 use http::HeaderValue;
 use sl_core::{ids::PoolLinkId, pool::StockKey};
 
-use super::{Returned, Taken};
+use super::{Returned, Taken, page::Page};
 
 /// Demand is counted in slices this long: blocks cover at least 10 minutes (decisions 50).
 pub(super) const SLICE: Duration = Duration::from_secs(600);
@@ -35,15 +35,11 @@ pub(super) struct State {
     pub(super) changes: u64,
     pub(super) asked: u64,
     pub(super) missed: u64,
-    /// The last lease was whole: there are more where it came from.
-    pub(super) has_more: bool,
-    /// Somebody has waited in vain since the last block came.
-    pub(super) in_vain: bool,
-    /// The lessee has been told since then that there are few.
+    /// The lessee has been told since the last block came that there are few.
     pub(super) told: bool,
     pub(super) slice: Option<Slice>,
-    /// The creator's page, as far as it is known.
-    pub(super) page: Option<Arc<str>>,
+    /// The creator's page.
+    pub(super) page: Page,
 }
 
 /// Demand of the running and of the last full slice.
@@ -55,10 +51,13 @@ pub(super) struct Slice {
 }
 
 /// A part of a block.
+#[derive(Clone)]
 pub(super) struct OnHand {
     pub(super) fence: u64,
     pub(super) use_until: Instant,
     pub(super) links: VecDeque<Ready>,
+    /// The [`Page::turn`] of when they were made. Some may lead to a later page already: who took them has put them back.
+    pub(super) made_for: u64,
 }
 
 /// A link as a visitor gets it.
@@ -86,7 +85,8 @@ impl OnHand {
 // === impl State ===
 
 impl State {
-    pub(super) fn take(&mut self, key: &StockKey, now: Instant) -> Option<Taken> {
+    /// The next link as it was made, and the creator's page of now if that may be another.
+    pub(super) fn take(&mut self, key: &StockKey, now: Instant) -> Option<(Taken, Option<Arc<str>>)> {
         loop {
             let block = self.blocks.front_mut()?;
             if now < block.use_until
@@ -94,7 +94,8 @@ impl State {
             {
                 self.on_hand -= 1;
                 block.fetch_next();
-                return Some(Taken { id, recycled, location, fence: block.fence });
+                let page = self.page.url.as_ref().filter(|_| block.made_for != self.page.turn);
+                return Some((Taken { id, recycled, location, fence: block.fence }, page.cloned()));
             }
             self.end_front(key);
         }
