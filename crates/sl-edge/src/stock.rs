@@ -242,15 +242,6 @@ impl Shelf {
     /// lessee hears of it when half of what there should be is left: 128 links last for the 10 ms of a lease up to 12,800 visitors
     /// of one stock a second.
     pub fn take(&self, now: Instant) -> Option<Taken> {
-        let (taken, page) = self.take_as_made(now)?;
-        Some(match page {
-            Some(page) => Taken { location: page::moved(taken.location, &page), ..taken },
-            None => taken,
-        })
-    }
-
-    /// Likewise, as it was made, and the creator's page of now if that may be another.
-    fn take_as_made(&self, now: Instant) -> Option<(Taken, Option<Arc<str>>)> {
         let mut state = self.state.lock();
         state.count(now);
         let taken = state.take(&self.key, now);

@@ -45,13 +45,17 @@ impl Page {
         }
         (links, refused)
     }
-}
 
-/// Where a link leads now that its creator's page is `page`. A handle that can't stand in a header has no page either.
-#[cold]
-pub(super) fn moved(made: HeaderValue, page: &str) -> HeaderValue {
-    let url = made.to_str().ok().and_then(|url| moved_with(page, url));
-    url.and_then(|url| location(&url)).unwrap_or(made)
+    /// Has links that were made at another turn lead to the page of now. A handle that can't stand in a header has none.
+    #[cold]
+    pub(super) fn lead_there<'a>(&self, links: impl IntoIterator<Item = &'a mut Ready>) {
+        let moved = |url: &HeaderValue| location(&moved_with(self.url.as_deref()?, url.to_str().ok()?)?);
+        for link in links {
+            if let Some(moved) = moved(&link.location) {
+                link.location = moved;
+            }
+        }
+    }
 }
 
 // === impl Shelf ===

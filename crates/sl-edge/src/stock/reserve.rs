@@ -13,7 +13,6 @@ use sl_core::{ids::PoolLinkId, pool::StockKey};
 
 use super::{
     STARTER, Shelf, Stock,
-    page::{Page, moved},
     state::{OnHand, Ready, State},
 };
 
@@ -53,7 +52,12 @@ impl Stock {
                 let state = shelf.state.lock();
                 (state.kept.clone(), state.page.clone())
             };
-            all.extend(kept.into_iter().map(|part| part.aside(&shelf.key, &page)));
+            for mut part in kept {
+                if part.made_for != page.turn {
+                    page.lead_there(&mut part.links);
+                }
+                all.push(part.aside(&shelf.key));
+            }
         }
         all.sort_by_key(|aside| aside.fence);
         all
@@ -250,20 +254,13 @@ impl State {
 // === impl OnHand ===
 
 impl OnHand {
-    fn aside(self, stock: &StockKey, page: &Page) -> Aside {
-        let page = page.url.as_deref().filter(|_| self.made_for != page.turn);
-        let text = |Ready { id, recycled, location }| {
-            let location = match page {
-                Some(page) => moved(location, page),
-                None => location,
-            };
-            (id, recycled, String::from_utf8_lossy(location.as_bytes()).into_owned())
-        };
+    fn aside(&self, stock: &StockKey) -> Aside {
+        let text = |link: &Ready| String::from_utf8_lossy(link.location.as_bytes()).into_owned();
         Aside {
             fence: self.fence,
             stock: stock.clone(),
             use_until: self.use_until,
-            links: self.links.into_iter().map(text).collect(),
+            links: self.links.iter().map(|link| (link.id, link.recycled, text(link))).collect(),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -85,17 +84,18 @@ impl OnHand {
 // === impl State ===
 
 impl State {
-    /// The next link as it was made, and the creator's page of now if that may be another.
-    pub(super) fn take(&mut self, key: &StockKey, now: Instant) -> Option<(Taken, Option<Arc<str>>)> {
+    pub(super) fn take(&mut self, key: &StockKey, now: Instant) -> Option<Taken> {
         loop {
             let block = self.blocks.front_mut()?;
+            if block.made_for != self.page.turn {
+                self.page.lead_there(block.links.front_mut());
+            }
             if now < block.use_until
                 && let Some(Ready { id, recycled, location }) = block.links.pop_front()
             {
                 self.on_hand -= 1;
                 block.fetch_next();
-                let page = self.page.url.as_ref().filter(|_| block.made_for != self.page.turn);
-                return Some((Taken { id, recycled, location, fence: block.fence }, page.cloned()));
+                return Some(Taken { id, recycled, location, fence: block.fence });
             }
             self.end_front(key);
         }
