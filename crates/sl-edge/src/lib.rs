@@ -6,8 +6,7 @@
 //! `click/redirect.rs`, in numbered steps.
 //!
 //! The edge never calls the network to answer, never reads a store, never sends a visitor to a place that came with the
-//! request, and waits for nothing before the click is handed to the journal, with one exception: who finds a stock empty that has
-//! more links waits a moment for the next block ([`Stock::has_more`]).
+//! request, and waits for nothing before the click is handed to the journal.
 
 mod agents;
 mod click;

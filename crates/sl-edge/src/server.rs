@@ -56,8 +56,8 @@ pub struct Edge {
     seed: [u8; 32],
 }
 
-/// Replaced database files are noticed within this time.
-const GEO_LOOK: Duration = Duration::from_secs(10);
+/// Replaced database files are noticed, and old catalogs freed, within this time.
+const LOOK: Duration = Duration::from_secs(10);
 
 impl Edge {
     /// Checks the settings and takes the port.
@@ -142,14 +142,18 @@ impl Edge {
     }
 }
 
-/// Notices replaced databases and visitors pushed out of the window, off the threads that answer.
+/// Notices replaced databases and visitors pushed out of the window, and frees old catalogs, off the threads that answer.
 async fn look_after(shared: &Shared) {
     let pushed_out = metrics::counter!("smartlinks_window_evicted_total");
     loop {
-        tokio::time::sleep(GEO_LOOK).await;
+        tokio::time::sleep(LOOK).await;
         pushed_out.absolute(shared.window.evicted());
-        let geo = shared.geo.clone();
-        if let Ok(warnings) = tokio::task::spawn_blocking(move || geo.refresh()).await {
+        let (geo, links) = (shared.geo.clone(), shared.links.clone());
+        let look = move || {
+            links.let_go_of_old();
+            geo.refresh()
+        };
+        if let Ok(warnings) = tokio::task::spawn_blocking(look).await {
             for warning in warnings {
                 tracing::warn!("{warning}");
             }

@@ -137,7 +137,10 @@ impl Window {
     /// else there is to do before [`Self::meet`].
     pub(crate) fn seek(&self, visitor: VisitorId, target: Target) -> Sought {
         let key = self.key(visitor, target);
-        self.shard(key).lock().prefetch(key);
+        // Nobody waits only to have something fetched.
+        if let Some(shard) = self.shard(key).try_lock() {
+            shard.prefetch(key);
+        }
         Sought { visitor, key }
     }
 

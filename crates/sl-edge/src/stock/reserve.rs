@@ -12,7 +12,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 use sl_core::{ids::PoolLinkId, pool::StockKey};
 
 use super::{
-    STARTER, Shelf, Stock, page,
+    STARTER, Shelf, Stock,
     state::{OnHand, Ready, State},
 };
 
@@ -47,8 +47,17 @@ impl Stock {
     pub fn aside(&self) -> Vec<Aside> {
         let mut all = Vec::new();
         for shelf in self.shelves() {
-            let state = shelf.state.lock();
-            all.extend(state.kept.iter().map(|part| part.aside(&shelf.key)));
+            // Only copied under the lock: visitors are taking links.
+            let (kept, page) = {
+                let state = shelf.state.lock();
+                (state.kept.clone(), state.page.clone())
+            };
+            for mut part in kept {
+                if part.made_for != page.turn {
+                    page.lead_there(&mut part.links);
+                }
+                all.push(part.aside(&shelf.key));
+            }
         }
         all.sort_by_key(|aside| aside.fence);
         all
@@ -66,10 +75,9 @@ impl Stock {
         let shelf = self.shelf(&aside.stock);
         let page = shelf.page();
         let made = aside.links.iter().map(|(id, recycled, url)| (*id, *recycled, url.as_str()));
-        let (links, _) = page::ready(made, page.as_deref());
-        let part = OnHand { fence: aside.fence, use_until: aside.use_until, links };
+        let (links, _) = page.ready(made);
+        let part = OnHand { fence: aside.fence, use_until: aside.use_until, links, made_for: page.turn };
         let mut state = shelf.state.lock();
-        let part = state.up_to_date(part, page.as_ref());
         state.on_hand += part.links.len();
         state.set_aside(part);
         shelf.short.notify_one();
@@ -116,8 +124,6 @@ impl Stock {
                     None => state.blocks.push_back(part),
                 }
             }
-            state.in_vain = false;
-            shelf.filled.notify_all();
         }
     }
 
@@ -161,7 +167,7 @@ impl State {
         let lacks = reserve.saturating_sub(self.aside).min(block.links.len() / 2);
         if lacks > 0 {
             let links = block.links.split_off(block.links.len() - lacks);
-            self.set_aside(OnHand { fence: block.fence, use_until: block.use_until, links });
+            self.set_aside(OnHand { links, ..block });
         }
         self.blocks.push_back(block);
     }
@@ -223,13 +229,13 @@ impl State {
             let rest = front.links.split_off(left.min(front.links.len()));
             let links = std::mem::replace(&mut front.links, rest);
             left -= links.len();
-            let (fence, use_until) = (front.fence, front.use_until);
+            let OnHand { fence, use_until, made_for, .. } = *front;
             if front.links.is_empty() {
                 self.kept.pop_front();
             }
             match self.opening.iter_mut().find(|part| part.fence == fence) {
                 Some(part) => part.links.extend(links),
-                None => self.opening.push_back(OnHand { fence, use_until, links }),
+                None => self.opening.push_back(OnHand { fence, use_until, links, made_for }),
             }
         }
     }

@@ -2,14 +2,13 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use http::HeaderValue;
 use sl_core::{ids::PoolLinkId, pool::StockKey};
 
-use super::{Returned, Taken};
+use super::{Returned, Taken, page::Page};
 
 /// Demand is counted in slices this long: blocks cover at least 10 minutes (decisions 50).
 pub(super) const SLICE: Duration = Duration::from_secs(600);
@@ -35,15 +34,11 @@ pub(super) struct State {
     pub(super) changes: u64,
     pub(super) asked: u64,
     pub(super) missed: u64,
-    /// The last lease was whole: there are more where it came from.
-    pub(super) has_more: bool,
-    /// Somebody has waited in vain since the last block came.
-    pub(super) in_vain: bool,
-    /// The lessee has been told since then that there are few.
+    /// The lessee has been told since the last block came that there are few.
     pub(super) told: bool,
     pub(super) slice: Option<Slice>,
-    /// The creator's page, as far as it is known.
-    pub(super) page: Option<Arc<str>>,
+    /// The creator's page.
+    pub(super) page: Page,
 }
 
 /// Demand of the running and of the last full slice.
@@ -55,10 +50,13 @@ pub(super) struct Slice {
 }
 
 /// A part of a block.
+#[derive(Clone)]
 pub(super) struct OnHand {
     pub(super) fence: u64,
     pub(super) use_until: Instant,
     pub(super) links: VecDeque<Ready>,
+    /// The [`Page::turn`] of when they were made. Some may lead to a later page already: who took them has put them back.
+    pub(super) made_for: u64,
 }
 
 /// A link as a visitor gets it.
@@ -89,6 +87,9 @@ impl State {
     pub(super) fn take(&mut self, key: &StockKey, now: Instant) -> Option<Taken> {
         loop {
             let block = self.blocks.front_mut()?;
+            if block.made_for != self.page.turn {
+                self.page.lead_there(block.links.front_mut());
+            }
             if now < block.use_until
                 && let Some(Ready { id, recycled, location }) = block.links.pop_front()
             {

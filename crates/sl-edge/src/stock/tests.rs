@@ -148,33 +148,22 @@ fn a_link_that_is_no_web_address_is_refused_and_named() {
 }
 
 #[test]
-fn who_outruns_the_lessee_waits_for_the_next_block() {
-    let (stock, now) = (Stock::default(), Instant::now());
+fn who_finds_nothing_at_hand_does_not_wait_for_what_is_about_to_come() {
+    let (stock, now) = (Stock::of_many(4, STARTER), Instant::now());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let _shelf = stock.shelf(&key());
-    runtime.block_on(stock.low());
-    stock.has_more(&key(), true);
-    let waiting = {
+    stock.put_block(block(1, 1..5), now);
+    assert_eq!([taken(&stock, now), taken(&stock, now)], [Some(1), Some(2)]);
+    runtime.block_on(stock.short());
+    let visitor = {
         let stock = stock.clone();
         std::thread::spawn(move || taken(&stock, now))
     };
-    runtime.block_on(stock.low());
-    stock.put_block(block(1, 5..6), now);
-    let first = waiting.join().unwrap();
-    // On a machine that stalls for longer than the wait the link is still there.
-    assert_eq!(first.or_else(|| taken(&stock, now)), Some(5));
-}
-
-#[test]
-fn nobody_waits_for_a_stock_that_has_no_more_nor_twice_for_a_block_that_does_not_come() {
-    let (stock, now) = (Stock::default(), Instant::now());
-    let has_waited = |stock: &Stock| stock.shelf(&key()).state.lock().in_vain;
-    assert_eq!((taken(&stock, now), has_waited(&stock)), (None, false));
-    stock.has_more(&key(), true);
-    assert_eq!((taken(&stock, now), has_waited(&stock)), (None, true), "once");
-    stock.put_block(block(1, 5..6), now);
-    assert_eq!((taken(&stock, now), has_waited(&stock)), (Some(5), false), "and again when one has come");
-    assert_eq!(stock.wanted(now)[0].missed, 2);
+    // Said while this visitor has its turn: who is waited for now would hold up everybody behind it.
+    runtime.block_on(stock.short());
+    assert!(stock.begin_opening());
+    stock.opened();
+    assert_eq!(visitor.join().unwrap(), None, "sent on by the ladder");
+    assert_eq!(taken(&stock, now), Some(3), "the next one's");
 }
 
 #[test]
@@ -351,5 +340,36 @@ fn links_at_hand_set_aside_and_to_come_lead_to_the_page_of_a_creator_who_takes_a
     assert_eq!(aside, [3, 4, 6].map(page));
     for number in [1, 2, 5] {
         assert_eq!(shelf.take(now).unwrap().location, page(number));
+    }
+}
+
+#[test]
+fn another_page_touches_no_link_before_it_leaves() {
+    let (stock, now) = (Stock::default(), Instant::now());
+    stock.put_block(block(1, 1..100), now);
+    let shelf = stock.shelf(&key());
+    let places = || {
+        let state = shelf.state.lock();
+        let links = state.blocks.iter().flat_map(|part| &part.links);
+        links.map(|link| link.location.as_bytes().as_ptr() as usize).collect::<Vec<_>>()
+    };
+    let before = places();
+    shelf.page_is(&"https://onlyfans.com/vega".into());
+    assert_eq!(places(), before, "a hundred thousand of them would keep visitors waiting");
+    assert_eq!(shelf.take(now).unwrap().location, "https://onlyfans.com/vega/c1");
+}
+
+#[test]
+fn a_link_put_back_follows_its_creator_to_each_page_and_back_to_the_first() {
+    let (stock, now) = (Stock::default(), Instant::now());
+    let shelf = stock.shelf(&key());
+    let page = |name: &str| shelf.page_is(&format!("https://onlyfans.com/{name}").into());
+    page("nova");
+    stock.put_block(block(1, 1..3), now);
+    for name in ["vega", "nova", "lyra", "nova", "vega"] {
+        page(name);
+        let first = shelf.take(now).unwrap();
+        assert_eq!(first.location, format!("https://onlyfans.com/{name}/c1"));
+        shelf.put_back(first);
     }
 }

@@ -71,6 +71,22 @@ fn visit(window: &Window, click: u8, target: Target, seen: Shows, at: Timestamp)
     }
 }
 
+#[test]
+fn nobody_waits_for_a_lock_only_to_have_something_fetched() {
+    let (window, target) = (Window::new(SPAN, 100), target(1, None));
+    let (say, heard) = std::sync::mpsc::channel();
+    let another_visitors = window.0.shards[0].lock();
+    let seeking = window.clone();
+    let seeker = std::thread::spawn(move || {
+        seeking.seek(VisitorId(7), target);
+        say.send(())
+    });
+    // So long only if it waits.
+    let is_heard = heard.recv_timeout(Duration::from_secs(20)).is_ok();
+    drop(another_visitors);
+    assert!(is_heard && seeker.join().unwrap().is_ok());
+}
+
 /// Two phones of one kind behind one address: who keeps no cookie stays with the click and the link of its own.
 #[test]
 fn a_visitor_with_a_cookie_takes_nobodys_place_who_looks_the_same() {

@@ -239,9 +239,7 @@ impl Lessee {
                 Err(error) => failed = Some(error),
             }
         }
-        let whole = leased >= want;
-        self.stock.has_more(stock, whole && failed.is_none());
-        failed.map_or(Ok(whole), Err)
+        failed.map_or(Ok(leased >= want), Err)
     }
 
     /// For the edge to hand out.
