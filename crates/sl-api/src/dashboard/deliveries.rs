@@ -38,7 +38,7 @@ async fn content(app: &App, session: &Session, mut query: Query) -> Result<Value
     let others = query.without("cursor");
     query.finish()?;
     let state = filter.state.map(DeliveryState::as_str);
-    let counts = app.store.outbox.counts(app.now()).await?;
+    let counts = app.store.deliveries.counts(app.now()).await?;
     let (rows, next) = deliveries::page(app, session.caller.team(), filter).await?;
     Ok(json!({
         "title": "Deliveries",

@@ -34,7 +34,7 @@ async fn content(app: &App, session: &Session) -> Result<Value> {
     totals.extend(rows.iter().map(|(_, totals)| *totals));
     let sum = |of: fn(&LinkTotals) -> u64| totals.iter().map(of).sum::<u64>();
     let revenue: Cents = totals.iter().filter_map(|totals| totals.revenue).sum();
-    let outbox = app.store.outbox.counts(app.now()).await?;
+    let outbox = app.store.deliveries.counts(app.now()).await?;
     let dead_letters = app.store.reports.dead_letter_count().await?;
     let shown = rows.iter().zip(newest).map(|((row, totals), link)| {
         let mut row = row.clone();

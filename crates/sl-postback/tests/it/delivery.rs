@@ -71,7 +71,7 @@ async fn every_attempt_has_the_same_body_even_after_a_restart_and_a_changed_temp
     assert_eq!(tracker.all().len(), 4);
     assert_eq!(uris.len(), 1, "{uris:?}");
     let statuses: Vec<_> =
-        world.store.outbox.attempts(id).await.unwrap().iter().map(|one| one.status).collect();
+        world.store.deliveries.attempts(id).await.unwrap().iter().map(|one| one.status).collect();
     assert_eq!(statuses, [Some(500), Some(500), Some(500), Some(200)]);
     world.close().await;
 }

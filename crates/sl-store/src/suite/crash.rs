@@ -58,7 +58,7 @@ pub async fn state_effects_and_position_agree_but_rows(store: &Store, at_least: 
     assert_eq!(store.reports.totals(&[link]).await.unwrap()[0].clicks, last);
     assert_eq!(store.reports.dead_letter_count().await.unwrap(), last);
     assert_eq!(store.pool.unmatched().await.unwrap().len() as u64, last);
-    assert_eq!(store.outbox.counts(sample::after(1 << 30)).await.unwrap().due_now, last);
+    assert_eq!(store.deliveries.counts(sample::after(1 << 30)).await.unwrap().due_now, last);
     let levels = store.pool.levels(sample::HOUR, RULES).await.unwrap();
     assert_eq!(levels[0].given_total, last.min(1_999));
     last

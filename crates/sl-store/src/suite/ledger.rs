@@ -97,7 +97,7 @@ pub async fn picture(store: &Store) -> String {
         reports.totals(&[link]).await.unwrap(),
         reports.dead_letters(TEAM, 999, None).await.unwrap(),
         reports.dead_letter_count().await.unwrap(),
-        store.outbox.counts(after(999)).await.unwrap(),
+        store.deliveries.counts(after(999)).await.unwrap(),
         store.pool.unmatched().await.unwrap(),
         store.pool.list_adds(None, 999).await.unwrap(),
         store.pool.levels(after(999), RULES).await.unwrap(),

@@ -14,15 +14,14 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use sl_core::{
     breaker::Resting,
-    delivery::{Attempt, Delivery, Destination, Progress, RenderedRequest},
-    ids::{AccountId, ClickId, DeliveryId, FanId, ReplayId, TeamId},
+    delivery::{Delivery, Destination, RenderedRequest},
+    ids::{AccountId, DeliveryId, FanId},
     lease::{Candidate, Swap},
-    replay::Trail,
     time::Timestamp,
 };
 use sl_store::{
     Leases, Outbox, Result, StoreError,
-    outbox::{Change, Counts, DeliveryFilter, Renewal, SHARDS, Sending, Waiting, shard_lease, shard_of},
+    outbox::{Change, SHARDS, Sending, Waiting, shard_lease, shard_of},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -245,10 +244,6 @@ impl Outbox for Shards {
         self.inner.due(destination, now, limit).await
     }
 
-    async fn due_in(&self, shard: u32, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
-        self.inner.due_in(shard, now).await
-    }
-
     /// Who goes on resting says the worker that has the shard, of whose version the others may not know yet. That somebody asked
     /// for a rest is kept also when the shard was lost while it was being asked.
     async fn rest(&self, destination: Destination, resting: Option<Resting>) -> Result<()> {
@@ -273,11 +268,6 @@ impl Outbox for Shards {
     }
 
     /// The last look before something new is sent: a worker that stood still and has lost everything sends nothing.
-    async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
-        self.has_any()?;
-        self.inner.store_body(id, request).await
-    }
-
     async fn store_bodies(&self, bodies: Vec<(DeliveryId, RenderedRequest)>) -> Result<Vec<RenderedRequest>> {
         self.has_any()?;
         self.inner.store_bodies(bodies).await
@@ -296,32 +286,6 @@ impl Outbox for Shards {
         self.inner.advance_all(changes).await
     }
 
-    async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {
-        self.inner.body(id).await
-    }
-
-    async fn advance(
-        &self,
-        id: DeliveryId,
-        from: &Progress,
-        attempt: Option<Attempt>,
-        to: Progress,
-    ) -> Result<bool> {
-        self.inner.advance(id, from, attempt, to).await
-    }
-
-    async fn renew(&self, renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize> {
-        self.inner.renew(renewals, trail).await
-    }
-
-    async fn trail(&self, team: TeamId, id: ReplayId) -> Result<Option<Trail>> {
-        self.inner.trail(team, id).await
-    }
-
-    async fn trails(&self, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>> {
-        self.inner.trails(team, limit, after).await
-    }
-
     async fn first_of_fan(
         &self,
         destination: Destination,
@@ -329,30 +293,6 @@ impl Outbox for Shards {
         fan: &FanId,
     ) -> Result<Option<(DeliveryId, Timestamp)>> {
         self.inner.first_of_fan(destination, account, fan).await
-    }
-
-    async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>> {
-        self.inner.delivery(team, id).await
-    }
-
-    async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>> {
-        self.inner.attempts(id).await
-    }
-
-    async fn list(&self, team: TeamId, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
-        self.inner.list(team, filter).await
-    }
-
-    async fn of_click(&self, team: TeamId, click: ClickId) -> Result<Vec<Delivery>> {
-        self.inner.of_click(team, click).await
-    }
-
-    async fn counts(&self, now: Timestamp) -> Result<Counts> {
-        self.inner.counts(now).await
-    }
-
-    async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>> {
-        self.inner.latest(destination).await
     }
 }
 
