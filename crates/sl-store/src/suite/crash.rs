@@ -1,6 +1,12 @@
 //! `kill -9` in the middle of steps: state, effects and position agree. The backend's test runs [`write_steps`] in a
 //! child process, kills it, and calls [`state_effects_and_position_agree`] on what is left.
 
+use std::{
+    ffi::OsStr,
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
+
 use sl_core::{
     event::JournalId,
     step::{Dimension, StateKey},
@@ -26,6 +32,23 @@ pub async fn write_steps(store: &Store, end: u64, told: impl Fn(u64)) {
         store.ledger.apply(full_step(offset)).await.unwrap();
         told(offset);
     }
+}
+
+/// Lets `crash::child` of this test binary, which finds `value` in its environment and tells of each step it has applied, work
+/// until it has told of `steps`; kills it, and returns the last step it told of.
+pub fn killed_after(variable: &str, value: impl AsRef<OsStr>, steps: usize) -> u64 {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "crash::child", "--nocapture"])
+        .env(variable, value)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut told = lines.filter_map(|line| line.rsplit_once("applied ").and_then(|(_, n)| n.parse().ok()));
+    let Some(last) = told.nth(steps - 1) else { panic!("the child ended by itself") };
+    child.kill().unwrap();
+    child.wait().unwrap();
+    told.last().unwrap_or(last)
 }
 
 /// Every table speaks of the same last step, which is not before `at_least`. Returns it.
