@@ -117,21 +117,12 @@ fn share(part: u64, whole: u64) -> String {
 }
 
 async fn newest_clicks(app: &App, link: &SmartLink) -> Result<Vec<ClickRow>> {
-    let filter =
-        ClickFilter { range: Range::default(), bots: true, duplicates: true, limit: ROWS, offset: 0 };
+    let filter = ClickFilter { limit: ROWS, ..ClickFilter::all(Range::default()) };
     Ok(app.store.reports.clicks(link.id, filter).await?)
 }
 
 async fn newest_conversions(app: &App, link: &SmartLink) -> Result<Vec<Conversion>> {
-    let filter = ConversionFilter {
-        range: Range::default(),
-        bots: true,
-        duplicates: true,
-        kind: None,
-        fan: None,
-        limit: ROWS,
-        offset: 0,
-    };
+    let filter = ConversionFilter { limit: ROWS, ..ConversionFilter::all(Range::default()) };
     Ok(app.store.reports.conversions(link.id, filter).await?)
 }
 

@@ -60,8 +60,7 @@ pub async fn state_effects_and_position_agree(store: &Store, at_least: u64) -> u
 
 /// How many click rows there are.
 pub async fn click_rows(store: &Store) -> u64 {
-    let everything =
-        ClickFilter { range: Range::default(), bots: true, duplicates: true, limit: usize::MAX, offset: 0 };
+    let everything = ClickFilter::all(Range::default());
     store.reports.clicks(link_id(1), everything).await.unwrap().len() as u64
 }
 
