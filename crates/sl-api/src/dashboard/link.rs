@@ -18,7 +18,7 @@ use sl_store::reports::{ClickFilter, ConversionFilter, Range};
 
 use crate::{
     access::own_link,
-    dashboard::{dollars, failed, page, session::Session},
+    dashboard::{dollars, page, session::Session},
     error::Result,
     parts::App,
     query::Query,
@@ -40,10 +40,7 @@ pub(crate) async fn link(
     Path(id): Path<String>,
     query: Query,
 ) -> Response {
-    match content(&app, &session, &id, query).await {
-        Ok(content) => page(&app, "link.html", &session, content),
-        Err(error) => failed(&app, Some(&session), &error),
-    }
+    page(&app, "link.html", &session, content(&app, &session, &id, query).await)
 }
 
 async fn content(app: &App, session: &Session, id: &str, mut query: Query) -> Result<Value> {
