@@ -13,13 +13,7 @@ use crate::{
     places::{Place, distinct},
 };
 
-const EVERY: ClickFilter = ClickFilter {
-    range: Range { from: None, to: None },
-    bots: true,
-    duplicates: true,
-    limit: usize::MAX,
-    offset: 0,
-};
+const EVERY: ClickFilter = ClickFilter::all(Range { from: None, to: None });
 
 /// Whether the topic has what was answered, each click once.
 pub(crate) fn of_topic(answered: u64, places: &[Place]) -> bool {

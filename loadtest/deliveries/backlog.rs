@@ -52,7 +52,7 @@ pub(crate) fn measure(dir: &Path, backlog: Backlog) -> Outcome<f64> {
         }
         let (stop, used, begun) = (CancellationToken::new(), process::cpu()?, Instant::now());
         let worker = tokio::spawn(house.worker(&simulator.url())?.run(stop.clone()));
-        while house.store.outbox.counts(Timestamp(0)).await?.delivered < events {
+        while house.store.deliveries.counts(Timestamp(0)).await?.delivered < events {
             if begun.elapsed() > PATIENCE {
                 return Err(format!("{events} events were not delivered in {PATIENCE:?}").into());
             }

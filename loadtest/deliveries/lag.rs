@@ -157,7 +157,7 @@ async fn offer(house: &mut House, rate: u64, span: Duration, last: Last) -> Outc
 async fn until(house: &House, delivered: u64) -> Outcome<()> {
     let begun = Instant::now();
     loop {
-        let counts = house.store.outbox.counts(sl_core::time::Timestamp(0)).await?;
+        let counts = house.store.deliveries.counts(sl_core::time::Timestamp(0)).await?;
         if counts.delivered >= delivered {
             return Ok(());
         }
@@ -176,7 +176,7 @@ async fn read(house: &House, destination: Destination, lags: &mut Lags) -> Outco
         after: None,
     };
     loop {
-        let page = house.store.outbox.list(TEAM, filter.clone()).await?;
+        let page = house.store.deliveries.list(TEAM, filter.clone()).await?;
         let Some(last) = page.last() else { return Ok(()) };
         filter.after = Some(last.job.id);
         for delivery in &page {

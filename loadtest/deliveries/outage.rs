@@ -105,7 +105,7 @@ impl<'a> Day<'a> {
             }
             self.clock.advance(TICK);
         }
-        let counts = self.house.store.outbox.counts(self.clock.now()).await?;
+        let counts = self.house.store.deliveries.counts(self.clock.now()).await?;
         println!(
             "{} h at {}/s: {events} events in {:.0} s, {} waiting, {} requests were refused meanwhile",
             outage.hours,
@@ -143,7 +143,7 @@ impl<'a> Day<'a> {
         self.clock.advance(TICK);
         for hour in 0..=AFTERWARDS {
             loop {
-                let counts = self.house.store.outbox.counts(self.clock.now()).await?;
+                let counts = self.house.store.deliveries.counts(self.clock.now()).await?;
                 if counts.due_now == 0 {
                     break;
                 }
@@ -158,7 +158,7 @@ impl<'a> Day<'a> {
             }
             self.clock.advance(HOUR);
         }
-        let counts = self.house.store.outbox.counts(self.clock.now()).await?;
+        let counts = self.house.store.deliveries.counts(self.clock.now()).await?;
         println!(
             "back: {} of {events} delivered, {counts:?}; all that was due in {accepted_at_once:.0} s of this machine, \
              {:.0}/s; {} MiB",

@@ -98,7 +98,7 @@ fn a_million_jobs(criterion: &mut Criterion) {
         bench.iter(|| black_box(runtime.block_on(store.outbox.due(to, now, 64)).unwrap()));
     });
     group.bench_function("counts", |bench| {
-        bench.iter(|| black_box(runtime.block_on(store.outbox.counts(now)).unwrap()));
+        bench.iter(|| black_box(runtime.block_on(store.deliveries.counts(now)).unwrap()));
     });
     drop(store);
     group.bench_function("open", |bench| bench.iter(|| black_box(open(dir.path()))));

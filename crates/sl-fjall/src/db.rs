@@ -28,7 +28,7 @@ const FORMAT: u64 = 4;
 /// Between two looks whether the log can be shortened.
 const TRIM: Duration = Duration::from_secs(10);
 
-/// Everything the eight seams share.
+/// Everything the ten seams share.
 pub(crate) struct Db {
     pub(crate) database: Database,
     pub(crate) meta: Keyspace,

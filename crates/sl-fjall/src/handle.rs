@@ -98,7 +98,7 @@ pub fn open(dir: impl AsRef<Path>, options: FjallOptions) -> Result<FjallHandle>
 // === impl FjallHandle ===
 
 impl FjallHandle {
-    /// The eight seams. Each call gives a ledger that is an owner of its own: whoever opens a partition last has it.
+    /// The ten seams. Each call gives a ledger that is an owner of its own: whoever opens a partition last has it.
     #[must_use]
     pub fn store(&self) -> Store {
         Store {
@@ -107,6 +107,8 @@ impl FjallHandle {
             ledger: Arc::new(FjallLedger::new(Arc::clone(&self.ledger))),
             reports: Arc::clone(&self.reports) as _,
             outbox: Arc::clone(&self.outbox) as _,
+            deliveries: Arc::clone(&self.outbox) as _,
+            replays: Arc::clone(&self.outbox) as _,
             upkeep: Arc::clone(&self.upkeep) as _,
             leases: Arc::clone(&self.leases) as _,
             heartbeats: Arc::clone(&self.heartbeats) as _,

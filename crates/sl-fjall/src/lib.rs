@@ -1,4 +1,4 @@
-//! The embedded store: the eight seams of `sl-store` on one fjall database in one directory, for one process.
+//! The embedded store: the ten seams of `sl-store` on one fjall database in one directory, for one process.
 //!
 //! Every write is one atomic fjall batch; rows of high volume that are read one by one go with it as a single record and
 //! reach their tables later ([`late`]). A write that promises durability waits for an `fdatasync` that it shares with

@@ -3,29 +3,28 @@
 mod books;
 mod forget;
 mod lists;
+mod replays;
 pub(crate) mod write;
 
-use std::{cmp::Reverse, collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
-use fjall::Readable as _;
 use parking_lot::{Mutex, MutexGuard};
 use sl_core::{
     breaker::Resting,
-    delivery::{Attempt, Delivery, Destination, Progress, RenderedRequest},
-    ids::{AccountId, ClickId, DeliveryId, FanId, ReplayId, TeamId},
-    replay::Trail,
+    delivery::{Delivery, Destination, RenderedRequest},
+    ids::{AccountId, DeliveryId, FanId},
     time::Timestamp,
 };
 use sl_store::{
     Result, StoreError,
-    outbox::{Change, Counts, DeliveryFilter, Outbox, Renewal, Sending, Waiting},
+    outbox::{Change, Outbox, Sending, Waiting},
 };
 
 pub(crate) use self::books::Books;
 use crate::{
     db::{Db, blocking, commit, failed, put, read},
-    layout::{ATTEMPT, Key, LATEST, Reader},
+    layout::{Key, Reader},
 };
 
 /// Only the last attempts are shown, so only they are kept.
@@ -125,10 +124,6 @@ impl Outbox for FjallOutbox {
         .await
     }
 
-    async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
-        self.store_bodies(vec![(id, request)]).await?.pop().ok_or_else(missing)
-    }
-
     async fn store_bodies(&self, bodies: Vec<(DeliveryId, RenderedRequest)>) -> Result<Vec<RenderedRequest>> {
         // Under the lock, so that of two callers one is first.
         let stored = self.locked(move |db, _| first_bodies(db, bodies)).await?;
@@ -154,19 +149,8 @@ impl Outbox for FjallOutbox {
         Ok(is_written)
     }
 
-    async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {
-        read(&self.db.bodies, &Key::bare().id(id.to_bytes()))
-    }
-
-    async fn advance(
-        &self,
-        id: DeliveryId,
-        from: &Progress,
-        attempt: Option<Attempt>,
-        to: Progress,
-    ) -> Result<bool> {
-        let change = Change { id, from: from.clone(), attempt, to };
-        Ok(self.advance_all(vec![change]).await?.contains(&true))
+    async fn bodies(&self, ids: Vec<DeliveryId>) -> Result<Vec<Option<RenderedRequest>>> {
+        ids.into_iter().map(|id| read(&self.db.bodies, &Key::bare().id(id.to_bytes()))).collect()
     }
 
     async fn advance_all(&self, changes: Vec<Change>) -> Result<Vec<bool>> {
@@ -190,28 +174,6 @@ impl Outbox for FjallOutbox {
         Ok(went)
     }
 
-    async fn renew(&self, renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize> {
-        self.locked(move |db, books| {
-            let mut batch = db.batch();
-            let renewed = write::renew(db, books, &mut batch, &renewals)?;
-            if let Some(mut trail) = trail {
-                trail.replayed = trail.replayed.saturating_add(renewed as u64);
-                put(&mut batch, &db.outbox, lists::trail_key(trail.team, trail.id), &trail)?;
-            }
-            commit(batch)?;
-            Ok(renewed)
-        })
-        .await
-    }
-
-    async fn trail(&self, team: TeamId, id: ReplayId) -> Result<Option<Trail>> {
-        read(&self.db.outbox, &lists::trail_key(team, id))
-    }
-
-    async fn trails(&self, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>> {
-        lists::trails(&self.db, team, limit, after)
-    }
-
     async fn first_of_fan(
         &self,
         destination: Destination,
@@ -224,37 +186,6 @@ impl Outbox for FjallOutbox {
         };
         let due = Reader(&due).at().ok_or_else(|| crate::db::damaged("outbox index of fans"))?;
         Ok(Some((write::id_of(&key)?, due)))
-    }
-
-    async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>> {
-        Ok(lists::delivery(&self.db.snapshot(), &self.db, id)?.filter(|found| found.job.team == team))
-    }
-
-    async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>> {
-        crate::db::scan(&self.db.snapshot(), &self.db.outbox, &Key::table(ATTEMPT).id(id.to_bytes()))
-    }
-
-    async fn list(&self, team: TeamId, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
-        let db = Arc::clone(&self.db);
-        blocking(move || lists::newest(&db, team, &filter)).await
-    }
-
-    async fn of_click(&self, team: TeamId, click: ClickId) -> Result<Vec<Delivery>> {
-        lists::of_click(&self.db, team, click)
-    }
-
-    async fn counts(&self, now: Timestamp) -> Result<Counts> {
-        self.locked(move |db, books| books.counts(db, now)).await
-    }
-
-    async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>> {
-        let snapshot = self.db.snapshot();
-        let key = Key::table(LATEST).destination(destination);
-        let Some(id) = snapshot.get(&self.db.outbox, key).map_err(failed)? else { return Ok(None) };
-        let id = <[u8; 16]>::try_from(&*id).map_err(|_| crate::db::damaged("outbox index `latest`"))?;
-        let delivery = lists::delivery(&snapshot, &self.db, DeliveryId::from_bytes(id))?;
-        let body = crate::db::read_at(&snapshot, &self.db.bodies, &Key::bare().id(id))?;
-        Ok(delivery.zip(body))
     }
 }
 
@@ -274,11 +205,6 @@ fn first_bodies(db: &Db, mut bodies: Vec<(DeliveryId, RenderedRequest)>) -> Resu
         }
     }
     Ok(bodies.into_iter().map(|(_, request)| request).collect())
-}
-
-/// Sorts newest first.
-fn by_creation(delivery: &Delivery) -> Reverse<(Timestamp, DeliveryId)> {
-    Reverse((delivery.job.created_at, delivery.job.id))
 }
 
 fn missing() -> StoreError {

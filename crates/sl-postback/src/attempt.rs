@@ -11,7 +11,7 @@ use sl_core::{
     retry::{self, Outcome},
     time::Timestamp,
 };
-use sl_store::outbox::Change;
+use sl_store::{Store, outbox::Change};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -141,7 +141,7 @@ async fn record(
     (attempt, outcome): (Attempt, Outcome),
     shutdown: &CancellationToken,
 ) -> sl_store::Result<()> {
-    let outbox = &shared.store.outbox;
+    let Store { outbox, deliveries, .. } = &shared.store;
     let of_each = if events.len() == 1 { Some(outcome) } else { batch::of_each(outcome) };
     let label = target.label();
     if events.len() > 1 {
@@ -175,7 +175,7 @@ async fn record(
         let mut changed = Vec::new();
         for ((mut event, went), change) in events.into_iter().zip(went).zip(changes) {
             let (team, id) = (event.job.team, event.job.id);
-            let now = if went { None } else { again(shutdown, || outbox.delivery(team, id)).await? };
+            let now = if went { None } else { again(shutdown, || deliveries.delivery(team, id)).await? };
             match now {
                 // Somebody asked for it while it was under way: this was the attempt.
                 Some(Delivery { progress, .. }) if progress != change.to => {
@@ -258,7 +258,7 @@ pub(crate) async fn release_if_changed(
     let (Some(team), true) = (team, newest.is_some_and(|newest| newest > version)) else {
         return Ok(());
     };
-    if let Some(delivery) = shared.store.outbox.delivery(team, id).await? {
+    if let Some(delivery) = shared.store.deliveries.delivery(team, id).await? {
         let again = delivery.progress.replayed(shared.clock.now());
         // When somebody else changed it in this moment, they had read of the change.
         shared.store.outbox.advance(id, &delivery.progress, None, again).await?;

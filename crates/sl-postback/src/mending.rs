@@ -103,7 +103,7 @@ async fn release(
     let state = Some(DeliveryState::Parked);
     let mut filter = DeliveryFilter { state, destination: only, limit: PAGE, after: None };
     loop {
-        let page = shared.store.outbox.list(team, filter.clone()).await?;
+        let page = shared.store.deliveries.list(team, filter.clone()).await?;
         let Some(last) = page.last() else { return Ok(()) };
         filter.after = Some(last.job.id);
         for Delivery { job, progress } in &page {

@@ -79,7 +79,7 @@ async fn deliveries(handle: &ScyllaHandle, store: &Store) {
     let pace = count / begin.elapsed().as_secs_f64();
     println!("deliveries, body and progress kept: {pace:.0}/s, {}", cost(handle, before, count));
     let begin = Instant::now();
-    let counts = store.outbox.counts(after(9_999)).await.unwrap();
+    let counts = store.deliveries.counts(after(9_999)).await.unwrap();
     assert_eq!((counts.waiting, counts.delivered), (0, STEPS * 256));
     println!("counts: {:.0} ms", begin.elapsed().as_secs_f64() * 1e3);
 }

@@ -1,4 +1,4 @@
-//! The cluster store: the eight seams of `sl-store` on a CQL cluster, ScyllaDB or Cassandra, shared by many processes.
+//! The cluster store: the ten seams of `sl-store` on a CQL cluster, ScyllaDB or Cassandra, shared by many processes.
 //!
 //! Writes are absolute and may come twice; nothing is counted up in the database, and no batch spans partitions. What must
 //! happen once (a step of attribution, a lease, a unique name) is decided by a conditional write on a single row, in
@@ -158,6 +158,8 @@ impl ScyllaHandle {
             ledger: Arc::new(self.ledger(&catalog, &tables).await?),
             reports: Arc::new(CqlReports::new(Arc::clone(&self.cql)).await?),
             upkeep: Arc::new(CqlUpkeep::new(&self.cql, Arc::clone(&outbox)).await?),
+            deliveries: Arc::clone(&outbox) as _,
+            replays: Arc::clone(&outbox) as _,
             outbox,
             leases: Arc::new(CqlLeases::new(&self.cql).await?),
             heartbeats: Arc::new(CqlHeartbeats::new(&self.cql).await?),

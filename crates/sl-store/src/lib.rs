@@ -25,12 +25,12 @@ pub use cut::CutHour;
 pub use heartbeats::Heartbeats;
 pub use leases::Leases;
 pub use ledger::Ledger;
-pub use outbox::Outbox;
+pub use outbox::{Deliveries, Outbox, Replays};
 pub use pool::Pool;
 pub use reports::Reports;
 pub use upkeep::Upkeep;
 
-/// One backend, seen through its eight seams.
+/// One backend, seen through its ten seams.
 #[derive(Clone)]
 pub struct Store {
     /// What people configure.
@@ -41,8 +41,12 @@ pub struct Store {
     pub ledger: Arc<dyn Ledger>,
     /// What people read.
     pub reports: Arc<dyn Reports>,
-    /// What is told to whom.
+    /// What is told to whom, for those who send it.
     pub outbox: Arc<dyn Outbox>,
+    /// The same, for those who read it.
+    pub deliveries: Arc<dyn Deliveries>,
+    /// The same, sent again.
+    pub replays: Arc<dyn Replays>,
     /// What is forgotten.
     pub upkeep: Arc<dyn Upkeep>,
     /// Which process currently holds each job that only one may do.

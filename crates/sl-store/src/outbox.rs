@@ -1,17 +1,24 @@
-//! The outbox: jobs by destination, bodies, attempts.
+//! The outbox: jobs by destination, bodies, attempts. What is sent is the worker's ([`Outbox`]), what is read the people's
+//! ([`Deliveries`]), and they may have something sent again ([`Replays`]).
+
+mod deliveries;
+mod replays;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sl_core::{
     breaker::Resting,
-    delivery::{Attempt, Delivery, DeliveryState, Destination, Job, Progress, RenderedRequest},
-    ids::{AccountId, ClickId, DeliveryId, FanId, ReplayId, TeamId},
-    replay::Trail,
+    delivery::{Attempt, Delivery, Destination, Progress, RenderedRequest},
+    ids::{AccountId, DeliveryId, FanId},
     time::Timestamp,
 };
 
-use crate::Result;
+pub use self::{
+    deliveries::{Counts, Deliveries, DeliveryFilter},
+    replays::{Renewal, Replays},
+};
+use crate::{Result, StoreError};
 
 /// The outbox is cut into so many shards, by destination, and workers share them out: a destination is one worker's at a
 /// time, whose is what [`crate::Leases`] says under [`shard_lease`]. Every process must cut alike, so the number is fixed;
@@ -87,70 +94,44 @@ pub trait Outbox: Send + Sync + 'static {
     /// When the next job of any destination is due and its destination has rested, if one is waiting.
     async fn next_due(&self) -> Result<Option<Timestamp>>;
 
-    /// Keeps the rendered request. On disk when the call returns, before it is first sent (decisions 56). The first one
-    /// stays: returns what is stored.
-    async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest>;
+    /// Keeps rendered requests, and says what is stored, in their order: the first one of a delivery stays. All are on disk when the
+    /// call returns, before they are first sent (decisions 56); after an error some may be.
+    async fn store_bodies(&self, bodies: Vec<(DeliveryId, RenderedRequest)>) -> Result<Vec<RenderedRequest>>;
 
-    /// [`Outbox::store_body`] of several deliveries, in their order. All are on disk when the call returns; after an error some may be. A
-    /// backend for which several together cost less than one by one says so here, and in the two below.
-    async fn store_bodies(&self, bodies: Vec<(DeliveryId, RenderedRequest)>) -> Result<Vec<RenderedRequest>> {
-        let mut stored = Vec::with_capacity(bodies.len());
-        for (id, request) in bodies {
-            stored.push(self.store_body(id, request).await?);
-        }
-        Ok(stored)
+    /// [`Outbox::store_bodies`] of one delivery.
+    async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
+        self.store_bodies(vec![(id, request)]).await?.pop().ok_or(StoreError::NotFound)
     }
 
     /// Keeps a request written anew in the place of `old`, whose target was wrong. On disk when the call returns, before it is first
     /// sent. `false`, and nothing is written, when another one is stored by now: whoever wrote that knows more.
     async fn rewrite(&self, id: DeliveryId, old: RenderedRequest, new: RenderedRequest) -> Result<bool>;
 
-    /// The stored request.
-    async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>>;
+    /// The stored requests, in the order of `ids`.
+    async fn bodies(&self, ids: Vec<DeliveryId>) -> Result<Vec<Option<RenderedRequest>>>;
 
-    /// [`Outbox::body`] of several, in their order.
-    async fn bodies(&self, ids: Vec<DeliveryId>) -> Result<Vec<Option<RenderedRequest>>> {
-        let mut bodies = Vec::with_capacity(ids.len());
-        for id in ids {
-            bodies.push(self.body(id).await?);
-        }
-        Ok(bodies)
+    /// [`Outbox::bodies`] of one delivery.
+    async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {
+        Ok(self.bodies(vec![id]).await?.pop().flatten())
     }
 
-    /// Goes on from the progress `from` to `to`, with the attempt that was made, if one was, in one step. `false`, and
-    /// nothing is written, when the stored progress is no longer `from`: whoever changed it knows more. So of a worker, a
-    /// replay and a look for changed destinations at the same moment each sees what the other did.
+    /// Each of these goes on from one progress to the next, with the attempt that was made, if one was, in one step. For each, in their
+    /// order: `false`, and nothing is written, when the stored progress is no longer [`Change::from`]: whoever changed it knows
+    /// more. So of a worker, a replay and a look for changed destinations at the same moment each sees what the other did.
+    /// After an error some may have gone on.
+    async fn advance_all(&self, changes: Vec<Change>) -> Result<Vec<bool>>;
+
+    /// [`Outbox::advance_all`] of one delivery.
     async fn advance(
         &self,
         id: DeliveryId,
         from: &Progress,
         attempt: Option<Attempt>,
         to: Progress,
-    ) -> Result<bool>;
-
-    /// [`Outbox::advance`] of several deliveries, each for itself, in their order. After an error some may have gone on.
-    async fn advance_all(&self, changes: Vec<Change>) -> Result<Vec<bool>> {
-        let mut done = Vec::with_capacity(changes.len());
-        for Change { id, from, attempt, to } in changes {
-            done.push(self.advance(id, &from, attempt, to).await?);
-        }
-        Ok(done)
+    ) -> Result<bool> {
+        let change = Change { id, from: from.clone(), attempt, to };
+        Ok(self.advance_all(vec![change]).await?.contains(&true))
     }
-
-    /// Takes deliveries up again, and enters those that are not there yet, each in one step (an embedded backend: all in
-    /// one). Each only if it stands as it was read: otherwise whoever changed it knows more, and it is left alone. Returns
-    /// how many were changed. After an error some may have been; the same call again does the rest.
-    ///
-    /// `trail` gets that number added and is kept in the place of the row that has its id: with the deliveries in one step
-    /// (an embedded backend), or before them, and after all of them with the number. So what was changed by a call that
-    /// failed may be missing in its trail's number, and that never tells of more than was changed.
-    async fn renew(&self, renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize>;
-
-    /// One replay of a team.
-    async fn trail(&self, team: TeamId, id: ReplayId) -> Result<Option<Trail>>;
-
-    /// Replays of a team, newest first, after `after`. They are never forgotten.
-    async fn trails(&self, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>>;
 
     /// The earliest of a fan's events that wait at a destination, with the time it is due.
     async fn first_of_fan(
@@ -159,24 +140,6 @@ pub trait Outbox: Send + Sync + 'static {
         account: &AccountId,
         fan: &FanId,
     ) -> Result<Option<(DeliveryId, Timestamp)>>;
-
-    /// One delivery of a team.
-    async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>>;
-
-    /// All attempts of a delivery, oldest first, at most the last 50.
-    async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>>;
-
-    /// Deliveries of a team, newest first, after `cursor`.
-    async fn list(&self, team: TeamId, filter: DeliveryFilter) -> Result<Vec<Delivery>>;
-
-    /// Deliveries that hang on a click, by creation.
-    async fn of_click(&self, team: TeamId, click: ClickId) -> Result<Vec<Delivery>>;
-
-    /// How many there are in each state, for all teams; `due_now` of [`Counts`] at `now`, without destinations that rest.
-    async fn counts(&self, now: Timestamp) -> Result<Counts>;
-
-    /// The newest finished attempt of a postback, for `latest_response` (contract A.9.2).
-    async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>>;
 }
 
 /// Where a waiting job stands.
@@ -211,45 +174,4 @@ pub struct Change {
     pub attempt: Option<Attempt>,
     /// The progress as it is to be.
     pub to: Progress,
-}
-
-/// One delivery of a replay.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Renewal {
-    /// What is told to whom; kept as it is when it is there already.
-    pub job: Job,
-    /// The progress as it was read; `None` when there was no such delivery.
-    pub from: Option<Progress>,
-    /// The progress as it is to be; for a new delivery always [`Progress::of`] the job.
-    pub to: Progress,
-}
-
-/// Which deliveries to list.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct DeliveryFilter {
-    /// Only this state.
-    pub state: Option<DeliveryState>,
-    /// Only this destination.
-    pub destination: Option<Destination>,
-    /// At most so many.
-    pub limit: usize,
-    /// Go on after this one.
-    pub after: Option<DeliveryId>,
-}
-
-/// Figures of the outbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Waiting and due now, at destinations that do not rest.
-    pub due_now: u64,
-    /// Waiting, due or not.
-    pub waiting: u64,
-    /// Confirmed.
-    pub delivered: u64,
-    /// Refused or held.
-    pub parked: u64,
-    /// Too old.
-    pub expired: u64,
-    /// Our own rule.
-    pub skipped: u64,
 }

@@ -112,6 +112,14 @@ pub struct ClickFilter {
     pub offset: usize,
 }
 
+impl ClickFilter {
+    /// Every row of a range.
+    #[must_use]
+    pub const fn all(range: Range) -> Self {
+        Self { range, bots: true, duplicates: true, limit: usize::MAX, offset: 0 }
+    }
+}
+
 /// Which conversions. The flags speak of the click behind it; a conversion without a click passes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConversionFilter {
@@ -129,4 +137,12 @@ pub struct ConversionFilter {
     pub limit: usize,
     /// Leave out that many first.
     pub offset: usize,
+}
+
+impl ConversionFilter {
+    /// Every one of a range.
+    #[must_use]
+    pub const fn all(range: Range) -> Self {
+        Self { range, bots: true, duplicates: true, kind: None, fan: None, limit: usize::MAX, offset: 0 }
+    }
 }

@@ -21,10 +21,7 @@ use crate::{
 };
 
 pub(crate) async fn list(State(app): State<App>, session: Session, query: Query) -> Response {
-    match content(&app, &session, query).await {
-        Ok(content) => page(&app, "dead_letters.html", &session, content),
-        Err(error) => failed(&app, Some(&session), &error),
-    }
+    page(&app, "dead_letters.html", &session, content(&app, &session, query).await)
 }
 
 async fn content(app: &App, session: &Session, mut query: Query) -> Result<Value> {

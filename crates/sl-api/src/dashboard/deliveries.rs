@@ -26,10 +26,7 @@ use crate::{
 const LOOKED_AT: usize = 500;
 
 pub(crate) async fn list(State(app): State<App>, session: Session, query: Query) -> Response {
-    match content(&app, &session, query).await {
-        Ok(content) => page(&app, "deliveries.html", &session, content),
-        Err(error) => failed(&app, Some(&session), &error),
-    }
+    page(&app, "deliveries.html", &session, content(&app, &session, query).await)
 }
 
 async fn content(app: &App, session: &Session, mut query: Query) -> Result<Value> {
@@ -38,7 +35,7 @@ async fn content(app: &App, session: &Session, mut query: Query) -> Result<Value
     let others = query.without("cursor");
     query.finish()?;
     let state = filter.state.map(DeliveryState::as_str);
-    let counts = app.store.outbox.counts(app.now()).await?;
+    let counts = app.store.deliveries.counts(app.now()).await?;
     let (rows, next) = deliveries::page(app, session.caller.team(), filter).await?;
     Ok(json!({
         "title": "Deliveries",
@@ -58,10 +55,7 @@ async fn content(app: &App, session: &Session, mut query: Query) -> Result<Value
 
 /// One delivery: what was answered each time, and who had it sent again.
 pub(crate) async fn show(State(app): State<App>, session: Session, Path(id): Path<String>) -> Response {
-    match one(&app, &session, &id).await {
-        Ok(content) => page(&app, "delivery.html", &session, content),
-        Err(error) => failed(&app, Some(&session), &error),
-    }
+    page(&app, "delivery.html", &session, one(&app, &session, &id).await)
 }
 
 async fn one(app: &App, session: &Session, id: &str) -> Result<Value> {
@@ -83,10 +77,7 @@ async fn one(app: &App, session: &Session, id: &str) -> Result<Value> {
 
 /// Who had what sent again.
 pub(crate) async fn replays(State(app): State<App>, session: Session, query: Query) -> Response {
-    match asked(&app, &session, query).await {
-        Ok(content) => page(&app, "replays.html", &session, content),
-        Err(error) => failed(&app, Some(&session), &error),
-    }
+    page(&app, "replays.html", &session, asked(&app, &session, query).await)
 }
 
 async fn asked(app: &App, session: &Session, mut query: Query) -> Result<Value> {

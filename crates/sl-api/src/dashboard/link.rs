@@ -18,7 +18,7 @@ use sl_store::reports::{ClickFilter, ConversionFilter, Range};
 
 use crate::{
     access::own_link,
-    dashboard::{dollars, failed, page, session::Session},
+    dashboard::{dollars, page, session::Session},
     error::Result,
     parts::App,
     query::Query,
@@ -40,10 +40,7 @@ pub(crate) async fn link(
     Path(id): Path<String>,
     query: Query,
 ) -> Response {
-    match content(&app, &session, &id, query).await {
-        Ok(content) => page(&app, "link.html", &session, content),
-        Err(error) => failed(&app, Some(&session), &error),
-    }
+    page(&app, "link.html", &session, content(&app, &session, &id, query).await)
 }
 
 async fn content(app: &App, session: &Session, id: &str, mut query: Query) -> Result<Value> {
@@ -117,21 +114,12 @@ fn share(part: u64, whole: u64) -> String {
 }
 
 async fn newest_clicks(app: &App, link: &SmartLink) -> Result<Vec<ClickRow>> {
-    let filter =
-        ClickFilter { range: Range::default(), bots: true, duplicates: true, limit: ROWS, offset: 0 };
+    let filter = ClickFilter { limit: ROWS, ..ClickFilter::all(Range::default()) };
     Ok(app.store.reports.clicks(link.id, filter).await?)
 }
 
 async fn newest_conversions(app: &App, link: &SmartLink) -> Result<Vec<Conversion>> {
-    let filter = ConversionFilter {
-        range: Range::default(),
-        bots: true,
-        duplicates: true,
-        kind: None,
-        fan: None,
-        limit: ROWS,
-        offset: 0,
-    };
+    let filter = ConversionFilter { limit: ROWS, ..ConversionFilter::all(Range::default()) };
     Ok(app.store.reports.conversions(link.id, filter).await?)
 }
 

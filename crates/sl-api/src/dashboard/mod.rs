@@ -14,7 +14,10 @@ use minijinja::{AutoEscape, Environment, context};
 use serde_json::{Value, json};
 use sl_core::money::Cents;
 
-use crate::{error::ApiError, parts::App};
+use crate::{
+    error::{ApiError, Result},
+    parts::App,
+};
 
 use session::Session;
 
@@ -52,7 +55,7 @@ impl Pages {
         name: &str,
         session: Option<&Session>,
         page: &Value,
-    ) -> Result<String, minijinja::Error> {
+    ) -> std::result::Result<String, minijinja::Error> {
         let session = session.map(|session| json!({ "name": session.caller.0.name, "csrf": session.csrf }));
         self.0.get_template(name)?.render(
             context! { page => minijinja::value::Serde(page), session => minijinja::value::Serde(session) },
@@ -60,9 +63,12 @@ impl Pages {
     }
 }
 
-/// A page of somebody signed in.
-pub(crate) fn page(app: &App, name: &str, session: &Session, page: Value) -> Response {
-    render(app, StatusCode::OK, name, Some(session), &page)
+/// A page of somebody signed in, or why there is none.
+pub(crate) fn page(app: &App, name: &str, session: &Session, content: Result<Value>) -> Response {
+    match content {
+        Ok(content) => render(app, StatusCode::OK, name, Some(session), &content),
+        Err(error) => failed(app, Some(session), &error),
+    }
 }
 
 fn render(app: &App, status: StatusCode, name: &str, session: Option<&Session>, page: &Value) -> Response {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sl_core::{ids::SmartLinkId, money::Cents, step::LinkTotals};
 
 use crate::{
-    dashboard::{dollars, failed, page, session::Session},
+    dashboard::{dollars, page, session::Session},
     error::Result,
     parts::App,
     smart_links::list::rows,
@@ -17,10 +17,7 @@ const SHOWN: usize = 200;
 const SUMMED: usize = 10_000;
 
 pub(crate) async fn overview(State(app): State<App>, session: Session) -> Response {
-    match content(&app, &session).await {
-        Ok(content) => page(&app, "overview.html", &session, content),
-        Err(error) => failed(&app, Some(&session), &error),
-    }
+    page(&app, "overview.html", &session, content(&app, &session).await)
 }
 
 async fn content(app: &App, session: &Session) -> Result<Value> {
@@ -34,7 +31,7 @@ async fn content(app: &App, session: &Session) -> Result<Value> {
     totals.extend(rows.iter().map(|(_, totals)| *totals));
     let sum = |of: fn(&LinkTotals) -> u64| totals.iter().map(of).sum::<u64>();
     let revenue: Cents = totals.iter().filter_map(|totals| totals.revenue).sum();
-    let outbox = app.store.outbox.counts(app.now()).await?;
+    let outbox = app.store.deliveries.counts(app.now()).await?;
     let dead_letters = app.store.reports.dead_letter_count().await?;
     let shown = rows.iter().zip(newest).map(|((row, totals), link)| {
         let mut row = row.clone();

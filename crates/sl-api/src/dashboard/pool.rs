@@ -4,17 +4,14 @@ use axum::{extract::State, response::Response};
 use serde_json::{Value, json};
 
 use crate::{
-    dashboard::{failed, page, session::Session},
+    dashboard::{page, session::Session},
     error::Result,
     parts::App,
     x::pool::{levels, row},
 };
 
 pub(crate) async fn pool(State(app): State<App>, session: Session) -> Response {
-    match content(&app, &session).await {
-        Ok(content) => page(&app, "pool.html", &session, content),
-        Err(error) => failed(&app, Some(&session), &error),
-    }
+    page(&app, "pool.html", &session, content(&app, &session).await)
 }
 
 async fn content(app: &App, session: &Session) -> Result<Value> {

@@ -27,7 +27,7 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller, PathId(id): Pat
         limit: EVENTS,
         after: None,
     };
-    let events = app.store.outbox.list(caller.team(), filter).await?;
+    let events = app.store.deliveries.list(caller.team(), filter).await?;
     let share = |name: &str| {
         let with = events.iter().filter(|event| event.progress.known.names().any(|known| known == name));
         ratio(with.count(), events.len())

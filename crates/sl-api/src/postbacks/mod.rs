@@ -131,7 +131,7 @@ async fn object(app: &App, postback: &Postback, links: &Links) -> Result<Value> 
         PostbackScope::Global => ("global", &[][..]),
         PostbackScope::Links(ids) => ("campaign_specific", ids.as_slice()),
     };
-    let latest = app.store.outbox.latest(Destination::Postback(postback.id)).await?;
+    let latest = app.store.deliveries.latest(Destination::Postback(postback.id)).await?;
     let headers = postback.headers.iter().map(|header| json!({ "name": header.name, "value": header.value }));
     let types = postback.conversion_types.iter().copied().map(ConversionKind::as_str);
     Ok(json!({

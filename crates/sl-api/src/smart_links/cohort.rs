@@ -40,15 +40,7 @@ pub(crate) async fn arps(State(app): State<App>, OwnLink(link): OwnLink, mut que
         query.wrong("revenue_basis", format!("must be net or gross, not {}.", shown(&basis)));
     }
     query.finish()?;
-    let filter = ConversionFilter {
-        range: Range::default(),
-        bots: true,
-        duplicates: true,
-        kind: None,
-        fan: None,
-        limit: usize::MAX,
-        offset: 0,
-    };
+    let filter = ConversionFilter::all(Range::default());
     let rows = app.store.reports.conversions(link.id, filter).await?;
     let amount = |row: &Conversion| if basis == "gross" { row.gross } else { row.net };
     Ok(Reply::data(cohort(&rows, acquired, amount)))

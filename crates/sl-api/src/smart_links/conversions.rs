@@ -71,11 +71,8 @@ struct Sums {
 
 /// Nothing is left out: sums are known without the rows.
 fn takes_all(filter: &ConversionFilter) -> bool {
-    filter.range == Range::default()
-        && filter.bots
-        && filter.duplicates
-        && filter.kind.is_none()
-        && filter.fan.is_none()
+    let ConversionFilter { limit, offset, .. } = *filter;
+    *filter == ConversionFilter { limit, offset, ..ConversionFilter::all(Range::default()) }
 }
 
 /// Of everything under the link.

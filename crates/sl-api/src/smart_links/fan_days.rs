@@ -41,7 +41,7 @@ pub(crate) async fn fan_days(app: &App, link: SmartLinkId, range: Range) -> Resu
 
 fn transactions(range: Range) -> ConversionFilter {
     let kind = Some(ConversionKind::NewTransaction);
-    ConversionFilter { range, bots: true, duplicates: true, kind, fan: None, limit: usize::MAX, offset: 0 }
+    ConversionFilter { kind, ..ConversionFilter::all(range) }
 }
 
 /// The days, at most two, of which a range holds a part only.

@@ -140,15 +140,7 @@ async fn shown(app: &App, team: TeamId, fan: &FanUnderLink) -> Result<Value> {
 async fn first_conversion(app: &App, fan: &FanUnderLink) -> Result<Option<ConversionId>> {
     let moment =
         Range { from: Some(fan.converted_at), to: Some(fan.converted_at.plus(Duration::from_millis(1))) };
-    let filter = ConversionFilter {
-        range: moment,
-        bots: true,
-        duplicates: true,
-        kind: None,
-        fan: Some(fan.fan.clone()),
-        limit: usize::MAX,
-        offset: 0,
-    };
+    let filter = ConversionFilter { fan: Some(fan.fan.clone()), ..ConversionFilter::all(moment) };
     let newest_first = app.store.reports.conversions(fan.link, filter).await?;
     // A subscription and its payment share their second; which of them is known first must not matter.
     let subscribed = newest_first.iter().rfind(|row| row.kind == ConversionKind::NewSubscriber);

@@ -72,7 +72,7 @@ async fn subscribers(app: &App, link: SmartLinkId, range: Range) -> Result<u64> 
 
 fn subscriber_rows(range: Range) -> ConversionFilter {
     let kind = Some(ConversionKind::NewSubscriber);
-    ConversionFilter { range, bots: true, duplicates: true, kind, fan: None, limit: usize::MAX, offset: 0 }
+    ConversionFilter { kind, ..ConversionFilter::all(range) }
 }
 
 /// Fans whose net sum over these rows is above zero.

@@ -18,7 +18,7 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller, PathId(id): Pat
     let id: ClickId = id.parse().map_err(|_| missing())?;
     let row = app.store.reports.click(caller.team(), id).await?.ok_or_else(missing)?;
     let credited = app.store.reports.conversions_of_click(caller.team(), id).await?;
-    let told = app.store.outbox.of_click(caller.team(), id).await?;
+    let told = app.store.deliveries.of_click(caller.team(), id).await?;
     let click = &row.click;
     Ok(Reply::data(json!({
         "click": clicks::row(&row),

@@ -43,7 +43,7 @@ pub(crate) async fn page(
 ) -> Result<(Vec<Delivery>, Option<DeliveryId>)> {
     let limit = filter.limit;
     filter.limit += 1;
-    let mut rows = app.store.outbox.list(team, filter).await?;
+    let mut rows = app.store.deliveries.list(team, filter).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = if more { rows.last().map(|row| row.job.id) } else { None };
@@ -115,7 +115,7 @@ pub(crate) async fn replayed(app: &App, caller: &Caller, id: &str) -> Result<Del
         (trail.pages, trail.examined) = (1, 1);
         let renewal = Renewal { job: delivery.job.clone(), from: Some(delivery.progress), to: again.clone() };
         // One that comes too late leaves its row too, with nothing replayed.
-        if app.store.outbox.renew(vec![renewal], Some(trail)).await? == 1 {
+        if app.store.replays.renew(vec![renewal], Some(trail)).await? == 1 {
             delivery.progress = again;
             return Ok(delivery);
         }
@@ -133,7 +133,7 @@ async fn with_attempts(app: &App, delivery: &Delivery) -> Result<Reply> {
 
 /// One delivery with all its attempts.
 pub(crate) async fn detail(app: &App, delivery: &Delivery) -> Result<Value> {
-    let attempts = app.store.outbox.attempts(delivery.job.id).await?;
+    let attempts = app.store.deliveries.attempts(delivery.job.id).await?;
     let mut row =
         objects(app, delivery.job.team, std::slice::from_ref(delivery)).await?.pop().unwrap_or_default();
     if let Some(row) = row.as_object_mut() {
@@ -145,7 +145,7 @@ pub(crate) async fn detail(app: &App, delivery: &Delivery) -> Result<Value> {
 pub(crate) async fn own(app: &App, team: TeamId, id: &str) -> Result<Delivery> {
     let missing = || ApiError::NotFound("delivery");
     let id = id.parse().map_err(|_| missing())?;
-    app.store.outbox.delivery(team, id).await?.ok_or_else(missing)
+    app.store.deliveries.delivery(team, id).await?.ok_or_else(missing)
 }
 
 /// Rows with the names of their destinations; each is read once.

@@ -12,7 +12,7 @@ use crate::{
 pub(crate) async fn progress(State(app): State<App>) -> Result<Reply> {
     // Upstream queues are read first: what moves on meanwhile is seen again further down, never missed.
     let facts = app.progress.facts();
-    let outbox = app.store.outbox.counts(app.now()).await?;
+    let outbox = app.store.deliveries.counts(app.now()).await?;
     let dead_letters = app.store.reports.dead_letter_count().await?;
     let (head, synced) = (facts.journal_head, facts.journal_synced);
     let journal = match facts.journals {

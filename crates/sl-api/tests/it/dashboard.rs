@@ -112,7 +112,7 @@ async fn a_button_works_only_with_the_forms_own_token() {
     let cookie = cookie(&sign_in(&world, &world.key).await);
     let (_, html) = page(&world, "/deliveries?state=parked", &cookie).await;
     let path = format!("/deliveries/{id}/replay");
-    let state = async || world.store.outbox.delivery(TEAM, id).await.unwrap().unwrap().progress.state;
+    let state = async || world.store.deliveries.delivery(TEAM, id).await.unwrap().unwrap().progress.state;
     assert_eq!(post(&world, &path, &cookie, String::new()).await, StatusCode::BAD_REQUEST);
     assert_eq!(post(&world, &path, &cookie, "csrf=guess".to_owned()).await, StatusCode::BAD_REQUEST);
     assert_eq!(state().await, DeliveryState::Parked);

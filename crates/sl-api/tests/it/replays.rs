@@ -59,7 +59,7 @@ async fn with(step: Step) -> World {
 
 async fn all(world: &World) -> Vec<Delivery> {
     let filter = DeliveryFilter { limit: 100_000, ..DeliveryFilter::default() };
-    world.store.outbox.list(TEAM, filter).await.unwrap()
+    world.store.deliveries.list(TEAM, filter).await.unwrap()
 }
 
 async fn set(world: &World, job: u64, seconds: u64, to: Destination, state: DeliveryState) {
@@ -86,7 +86,7 @@ async fn pages(world: &World, path: &str, limit: u64, body: &Value) -> (u64, u64
 }
 
 async fn waiting(world: &World) -> u64 {
-    world.store.outbox.counts(sl_core::time::Clock::now(&*world.clock)).await.unwrap().waiting
+    world.store.deliveries.counts(sl_core::time::Clock::now(&*world.clock)).await.unwrap().waiting
 }
 
 #[tokio::test]

@@ -54,16 +54,8 @@ impl Ledger for Dying {
 async fn shown(store: &Store) -> String {
     let reports = &store.reports;
     let all = Range::default();
-    let clicks = ClickFilter { range: all, bots: true, duplicates: true, limit: usize::MAX, offset: 0 };
-    let conversions = ConversionFilter {
-        range: all,
-        bots: true,
-        duplicates: true,
-        kind: None,
-        fan: None,
-        limit: usize::MAX,
-        offset: 0,
-    };
+    let clicks = ClickFilter::all(all);
+    let conversions = ConversionFilter::all(all);
     let mut fans = reports.fans(LINK).await.unwrap();
     fans.sort_by(|left, right| left.fan.cmp(&right.fan));
     let parts = (

@@ -1,23 +1,58 @@
 //! Reading deliveries.
 
+use std::{cmp::Reverse, sync::Arc};
+
+use async_trait::async_trait;
 use fjall::{Readable as _, Snapshot};
 use sl_core::{
-    delivery::{Delivery, DeliveryState, Destination, Job, Progress},
-    ids::{ClickId, DeliveryId, ReplayId, TeamId},
-    replay::Trail,
+    delivery::{Attempt, Delivery, DeliveryState, Destination, Job, Progress, RenderedRequest},
+    ids::{ClickId, DeliveryId, TeamId},
     time::Timestamp,
 };
 use sl_store::{
     Result,
-    outbox::{DeliveryFilter, Waiting},
+    outbox::{Counts, Deliveries, DeliveryFilter, Waiting},
 };
 
-use super::{by_creation, write::id_of, write::state_prefix};
+use super::{FjallOutbox, write::id_of, write::state_prefix};
 use crate::{
-    codec::decode,
-    db::{Db, failed, read_at},
-    layout::{CLICK_DELIVERY, DUE, JOB, Key, PROGRESS, TRAIL},
+    db::{Db, blocking, damaged, failed, read_at, scan},
+    layout::{ATTEMPT, CLICK_DELIVERY, DUE, JOB, Key, LATEST, PROGRESS},
 };
+
+#[async_trait]
+impl Deliveries for FjallOutbox {
+    async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>> {
+        Ok(delivery(&self.db.snapshot(), &self.db, id)?.filter(|found| found.job.team == team))
+    }
+
+    async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>> {
+        scan(&self.db.snapshot(), &self.db.outbox, &Key::table(ATTEMPT).id(id.to_bytes()))
+    }
+
+    async fn list(&self, team: TeamId, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
+        let db = Arc::clone(&self.db);
+        blocking(move || newest(&db, team, &filter)).await
+    }
+
+    async fn of_click(&self, team: TeamId, click: ClickId) -> Result<Vec<Delivery>> {
+        of_click(&self.db, team, click)
+    }
+
+    async fn counts(&self, now: Timestamp) -> Result<Counts> {
+        self.locked(move |db, books| books.counts(db, now)).await
+    }
+
+    async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>> {
+        let snapshot = self.db.snapshot();
+        let key = Key::table(LATEST).destination(destination);
+        let Some(id) = snapshot.get(&self.db.outbox, key).map_err(failed)? else { return Ok(None) };
+        let id = <[u8; 16]>::try_from(&*id).map_err(|_| damaged("outbox index `latest`"))?;
+        let delivery = delivery(&snapshot, &self.db, DeliveryId::from_bytes(id))?;
+        let body = read_at(&snapshot, &self.db.bodies, &Key::bare().id(id))?;
+        Ok(delivery.zip(body))
+    }
+}
 
 /// One delivery of any team.
 pub(crate) fn delivery(snapshot: &Snapshot, db: &Db, id: DeliveryId) -> Result<Option<Delivery>> {
@@ -123,17 +158,7 @@ pub(crate) fn of_click(db: &Db, team: TeamId, click: ClickId) -> Result<Vec<Deli
     Ok(found)
 }
 
-/// Replays of a team, newest first.
-pub(crate) fn trails(db: &Db, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>> {
-    let all = Key::table(TRAIL).u64(team.0);
-    let end = match after {
-        Some(after) => trail_key(team, after),
-        None => all.clone().raw(&[0xff; 17]),
-    };
-    let rows = db.outbox.range::<Key, _>(all..end).rev().take(limit);
-    rows.map(|row| row.value().map_err(failed).and_then(|bytes| decode(&bytes))).collect()
-}
-
-pub(crate) fn trail_key(team: TeamId, id: ReplayId) -> Key {
-    Key::table(TRAIL).u64(team.0).id(id.to_bytes())
+/// Sorts newest first.
+fn by_creation(delivery: &Delivery) -> Reverse<(Timestamp, DeliveryId)> {
+    Reverse((delivery.job.created_at, delivery.job.id))
 }

@@ -56,22 +56,18 @@ fn read_on(mut readings: Vec<Reading>) -> (CancellationToken, JoinHandle<Vec<Rea
     (over, reading)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
-async fn a_broker_that_is_killed_stopped_or_frozen_under_load_loses_and_reorders_nothing() {
-    let broker = Broker::start();
-    let cluster = world::cluster(&broker.brokers, 4).await;
-    let edge = Edge::start(&cluster);
-    let readings = Reading::all(&cluster).await;
+/// Under load, while somebody reads, these faults happen to the broker.
+async fn nothing_is_lost_while(
+    broker: Broker,
+    cluster: &Cluster,
+    faults: impl FnOnce(&Broker) + Send + 'static,
+) {
+    let edge = Edge::start(cluster);
+    let readings = Reading::all(cluster).await;
     let (stop, load) = load(&edge);
     let (over, reading) = read_on(readings);
     let broker = tokio::task::spawn_blocking(move || {
-        for fault in [Broker::kill, Broker::stop, Broker::freeze] {
-            fault(&broker);
-            std::thread::sleep(Duration::from_millis(1500));
-            broker.again();
-            std::thread::sleep(Duration::from_millis(500));
-        }
+        faults(&broker);
         broker
     });
     let _broker = broker.await.unwrap();
@@ -81,6 +77,22 @@ async fn a_broker_that_is_killed_stopped_or_frozen_under_load_loses_and_reorders
     let mut readings = reading.await.unwrap();
     world::expect_complete(&mut readings, &accounts(), count).await;
     assert!(readings.iter().all(|reading| reading.troubles.is_empty()), "nothing was missing for a moment");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
+async fn a_broker_that_is_killed_stopped_or_frozen_under_load_loses_and_reorders_nothing() {
+    let broker = Broker::start();
+    let cluster = world::cluster(&broker.brokers, 4).await;
+    nothing_is_lost_while(broker, &cluster, |broker| {
+        for fault in [Broker::kill, Broker::stop, Broker::freeze] {
+            fault(broker);
+            std::thread::sleep(Duration::from_millis(1500));
+            broker.again();
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -233,26 +245,15 @@ async fn of_three_brokers_one_after_another_may_die_and_the_others_go_on_with_ev
     let broker = tokio::task::spawn_blocking(|| Broker::several(3)).await.unwrap();
     let cluster =
         world::cluster_of(KafkaConfig { replication: 3, ..world::config(&broker.brokers, 6) }).await;
-    let edge = Edge::start(&cluster);
-    let readings = Reading::all(&cluster).await;
-    let (stop, load) = load(&edge);
-    let (over, reading) = read_on(readings);
-    let broker = tokio::task::spawn_blocking(move || {
+    nothing_is_lost_while(broker, &cluster, |broker| {
         broker.kill_one("kafka-2");
         std::thread::sleep(Duration::from_secs(2));
         broker.one_again("kafka-2");
         // This one stays away: two of three go on.
         broker.kill_one("kafka-1");
         std::thread::sleep(Duration::from_secs(2));
-        broker
-    });
-    let _broker = broker.await.unwrap();
-    stop.store(true, Ordering::Relaxed);
-    let count = load.await.unwrap();
-    over.cancel();
-    let mut readings = reading.await.unwrap();
-    world::expect_complete(&mut readings, &accounts(), count).await;
-    assert!(readings.iter().all(|reading| reading.troubles.is_empty()), "nothing was missing for a moment");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

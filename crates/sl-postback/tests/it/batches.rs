@@ -133,7 +133,7 @@ async fn one_event_that_is_refused_is_found_and_all_others_arrive_at_every_simul
         assert_eq!((parked.reason.as_deref(), parked.attempts), (Some(reason::PAYLOAD), 2), "{platform:?}");
         let words = parked.last.unwrap().message.unwrap();
         assert!(words.contains(word) && !words.contains("one of"), "{platform:?}: its own answer: {words}");
-        let attempts = world.store.outbox.attempts(bad).await.unwrap();
+        let attempts = world.store.deliveries.attempts(bad).await.unwrap();
         assert_eq!(attempts[0].error_type.as_deref(), Some(REFUSED_TOGETHER));
         let words = attempts[0].message.clone().unwrap();
         assert!(words.contains(word) && words.starts_with("one of "), "{platform:?}: {words}");
@@ -259,7 +259,7 @@ async fn a_limit_counts_requests_and_a_queue_makes_the_most_of_them() {
     world.max_batch = 100;
     world.conversions(1..211, &[PIXEL]).await;
     world.work(&[]).await;
-    let count = async || world.store.outbox.counts(world.clock.now()).await.unwrap();
+    let count = async || world.store.deliveries.counts(world.clock.now()).await.unwrap();
     for sent in 1..=4 {
         while receiver.all().len() < sent {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -71,7 +71,7 @@ async fn every_attempt_has_the_same_body_even_after_a_restart_and_a_changed_temp
     assert_eq!(tracker.all().len(), 4);
     assert_eq!(uris.len(), 1, "{uris:?}");
     let statuses: Vec<_> =
-        world.store.outbox.attempts(id).await.unwrap().iter().map(|one| one.status).collect();
+        world.store.deliveries.attempts(id).await.unwrap().iter().map(|one| one.status).collect();
     assert_eq!(statuses, [Some(500), Some(500), Some(500), Some(200)]);
     world.close().await;
 }
@@ -94,16 +94,21 @@ async fn retry_after_is_honoured() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_refused_token_parks_everything_and_a_new_one_delivers_it() {
-    let answer = |_: usize, one: &crate::world::Received| {
+/// Refuses every token but the new one, and says which it was.
+async fn takes_the_new_token() -> Receiver {
+    Receiver::start(|_, one: &crate::world::Received| {
         if String::from_utf8_lossy(&one.body).contains("NEW-TOKEN") {
             return confirmed();
         }
         let words = r#"{"error":{"code":190,"message":"bad token META-TOKEN-A"}}"#;
         (StatusCode::BAD_REQUEST, words).into_response()
-    };
-    let meta = Receiver::start(answer).await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_refused_token_parks_everything_and_a_new_one_delivers_it() {
+    let meta = takes_the_new_token().await;
     let mut world = World::new(meta.address).await;
     let ids = world.conversions(1..40, &[PIXEL]).await;
     world.work(LOOPBACK).await;
@@ -186,13 +191,7 @@ async fn what_may_have_arrived_is_not_sent_once_the_platform_may_have_forgotten_
 
 #[tokio::test]
 async fn nothing_stays_parked_that_was_under_way_while_the_token_was_mended() {
-    let meta = Receiver::start(|_, one: &crate::world::Received| {
-        if String::from_utf8_lossy(&one.body).contains("NEW-TOKEN") {
-            return confirmed();
-        }
-        (StatusCode::BAD_REQUEST, r#"{"error":{"code":190,"message":"bad token"}}"#).into_response()
-    })
-    .await;
+    let meta = takes_the_new_token().await;
     let mut world = World::new(meta.address).await;
     let mut ids = world.conversions(1..40, &[PIXEL]).await;
     world.work(LOOPBACK).await;
@@ -210,13 +209,7 @@ async fn nothing_stays_parked_that_was_under_way_while_the_token_was_mended() {
 
 #[tokio::test]
 async fn a_token_that_is_mended_after_the_clock_was_set_back_delivers_everything() {
-    let meta = Receiver::start(|_, one: &crate::world::Received| {
-        if String::from_utf8_lossy(&one.body).contains("NEW-TOKEN") {
-            return confirmed();
-        }
-        (StatusCode::BAD_REQUEST, r#"{"error":{"code":190,"message":"bad token"}}"#).into_response()
-    })
-    .await;
+    let meta = takes_the_new_token().await;
     let mut world = World::new(meta.address).await;
     let right = world.clock.now();
     world.clock.advance(Duration::from_secs(3 * 3600));

@@ -35,7 +35,7 @@ async fn is_delivered(world: &World, ids: &[DeliveryId]) {
     let looking = async {
         for id in ids {
             loop {
-                let found = world.store.outbox.delivery(STRANGER, *id).await.unwrap().unwrap();
+                let found = world.store.deliveries.delivery(STRANGER, *id).await.unwrap().unwrap();
                 if found.progress.state == DeliveryState::Delivered {
                     break;
                 }

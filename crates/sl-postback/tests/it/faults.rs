@@ -8,20 +8,20 @@ use std::sync::{
 use async_trait::async_trait;
 use sl_core::{
     breaker::Resting,
-    delivery::{Attempt, Delivery, Destination, Progress, RenderedRequest},
-    ids::{AccountId, ClickId, DeliveryId, FanId, ReplayId, TeamId},
-    replay::Trail,
+    delivery::{Attempt, Delivery, Destination, RenderedRequest},
+    ids::{AccountId, ClickId, DeliveryId, FanId, TeamId},
     time::Timestamp,
 };
 use sl_store::{
-    Outbox, Result, StoreError,
-    outbox::{Change, Counts, DeliveryFilter, Renewal, Waiting},
+    Deliveries, Outbox, Result, StoreError,
+    outbox::{Change, Counts, DeliveryFilter, Waiting},
 };
 
 use crate::world::World;
 
 pub(crate) struct Faults {
     outbox: Arc<dyn Outbox>,
+    deliveries: Arc<dyn Deliveries>,
     /// Nothing goes on.
     pub(crate) is_full: AtomicBool,
     /// The next change is written, and nobody is told.
@@ -41,6 +41,7 @@ impl Faults {
     pub(crate) fn within(world: &mut World) -> Arc<Self> {
         let faults = Arc::new(Self {
             outbox: Arc::clone(&world.store.outbox),
+            deliveries: Arc::clone(&world.store.deliveries),
             is_full: AtomicBool::default(),
             is_cut: AtomicBool::default(),
             refused: AtomicUsize::default(),
@@ -49,6 +50,7 @@ impl Faults {
             asked_what_is_due: AtomicUsize::default(),
         });
         world.store.outbox = Arc::<Self>::clone(&faults);
+        world.store.deliveries = Arc::<Self>::clone(&faults);
         faults
     }
 
@@ -63,17 +65,6 @@ impl Faults {
 
 #[async_trait]
 impl Outbox for Faults {
-    async fn advance(
-        &self,
-        id: DeliveryId,
-        from: &Progress,
-        attempt: Option<Attempt>,
-        to: Progress,
-    ) -> Result<bool> {
-        self.refuse()?;
-        self.outbox.advance(id, from, attempt, to).await
-    }
-
     async fn advance_all(&self, changes: Vec<Change>) -> Result<Vec<bool>> {
         self.refuse()?;
         let went = self.outbox.advance_all(changes).await;
@@ -109,28 +100,16 @@ impl Outbox for Faults {
         self.outbox.next_due().await
     }
 
-    async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
-        self.outbox.store_body(id, request).await
+    async fn store_bodies(&self, bodies: Vec<(DeliveryId, RenderedRequest)>) -> Result<Vec<RenderedRequest>> {
+        self.outbox.store_bodies(bodies).await
     }
 
     async fn rewrite(&self, id: DeliveryId, old: RenderedRequest, new: RenderedRequest) -> Result<bool> {
         self.outbox.rewrite(id, old, new).await
     }
 
-    async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {
-        self.outbox.body(id).await
-    }
-
-    async fn renew(&self, renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize> {
-        self.outbox.renew(renewals, trail).await
-    }
-
-    async fn trail(&self, team: TeamId, id: ReplayId) -> Result<Option<Trail>> {
-        self.outbox.trail(team, id).await
-    }
-
-    async fn trails(&self, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>> {
-        self.outbox.trails(team, limit, after).await
+    async fn bodies(&self, ids: Vec<DeliveryId>) -> Result<Vec<Option<RenderedRequest>>> {
+        self.outbox.bodies(ids).await
     }
 
     async fn first_of_fan(
@@ -141,29 +120,32 @@ impl Outbox for Faults {
     ) -> Result<Option<(DeliveryId, Timestamp)>> {
         self.outbox.first_of_fan(destination, account, fan).await
     }
+}
 
+#[async_trait]
+impl Deliveries for Faults {
     async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>> {
-        self.outbox.delivery(team, id).await
+        self.deliveries.delivery(team, id).await
     }
 
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>> {
-        self.outbox.attempts(id).await
+        self.deliveries.attempts(id).await
     }
 
     async fn list(&self, team: TeamId, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
         self.listed.fetch_add(1, SeqCst);
-        self.outbox.list(team, filter).await
+        self.deliveries.list(team, filter).await
     }
 
     async fn of_click(&self, team: TeamId, click: ClickId) -> Result<Vec<Delivery>> {
-        self.outbox.of_click(team, click).await
+        self.deliveries.of_click(team, click).await
     }
 
     async fn counts(&self, now: Timestamp) -> Result<Counts> {
-        self.outbox.counts(now).await
+        self.deliveries.counts(now).await
     }
 
     async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>> {
-        self.outbox.latest(destination).await
+        self.deliveries.latest(destination).await
     }
 }

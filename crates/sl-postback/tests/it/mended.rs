@@ -95,7 +95,7 @@ async fn what_was_written_for_a_mended_target_stays_the_same_whatever_comes_of_i
         |delivery: &Delivery| delivery.progress.last.as_ref().is_some_and(|last| last.status == Some(502));
     let failed = world.until(id, told).await.progress;
     assert_eq!(failed.attempts, 1);
-    let (latest, shown) = world.store.outbox.latest(PIXEL).await.unwrap().unwrap();
+    let (latest, shown) = world.store.deliveries.latest(PIXEL).await.unwrap().unwrap();
     assert!(
         latest.job.id == id && shown.url.contains("/456/"),
         "what is shown is what was sent: {}",
@@ -280,7 +280,7 @@ async fn what_never_reached_a_mistyped_host_goes_to_the_corrected_one() {
     correct(&world, format!("http://{}/right?e={{event_id}}", tracker.address)).await;
     world.clock.set(failed.next_attempt_at.unwrap());
     world.until_state(id, DeliveryState::Delivered).await;
-    let attempts = world.store.outbox.attempts(id).await.unwrap();
+    let attempts = world.store.deliveries.attempts(id).await.unwrap();
     let statuses: Vec<_> = attempts.iter().map(|one| one.status).collect();
     assert_eq!((statuses, tracker.all().len()), (vec![None, Some(200)], 1), "nobody asks the old one again");
     world.close().await;
@@ -328,7 +328,7 @@ async fn a_corrected_host_does_not_rest_for_what_never_reached_the_mistyped_one(
     all_are(&world, &ids, DeliveryState::Delivered).await;
     assert_eq!(tracker.all().len(), ids.len());
     for id in &ids {
-        let attempts = world.store.outbox.attempts(*id).await.unwrap();
+        let attempts = world.store.deliveries.attempts(*id).await.unwrap();
         assert_eq!(attempts.iter().map(|one| one.status).collect::<Vec<_>>(), [None, Some(200)]);
     }
     world.close().await;

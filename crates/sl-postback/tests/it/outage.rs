@@ -24,7 +24,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Waits until nothing is due at the hour that it is.
 async fn settle(world: &World) {
-    while world.store.outbox.counts(world.clock.now()).await.unwrap().due_now > 0 {
+    while world.store.deliveries.counts(world.clock.now()).await.unwrap().due_now > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -56,7 +56,7 @@ async fn a_receiver_that_is_down_for_a_day_gets_everything_afterwards_each_event
     let asked = meta.all().len();
     // What failed together in the first hour waits for its second attempt, so it is left alone in the second.
     assert!(asked >= 20 + 22, "asked until it is left alone, then once an hour at least: {asked}");
-    assert_eq!(world.store.outbox.counts(world.clock.now()).await.unwrap().delivered, 0);
+    assert_eq!(world.store.deliveries.counts(world.clock.now()).await.unwrap().delivered, 0);
     down.store(false, SeqCst);
     // The longest wait of the schedule is 14 h and a fifth of it.
     for _ in 0..17 {
@@ -64,7 +64,7 @@ async fn a_receiver_that_is_down_for_a_day_gets_everything_afterwards_each_event
         world.clock.advance(HOUR);
     }
     settle(&world).await;
-    let counts = world.store.outbox.counts(world.clock.now()).await.unwrap();
+    let counts = world.store.deliveries.counts(world.clock.now()).await.unwrap();
     assert_eq!((counts.delivered, counts.waiting, counts.parked, counts.expired), (24 * events, 0, 0, 0));
     let mut bodies: HashMap<String, HashSet<String>> = HashMap::new();
     for event in meta.all().iter().flat_map(Received::events) {

@@ -84,7 +84,7 @@ async fn mistake_11_no_token_and_no_address_reaches_a_log_line_an_error_or_the_d
             let id = world.told(1..2, &[PIXEL], ConversionKind::NewSubscriber, known).await[0];
             world.work(&[]).await;
             let delivery = world.until(id, |delivery| delivery.progress.attempts == 1).await;
-            let words = format!("{delivery:?}{:?}", world.store.outbox.attempts(id).await.unwrap());
+            let words = format!("{delivery:?}{:?}", world.store.deliveries.attempts(id).await.unwrap());
             assert!(!words.contains(TOKEN), "{platform:?}: {words}");
             let rests = world.store.outbox.body(id).await.unwrap().unwrap();
             let rests = format!("{rests:?}{}", String::from_utf8_lossy(&rests.body));

@@ -60,7 +60,7 @@ async fn an_answer_that_was_recorded_though_the_store_did_not_say_so_counts_once
     counted(&faults.asked_what_is_due, again + 1).await;
     world.rest().await;
     assert_eq!(world.delivery(id).await.progress.attempts, 1);
-    assert_eq!(world.store.outbox.attempts(id).await.unwrap().len(), 1);
+    assert_eq!(world.store.deliveries.attempts(id).await.unwrap().len(), 1);
     world.close().await;
 }
 

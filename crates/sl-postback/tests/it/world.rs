@@ -338,7 +338,7 @@ impl World {
     }
 
     pub(crate) async fn delivery(&self, id: DeliveryId) -> Delivery {
-        self.store.outbox.delivery(TEAM, id).await.unwrap().unwrap()
+        self.store.deliveries.delivery(TEAM, id).await.unwrap().unwrap()
     }
 
     /// Waits until `ready` holds for the delivery.

@@ -1,10 +1,15 @@
 //! Lists of deliveries: index rows, and of each the delivery itself, which decides.
 
+use async_trait::async_trait;
 use sl_core::{
-    delivery::{Delivery, DeliveryState},
-    ids::TeamId,
+    delivery::{Attempt, Delivery, DeliveryState, Destination, RenderedRequest},
+    ids::{ClickId, DeliveryId, TeamId},
+    time::Timestamp,
 };
-use sl_store::{Result, outbox::DeliveryFilter};
+use sl_store::{
+    Result,
+    outbox::{Counts, Deliveries, DeliveryFilter},
+};
 
 use super::{
     CqlOutbox,
@@ -25,10 +30,19 @@ enum Part {
 
 // === impl CqlOutbox ===
 
-impl CqlOutbox {
-    /// Deliveries of a team, the newest first. Parked, expired and skipped ones have lists of their own; the others are
-    /// picked out of all, most of which are delivered.
-    pub(super) async fn newest(&self, team: TeamId, filter: &DeliveryFilter) -> Result<Vec<Delivery>> {
+#[async_trait]
+impl Deliveries for CqlOutbox {
+    async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>> {
+        let found = self.tables.deliveries.get(id).await?.map(|found| found.delivery);
+        Ok(found.filter(|found| found.job.team == team))
+    }
+
+    async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>> {
+        self.tables.deliveries.attempts(id).await
+    }
+
+    /// Parked, expired and skipped ones have lists of their own; the others are picked out of all, most of which are delivered.
+    async fn list(&self, team: TeamId, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
         let mut after = top();
         if let Some(id) = filter.after {
             // A cursor of another team, or of nothing, leads nowhere.
@@ -42,7 +56,7 @@ impl CqlOutbox {
             return Ok(found);
         }
         for part in self.parts(team, filter.state, &after).await? {
-            self.newest_of(team, part, filter, after.clone(), &mut found).await?;
+            self.newest_of(team, part, &filter, after.clone(), &mut found).await?;
             if found.len() >= filter.limit {
                 break;
             }
@@ -50,6 +64,46 @@ impl CqlOutbox {
         Ok(found)
     }
 
+    async fn of_click(&self, team: TeamId, click: ClickId) -> Result<Vec<Delivery>> {
+        let slots = self.tables.deliveries.slots(self.tables.places.of_click(click).await?).await?;
+        let found = slots.into_iter().filter_map(|slot| match slot {
+            Slot::Is(found) if found.delivery.job.team == team => Some(found.delivery),
+            _ => None,
+        });
+        Ok(found.collect())
+    }
+
+    async fn counts(&self, now: Timestamp) -> Result<Counts> {
+        if let Some(counts) = self.figures.told() {
+            return Ok(counts);
+        }
+        let tables = &self.tables;
+        let due = async { tables.queue.count(&tables.rests.everywhere().await?, now).await };
+        let ((tally, rows), due_now) = futures_util::try_join!(tables.made.count(), due)?;
+        let of = |state| {
+            let code = usize::try_from(state_code(state)).ok();
+            code.and_then(|code| tally.get(code)).copied().unwrap_or(0)
+        };
+        let counts = Counts {
+            due_now,
+            waiting: of(DeliveryState::Waiting),
+            delivered: of(DeliveryState::Delivered),
+            parked: of(DeliveryState::Parked),
+            expired: of(DeliveryState::Expired),
+            skipped: of(DeliveryState::Skipped),
+        };
+        self.figures.keep(&counts, rows + due_now);
+        Ok(counts)
+    }
+
+    async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>> {
+        let Some(id) = self.tables.places.latest(destination).await? else { return Ok(None) };
+        let delivery = self.tables.deliveries.get(id).await?.map(|found| found.delivery);
+        Ok(delivery.zip(self.tables.deliveries.body(id).await?))
+    }
+}
+
+impl CqlOutbox {
     /// Partitions that may have something behind a place, the newest first.
     async fn parts(&self, team: TeamId, state: Option<DeliveryState>, after: &Place) -> Result<Vec<Part>> {
         let mut quarters = self.tables.made.of_team(team).await?;

@@ -18,31 +18,25 @@ mod rests;
 mod trails;
 mod whole;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use parking_lot::Mutex;
 use sl_core::{
     breaker::Resting,
-    delivery::{Attempt, Delivery, DeliveryState, Destination, Progress, RenderedRequest},
-    ids::{AccountId, ClickId, DeliveryId, FanId, ReplayId, TeamId},
-    replay::Trail,
+    delivery::{Delivery, DeliveryState, Destination, RenderedRequest},
+    ids::{AccountId, DeliveryId, FanId, TeamId},
     time::Timestamp,
 };
 use sl_store::{
     Result,
-    outbox::{Change, Counts, DeliveryFilter, Outbox, Renewal, Waiting},
+    outbox::{Change, Counts, Outbox, Waiting},
 };
 
 pub(crate) use self::jobs::Jobs;
 use self::{
     deliveries::{Deliveries, Found, Slot},
-    names::state_code,
     places::Places,
     quarters::{Made, Place},
     queue::{Due, Queue},
@@ -209,12 +203,8 @@ impl Outbox for CqlOutbox {
         self.later(after, behind, limit).await
     }
 
-    async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
-        self.tables.deliveries.first_body(id, request).await
-    }
-
     async fn store_bodies(&self, bodies: Vec<(DeliveryId, RenderedRequest)>) -> Result<Vec<RenderedRequest>> {
-        let stored = stream::iter(bodies).map(|(id, request)| self.store_body(id, request));
+        let stored = stream::iter(bodies).map(|(id, request)| self.tables.deliveries.first_body(id, request));
         stored.buffered(AT_ONCE).try_collect().await
     }
 
@@ -222,22 +212,8 @@ impl Outbox for CqlOutbox {
         self.tables.deliveries.rewrite(id, &old, &new).await
     }
 
-    async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {
-        self.tables.deliveries.body(id).await
-    }
-
     async fn bodies(&self, ids: Vec<DeliveryId>) -> Result<Vec<Option<RenderedRequest>>> {
-        stream::iter(ids).map(|id| self.body(id)).buffered(AT_ONCE).try_collect().await
-    }
-
-    async fn advance(
-        &self,
-        id: DeliveryId,
-        from: &Progress,
-        attempt: Option<Attempt>,
-        to: Progress,
-    ) -> Result<bool> {
-        self.go_on(id, from, attempt.as_ref(), &to).await
+        stream::iter(ids).map(|id| self.tables.deliveries.body(id)).buffered(AT_ONCE).try_collect().await
     }
 
     async fn advance_all(&self, changes: Vec<Change>) -> Result<Vec<bool>> {
@@ -245,31 +221,6 @@ impl Outbox for CqlOutbox {
             self.go_on(change.id, &change.from, change.attempt.as_ref(), &change.to).await
         });
         went.buffered(AT_ONCE).try_collect().await
-    }
-
-    /// The trail is written before the deliveries too, without their number: who asked is known whatever becomes of it.
-    async fn renew(&self, mut renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize> {
-        if let Some(trail) = trail.as_ref().filter(|_| !renewals.is_empty()) {
-            self.tables.trails.put(trail).await?;
-        }
-        let mut seen = HashSet::new();
-        renewals.retain(|renewal| seen.insert(renewal.job.id));
-        let renewed = stream::iter(renewals).map(|renewal| async move { self.renew_one(&renewal).await });
-        let renewed: Vec<bool> = renewed.buffer_unordered(AT_ONCE).try_collect().await?;
-        let renewed = renewed.into_iter().filter(|renewed| *renewed).count();
-        if let Some(mut trail) = trail {
-            trail.replayed = trail.replayed.saturating_add(renewed as u64);
-            self.tables.trails.put(&trail).await?;
-        }
-        Ok(renewed)
-    }
-
-    async fn trail(&self, team: TeamId, id: ReplayId) -> Result<Option<Trail>> {
-        self.tables.trails.get(team, id).await
-    }
-
-    async fn trails(&self, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>> {
-        self.tables.trails.newest(team, limit, after).await
     }
 
     async fn first_of_fan(
@@ -288,56 +239,5 @@ impl Outbox for CqlOutbox {
             self.tables.cql.write_all(vec![row]).await?;
         }
         Ok(None)
-    }
-
-    async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>> {
-        let found = self.tables.deliveries.get(id).await?.map(|found| found.delivery);
-        Ok(found.filter(|found| found.job.team == team))
-    }
-
-    async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>> {
-        self.tables.deliveries.attempts(id).await
-    }
-
-    async fn list(&self, team: TeamId, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
-        self.newest(team, &filter).await
-    }
-
-    async fn of_click(&self, team: TeamId, click: ClickId) -> Result<Vec<Delivery>> {
-        let slots = self.tables.deliveries.slots(self.tables.places.of_click(click).await?).await?;
-        let found = slots.into_iter().filter_map(|slot| match slot {
-            Slot::Is(found) if found.delivery.job.team == team => Some(found.delivery),
-            _ => None,
-        });
-        Ok(found.collect())
-    }
-
-    async fn counts(&self, now: Timestamp) -> Result<Counts> {
-        if let Some(counts) = self.figures.told() {
-            return Ok(counts);
-        }
-        let tables = &self.tables;
-        let due = async { tables.queue.count(&tables.rests.everywhere().await?, now).await };
-        let ((tally, rows), due_now) = futures_util::try_join!(tables.made.count(), due)?;
-        let of = |state| {
-            let code = usize::try_from(state_code(state)).ok();
-            code.and_then(|code| tally.get(code)).copied().unwrap_or(0)
-        };
-        let counts = Counts {
-            due_now,
-            waiting: of(DeliveryState::Waiting),
-            delivered: of(DeliveryState::Delivered),
-            parked: of(DeliveryState::Parked),
-            expired: of(DeliveryState::Expired),
-            skipped: of(DeliveryState::Skipped),
-        };
-        self.figures.keep(&counts, rows + due_now);
-        Ok(counts)
-    }
-
-    async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>> {
-        let Some(id) = self.tables.places.latest(destination).await? else { return Ok(None) };
-        let delivery = self.tables.deliveries.get(id).await?.map(|found| found.delivery);
-        Ok(delivery.zip(self.tables.deliveries.body(id).await?))
     }
 }

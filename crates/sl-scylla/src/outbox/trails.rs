@@ -1,14 +1,19 @@
 //! Replays that were asked for: a row each.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sl_core::{
     ids::{ReplayId, TeamId},
     replay::Trail,
 };
-use sl_store::Result;
+use sl_store::{
+    Result,
+    outbox::{Renewal, Replays},
+};
 
-use super::names::team;
+use super::{AT_ONCE, CqlOutbox, names::team};
 use crate::{
     codec::{decode, encode},
     cql::Cql,
@@ -64,6 +69,36 @@ impl Trails {
         }
         let rows: Vec<(Vec<u8>,)> = self.cql.rows(&self.statements.newest, (team(of), before, limit)).await?;
         rows.into_iter().map(|(trail,)| decode(&trail)).collect()
+    }
+}
+
+// === impl CqlOutbox ===
+
+#[async_trait]
+impl Replays for CqlOutbox {
+    /// The trail is written before the deliveries too, without their number: who asked is known whatever becomes of it.
+    async fn renew(&self, mut renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize> {
+        if let Some(trail) = trail.as_ref().filter(|_| !renewals.is_empty()) {
+            self.tables.trails.put(trail).await?;
+        }
+        let mut seen = HashSet::new();
+        renewals.retain(|renewal| seen.insert(renewal.job.id));
+        let renewed = stream::iter(renewals).map(|renewal| async move { self.renew_one(&renewal).await });
+        let renewed: Vec<bool> = renewed.buffer_unordered(AT_ONCE).try_collect().await?;
+        let renewed = renewed.into_iter().filter(|renewed| *renewed).count();
+        if let Some(mut trail) = trail {
+            trail.replayed = trail.replayed.saturating_add(renewed as u64);
+            self.tables.trails.put(&trail).await?;
+        }
+        Ok(renewed)
+    }
+
+    async fn trail(&self, team: TeamId, id: ReplayId) -> Result<Option<Trail>> {
+        self.tables.trails.get(team, id).await
+    }
+
+    async fn trails(&self, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>> {
+        self.tables.trails.newest(team, limit, after).await
     }
 }
 

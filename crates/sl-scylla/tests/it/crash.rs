@@ -1,17 +1,12 @@
 //! Owners that die, or come to a halt, between any two writes of a step.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Command, Stdio},
-};
-
 use sl_store::{
     StoreError,
     suite::{
         Backend as _,
         crash::{
-            click_rows, state_effects_and_position_agree, state_effects_and_position_agree_but_rows,
-            write_steps,
+            click_rows, killed_after, state_effects_and_position_agree,
+            state_effects_and_position_agree_but_rows, write_steps,
         },
         ledger::full_step,
     },
@@ -115,23 +110,6 @@ async fn child() {
     write_steps(&store, u64::MAX, |step| println!("applied {step}")).await;
 }
 
-/// Lets a child work until it has told of `steps`, kills it, and returns the last step it told of.
-fn killed_after(keyspace: &str, steps: usize) -> u64 {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "crash::child", "--nocapture"])
-        .env(KEYSPACE, keyspace)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut told = lines.filter_map(|line| line.rsplit_once("applied ").and_then(|(_, n)| n.parse().ok()));
-    let mut last = told.nth(steps - 1).expect("the child ended by itself");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    last = told.last().unwrap_or(last);
-    last
-}
-
 /// `kill -9` while requests are under way: any of them may have arrived.
 #[tokio::test]
 #[ignore = "needs the dev cluster: deploy/dev-cluster/up"]
@@ -139,7 +117,7 @@ async fn a_process_killed_in_the_middle_of_steps_leaves_whole_ones() {
     let cluster = Cluster::fresh();
     let mut before = 0;
     for steps in [1, 25, 7, 40] {
-        let told = killed_after(&cluster.config().keyspace, steps);
+        let told = killed_after(KEYSPACE, &cluster.config().keyspace, steps);
         let store = cluster.open().await;
         let last = state_effects_and_position_agree_but_rows(&store, told).await;
         assert!(last > before);

@@ -47,7 +47,7 @@ impl Pair {
     }
 
     async fn delivery(&self, id: sl_core::ids::DeliveryId) -> Option<Delivery> {
-        self.next.outbox.delivery(TEAM, id).await.unwrap()
+        self.next.deliveries.delivery(TEAM, id).await.unwrap()
     }
 
     /// Where the next process finds a waiting delivery: in its queue, once, as it stands; it is the first of its fan; and
@@ -74,7 +74,7 @@ impl Pair {
     async fn parked(&self, to: Destination) -> Vec<Delivery> {
         let state = Some(DeliveryState::Parked);
         let filter = DeliveryFilter { state, destination: Some(to), limit: 9, after: None };
-        self.next.outbox.list(TEAM, filter).await.unwrap()
+        self.next.deliveries.list(TEAM, filter).await.unwrap()
     }
 }
 
@@ -122,11 +122,11 @@ async fn a_worker_that_dies_between_any_two_writes_loses_and_doubles_no_delivery
             whole += u32::from(was_whole);
             now = to_be;
         }
-        assert_eq!(pair.next.outbox.attempts(job.id).await.unwrap().len(), 3);
+        assert_eq!(pair.next.deliveries.attempts(job.id).await.unwrap().len(), 3);
         let done = Progress { state: DeliveryState::Delivered, next_attempt_at: None, ..now.clone() };
         assert!(pair.next.outbox.advance(job.id, &now, Some(attempt(10)), done).await.unwrap());
         pair.is_nowhere_waiting(to, &pair.delivery(job.id).await.unwrap()).await;
-        let counts = pair.next.outbox.counts(after(9_999)).await.unwrap();
+        let counts = pair.next.deliveries.counts(after(9_999)).await.unwrap();
         assert_eq!((counts.delivered, counts.waiting, counts.due_now), (writes.into(), 0, 0), "{counts:?}");
         assert_eq!((counts.parked, counts.expired, counts.skipped), (0, 0, 0));
     }
@@ -145,13 +145,13 @@ async fn a_replay_that_dies_between_any_two_writes_enters_each_delivery_once_whe
             ..sample::job(writes.into(), to, after(1))
         };
         let renewal = Renewal { to: Progress::of(&job), job: job.clone(), from: None };
-        let was_whole = pair.within(writes - 1, pair.dying.outbox.renew(vec![renewal.clone()], None)).await;
+        let was_whole = pair.within(writes - 1, pair.dying.replays.renew(vec![renewal.clone()], None)).await;
         if !was_whole {
-            pair.next.outbox.renew(vec![renewal.clone()], None).await.unwrap();
+            pair.next.replays.renew(vec![renewal.clone()], None).await.unwrap();
         }
-        assert_eq!(pair.next.outbox.renew(vec![renewal], None).await.unwrap(), 0);
+        assert_eq!(pair.next.replays.renew(vec![renewal], None).await.unwrap(), 0);
         pair.is_found_waiting(to, &Delivery { progress: Progress::of(&job), job }).await;
-        let counts = pair.next.outbox.counts(after(9_999)).await.unwrap();
+        let counts = pair.next.deliveries.counts(after(9_999)).await.unwrap();
         assert_eq!((counts.waiting, counts.due_now), (writes.into(), writes.into()));
         if was_whole {
             assert!(writes > 4, "there is something between: {writes}");
@@ -172,7 +172,7 @@ async fn a_replay_that_dies_and_is_not_asked_for_again_leaves_nothing_due_for_ev
         let to = Destination::Pixel(PixelId(writes.into()));
         let job = sample::job(writes.into(), to, after(1));
         let renewal = Renewal { to: Progress::of(&job), job: job.clone(), from: None };
-        let was_whole = pair.within(writes - 1, pair.dying.outbox.renew(vec![renewal.clone()], None)).await;
+        let was_whole = pair.within(writes - 1, pair.dying.replays.renew(vec![renewal.clone()], None)).await;
         let is_there = pair.delivery(job.id).await.is_some();
         let is_due =
             async |at| outbox.due_destinations(after(at)).await.unwrap().iter().any(|(due, _)| *due == to);
@@ -183,7 +183,7 @@ async fn a_replay_that_dies_and_is_not_asked_for_again_leaves_nothing_due_for_ev
         assert_eq!(outbox.due(to, after(9_999), 9).await.unwrap().len(), usize::from(is_there));
         assert_eq!(is_due(9_999).await, is_there, "after {writes} writes");
         begun += u32::from(was_due && !is_there);
-        assert_eq!(outbox.renew(vec![renewal], None).await.unwrap(), usize::from(!is_there));
+        assert_eq!(pair.next.replays.renew(vec![renewal], None).await.unwrap(), usize::from(!is_there));
         pair.is_found_waiting(to, &Delivery { progress: Progress::of(&job), job }).await;
         if was_whole {
             break;

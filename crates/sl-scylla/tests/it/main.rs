@@ -17,6 +17,4 @@ mod parts;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]
-mod seams;
-#[cfg(test)]
 mod ttl;

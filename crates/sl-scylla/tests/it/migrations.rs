@@ -93,7 +93,7 @@ async fn found(store: &Store) -> Found {
         clicks,
         links: store.catalog.links(TEAM).await.unwrap().len(),
         pool_links: levels.iter().flat_map(|level| &level.counts).map(|(_, count)| count).sum(),
-        deliveries: store.outbox.counts(after(2)).await.unwrap().waiting,
+        deliveries: store.deliveries.counts(after(2)).await.unwrap().waiting,
     }
 }
 

@@ -40,7 +40,7 @@ async fn a_busy_links_rows_are_listed_out_of_all_parts() {
     let click_marks = vec![mark(3, 9), mark(ROWS - 1, 9)];
     store.ledger.apply(Step { click_marks, ..sample::step(1_000) }).await.unwrap();
     let range = Range { from: Some(after(0)), to: None };
-    let filter = ClickFilter { range, bots: true, duplicates: true, limit: usize::MAX, offset: 0 };
+    let filter = ClickFilter::all(range);
     let all = store.reports.clicks(link, filter).await.unwrap();
     let ids: Vec<_> = all.iter().map(|row| row.click.id).collect();
     assert_eq!(ids, (0..ROWS).rev().map(|number| row(number).click.id).collect::<Vec<_>>());

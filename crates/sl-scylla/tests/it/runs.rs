@@ -46,8 +46,8 @@ async fn runs_of_old_deliveries_go_and_what_follows_them_stays() {
     assert_eq!(gone, [4, 4, 1]);
     let filter = DeliveryFilter { limit: 99, ..DeliveryFilter::default() };
     let left: Vec<_> =
-        store.outbox.list(TEAM, filter).await.unwrap().iter().map(|delivery| delivery.job.id).collect();
+        store.deliveries.list(TEAM, filter).await.unwrap().iter().map(|delivery| delivery.job.id).collect();
     assert_eq!(left, jobs[9..].iter().rev().map(|job| job.id).collect::<Vec<_>>());
-    let counts = store.outbox.counts(after(99)).await.unwrap();
+    let counts = store.deliveries.counts(after(99)).await.unwrap();
     assert_eq!(counts, Counts { delivered: 3, ..Counts::default() });
 }

@@ -1,6 +1,12 @@
 //! `kill -9` in the middle of steps: state, effects and position agree. The backend's test runs [`write_steps`] in a
 //! child process, kills it, and calls [`state_effects_and_position_agree`] on what is left.
 
+use std::{
+    ffi::OsStr,
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
+
 use sl_core::{
     event::JournalId,
     step::{Dimension, StateKey},
@@ -28,6 +34,23 @@ pub async fn write_steps(store: &Store, end: u64, told: impl Fn(u64)) {
     }
 }
 
+/// Lets `crash::child` of this test binary, which finds `value` in its environment and tells of each step it has applied, work
+/// until it has told of `steps`; kills it, and returns the last step it told of.
+pub fn killed_after(variable: &str, value: impl AsRef<OsStr>, steps: usize) -> u64 {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "crash::child", "--nocapture"])
+        .env(variable, value)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut told = lines.filter_map(|line| line.rsplit_once("applied ").and_then(|(_, n)| n.parse().ok()));
+    let Some(last) = told.nth(steps - 1) else { panic!("the child ended by itself") };
+    child.kill().unwrap();
+    child.wait().unwrap();
+    told.last().unwrap_or(last)
+}
+
 /// Every table speaks of the same last step, which is not before `at_least`. Returns it.
 pub async fn state_effects_and_position_agree(store: &Store, at_least: u64) -> u64 {
     let last = state_effects_and_position_agree_but_rows(store, at_least).await;
@@ -37,8 +60,7 @@ pub async fn state_effects_and_position_agree(store: &Store, at_least: u64) -> u
 
 /// How many click rows there are.
 pub async fn click_rows(store: &Store) -> u64 {
-    let everything =
-        ClickFilter { range: Range::default(), bots: true, duplicates: true, limit: usize::MAX, offset: 0 };
+    let everything = ClickFilter::all(Range::default());
     store.reports.clicks(link_id(1), everything).await.unwrap().len() as u64
 }
 
@@ -58,7 +80,7 @@ pub async fn state_effects_and_position_agree_but_rows(store: &Store, at_least: 
     assert_eq!(store.reports.totals(&[link]).await.unwrap()[0].clicks, last);
     assert_eq!(store.reports.dead_letter_count().await.unwrap(), last);
     assert_eq!(store.pool.unmatched().await.unwrap().len() as u64, last);
-    assert_eq!(store.outbox.counts(sample::after(1 << 30)).await.unwrap().due_now, last);
+    assert_eq!(store.deliveries.counts(sample::after(1 << 30)).await.unwrap().due_now, last);
     let levels = store.pool.levels(sample::HOUR, RULES).await.unwrap();
     assert_eq!(levels[0].given_total, last.min(1_999));
     last

@@ -74,16 +74,8 @@ pub fn full_step(offset: u64) -> Step {
 /// Everything a reader can see of what [`full_step`]s wrote.
 pub async fn picture(store: &Store) -> String {
     let link = link_id(1);
-    let clicks = ClickFilter { range: Range::default(), bots: true, duplicates: true, limit: 999, offset: 0 };
-    let conversions = ConversionFilter {
-        range: Range::default(),
-        bots: true,
-        duplicates: true,
-        kind: None,
-        fan: None,
-        limit: usize::MAX,
-        offset: 0,
-    };
+    let clicks = ClickFilter { limit: 999, ..ClickFilter::all(Range::default()) };
+    let conversions = ConversionFilter::all(Range::default());
     let reports = &store.reports;
     let state = store.ledger.load(0, vec![StateKey(b"visitor".to_vec())]).await.unwrap();
     format!(
@@ -97,7 +89,7 @@ pub async fn picture(store: &Store) -> String {
         reports.totals(&[link]).await.unwrap(),
         reports.dead_letters(TEAM, 999, None).await.unwrap(),
         reports.dead_letter_count().await.unwrap(),
-        store.outbox.counts(after(999)).await.unwrap(),
+        store.deliveries.counts(after(999)).await.unwrap(),
         store.pool.unmatched().await.unwrap(),
         store.pool.list_adds(None, 999).await.unwrap(),
         store.pool.levels(after(999), RULES).await.unwrap(),

@@ -1,4 +1,5 @@
-//! What every backend promises, as functions that a backend's tests call one by one.
+//! What every backend promises, as functions that a backend's tests call one by one
+//! (`each_case!` names them all).
 //!
 //! A case gets a [`Backend`] with nothing in it and panics when a promise is broken. [`crash`] is for backends on disk:
 //! its writer runs in a child process that is killed.
@@ -10,6 +11,7 @@
     reason = "the suite is test code: a broken promise panics"
 )]
 
+mod cases;
 pub mod catalog;
 pub mod crash;
 pub mod dimensions;

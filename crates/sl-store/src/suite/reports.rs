@@ -20,24 +20,10 @@ use crate::{
     reports::{ClickFilter, ConversionFilter, Range},
 };
 
-pub(super) const ALL_CLICKS: ClickFilter = ClickFilter {
-    range: Range { from: None, to: None },
-    bots: true,
-    duplicates: true,
-    limit: usize::MAX,
-    offset: 0,
-};
+pub(super) const ALL_CLICKS: ClickFilter = ClickFilter::all(Range { from: None, to: None });
 
 fn all_conversions() -> ConversionFilter {
-    ConversionFilter {
-        range: Range::default(),
-        bots: true,
-        duplicates: true,
-        kind: None,
-        fan: None,
-        limit: usize::MAX,
-        offset: 0,
-    }
+    ConversionFilter::all(Range::default())
 }
 
 /// Clicks every 97 s over five hours on two links: each seventh a bot, each eleventh a duplicate; a conversion for

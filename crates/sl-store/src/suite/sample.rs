@@ -344,6 +344,6 @@ pub async fn record(
     attempt: Option<sl_core::delivery::Attempt>,
     progress: sl_core::delivery::Progress,
 ) -> crate::Result<bool> {
-    let before = store.outbox.delivery(TEAM, id).await?.ok_or(crate::StoreError::NotFound)?.progress;
+    let before = store.deliveries.delivery(TEAM, id).await?.ok_or(crate::StoreError::NotFound)?.progress;
     store.outbox.advance(id, &before, attempt, progress).await
 }

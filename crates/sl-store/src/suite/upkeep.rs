@@ -184,16 +184,16 @@ pub async fn old_deliveries_go_unless_they_wait(backend: &dyn Backend) {
     assert_eq!(forget(&store, horizons, 3).await, Forgotten::default(), "once");
     for (n, job) in jobs.iter().enumerate() {
         let stays = n >= 6 || n % 3 == 2;
-        assert_eq!(store.outbox.delivery(TEAM, job.id).await.unwrap().is_some(), stays, "{n}");
+        assert_eq!(store.deliveries.delivery(TEAM, job.id).await.unwrap().is_some(), stays, "{n}");
         assert_eq!(store.outbox.body(job.id).await.unwrap().is_some(), stays, "{n}");
-        assert_eq!(store.outbox.attempts(job.id).await.unwrap().len(), usize::from(stays), "{n}");
+        assert_eq!(store.deliveries.attempts(job.id).await.unwrap().len(), usize::from(stays), "{n}");
     }
     let filter = DeliveryFilter { limit: 99, ..DeliveryFilter::default() };
-    assert_eq!(store.outbox.list(TEAM, filter).await.unwrap().len(), 6);
-    let counts = store.outbox.counts(after(99)).await.unwrap();
+    assert_eq!(store.deliveries.list(TEAM, filter).await.unwrap().len(), 6);
+    let counts = store.deliveries.counts(after(99)).await.unwrap();
     assert_eq!((counts.delivered, counts.parked, counts.waiting, counts.due_now), (2, 1, 3, 3));
     let of_click = jobs[0].click.unwrap();
-    let found = store.outbox.of_click(TEAM, of_click).await.unwrap();
+    let found = store.deliveries.of_click(TEAM, of_click).await.unwrap();
     let found: Vec<_> = found.iter().map(|delivery| delivery.job.id).collect();
     assert_eq!(found, [jobs[6].id, jobs[9].id], "of one click were 0, 3, 6 and 9");
 }

@@ -246,7 +246,7 @@ async fn events_are_told(store: &Store) {
         examined: 7,
         replayed: 3,
     };
-    store.outbox.renew(Vec::new(), Some(trail)).await.unwrap();
+    store.replays.renew(Vec::new(), Some(trail)).await.unwrap();
 }
 
 async fn machine_remembers(store: &Store) {
@@ -317,12 +317,12 @@ async fn a_row_of_every_kind_is_moved_and_goes_on_there() {
     assert_eq!(block.links.iter().map(|(link, _)| link.id.number).collect::<Vec<_>>(), [6, 7, 8]);
     // Deliveries go on from where they stood.
     let waiting = sample::job(3, POSTBACK, after(2100)).id;
-    let before = store.outbox.delivery(TEAM, waiting).await.unwrap().unwrap().progress;
+    let before = store.deliveries.delivery(TEAM, waiting).await.unwrap().unwrap().progress;
     let done = Progress { state: DeliveryState::Delivered, next_attempt_at: None, ..before.clone() };
     assert!(store.outbox.advance(waiting, &before, None, done).await.unwrap());
     let again = store.outbox.store_body(waiting, body("another")).await.unwrap();
     assert_eq!(again, body("event 3"), "the first body stays");
-    assert_eq!(store.outbox.counts(after(100_000)).await.unwrap().delivered, 3);
+    assert_eq!(store.deliveries.counts(after(100_000)).await.unwrap().delivered, 3);
     // Attribution begins before the first record, and knows what was applied.
     for partition in 0..4 {
         let opened = store.ledger.open(partition).await.unwrap();

@@ -58,7 +58,7 @@ impl Gauges {
             return Ok(());
         }
         let now = self.clock.now();
-        let outbox = self.store.outbox.counts(now).await?;
+        let outbox = self.store.deliveries.counts(now).await?;
         for (state, count) in [
             ("due", outbox.due_now),
             ("waiting", outbox.waiting),

@@ -175,14 +175,7 @@ impl Service {
 
         let journal = Arc::clone(&base.journal);
         let own = starting.acknowledged.map(|acknowledged| Unforwarded { journal, acknowledged });
-        if let (Some(cluster), Some(own)) = (base.cluster(), own.clone()) {
-            let speaker = (Arc::clone(&base.store.heartbeats), cluster.me.clone());
-            let shows = roles.has(Role::Api) || roles.has(Role::Dashboard);
-            let keeps = [Role::Edge, Role::Intake, Role::Matcher].into_iter().any(|role| roles.has(role));
-            let heartbeat = Heartbeat::new(speaker, own, standing.clone(), (keeps, shows));
-            let run = heartbeat.run(stops.heartbeat.clone());
-            tasks.heartbeat = Some(supervisor.start_fallible("heartbeats", &stops.heartbeat, run));
-        }
+        tasks.heartbeat = heartbeat(roles, &base, own.clone(), &standing, &supervisor, &stops.heartbeat);
         let queues = Queues {
             journal: Arc::clone(&base.journal),
             attribution: progress.clone(),
@@ -196,16 +189,6 @@ impl Service {
         let shown = Shown { queues, standing, tester, metrics, teams: shown::teams(&base).await };
         let parts = shown::api(config, &base, &clock, shown, ready)?;
         let router = sl_api::router(parts, served(roles));
-        let gauges = Gauges::new(
-            base.store.clone(),
-            Arc::clone(&base.journal),
-            progress.clone(),
-            Arc::clone(&clock),
-            pool_rules(config),
-            roles.has(Role::Api),
-        );
-        let upkeep = Upkeep::new(base.store.clone(), Arc::clone(&clock), config.retention.clone());
-        let stop = &stops.helpers;
         let admin = match starting.admin {
             Some(desk) => {
                 drop(desk.router.send_replace(router));
@@ -213,32 +196,12 @@ impl Service {
             }
             None => {
                 let routers = watch::Sender::new(router).subscribe();
-                let (address, task) = starting::admin(config, routers, &supervisor, stop).await?;
+                let (address, task) = starting::admin(config, routers, &supervisor, &stops.helpers).await?;
                 tasks.helpers.push(task);
                 address
             }
         };
-        tasks.helpers.extend([
-            supervisor.start(
-                "commands",
-                stop,
-                Arc::clone(&control).run(base.store.clone(), Arc::clone(&clock), stop.clone()),
-            ),
-            supervisor.start("gauges", stop, gauges.run(stop.clone())),
-        ]);
-        if roles.has(Role::Attribution) {
-            let run =
-                leased::Turn::of(&base).once("retention", stop.clone(), move |end| upkeep.clone().run(end));
-            tasks.helpers.push(supervisor.start("retention", stop, run));
-        }
-        if let Backing::Embedded(handle) = &base.backing {
-            let segment = config.journal.segment.as_u64();
-            let (dir, report) = (config.data_dir.clone(), supervisor.0.clone());
-            let doctor = Doctor::new(handle.health(), dir, segment, report);
-            // It ends by itself when it has something to say.
-            tasks.helpers.push(tokio::spawn(doctor.run(stop.clone())));
-        }
-        Ok(Self {
+        let mut service = Self {
             edge,
             admin,
             owner_key: first_key.take(),
@@ -251,7 +214,41 @@ impl Service {
             control,
             supervisor,
             failures: starting.failures,
-        })
+        };
+        service.start_helpers(config, roles);
+        Ok(service)
+    }
+
+    /// Starts what looks after the roles.
+    fn start_helpers(&mut self, config: &Config, roles: &RoleSet) {
+        let Self { base, clock, supervisor, .. } = self;
+        let stop = &self.stops.helpers;
+        let gauges = Gauges::new(
+            base.store.clone(),
+            Arc::clone(&base.journal),
+            self.attribution.clone(),
+            Arc::clone(clock),
+            pool_rules(config),
+            roles.has(Role::Api),
+        );
+        let commands = Arc::clone(&self.control).run(base.store.clone(), Arc::clone(clock), stop.clone());
+        self.tasks.helpers.extend([
+            supervisor.start("commands", stop, commands),
+            supervisor.start("gauges", stop, gauges.run(stop.clone())),
+        ]);
+        if roles.has(Role::Attribution) {
+            let upkeep = Upkeep::new(base.store.clone(), Arc::clone(clock), config.retention.clone());
+            let run =
+                leased::Turn::of(base).once("retention", stop.clone(), move |end| upkeep.clone().run(end));
+            self.tasks.helpers.push(supervisor.start("retention", stop, run));
+        }
+        if let Backing::Embedded(handle) = &base.backing {
+            let segment = config.journal.segment.as_u64();
+            let (dir, report) = (config.data_dir.clone(), supervisor.0.clone());
+            let doctor = Doctor::new(handle.health(), dir, segment, report);
+            // It ends by itself when it has something to say.
+            self.tasks.helpers.push(tokio::spawn(doctor.run(stop.clone())));
+        }
     }
 
     /// Makes an API key of an owner of the first team.
@@ -281,6 +278,23 @@ fn served(roles: &RoleSet) -> Served {
         intake: roles.has(Role::Intake),
         dashboard: roles.has(Role::Dashboard),
     }
+}
+
+/// What this process of a cluster says of itself, if it keeps a journal.
+fn heartbeat(
+    roles: &RoleSet,
+    base: &Base,
+    own: Option<Unforwarded>,
+    standing: &Standing,
+    supervisor: &Supervisor,
+    stop: &CancellationToken,
+) -> Option<JoinHandle<()>> {
+    let (cluster, own) = base.cluster().zip(own)?;
+    let speaker = (Arc::clone(&base.store.heartbeats), cluster.me.clone());
+    let shows = roles.has(Role::Api) || roles.has(Role::Dashboard);
+    let keeps = [Role::Edge, Role::Intake, Role::Matcher].into_iter().any(|role| roles.has(role));
+    let heartbeat = Heartbeat::new(speaker, own, standing.clone(), (keeps, shows));
+    Some(supervisor.start_fallible("heartbeats", stop, heartbeat.run(stop.clone())))
 }
 
 /// Work of the matcher that is due now.

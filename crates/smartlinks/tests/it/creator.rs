@@ -5,11 +5,10 @@ use std::path::Path;
 use sl_core::{
     catalog::{Account, SmartLink, Team, Usable},
     ids::{LinkKind, PoolLinkId, SmartLinkId, TeamId},
-    pool::StockKey,
     time::Timestamp,
 };
 use sl_fjall::FjallOptions;
-use sl_store::pool::NewPoolLink;
+use sl_store::{pool::NewPoolLink, suite::sample};
 
 /// The Smart Link of all visits.
 pub(crate) const LINK: SmartLinkId = SmartLinkId::from_bytes([7; 16]);
@@ -52,39 +51,22 @@ async fn links_count(store: &sl_store::Store) -> u64 {
 
 fn account() -> Account {
     Account {
-        id: "acct_1".into(),
-        team: TEAM,
         display_name: "Creator".to_owned(),
-        onlyfans_id: Some(1),
         username: Some("creator".to_owned()),
-        email: None,
-        name: None,
-        avatar: None,
-        is_authenticated: true,
         authentication_progress: "authenticated".to_owned(),
-        can_create_trial: None,
         usable: Usable { yes: true, as_of: Timestamp(0) },
         updated_at: Timestamp(0),
+        ..sample::account_row("acct_1", TEAM)
     }
 }
 
 fn link() -> SmartLink {
     SmartLink {
         id: LINK,
-        team: TEAM,
-        account: StockKey { account: "acct_1".into(), kind: LinkKind::TrackingLink, trial_days: None }
-            .account,
+        account: "acct_1".into(),
         name: "Ad".to_owned(),
-        kind: LinkKind::TrackingLink,
-        trial_days: None,
-        window: None,
-        user_list_id: None,
-        paused: false,
-        deleted_at: None,
-        overflow: None,
-        pixels: Vec::new(),
-        tags: Vec::new(),
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
+        ..sample::smart_link(1, TEAM)
     }
 }

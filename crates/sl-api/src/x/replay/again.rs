@@ -159,7 +159,7 @@ impl Page {
                 return Ok(Self { rows, next: Some(Cursor { state, after: None }) });
             }
             let filter = DeliveryFilter { state: Some(state), destination, limit: left, after: after.take() };
-            let found = app.store.outbox.list(team, filter).await?;
+            let found = app.store.deliveries.list(team, filter).await?;
             let last = found.last().map(|row| (row.job.id, row.job.created_at));
             let full = found.len() == left;
             rows.extend(found);

@@ -120,7 +120,7 @@ pub(crate) async fn into(
     for row in rows {
         tally.examined += 1;
         let Some(job) = job(&asked, hearer, &row, now, &mut tally) else { continue };
-        let known = app.store.outbox.delivery(team, job.id).await?;
+        let known = app.store.deliveries.delivery(team, job.id).await?;
         let Some(known) = known else {
             if too_old(job.occurred_at, now, *limits) {
                 tally.too_old += 1;

@@ -181,7 +181,7 @@ impl Tally {
         self.replayed = match dry_run {
             true => renewals.len(),
             // What changed meanwhile is left to whoever changed it.
-            false => app.store.outbox.renew(renewals, trail).await?,
+            false => app.store.replays.renew(renewals, trail).await?,
         };
         let page = json!({ "next_page": null, "next_cursor": next.map(|next| trail::join(next, id)) });
         let reply = Reply::data(self.object(dry_run)).with("_pagination", page);

@@ -28,7 +28,7 @@ pub(crate) async fn page(
     limit: usize,
     after: Option<ReplayId>,
 ) -> Result<(Vec<Value>, Option<ReplayId>)> {
-    let mut rows = app.store.outbox.trails(team, limit + 1, after).await?;
+    let mut rows = app.store.replays.trails(team, limit + 1, after).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = if more { rows.last().map(|row| row.id) } else { None };
@@ -85,7 +85,7 @@ pub(super) async fn with_page(
 ) -> Result<Trail> {
     let team = caller.team();
     let known = match id {
-        Some(id) => app.store.outbox.trail(team, id).await?,
+        Some(id) => app.store.replays.trail(team, id).await?,
         None => None,
     };
     let same = |row: &Trail| row.key == caller.0.id && row.what == what && row.filter == filter;

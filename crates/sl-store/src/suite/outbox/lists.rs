@@ -27,7 +27,7 @@ pub async fn pages_cover_every_delivery_once(backend: &dyn Backend) {
         let mut filter = DeliveryFilter { state, destination, limit: 7, after: None };
         let mut all = Vec::new();
         loop {
-            let page = store.outbox.list(TEAM, filter.clone()).await.unwrap();
+            let page = store.deliveries.list(TEAM, filter.clone()).await.unwrap();
             all.extend(ids(&page));
             if page.len() < filter.limit {
                 break;
@@ -44,22 +44,22 @@ pub async fn pages_cover_every_delivery_once(backend: &dyn Backend) {
             .collect();
         assert_eq!(all, expected, "{state:?} {destination:?}");
         let nothing = DeliveryFilter { limit: 0, after: None, ..filter };
-        assert_eq!(store.outbox.list(TEAM, nothing).await.unwrap(), []);
+        assert_eq!(store.deliveries.list(TEAM, nothing).await.unwrap(), []);
     }
 }
 
 /// A team sees its own deliveries only.
 pub async fn deliveries_of_another_team_are_not_there(backend: &dyn Backend) {
     let store = with_jobs(backend, &[(1, PIXEL, 1), (4, PIXEL, 2)]).await;
-    let outbox = &store.outbox;
+    let deliveries = &store.deliveries;
     let click = ClickId::from_bytes(sample::ulid(HOUR, 1));
     let everything = DeliveryFilter { limit: 99, ..DeliveryFilter::default() };
-    assert_eq!(outbox.list(TEAM, everything.clone()).await.unwrap().len(), 2);
-    assert_eq!(ids(&outbox.of_click(TEAM, click).await.unwrap()), [id(1, 1), id(4, 2)]);
-    assert!(outbox.delivery(TEAM, id(1, 1)).await.unwrap().is_some());
-    assert_eq!(outbox.list(STRANGER, everything.clone()).await.unwrap(), []);
-    assert_eq!(outbox.of_click(STRANGER, click).await.unwrap(), []);
-    assert_eq!(outbox.delivery(STRANGER, id(1, 1)).await.unwrap(), None);
+    assert_eq!(deliveries.list(TEAM, everything.clone()).await.unwrap().len(), 2);
+    assert_eq!(ids(&deliveries.of_click(TEAM, click).await.unwrap()), [id(1, 1), id(4, 2)]);
+    assert!(deliveries.delivery(TEAM, id(1, 1)).await.unwrap().is_some());
+    assert_eq!(deliveries.list(STRANGER, everything.clone()).await.unwrap(), []);
+    assert_eq!(deliveries.of_click(STRANGER, click).await.unwrap(), []);
+    assert_eq!(deliveries.delivery(STRANGER, id(1, 1)).await.unwrap(), None);
     let with_cursor = DeliveryFilter { after: Some(id(4, 2)), ..everything };
-    assert_eq!(outbox.list(STRANGER, with_cursor).await.unwrap(), []);
+    assert_eq!(deliveries.list(STRANGER, with_cursor).await.unwrap(), []);
 }

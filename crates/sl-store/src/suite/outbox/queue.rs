@@ -51,27 +51,27 @@ pub async fn due_jobs_come_oldest_first_per_destination(backend: &dyn Backend) {
 pub async fn counts_follow_every_change(backend: &dyn Backend) {
     let jobs: Vec<_> = (0..10).map(|number| (number, PIXEL, number)).collect();
     let store = with_jobs(backend, &jobs).await;
-    let outbox = &store.outbox;
+    let deliveries = &store.deliveries;
     let waiting = Counts { waiting: 10, ..Counts::default() };
-    assert_eq!(outbox.counts(after(0)).await.unwrap(), Counts { due_now: 1, ..waiting });
+    assert_eq!(deliveries.counts(after(0)).await.unwrap(), Counts { due_now: 1, ..waiting });
     let nearly = after(5).minus(Duration::from_millis(1));
-    assert_eq!(outbox.counts(nearly).await.unwrap(), Counts { due_now: 5, ..waiting });
-    assert_eq!(outbox.counts(after(5)).await.unwrap(), Counts { due_now: 6, ..waiting });
+    assert_eq!(deliveries.counts(nearly).await.unwrap(), Counts { due_now: 5, ..waiting });
+    assert_eq!(deliveries.counts(after(5)).await.unwrap(), Counts { due_now: 6, ..waiting });
     let ends =
         [DeliveryState::Delivered, DeliveryState::Parked, DeliveryState::Expired, DeliveryState::Skipped];
     for (number, state) in (0..).zip(ends) {
         sample::record(&store, id(number, number), None, progress(state, None)).await.unwrap();
     }
     sample::record(&store, id(4, 4), None, progress(DeliveryState::Waiting, Some(after(50)))).await.unwrap();
-    let counts = outbox.counts(after(20)).await.unwrap();
+    let counts = deliveries.counts(after(20)).await.unwrap();
     assert_eq!(counts, Counts { due_now: 5, waiting: 6, delivered: 1, parked: 1, expired: 1, skipped: 1 });
     sample::record(&store, id(1, 1), None, progress(DeliveryState::Waiting, Some(after(20)))).await.unwrap();
-    let replayed = outbox.counts(after(20)).await.unwrap();
+    let replayed = deliveries.counts(after(20)).await.unwrap();
     assert_eq!(replayed, Counts { due_now: 6, waiting: 7, parked: 0, ..counts });
     drop(store);
     backend.restart().await;
     let store = backend.open().await;
-    assert_eq!(store.outbox.counts(after(20)).await.unwrap(), replayed);
+    assert_eq!(store.deliveries.counts(after(20)).await.unwrap(), replayed);
     assert_eq!(store.outbox.next_due().await.unwrap(), Some(after(5)));
 }
 
@@ -114,14 +114,14 @@ pub async fn a_destination_that_rests_has_nothing_due_and_what_waits_is_left_as_
     assert_eq!(outbox.due_destinations(after(89)).await.unwrap(), [(POSTBACK, after(15))]);
     assert_eq!(outbox.next_due().await.unwrap(), Some(after(15)));
     let counts = Counts { due_now: 1, waiting: 3, ..Counts::default() };
-    assert_eq!(outbox.counts(after(89)).await.unwrap(), counts);
+    assert_eq!(store.deliveries.counts(after(89)).await.unwrap(), counts);
     let waiting = outbox.due(PIXEL, after(89), 9).await.unwrap();
     assert_eq!(ids(&waiting), [id(1, 10), id(2, 20)]);
     assert_eq!(waiting[0].progress, Progress::fresh(after(10)), "nobody touched it");
     sample::record(&store, id(3, 15), None, progress(DeliveryState::Delivered, None)).await.unwrap();
     assert_eq!(outbox.next_due().await.unwrap(), Some(after(90)));
     assert_eq!(outbox.due_destinations(after(90)).await.unwrap(), [(PIXEL, after(10))]);
-    assert_eq!(outbox.counts(after(90)).await.unwrap().due_now, 2);
+    assert_eq!(store.deliveries.counts(after(90)).await.unwrap().due_now, 2);
     outbox.rest(PIXEL, None).await.unwrap();
     assert_eq!(outbox.due_destinations(after(30)).await.unwrap(), [(PIXEL, after(10))]);
     drop(store);
@@ -159,7 +159,7 @@ pub async fn a_job_that_comes_again_keeps_its_progress(backend: &dyn Backend) {
     sample::record(&store, id(1, 1), None, progress(DeliveryState::Delivered, None)).await.unwrap();
     let job = sample::job(1, PIXEL, after(1));
     store.ledger.apply(Step { jobs: vec![job.clone(), job], ..sample::step(2) }).await.unwrap();
-    let counts = store.outbox.counts(after(9)).await.unwrap();
+    let counts = store.deliveries.counts(after(9)).await.unwrap();
     assert_eq!(counts, Counts { delivered: 1, ..Counts::default() });
     assert_eq!(store.outbox.due(PIXEL, after(9), 9).await.unwrap(), []);
 }
@@ -177,13 +177,13 @@ pub async fn a_job_skipped_from_the_start_is_never_due(backend: &dyn Backend) {
     assert_eq!(store.outbox.due(PIXEL, after(9), 9).await.unwrap(), []);
     assert_eq!(store.outbox.next_due().await.unwrap(), None);
     let skipped = Counts { skipped: 1, ..Counts::default() };
-    assert_eq!(store.outbox.counts(after(9)).await.unwrap(), skipped);
+    assert_eq!(store.deliveries.counts(after(9)).await.unwrap(), skipped);
     let filter =
         DeliveryFilter { state: Some(DeliveryState::Skipped), limit: 9, ..DeliveryFilter::default() };
-    let listed = store.outbox.list(TEAM, filter).await.unwrap();
+    let listed = store.deliveries.list(TEAM, filter).await.unwrap();
     assert_eq!(ids(&listed), [id(1, 1)]);
     assert_eq!(listed[0].progress.reason.as_deref(), Some("no_click"));
     sample::record(&store, id(1, 1), None, listed[0].progress.replayed(after(20))).await.unwrap();
     let waiting = Counts { due_now: 1, waiting: 1, ..Counts::default() };
-    assert_eq!(store.outbox.counts(after(20)).await.unwrap(), waiting);
+    assert_eq!(store.deliveries.counts(after(20)).await.unwrap(), waiting);
 }

@@ -73,7 +73,7 @@ pub async fn a_click_events_body_goes_when_it_is_final(backend: &dyn Backend) {
 pub async fn the_last_fifty_attempts_are_kept(backend: &dyn Backend) {
     let store = with_jobs(backend, &[(1, POSTBACK, 1), (2, POSTBACK, 2)]).await;
     let outbox = &store.outbox;
-    assert_eq!(outbox.latest(POSTBACK).await.unwrap(), None);
+    assert_eq!(store.deliveries.latest(POSTBACK).await.unwrap(), None);
     for number in [1, 2] {
         outbox.store_body(id(number, number), request("body")).await.unwrap();
     }
@@ -81,15 +81,15 @@ pub async fn the_last_fifty_attempts_are_kept(backend: &dyn Backend) {
         let waiting = progress(DeliveryState::Waiting, Some(after(second + 9)));
         sample::record(&store, id(1, 1), Some(attempt(500, after(second))), waiting).await.unwrap();
     }
-    let attempts = outbox.attempts(id(1, 1)).await.unwrap();
+    let attempts = store.deliveries.attempts(id(1, 1)).await.unwrap();
     let times: Vec<_> = attempts.iter().map(|attempt| attempt.at).collect();
     assert_eq!(times, (10..60).map(after).collect::<Vec<_>>());
-    assert_eq!(outbox.latest(POSTBACK).await.unwrap().unwrap().0.job.id, id(1, 1));
+    assert_eq!(store.deliveries.latest(POSTBACK).await.unwrap().unwrap().0.job.id, id(1, 1));
     let done = progress(DeliveryState::Delivered, None);
     sample::record(&store, id(2, 2), Some(attempt(200, after(70))), done).await.unwrap();
-    let (latest, body) = outbox.latest(POSTBACK).await.unwrap().unwrap();
+    let (latest, body) = store.deliveries.latest(POSTBACK).await.unwrap().unwrap();
     assert_eq!((latest.job.id, body), (id(2, 2), request("body")));
-    assert_eq!(outbox.latest(PIXEL).await.unwrap(), None);
+    assert_eq!(store.deliveries.latest(PIXEL).await.unwrap(), None);
     let unknown =
         outbox.advance(id(9, 9), &Progress::fresh(HOUR), None, progress(DeliveryState::Parked, None)).await;
     assert_eq!(unknown, Err(StoreError::NotFound));
@@ -104,8 +104,11 @@ pub async fn a_progress_goes_on_from_what_is_stored(backend: &dyn Backend) {
     assert!(outbox.advance(id(1, 1), &first, Some(attempt(200, after(2))), done.clone()).await.unwrap());
     let again = first.replayed(after(3));
     assert!(!outbox.advance(id(1, 1), &first, Some(attempt(500, after(3))), again).await.unwrap());
-    assert_eq!(outbox.attempts(id(1, 1)).await.unwrap(), [attempt(200, after(2))]);
-    assert_eq!(outbox.delivery(TEAM, id(1, 1)).await.unwrap().unwrap().progress, done);
-    assert_eq!(outbox.counts(after(9)).await.unwrap(), Counts { delivered: 1, ..Counts::default() });
+    assert_eq!(store.deliveries.attempts(id(1, 1)).await.unwrap(), [attempt(200, after(2))]);
+    assert_eq!(store.deliveries.delivery(TEAM, id(1, 1)).await.unwrap().unwrap().progress, done);
+    assert_eq!(
+        store.deliveries.counts(after(9)).await.unwrap(),
+        Counts { delivered: 1, ..Counts::default() }
+    );
     assert!(outbox.advance(id(1, 1), &done, None, done.replayed(after(4))).await.unwrap());
 }

@@ -46,7 +46,7 @@ pub async fn a_shard_is_one_workers_at_a_time(backend: &dyn Backend) {
     assert!(!first.holds(start + SPAN), "it learns that it has lost the shard");
 
     let progress_of =
-        async |store: &Store| store.outbox.delivery(TEAM, id(1, 1)).await.unwrap().unwrap().progress;
+        async |store: &Store| store.deliveries.delivery(TEAM, id(1, 1)).await.unwrap().unwrap().progress;
     let (late, present) = (progress_of(&store).await, progress_of(&other).await);
     let done = progress(DeliveryState::Delivered, None);
     let (by_late, by_present) = tokio::join!(
@@ -54,9 +54,9 @@ pub async fn a_shard_is_one_workers_at_a_time(backend: &dyn Backend) {
         other.outbox.advance(id(1, 1), &present, Some(attempt(200, after(10))), done.clone()),
     );
     assert_eq!([by_late.unwrap(), by_present.unwrap()].iter().filter(|heard| **heard).count(), 1);
-    assert_eq!(store.outbox.attempts(id(1, 1)).await.unwrap().len(), 1);
+    assert_eq!(store.deliveries.attempts(id(1, 1)).await.unwrap().len(), 1);
     let counts = Counts { due_now: 1, waiting: 1, delivered: 1, ..Counts::default() };
-    assert_eq!(other.outbox.counts(after(20)).await.unwrap(), counts);
+    assert_eq!(other.deliveries.counts(after(20)).await.unwrap(), counts);
 
     let mut due = Vec::new();
     for shard in 0..SHARDS {

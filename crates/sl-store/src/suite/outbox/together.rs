@@ -59,16 +59,16 @@ pub async fn several_go_on_each_for_itself(backend: &dyn Backend) {
     assert_eq!(outbox.advance_all(changes).await.unwrap(), [false; 21], "the same again comes too late");
     assert!(outbox.advance_all(Vec::new()).await.unwrap().is_empty());
     let counts = Counts { due_now: 20, waiting: 30, delivered: 10, parked: 1, ..Counts::default() };
-    assert_eq!(outbox.counts(after(70)).await.unwrap(), counts);
+    assert_eq!(store.deliveries.counts(after(70)).await.unwrap(), counts);
     let due = ids(&outbox.due(PIXEL, after(70), 99).await.unwrap());
     assert_eq!(due, (20..40).map(|number| id(number, number)).collect::<Vec<_>>());
     assert_eq!(outbox.due(PIXEL, after(90), 99).await.unwrap().len(), 30);
-    assert_eq!(outbox.attempts(id(3, 3)).await.unwrap(), [attempt(200, after(63))]);
-    assert_eq!(outbox.attempts(id(5, 5)).await.unwrap(), [attempt(400, after(50))]);
-    assert_eq!(outbox.delivery(TEAM, id(5, 5)).await.unwrap().unwrap().progress, meanwhile);
+    assert_eq!(store.deliveries.attempts(id(3, 3)).await.unwrap(), [attempt(200, after(63))]);
+    assert_eq!(store.deliveries.attempts(id(5, 5)).await.unwrap(), [attempt(400, after(50))]);
+    assert_eq!(store.deliveries.delivery(TEAM, id(5, 5)).await.unwrap().unwrap().progress, meanwhile);
     for (number, to) in [(19, PIXEL), (40, POSTBACK)] {
         outbox.store_body(id(number, number), request("body")).await.unwrap();
-        let latest = outbox.latest(to).await.unwrap().map(|(latest, _)| latest.job.id);
+        let latest = store.deliveries.latest(to).await.unwrap().map(|(latest, _)| latest.job.id);
         assert_eq!(latest, Some(id(number, number)));
     }
     let unknown = Change { id: id(99, 99), ..change(30, &done) };
@@ -76,6 +76,6 @@ pub async fn several_go_on_each_for_itself(backend: &dyn Backend) {
     drop(store);
     backend.restart().await;
     let store = backend.open().await;
-    assert_eq!(store.outbox.counts(after(70)).await.unwrap(), counts);
-    assert_eq!(store.outbox.delivery(TEAM, id(0, 0)).await.unwrap().unwrap().progress, done);
+    assert_eq!(store.deliveries.counts(after(70)).await.unwrap(), counts);
+    assert_eq!(store.deliveries.delivery(TEAM, id(0, 0)).await.unwrap().unwrap().progress, done);
 }

@@ -94,20 +94,12 @@ fn cut(hours: &[(Timestamp, Rollup)]) -> Vec<Range> {
 }
 
 async fn clicks(reports: &dyn Reports, link: SmartLinkId, range: Range) -> Result<Vec<ClickRow>> {
-    let filter = ClickFilter { range, bots: true, duplicates: true, limit: usize::MAX, offset: 0 };
+    let filter = ClickFilter::all(range);
     reports.clicks(link, filter).await
 }
 
 async fn conversions(reports: &dyn Reports, link: SmartLinkId, range: Range) -> Result<Vec<Conversion>> {
-    let filter = ConversionFilter {
-        range,
-        bots: true,
-        duplicates: true,
-        kind: None,
-        fan: None,
-        limit: usize::MAX,
-        offset: 0,
-    };
+    let filter = ConversionFilter::all(range);
     reports.conversions(link, filter).await
 }
 

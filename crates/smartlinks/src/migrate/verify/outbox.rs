@@ -9,7 +9,7 @@ use sl_core::{
     time::Timestamp,
 };
 use sl_store::{
-    Outbox, Result,
+    Result,
     outbox::{Counts, DeliveryFilter},
 };
 
@@ -29,7 +29,7 @@ pub(super) async fn compare(
     view: &mut View,
 ) -> Result<()> {
     let (old, new) = (&*sides.old.outbox, &*sides.new.outbox);
-    let (was, is) = (old.counts(now).await?, new.counts(now).await?);
+    let (was, is) = (sides.old.deliveries.counts(now).await?, sides.new.deliveries.counts(now).await?);
     found.same("deliveries", (&was, &is), in_words);
     found.waiting = was.waiting;
     let due = (old.due_destinations(now).await?, new.due_destinations(now).await?);
@@ -41,7 +41,8 @@ pub(super) async fn compare(
     found.same_rows("destinations that rest", &old.resting().await?, &new.resting().await?);
     view.begin_comparing("deliveries compared");
     for team in sides.old.catalog.teams().await? {
-        of_team(old, new, team.id, found, view).await?;
+        of_team(sides, team.id, found, view).await?;
+        let (old, new) = (&sides.old.replays, &sides.new.replays);
         let trails = (old.trails(team.id, 1_000, None).await?, new.trails(team.id, 1_000, None).await?);
         found.same_rows(format!("replays of team {}", team.id.0), &trails.0, &trails.1);
     }
@@ -49,13 +50,8 @@ pub(super) async fn compare(
     Ok(())
 }
 
-async fn of_team(
-    old: &dyn Outbox,
-    new: &dyn Outbox,
-    team: TeamId,
-    found: &mut Found,
-    view: &mut View,
-) -> Result<()> {
+async fn of_team(sides: &Sides<'_>, team: TeamId, found: &mut Found, view: &mut View) -> Result<()> {
+    let (old, new) = (&sides.old.deliveries, &sides.new.deliveries);
     let (mut was, mut is) = (ByLink::new(), ByLink::new());
     let mut after: Option<DeliveryId> = None;
     loop {
@@ -68,7 +64,7 @@ async fn of_team(
         }
         let unsent = page.iter().filter(|one| is_unfinished(one.progress.state)).map(|one| one.job.id);
         let unlike: Vec<String> = stream::iter(unsent)
-            .map(|id| is_unlike(old, new, id))
+            .map(|id| is_unlike(sides, id))
             .buffered(AT_ONCE)
             .try_filter_map(|unlike| async move { Ok(unlike) })
             .try_collect()
@@ -100,9 +96,9 @@ fn is_unfinished(state: DeliveryState) -> bool {
 }
 
 /// Whether body or attempts differ.
-async fn is_unlike(old: &dyn Outbox, new: &dyn Outbox, id: DeliveryId) -> Result<Option<String>> {
-    let (was, is) = (old.body(id).await?, new.body(id).await?);
-    let attempts = (old.attempts(id).await?, new.attempts(id).await?);
+async fn is_unlike(sides: &Sides<'_>, id: DeliveryId) -> Result<Option<String>> {
+    let (was, is) = (sides.old.outbox.body(id).await?, sides.new.outbox.body(id).await?);
+    let attempts = (sides.old.deliveries.attempts(id).await?, sides.new.deliveries.attempts(id).await?);
     Ok((was != is || attempts.0 != attempts.1).then(|| format!("delivery {id}: body or attempts differ")))
 }
 

@@ -1,12 +1,13 @@
 //! The same service over Kafka and ScyllaDB: what carries events between machines, and what they share.
 //!
 //! * [`sharing`]: loops of attribution for the partitions of this process · [`elsewhere`]: where all of them stand
-//! * [`shards`]: destinations that this worker sends to · [`visitors`]: whom other edges saw
+//! * [`shards`]: destinations that this worker sends to · [`seats`]: how many workers there are · [`visitors`]: whom other edges saw
 //! * [`heartbeat`]: what processes say of themselves · [`claims`]: what must be so before one works here
 
 pub(crate) mod claims;
 pub(crate) mod elsewhere;
 pub(crate) mod heartbeat;
+mod seats;
 pub(crate) mod shards;
 pub(crate) mod sharing;
 pub(crate) mod visitors;

@@ -14,21 +14,22 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use sl_core::{
     breaker::Resting,
-    delivery::{Attempt, Delivery, Destination, Progress, RenderedRequest},
-    ids::{AccountId, ClickId, DeliveryId, FanId, ReplayId, TeamId},
+    delivery::{Delivery, Destination, RenderedRequest},
+    ids::{AccountId, DeliveryId, FanId},
     lease::{Candidate, Swap},
-    replay::Trail,
     time::Timestamp,
 };
 use sl_store::{
     Leases, Outbox, Result, StoreError,
-    outbox::{Change, Counts, DeliveryFilter, Renewal, SHARDS, Sending, Waiting, shard_lease, shard_of},
+    outbox::{Change, SHARDS, Sending, Waiting, shard_lease, shard_of},
 };
 use tokio_util::sync::CancellationToken;
 
+use super::seats::Seats;
+
 /// How long a worker may be silent. An attempt takes up to ten seconds; what it reports counts once, whoever does
 /// (`Outbox::advance`).
-const SPAN: Duration = Duration::from_secs(10);
+pub(super) const SPAN: Duration = Duration::from_secs(10);
 
 /// An outbox of which only the shards of this worker are seen as due.
 pub(crate) struct Shards {
@@ -178,51 +179,6 @@ impl Shards {
     }
 }
 
-/// Seats of workers, as leases: how many are taken says how many workers there are.
-struct Seats {
-    seats: Vec<(String, Candidate)>,
-    own: Option<usize>,
-}
-
-impl Seats {
-    fn of(me: &str) -> Self {
-        let seat = |number| (format!("worker/{number}"), Candidate::new(me, SPAN));
-        Self { seats: (0..SHARDS).map(seat).collect(), own: None }
-    }
-
-    /// Keeps a seat, or takes the first free one; counts those that are taken, at least this worker's.
-    async fn count(&mut self, leases: &dyn Leases) -> Result<usize> {
-        let (mut taken, mut own) = (0, None);
-        for (number, (name, candidate)) in self.seats.iter_mut().enumerate() {
-            let began = Instant::now();
-            let Some(swap) = candidate.next(leases.lease(name).await?, began) else {
-                // Somebody who shows signs of life.
-                taken += 1;
-                continue;
-            };
-            if own.is_some() || self.own.is_some_and(|seat| seat != number) {
-                continue;
-            }
-            let won = leases.swap_lease(name, &swap).await?;
-            candidate.settled(swap, won, began);
-            taken += 1;
-            own = won.then_some(number);
-        }
-        self.own = own;
-        Ok(taken.max(1))
-    }
-
-    async fn leave(&self, leases: &dyn Leases) {
-        let seat = self.own.and_then(|own| self.seats.get(own));
-        let swap = seat.and_then(|(name, candidate)| Some((name, candidate.give_back()?)));
-        if let Some((name, swap)) = swap
-            && let Err(error) = leases.swap_lease(name, &swap).await
-        {
-            tracing::warn!(%error, "the worker's seat can't be given back; others wait until it is over");
-        }
-    }
-}
-
 #[async_trait]
 impl Outbox for Shards {
     fn sending(&self, destination: Destination) -> Option<Sending> {
@@ -243,10 +199,6 @@ impl Outbox for Shards {
             return Ok(Vec::new());
         }
         self.inner.due(destination, now, limit).await
-    }
-
-    async fn due_in(&self, shard: u32, now: Timestamp) -> Result<Vec<(Destination, Timestamp)>> {
-        self.inner.due_in(shard, now).await
     }
 
     /// Who goes on resting says the worker that has the shard, of whose version the others may not know yet. That somebody asked
@@ -273,11 +225,6 @@ impl Outbox for Shards {
     }
 
     /// The last look before something new is sent: a worker that stood still and has lost everything sends nothing.
-    async fn store_body(&self, id: DeliveryId, request: RenderedRequest) -> Result<RenderedRequest> {
-        self.has_any()?;
-        self.inner.store_body(id, request).await
-    }
-
     async fn store_bodies(&self, bodies: Vec<(DeliveryId, RenderedRequest)>) -> Result<Vec<RenderedRequest>> {
         self.has_any()?;
         self.inner.store_bodies(bodies).await
@@ -296,32 +243,6 @@ impl Outbox for Shards {
         self.inner.advance_all(changes).await
     }
 
-    async fn body(&self, id: DeliveryId) -> Result<Option<RenderedRequest>> {
-        self.inner.body(id).await
-    }
-
-    async fn advance(
-        &self,
-        id: DeliveryId,
-        from: &Progress,
-        attempt: Option<Attempt>,
-        to: Progress,
-    ) -> Result<bool> {
-        self.inner.advance(id, from, attempt, to).await
-    }
-
-    async fn renew(&self, renewals: Vec<Renewal>, trail: Option<Trail>) -> Result<usize> {
-        self.inner.renew(renewals, trail).await
-    }
-
-    async fn trail(&self, team: TeamId, id: ReplayId) -> Result<Option<Trail>> {
-        self.inner.trail(team, id).await
-    }
-
-    async fn trails(&self, team: TeamId, limit: usize, after: Option<ReplayId>) -> Result<Vec<Trail>> {
-        self.inner.trails(team, limit, after).await
-    }
-
     async fn first_of_fan(
         &self,
         destination: Destination,
@@ -329,30 +250,6 @@ impl Outbox for Shards {
         fan: &FanId,
     ) -> Result<Option<(DeliveryId, Timestamp)>> {
         self.inner.first_of_fan(destination, account, fan).await
-    }
-
-    async fn delivery(&self, team: TeamId, id: DeliveryId) -> Result<Option<Delivery>> {
-        self.inner.delivery(team, id).await
-    }
-
-    async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>> {
-        self.inner.attempts(id).await
-    }
-
-    async fn list(&self, team: TeamId, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
-        self.inner.list(team, filter).await
-    }
-
-    async fn of_click(&self, team: TeamId, click: ClickId) -> Result<Vec<Delivery>> {
-        self.inner.of_click(team, click).await
-    }
-
-    async fn counts(&self, now: Timestamp) -> Result<Counts> {
-        self.inner.counts(now).await
-    }
-
-    async fn latest(&self, destination: Destination) -> Result<Option<(Delivery, RenderedRequest)>> {
-        self.inner.latest(destination).await
     }
 }
 
