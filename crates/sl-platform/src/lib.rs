@@ -28,6 +28,7 @@ pub mod ofapi;
 pub mod pacer;
 pub mod platform;
 pub mod reconcile;
+mod replaced;
 mod waits;
 
 pub use error::PlatformError;
@@ -37,3 +38,4 @@ pub use ofapi::{OfApi, OfApiConfig};
 pub use pacer::{Pacer, Priority};
 pub use platform::CreatorPlatform;
 pub use reconcile::{Reconcile, ReconcileHandle, ReconcileSettings};
+pub use replaced::EndedOverflows;
