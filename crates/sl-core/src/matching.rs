@@ -70,7 +70,8 @@ impl Looks {
             return Some(Due { at: shown, latest: shown.plus(self.patience(self.window)) });
         }
         let free_at = ends.plus(self.quarantine);
-        let may_recycle = kind == LinkKind::TrackingLink && facts.used_at.is_none();
+        let may_recycle =
+            kind == LinkKind::TrackingLink && facts.used_at.is_none() && facts.retired_at.is_none();
         (may_recycle && wanted(free_at))
             .then(|| Due { at: free_at, latest: free_at.plus(self.patience(self.quarantine)) })
     }
@@ -102,13 +103,13 @@ impl Looks {
     }
 }
 
-/// From when on a look at a link is its last one: whoever subscribed before `open_until` is shown by then. Where nobody has
-/// subscribed it is after the quarantine, because only then may the link be handed out again.
+/// From when on a look at a link is its last one: whoever subscribed before `open_until` is shown by then. Where it `comes_back`
+/// (nobody has subscribed, and it is not retired) it is after the quarantine, because only then may it be handed out again.
 #[must_use]
-pub fn last_look(kind: LinkKind, is_used: bool, open_until: Timestamp, quarantine: Duration) -> Timestamp {
+pub fn last_look(kind: LinkKind, comes_back: bool, open_until: Timestamp, quarantine: Duration) -> Timestamp {
     let shown = open_until.plus(LATE);
     match kind {
-        LinkKind::TrackingLink if !is_used => shown.max(open_until.plus(quarantine)),
+        LinkKind::TrackingLink if comes_back => shown.max(open_until.plus(quarantine)),
         LinkKind::TrackingLink | LinkKind::FreeTrial => shown,
     }
 }
@@ -196,6 +197,8 @@ mod tests {
         assert_eq!(timeline(LinkKind::FreeTrial, given(minutes(0))), all(&[375]));
         let used = PoolFacts { used_at: Some(minutes(1)), ..given(minutes(0)) };
         assert_eq!(timeline(LinkKind::TrackingLink, used), all(&[375]));
+        let retired = PoolFacts { retired_at: Some(minutes(1)), ..given(minutes(0)) };
+        assert_eq!(timeline(LinkKind::TrackingLink, retired), all(&[375]), "who has it may have subscribed");
     }
 
     #[test]
@@ -207,11 +210,11 @@ mod tests {
 
     #[test]
     fn the_last_look_is_the_one_that_the_schedule_takes_last() {
-        let last = |kind, is_used| last_look(kind, is_used, minutes(360), QUARANTINE);
-        assert_eq!(last(LinkKind::TrackingLink, false), minutes(1800));
-        assert_eq!(last(LinkKind::TrackingLink, true), minutes(375));
-        assert_eq!(last(LinkKind::FreeTrial, false), minutes(375));
-        let short = last_look(LinkKind::TrackingLink, false, minutes(360), MINUTE);
+        let last = |kind, comes_back| last_look(kind, comes_back, minutes(360), QUARANTINE);
+        assert_eq!(last(LinkKind::TrackingLink, true), minutes(1800));
+        assert_eq!(last(LinkKind::TrackingLink, false), minutes(375));
+        assert_eq!(last(LinkKind::FreeTrial, true), minutes(375));
+        let short = last_look(LinkKind::TrackingLink, true, minutes(360), MINUTE);
         assert_eq!(short, minutes(375), "a short quarantine hides nobody");
     }
 

@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 mod page;
 mod reserve;
 mod state;
+mod withdrawal;
 pub use reserve::Aside;
 use state::{OnHand, Ready, Slice, State};
 

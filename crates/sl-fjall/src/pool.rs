@@ -38,6 +38,7 @@ pub(crate) struct FjallPool {
     /// Every slot. Held over a commit, so that disk and memory change in the same order.
     shelf: Arc<Mutex<Shelf>>,
     stocked: watch::Sender<u64>,
+    retirements: watch::Sender<u64>,
 }
 
 // === impl FjallPool ===
@@ -45,7 +46,8 @@ pub(crate) struct FjallPool {
 impl FjallPool {
     pub(crate) fn open(db: Arc<Db>, rules: PoolRules) -> Result<Self> {
         let shelf = open::load(&db, rules)?;
-        Ok(Self { db, shelf: Arc::new(Mutex::new(shelf)), stocked: watch::Sender::new(0) })
+        let (stocked, retirements) = (watch::Sender::new(0), watch::Sender::new(0));
+        Ok(Self { db, shelf: Arc::new(Mutex::new(shelf)), stocked, retirements })
     }
 
     /// Locks the slots for a step of the ledger: held until the step is committed.
@@ -78,6 +80,7 @@ impl Pool for FjallPool {
 
     async fn retire(&self, links: Vec<PoolLinkRef>, at: Timestamp) -> Result<()> {
         self.locked(move |db, shelf| rows::retire(db, shelf, &links, at)).await?;
+        self.retirements.send_modify(|revision| *revision += 1);
         self.db.synced().await
     }
 
@@ -105,6 +108,14 @@ impl Pool for FjallPool {
 
     fn stocked(&self) -> watch::Receiver<u64> {
         self.stocked.subscribe()
+    }
+
+    fn retirements(&self) -> watch::Receiver<u64> {
+        self.retirements.subscribe()
+    }
+
+    async fn retired_in(&self, fences: Vec<u64>) -> Result<Vec<PoolLinkRef>> {
+        self.locked(move |_, shelf| Ok(blocks::retired_in(shelf, &fences))).await
     }
 
     async fn renew(&self, fence: u64, until: Timestamp) -> Result<bool> {

@@ -4,7 +4,7 @@
 //! * [`wanted`]: what the catalog asks for · [`levels`]: what is needed and what is there · [`refill`] and [`makings`]: what is missing is made · [`waiting`]: what can't be made now · [`doubts`]: makings that went unanswered · [`report`]: how it stands
 //!
 //! Quarantine and recycling are computed by the pool from the looks of the matcher; a trial link that nobody claimed is
-//! retired by the end of its quarantine. So the keeper only ever makes links.
+//! retired by the end of its quarantine, and the matcher retires what was ended at the platform. So the keeper only ever makes links.
 
 mod doubts;
 mod levels;
@@ -34,6 +34,7 @@ pub use self::report::{PoolSnapshot, StockReport};
 use self::{doubts::Doubts, levels::Need, refill::Place, waiting::Waiting, wanted::Wanted};
 use crate::{
     platform::{CreatorPlatform, LinkWish},
+    replaced::EndedOverflows,
     waits::Waits,
 };
 
@@ -82,6 +83,7 @@ pub struct Keeper {
     waits: Waits<Waiting>,
     /// The demand is above what the pace can make, and that was said.
     is_outrun: bool,
+    ended: EndedOverflows,
     snapshot: PoolSnapshot,
 }
 
@@ -116,8 +118,16 @@ impl Keeper {
             doubts: Doubts::default(),
             waits: Waits::new(WAIT),
             is_outrun: false,
+            ended: EndedOverflows::default(),
             snapshot: PoolSnapshot::default(),
         }
+    }
+
+    /// Replaces overflow links that the matcher says were ended.
+    #[must_use]
+    pub fn replacing(mut self, ended: EndedOverflows) -> Self {
+        self.ended = ended;
+        self
     }
 
     /// What it knows about each stock, for `GET /api/x/pool`; follows while the role runs.

@@ -6,9 +6,9 @@
 //! * [`matcher`]: finds out who subscribed through which pool link and writes it to the journal
 //! * [`reconcile`]: accounts, transactions that no webhook brought, lists that fans are added to
 //!
-//! What a click costs upstream (contract E.6): one request makes its link, 0.12 to 0.13 more find out whether somebody
-//! subscribed through it (measured by a test of the matcher, at 100,000 and 10,000 clicks a day), one reads the list of a
-//! link whose counter moved, and each creator account costs one request a minute for every page with overflow links on it. At
+//! What a click costs upstream (contract E.6): one request makes its link, 0.12 to 0.14 more find out whether somebody
+//! subscribed through it and whether the links that come next still stand (measured by a test of the matcher, at 100,000 and
+//! 10,000 clicks a day), one reads the list of a link whose counter moved, and each creator account costs one request a minute for every page with overflow links on it. At
 //! `platform.requests_per_minute = 900` one upstream key sustains about a million clicks a day when every link is new,
 //! and more when unused links come back after `pool.quarantine`. Above that visitors get the overflow link of their
 //! Smart Link: credit then reaches the Smart Link, not the click.
@@ -28,6 +28,7 @@ pub mod ofapi;
 pub mod pacer;
 pub mod platform;
 pub mod reconcile;
+mod replaced;
 mod waits;
 
 pub use error::PlatformError;
@@ -37,3 +38,4 @@ pub use ofapi::{OfApi, OfApiConfig};
 pub use pacer::{Pacer, Priority};
 pub use platform::CreatorPlatform;
 pub use reconcile::{Reconcile, ReconcileHandle, ReconcileSettings};
+pub use replaced::EndedOverflows;

@@ -5,7 +5,7 @@
 //!   a link says · [`list`]: who is new on its list · [`told`]: who was told, of how many counted · [`late`]: lists that lack
 //!   somebody · [`shared`]: overflow links · [`overflow`]: which these are · [`watch`]: which pages are due · [`aside`]: what
 //!   can't be read now · [`search`]: subscribers whose webhook came · [`places`] and [`locate`]: on which page a link is ·
-//!   [`backlog`]: what is left to do
+//!   [`retire`]: links that the platform has ended · [`backlog`]: what is left to do
 //!
 //! A look costs one request for about a hundred links; the subscribers of a link are read only when its counter moved. A
 //! counter is stored after the `SubscriberSeen` it caused is in the journal, so that a crash in between repeats a look and
@@ -22,6 +22,7 @@ mod locate;
 mod look;
 mod overflow;
 mod places;
+mod retire;
 mod search;
 mod shared;
 #[cfg(test)]
@@ -48,7 +49,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{account::AccountMatcher, backlog::Backlog, overflow::Overflows};
-use crate::platform::CreatorPlatform;
+use crate::{platform::CreatorPlatform, replaced::EndedOverflows};
 
 /// How far attribution is behind the journal: a look counts as begun that much earlier (decisions 50).
 pub type Lag = Arc<dyn Fn() -> Duration + Send + Sync>;
@@ -96,6 +97,7 @@ pub struct Matcher {
     handle: MatcherHandle,
     accounts: HashMap<AccountId, AtWork>,
     overflows: Arc<tokio::sync::Mutex<Overflows>>,
+    ended_overflows: EndedOverflows,
     tasks: JoinSet<()>,
 }
 
@@ -165,6 +167,7 @@ impl Matcher {
             handle: MatcherHandle::default(),
             accounts: HashMap::new(),
             overflows: Arc::default(),
+            ended_overflows: EndedOverflows::default(),
             tasks: JoinSet::new(),
         }
     }
@@ -174,6 +177,13 @@ impl Matcher {
     #[must_use]
     pub fn following(self, applied: Applied) -> Self {
         self.handle.followed.lock().applied = Some(applied);
+        self
+    }
+
+    /// Tells the keeper of overflow links that were ended.
+    #[must_use]
+    pub fn telling(mut self, ended: EndedOverflows) -> Self {
+        self.ended_overflows = ended;
         self
     }
 
@@ -281,8 +291,10 @@ impl Matcher {
             shared_at: None,
             pass: None,
             overflows: Arc::clone(&self.overflows),
+            ended_overflows: self.ended_overflows.clone(),
             shared_as_of: None,
             ended: HashSet::new(),
+            settled: HashSet::new(),
         };
         self.tasks.spawn(work.run(stop));
     }

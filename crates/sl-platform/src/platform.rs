@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use sl_core::{
     conversion::{FanProfile, Transaction},
+    ended::LinkEnd,
     ids::{AccountId, FanId, LinkKind, PoolLinkId},
     money::Cents,
     pool::tracking_address,
@@ -100,6 +101,8 @@ pub struct LinkSeen {
     pub subscribers: u32,
     /// When it was made.
     pub created_at: Option<Timestamp>,
+    /// Whether and when it ends.
+    pub end: LinkEnd,
 }
 
 // === impl LinkSeen ===

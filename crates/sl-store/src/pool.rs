@@ -16,13 +16,14 @@ use crate::Result;
 /// Pool links and the facts about them. Each method is one role's (decisions 50).
 #[async_trait]
 pub trait Pool: Send + Sync + 'static {
-    // === keeper ===
+    // === keeper, and the matcher, who sees what has ended at the platform ===
 
     /// Adds links the platform made, in creation order; a link that is already known is left alone. Returns how many
     /// were new. The ordinal is given here: the next free one of the stock.
     async fn add(&self, links: Vec<NewPoolLink>) -> Result<usize>;
 
-    /// Takes links out for good.
+    /// Takes links out for good: nobody gets them any more. Whoever has one keeps it, and it stays [live](Pool::live) until its last
+    /// look; one in a block that is out leaves it when its owner hears of it.
     async fn retire(&self, links: Vec<PoolLinkRef>, at: Timestamp) -> Result<()>;
 
     /// Counts per state, for every stock that has links.
@@ -37,6 +38,12 @@ pub trait Pool: Send + Sync + 'static {
     /// Moves whenever there may be more to lease than before: links were added, given back, or looked at after their
     /// quarantine.
     fn stocked(&self) -> watch::Receiver<u64>;
+
+    /// Moves whenever links were retired: some may be in blocks that are out.
+    fn retirements(&self) -> watch::Receiver<u64>;
+
+    /// Links still in these blocks that are retired: nobody may be sent there.
+    async fn retired_in(&self, fences: Vec<u64>) -> Result<Vec<PoolLinkRef>>;
 
     /// Prolongs a block; `false` when it is no longer this owner's.
     async fn renew(&self, fence: u64, until: Timestamp) -> Result<bool>;

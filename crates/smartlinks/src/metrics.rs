@@ -102,6 +102,11 @@ const TABLE: &[(&str, Kind, &str)] = &[
         Gauge,
         "When a stock is gone at the forecast rate, by account and type",
     ),
+    (
+        "smartlinks_pool_links_ended_total",
+        Counter,
+        "Pool links taken out of stock because they were ended at the creator platform, by account and type",
+    ),
     ("smartlinks_platform_requests_total", Counter, "Calls of the creator platform by endpoint and status"),
     ("smartlinks_webhooks_total", Counter, "Webhooks by event and outcome"),
 ];

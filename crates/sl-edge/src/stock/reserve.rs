@@ -245,9 +245,7 @@ impl State {
             parts.retain(|part| part.fence != fence);
         }
         self.changes += 1;
-        let count = |parts: &VecDeque<OnHand>| parts.iter().map(|part| part.links.len()).sum::<usize>();
-        self.aside = count(&self.kept) + count(&self.opening);
-        self.on_hand = self.aside + count(&self.blocks);
+        self.recount();
     }
 }
 

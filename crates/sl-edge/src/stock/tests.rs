@@ -373,3 +373,44 @@ fn a_link_put_back_follows_its_creator_to_each_page_and_back_to_the_first() {
         shelf.put_back(first);
     }
 }
+
+#[test]
+fn nobody_is_sent_to_a_link_that_was_withdrawn_wherever_it_is_at_hand() {
+    let (stock, now) = (Stock::of_many(4, STARTER), Instant::now());
+    stock.put_block(block(1, 1..9), now);
+    stock.put_block(block(2, 9..13), now);
+    assert_eq!((taken(&stock, now), aside(&stock)), (Some(1), vec![5, 6, 7, 8]));
+    let changes = stock.changes();
+    let links = [1, 2, 6, 10, 99].map(id).into_iter().collect();
+    let mut withdrawn = stock.withdraw(&key(), &links);
+    withdrawn.iter_mut().for_each(|block| block.unused.sort());
+    let of = |fence, unused: &[u64]| Returned {
+        fence,
+        stock: key(),
+        unused: unused.iter().copied().map(id).collect(),
+    };
+    assert_eq!(withdrawn, [of(1, &[2, 6]), of(2, &[10])], "one has gone out already");
+    assert!(stock.changes() > changes && aside(&stock) == [5, 7, 8], "it is written down anew");
+    assert_eq!(stock.wanted(now).iter().map(|want| want.on_hand).sum::<usize>(), 8);
+    let left: Vec<u64> = std::iter::from_fn(|| {
+        if stock.begin_opening() {
+            stock.opened();
+        }
+        taken(&stock, now)
+    })
+    .collect();
+    let mut sorted = left.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, [3, 4, 5, 7, 8, 9, 11, 12], "{left:?}");
+    assert_eq!(stock.withdraw(&key(), &links), []);
+}
+
+#[test]
+fn a_block_of_which_everything_was_withdrawn_is_over() {
+    let (stock, now) = (Stock::default(), Instant::now());
+    stock.put_block(block(1, 1..3), now);
+    assert_eq!(stock.withdraw(&key(), &[1, 2].map(id).into_iter().collect()).len(), 1);
+    assert_eq!(taken(&stock, now), None);
+    assert_eq!(stock.expire(now), [Returned { fence: 1, stock: key(), unused: vec![] }]);
+    assert!(stock.at_hand().is_empty());
+}

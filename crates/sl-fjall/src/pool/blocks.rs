@@ -136,6 +136,19 @@ pub(crate) fn all(db: &Db, shelf: &Shelf) -> Result<Vec<Block>> {
     Ok(found)
 }
 
+/// Links still in these blocks that are retired.
+pub(crate) fn retired_in(shelf: &Shelf, fences: &[u64]) -> Vec<PoolLinkRef> {
+    let blocks = fences.iter().filter_map(|fence| shelf.blocks.get(fence));
+    let links = blocks.flat_map(|row| row.links.iter().map(move |leased| (row, leased.ordinal)));
+    let retired = links.filter_map(|(row, ordinal)| {
+        let stock = shelf.stocks.get(row.stock as usize)?;
+        let slot = stock.slot(ordinal).filter(|slot| slot.retired && slot.fence == Some(row.fence))?;
+        let id = PoolLinkId { kind: stock.key.kind, number: slot.number };
+        Some(PoolLinkRef { account: stock.key.account.clone(), id })
+    });
+    retired.collect()
+}
+
 /// Ends a block: what is left in it may have been handed out, so it passes quarantine from `at`.
 pub(crate) fn orphan(db: &Db, shelf: &mut Shelf, fence: u64, at: Timestamp) -> Result<()> {
     let Some(row) = shelf.blocks.get(&fence).cloned() else { return Ok(()) };

@@ -98,12 +98,13 @@ impl Slot {
         self.free_at(rules).is_some_and(|free_at| self.last_look_at.is_some_and(|look| look >= free_at))
     }
 
-    /// Whether the matcher must still look at it.
+    /// Whether the matcher must still look at it. A retired one is followed as long as whoever has it may subscribe.
     pub(crate) fn is_watched(&self, kind: LinkKind, rules: PoolRules) -> bool {
-        if !matches!(self.phase(), Phase::Held | Phase::Used) {
+        if !self.used && self.fence.is_some() {
             return false;
         }
-        let last = self.open_until(rules).map(|until| last_look(kind, self.used, until, rules.quarantine));
+        let comes_back = !self.used && !self.retired;
+        let last = self.open_until(rules).map(|until| last_look(kind, comes_back, until, rules.quarantine));
         last.is_some_and(|from| self.last_look_at.is_none_or(|look| look < from))
     }
 }

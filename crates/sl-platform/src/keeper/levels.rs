@@ -19,7 +19,7 @@ use super::Keeper;
 /// What is needed now.
 pub(super) struct Need {
     pub(super) accounts: BTreeMap<AccountId, Account>,
-    /// Links without an overflow link.
+    /// Links without an overflow link, or with one that was ended.
     pub(super) bare: Vec<SmartLink>,
     pub(super) stocks: BTreeSet<StockKey>,
 }
@@ -28,7 +28,24 @@ impl Keeper {
     /// Reads what has changed in the catalog.
     pub(super) async fn need(&mut self) -> Result<Need> {
         self.wanted.follow(&*self.store.catalog).await?;
-        Ok(self.wanted.need())
+        let mut need = self.wanted.need();
+        need.bare.extend(self.ended_overflows().await?);
+        Ok(need)
+    }
+
+    /// Links whose overflow link was ended: until they have another one they need one as those that have none.
+    async fn ended_overflows(&self) -> Result<Vec<SmartLink>> {
+        let mut links = Vec::new();
+        for (id, ended) in self.ended.all() {
+            let link = self.store.catalog.link(id).await?.filter(|link| link.deleted_at.is_none());
+            match link {
+                Some(link) if link.overflow.as_ref().is_some_and(|overflow| overflow.id == ended) => {
+                    links.push(link);
+                }
+                _ => self.ended.settle(id),
+            }
+        }
+        Ok(links)
     }
 
     /// Levels of the needed stocks with what is available in each; notes the demand.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use sl_core::{
-    ids::{AccountId, PoolLinkId, SmartLinkId},
+    ids::{AccountId, PoolLinkId},
     step::Unmatched,
     time::{Clock, Timestamp},
 };
@@ -26,7 +26,7 @@ use super::{
     told::Told,
     watch::{Page, Watch},
 };
-use crate::{pacer::Priority, platform::CreatorPlatform};
+use crate::{pacer::Priority, platform::CreatorPlatform, replaced::EndedOverflows};
 
 /// Pages that the first search for somebody reads at most, and each later one: the newest 4,000 hand-outs, then the newest
 /// 800. Who came through an older one is found by the schedule.
@@ -68,10 +68,13 @@ pub(super) struct AccountMatcher {
     pub(super) pass: Option<Pass>,
     /// Who shares which link, by the catalog, of all accounts.
     pub(super) overflows: Arc<Mutex<Overflows>>,
+    pub(super) ended_overflows: EndedOverflows,
     /// The catalog's revision by which `watch.shared` is.
     pub(super) shared_as_of: Option<u64>,
-    /// Deleted Smart Links whose overflow link had its last look.
-    pub(super) ended: HashSet<SmartLinkId>,
+    /// Overflow links that had their last look: of deleted Smart Links, and those that were replaced.
+    pub(super) ended: HashSet<PoolLinkId>,
+    /// Links that the platform has ended, once that was dealt with.
+    pub(super) settled: HashSet<PoolLinkId>,
 }
 
 // === impl AccountMatcher ===
@@ -153,6 +156,7 @@ impl AccountMatcher {
             let oldest = now.minus(Duration::from_secs(3600));
             self.read_at.retain(|_, at| *at >= oldest);
             self.refreshed_at = Some(now);
+            self.look_ahead(now);
         }
         Ok(())
     }
@@ -206,11 +210,13 @@ impl AccountMatcher {
                 {
                     self.look(page, Priority::Sweep).await?;
                 }
+            } else if let Some(page) = self.watch.next_beside(now) {
+                self.look(page, Priority::Sweep).await?;
             } else {
                 return Ok(false);
             }
         }
-        Ok(self.watch.due_count(self.clock.now()) > 0)
+        Ok(self.watch.due_count(self.clock.now()) > 0 || !self.watch.beside.is_empty())
     }
 
     fn note_backlog(&self) {

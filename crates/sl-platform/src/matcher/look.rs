@@ -90,6 +90,7 @@ impl AccountMatcher {
             }
         }
         self.store_looks(looks).await?;
+        self.retire_ended(page, rows, start).await?;
         // A list that is late is read again soon, not at once; one that attribution is behind of, when it may be there.
         let again = start.plus(self.settings.again().max(lag.min(LATEST)));
         self.watch.planned(page, rows.iter().map(|row| row.id), start, again, &self.settings.looks);

@@ -25,45 +25,58 @@ pub(super) struct Overflows {
     /// `None` before the first reading.
     revision: Option<u64>,
     accounts: HashMap<AccountId, HashMap<SmartLinkId, (PoolLinkId, Shared)>>,
+    /// Links that another one has taken the place of: who came through them before is still to be shown.
+    replaced: HashMap<AccountId, Vec<(PoolLinkId, Shared)>>,
 }
 
 // === impl Overflows ===
 
 impl Overflows {
     /// Takes over what has changed; gives the revision reached. `window` is that of links without one of their own.
-    pub(super) async fn follow(&mut self, catalog: &dyn Catalog, window: Duration) -> Result<u64> {
+    pub(super) async fn follow(
+        &mut self,
+        catalog: &dyn Catalog,
+        window: Duration,
+        now: Timestamp,
+    ) -> Result<u64> {
         let newest = *catalog.revisions().borrow();
         if let Some(revision) = self.revision.filter(|revision| *revision == newest) {
             return Ok(revision);
         }
         let changes = catalog.changes_since(self.revision.unwrap_or(0)).await?;
-        changes.links.iter().for_each(|link| self.take(link, window));
+        changes.links.iter().for_each(|link| self.take(link, window, now));
         self.revision = Some(changes.revision);
         Ok(changes.revision)
     }
 
-    fn take(&mut self, link: &SmartLink, window: Duration) {
+    fn take(&mut self, link: &SmartLink, window: Duration, now: Timestamp) {
         let Some(overflow) = &link.overflow else { return };
         // Visitors of before may subscribe for as long as after a click.
         let last = |at: Timestamp| at.plus(link.window.unwrap_or(window)).plus(LATE);
         let until = link.deleted_at.map(last);
         let shared = Shared { team: link.team, smart_link: link.id, until };
         let account = self.accounts.entry(link.account.clone()).or_default();
-        account.insert(link.id, (overflow.id, shared));
+        let before = account.insert(link.id, (overflow.id, shared));
+        if let Some((id, before)) = before.filter(|(id, _)| *id != overflow.id) {
+            let shared = Shared { until: Some(now.plus(LATE)), ..before };
+            self.replaced.entry(link.account.clone()).or_default().push((id, shared));
+        }
     }
 
-    /// The links of one account that are followed; of deleted ones those that have not `ended`.
+    /// The links of one account that are followed; of those that had to be followed for a time only, those that have not `ended`.
     pub(super) fn of(
         &mut self,
         account: &AccountId,
-        ended: &mut HashSet<SmartLinkId>,
+        ended: &mut HashSet<PoolLinkId>,
         now: Timestamp,
     ) -> HashMap<PoolLinkId, Shared> {
         let Some(links) = self.accounts.get_mut(account) else { return HashMap::new() };
         links.retain(|_, (_, shared)| shared.is_followed(None, now));
-        ended.retain(|link| links.contains_key(link));
-        let open = links.values().filter(|(_, shared)| !ended.contains(&shared.smart_link));
-        open.cloned().collect()
+        let replaced = self.replaced.entry(account.clone()).or_default();
+        replaced.retain(|(_, shared)| shared.is_followed(None, now));
+        let all: HashMap<PoolLinkId, Shared> = replaced.iter().chain(links.values()).cloned().collect();
+        ended.retain(|id| all.contains_key(id));
+        all.into_iter().filter(|(id, _)| !ended.contains(id)).collect()
     }
 }
 

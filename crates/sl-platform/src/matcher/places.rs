@@ -61,6 +61,11 @@ impl Places {
         self.below(number).filter(|(_, span)| span.last < number).map(|(page, _)| page)
     }
 
+    /// Whether a page had no room left when it was read: others follow, or soon will.
+    pub(super) fn is_full(&self, page: u32) -> bool {
+        self.pages.get(&page).is_some_and(|span| span.is_full)
+    }
+
     /// What begins before a page below it was read before links left the list.
     fn drop_old(&mut self, page: u32, first: u64) {
         let number = |(other, _): (&u32, &Span)| *other;

@@ -67,7 +67,7 @@ impl AccountMatcher {
             let looked_at = told.get(id).and_then(Told::looked_at);
             let is_followed = shared.is_followed(looked_at, now);
             if !is_followed {
-                ended.insert(shared.smart_link);
+                ended.insert(*id);
             }
             is_followed
         });
@@ -83,7 +83,7 @@ impl AccountMatcher {
             return Ok(());
         }
         let mut overflows = self.overflows.lock().await;
-        let revision = overflows.follow(&*self.store.catalog, self.settings.looks.window).await?;
+        let revision = overflows.follow(&*self.store.catalog, self.settings.looks.window, now).await?;
         self.watch.shared = overflows.of(&self.account, &mut self.ended, now);
         self.shared_as_of = Some(revision);
         Ok(())

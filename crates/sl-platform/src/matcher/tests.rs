@@ -6,6 +6,7 @@ mod late;
 mod long;
 mod model;
 mod moved;
+mod retire;
 mod rig;
 mod shared;
 mod simulated;

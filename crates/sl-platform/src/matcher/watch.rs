@@ -54,6 +54,8 @@ pub(super) struct Watch {
     not_before: HashMap<Page, Timestamp>,
     /// Links whose place is not known, by when they are due.
     unplaced: BTreeMap<PoolLinkId, Due>,
+    /// Pages to be read once that no link asks for.
+    pub(super) beside: BTreeSet<Page>,
 }
 
 /// After that a link that was not listed is sought again.
@@ -208,6 +210,24 @@ impl Watch {
     pub(super) fn due_unplaced(&self, now: Timestamp) -> Option<PoolLinkId> {
         let due = self.unplaced.iter().filter(|(_, due)| due.at <= now);
         due.min_by_key(|(_, due)| due.at).map(|(id, _)| *id)
+    }
+
+    /// The page behind that of the newest hand-out, when that one is full.
+    pub(super) fn page_ahead(&self, kind: LinkKind, now: Timestamp) -> Option<u32> {
+        let given = |(id, link): (&PoolLinkId, &Watched)| Some((link.facts.given?.at, *id));
+        let (_, newest) = self.links.iter().filter(|(id, _)| id.kind == kind).filter_map(given).max()?;
+        let Whereabouts::On(page) = self.find(newest, now) else { return None };
+        self.places.get(&kind).filter(|places| places.is_full(page)).map(|_| page.saturating_add(1))
+    }
+
+    /// A page that no link asks for and that can be read.
+    pub(super) fn next_beside(&mut self, now: Timestamp) -> Option<Page> {
+        loop {
+            let page = self.beside.pop_first()?;
+            if !self.aside.pages.has(&page, now) {
+                return Some(page);
+            }
+        }
     }
 
     /// Takes it out of those to be found until the pool is read again.

@@ -6,6 +6,7 @@ mod tests;
 use serde_json::Value;
 use sl_core::{
     conversion::{FanProfile, Transaction},
+    ended::LinkEnd,
     ids::{FanId, LinkKind, PoolLinkId, TransactionId},
     money::Cents,
     time::{DayEdge, Timestamp},
@@ -77,7 +78,21 @@ fn link(row: &Value, kind: LinkKind) -> Option<LinkSeen> {
         trial_days: number(row, "subscribeDays").and_then(|days| u16::try_from(days).ok()),
         subscribers: counts.into_iter().max().and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
         created_at: time(row, "createdAt"),
+        end: end(row, kind),
     })
+}
+
+/// What can't be read ends no link; a bare date ends it with its day.
+fn end(row: &Value, kind: LinkKind) -> LinkEnd {
+    let key = match kind {
+        LinkKind::TrackingLink => "endDate",
+        LinkKind::FreeTrial => "expiredAt",
+    };
+    let at = row.get(key).and_then(Value::as_str);
+    LinkEnd {
+        at: at.and_then(|at| Timestamp::parse(at, DayEdge::End).ok()),
+        is_finished: row.get("isFinished").and_then(Value::as_bool).unwrap_or(false),
+    }
 }
 
 pub(super) fn subscribers(body: &Value) -> Result<Page<SubscriberRow>> {

@@ -12,7 +12,8 @@ use sl_core::{
     time::Clock as _,
 };
 use sl_platform::{
-    Keeper, KeeperSettings, Matcher, MatcherSettings, OfApi, OfApiConfig, Reconcile, ReconcileSettings,
+    EndedOverflows, Keeper, KeeperSettings, Matcher, MatcherSettings, OfApi, OfApiConfig, Reconcile,
+    ReconcileSettings,
 };
 use sl_sim::platform::{AccountSetup, Faults, PlatformConfig, PlatformSim};
 use tokio::task::JoinSet;
@@ -53,11 +54,14 @@ fn start(world: &World, sim: &PlatformSim) -> JoinSet<()> {
         rules: RULES,
         many_edges: false,
     };
-    let keeper = Keeper::new(keeper, client.clone(), store.clone(), clock.clone(), [7; 32]);
+    let ended = EndedOverflows::default();
+    let keeper =
+        Keeper::new(keeper, client.clone(), store.clone(), clock.clone(), [7; 32]).replacing(ended.clone());
     let log = Arc::new(world.tape.clone());
     let settings = MatcherSettings { poll: Duration::from_secs(5), ..settings() };
     let lag = Arc::new(|| Duration::ZERO);
-    let matcher = Matcher::new(settings, client.clone(), store.clone(), log.clone(), lag, clock.clone());
+    let matcher =
+        Matcher::new(settings, client.clone(), store.clone(), log.clone(), lag, clock.clone()).telling(ended);
     let reconcile = Reconcile::new(ReconcileSettings::default(), client, store, log, clock);
     let mut roles = JoinSet::new();
     roles.spawn(keeper.run(world.stop.clone()));
@@ -126,6 +130,80 @@ async fn stock_is_full_in_the_end_however_unruly_the_platform_is() {
         world.count(&[PoolState::Fresh]).await == 20
     })
     .await;
+    world.stop.cancel();
+    roles.join_all().await;
+    sim.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_that_were_ended_at_the_simulated_platform_are_retired_and_replaced() {
+    let world = World::start().await;
+    world.link(1, |_| {}).await;
+    world.link(2, |link| (link.kind, link.trial_days) = (LinkKind::FreeTrial, Some(7))).await;
+    let sim = simulator(&world).await;
+    let roles = start(&world, &sim);
+    until("both stocks", async || world.count(&[PoolState::Fresh]).await == 40).await;
+    let mut urls = Vec::new();
+    for (kind, days) in [(LinkKind::TrackingLink, None), (LinkKind::FreeTrial, Some(7))] {
+        let mut ask = request(&world, 20);
+        (ask.stock.kind, ask.stock.trial_days) = (kind, days);
+        let links = world.store.pool.lease(ask).await.unwrap().links;
+        urls.extend(links.into_iter().map(|(link, _)| link));
+    }
+    // The creator ends and deletes tracking links, ends a trial link, and somebody claims another one.
+    for link in [3, 4, 5, 23].map(|place: usize| &urls[place].url) {
+        does(&sim, "end-link", json!({"link": link})).await;
+    }
+    does(&sim, "subscribe", json!({"link": urls[25].url, "fan": {"id": 9}})).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let deleted = format!("{}/api/acct_1/tracking-links/{}", sim.url(), urls[6].id.number);
+    assert!(client.delete(deleted).bearer_auth(KEY).send().await.unwrap().status().is_success());
+    until("the ended ones are retired", async || {
+        world.clock.advance(Duration::from_secs(1));
+        world.count(&[PoolState::Retired]).await == 6
+    })
+    .await;
+    for place in [3, 4, 5, 6, 23, 25] {
+        let link = sl_store::pool::PoolLinkRef { account: "acct_1".into(), id: urls[place].id };
+        assert!(world.store.pool.get(link).await.unwrap().unwrap().facts.retired_at.is_some());
+    }
+    until("others are made", async || {
+        world.clock.advance(Duration::from_secs(1));
+        world.count(&[PoolState::Fresh, PoolState::Leased]).await >= 40
+    })
+    .await;
+    assert_eq!(world.count(&[PoolState::Retired]).await, 6, "nothing else was touched");
+    world.stop.cancel();
+    roles.join_all().await;
+    sim.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_overflow_link_that_was_ended_is_replaced_and_whoever_came_through_it_is_told() {
+    let world = World::start().await;
+    let link = world.link(1, |_| {}).await;
+    let sim = simulator(&world).await;
+    let roles = start(&world, &sim);
+    let overflow = async || world.store.catalog.link(link).await.unwrap().unwrap().overflow;
+    until("the overflow link", async || overflow().await.is_some()).await;
+    let first = overflow().await.unwrap();
+    does(&sim, "subscribe", json!({"link": first.url, "fan": {"id": 1}})).await;
+    does(&sim, "end-link", json!({"link": first.url})).await;
+    until("another one", async || {
+        world.clock.advance(Duration::from_secs(1));
+        overflow().await.is_some_and(|overflow| overflow.id != first.id)
+    })
+    .await;
+    let second = overflow().await.unwrap();
+    does(&sim, "subscribe", json!({"link": second.url, "fan": {"id": 2}})).await;
+    until("both", async || {
+        world.clock.advance(Duration::from_secs(1));
+        world.tape.seen().len() == 2
+    })
+    .await;
+    let links: Vec<_> = world.tape.seen().iter().map(|seen| (seen.pool_link, seen.overflow_of)).collect();
+    assert_eq!(links, [(first.id, Some(link)), (second.id, Some(link))]);
+    assert_eq!(overflow().await.unwrap().id, second.id, "once is enough");
     world.stop.cancel();
     roles.join_all().await;
     sim.shutdown().await;

@@ -83,6 +83,14 @@ impl Pool for Gated {
         self.pool.stocked()
     }
 
+    fn retirements(&self) -> watch::Receiver<u64> {
+        self.pool.retirements()
+    }
+
+    async fn retired_in(&self, fences: Vec<u64>) -> Result<Vec<PoolLinkRef>> {
+        self.pool.retired_in(fences).await
+    }
+
     async fn renew(&self, fence: u64, until: Timestamp) -> Result<bool> {
         self.pool.renew(fence, until).await
     }

@@ -91,6 +91,7 @@ impl CreatorPlatform for Slow {
             code: None,
             trial_days: None,
             subscribers: 0,
+            end: sl_core::ended::LinkEnd::default(),
             created_at: None,
         };
         made.push((account.clone(), link.clone()));

@@ -136,6 +136,17 @@ impl Ends {
         Ok(self.books.change(stock, &book, vec![Change::Remove(fence)]).await?.then_some(()))
     }
 
+    /// Links of a block that nobody is known to hold and that are retired.
+    pub(super) async fn retired_in(&self, key: &StockKey, row: &BlockRow) -> Result<Vec<PoolLinkRef>> {
+        let numbers = row.links.iter().map(|leased| leased.number);
+        let entries = self.links.some(&key.account, key.kind, numbers).await?;
+        let is_retired = |leased: &&Leased| {
+            let entry = entries.get(&leased.number).filter(|entry| leased.is_in(entry));
+            entry.is_some_and(|entry| entry.facts.retired_at.is_some())
+        };
+        Ok(row.links.iter().filter(is_retired).map(|leased| link_ref(key, leased.number)).collect())
+    }
+
     /// Links of a block that nobody is known to hold, and those that were given out of it.
     async fn apart(&self, key: &StockKey, row: &BlockRow) -> Result<(Vec<Leased>, Vec<Leased>)> {
         let numbers = row.links.iter().map(|leased| leased.number);

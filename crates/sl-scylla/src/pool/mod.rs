@@ -16,7 +16,10 @@ mod stocks;
 mod waiting;
 mod whole;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -105,7 +108,8 @@ impl Pool for CqlPool {
     }
 
     async fn retire(&self, links: Vec<PoolLinkRef>, at: Timestamp) -> Result<()> {
-        self.links.note(links.into_iter().map(|link| (link, Fact::Retired(at)))).await
+        self.links.note(links.into_iter().map(|link| (link, Fact::Retired(at)))).await?;
+        self.news.say_retired().await
     }
 
     async fn levels(&self, now: Timestamp, rules: PoolRules) -> Result<Vec<Level>> {
@@ -132,6 +136,25 @@ impl Pool for CqlPool {
 
     fn stocked(&self) -> watch::Receiver<u64> {
         self.news.stocked()
+    }
+
+    fn retirements(&self) -> watch::Receiver<u64> {
+        self.news.retirements()
+    }
+
+    async fn retired_in(&self, fences: Vec<u64>) -> Result<Vec<PoolLinkRef>> {
+        let mut stocks: BTreeMap<i32, BTreeSet<u64>> = BTreeMap::new();
+        for fence in fences {
+            stocks.entry(stock_of(fence)).or_default().insert(fence);
+        }
+        let mut retired = Vec::new();
+        for (stock, fences) in stocks {
+            let Some(key) = self.stocks.key(stock).await? else { continue };
+            for row in self.books.read(stock).await?.blocks.iter().filter(|row| fences.contains(&row.fence)) {
+                retired.extend(self.ends.retired_in(&key, row).await?);
+            }
+        }
+        Ok(retired)
     }
 
     async fn renew(&self, fence: u64, until: Timestamp) -> Result<bool> {

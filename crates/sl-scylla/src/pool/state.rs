@@ -36,13 +36,14 @@ pub(super) fn state(entry: &Entry, lease: Lease<'_>, now: Timestamp, rules: Pool
     facts(entry, lease).state(entry.link.id.kind, now, rules.window, rules.quarantine)
 }
 
-/// Whether the matcher must still look at a link.
+/// Whether the matcher must still look at a link. A retired one is followed as long as whoever has it may subscribe.
 pub(super) fn is_watched(facts: &PoolFacts, kind: LinkKind, rules: PoolRules) -> bool {
     let used = facts.used_at.is_some();
-    if facts.retired_at.is_some() || (!used && facts.leased_until.is_some()) {
+    if !used && facts.leased_until.is_some() {
         return false;
     }
+    let comes_back = !used && facts.retired_at.is_none();
     let open_until = facts.quarantine_ends(rules.window, std::time::Duration::ZERO);
-    let last = open_until.map(|until| last_look(kind, used, until, rules.quarantine));
+    let last = open_until.map(|until| last_look(kind, comes_back, until, rules.quarantine));
     last.is_some_and(|from| facts.last_look_at.is_none_or(|look| look < from))
 }

@@ -3,6 +3,7 @@
 use axum::response::Response;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use sl_core::time::Timestamp;
 
 use super::{
     Shared,
@@ -43,6 +44,13 @@ struct Change {
     account: String,
     transaction: String,
     status: String,
+}
+
+/// `at`: from then on nobody subscribes through it, from now on without one.
+#[derive(Deserialize)]
+struct EndLink {
+    link: String,
+    at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -128,6 +136,10 @@ fn switch(shared: &Shared, request: &Whole, what: &str) -> Result<Value, Refusal
             drop(world);
             webhooks::announce_login(shared, &account, login, event, shared.config.clock.now());
         }
+        "end-link" => {
+            let EndLink { link, at } = read(request)?;
+            shared.world.lock().end(&link, at.unwrap_or_else(|| shared.now()))?;
+        }
         _ => return Err(unknown(request.uri.path())),
     }
     Ok(json!({"ok": true}))
@@ -151,7 +163,7 @@ fn unknown(path: &str) -> Refusal {
         404,
         format!(
             "{path}: there is GET state and POST subscribe, spend, message, chargeback, fail, stall, latency, rate, \
-             pause-webhooks, webhook, login"
+             pause-webhooks, webhook, login, end-link"
         ),
     )
 }

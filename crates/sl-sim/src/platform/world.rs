@@ -74,7 +74,9 @@ pub(super) struct Link {
     pub(super) name: String,
     pub(super) tags: Vec<String>,
     pub(super) created_at: Timestamp,
+    /// `endDate` of a tracking link.
     pub(super) ended_at: Option<Timestamp>,
+    pub(super) is_deleted: bool,
     pub(super) expires_at: Option<Timestamp>,
     pub(super) visits: u64,
     /// Trials: free days, and how many may claim them (0: any number).

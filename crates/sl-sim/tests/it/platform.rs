@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 use sl_sim::platform::Faults;
 
-use crate::people::{ACCOUNT, Stage};
+use crate::people::{ACCOUNT, NOW, Stage};
 
 #[tokio::test]
 async fn whoami_and_accounts_have_no_envelope() {
@@ -86,6 +86,33 @@ async fn a_deleted_link_leaves_the_list_only_when_asked_and_takes_nobody_any_mor
     let subscribe = json!({"link": format!("/nova/c{code}"), "fan": {"id": 1}});
     let (status, _) = stage.call(Method::POST, "/_sim/subscribe", Some(subscribe)).await;
     assert_eq!(status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn a_link_that_the_creator_ends_stays_in_its_list_with_its_end_and_takes_nobody_after_it() {
+    let stage = Stage::new(Faults::none()).await;
+    let (_, code) = stage.tracking_link("short").await;
+    let wish = json!({"duration": 7, "offerExpiration": 0, "offerLimit": 1});
+    let trial = stage.post("trial-links", wish).await.1["data"]["url"].clone();
+    let end = NOW.plus(Duration::from_secs(60));
+    for link in [json!(format!("/nova/c{code}")), trial.clone()] {
+        stage.sim("end-link", json!({"link": link, "at": end})).await;
+    }
+    let shown = async |list: &str| stage.get(list).await.1["data"]["list"][0].clone();
+    assert_eq!(shown("tracking-links?with_deleted=0").await["endDate"], end.iso());
+    let listed = shown("trial-links").await;
+    assert_eq!((&listed["expiredAt"], &listed["isFinished"]), (&json!(end.iso()), &json!(false)));
+    let subscribe = async |link: serde_json::Value, fan: u64| {
+        let body = json!({"link": link, "fan": {"id": fan}});
+        stage.call(Method::POST, "/_sim/subscribe", Some(body)).await.0
+    };
+    assert_eq!(subscribe(json!(format!("/nova/c{code}")), 1).await, StatusCode::OK);
+    stage.clock.set(end);
+    assert_eq!(subscribe(json!(format!("/nova/c{code}")), 2).await, StatusCode::CONFLICT);
+    assert_eq!(subscribe(trial, 3).await, StatusCode::CONFLICT);
+    assert_eq!(shown("trial-links").await["isFinished"], true);
+    let nowhere = stage.call(Method::POST, "/_sim/end-link", Some(json!({"link": "/nova"}))).await;
+    assert_eq!(nowhere.0, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

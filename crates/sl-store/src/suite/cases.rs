@@ -58,6 +58,8 @@ macro_rules! each_case {
                 a_link_given_before_it_is_known_is_not_fresh,
                 a_trial_link_is_single_use,
                 retired_links_are_gone_for_good,
+                a_retired_link_is_live_until_whoever_has_it_is_known,
+                retired_links_of_a_block_are_told,
                 live_links_are_listed_until_their_last_look,
                 the_matchers_work_stays_until_it_is_done;
             reports:

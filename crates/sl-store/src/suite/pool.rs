@@ -55,6 +55,11 @@ async fn look(store: &Store, links: &[u64], at: Timestamp, subscribers: u32) {
     store.pool.looked(looks).await.unwrap();
 }
 
+async fn live(store: &Store) -> Vec<u64> {
+    let live = store.pool.live(&account()).await.unwrap();
+    live.iter().map(|entry| entry.link.id.number).collect()
+}
+
 async fn count(store: &Store, stock: &StockKey, now: Timestamp, state: PoolState) -> u64 {
     let levels = store.pool.levels(now, RULES).await.unwrap();
     let level = levels.iter().find(|level| level.stock == *stock).unwrap();
@@ -301,18 +306,63 @@ pub async fn a_trial_link_is_single_use(backend: &dyn Backend) {
     assert_eq!(numbers(&store.pool.lease(asked).await.unwrap()), [1]);
 }
 
-/// Retired links leave every list, whatever they were.
+/// Nobody gets a retired link any more, whatever it was.
 pub async fn retired_links_are_gone_for_good(backend: &dyn Backend) {
     let store = with_links(backend, 3).await;
     give(&store, 1, &[1], after(0)).await;
     store.pool.retire(refs(&[0, 1, 9]), after(5)).await.unwrap();
     assert_eq!(count(&store, &stock(), after(6), PoolState::Retired).await, 2);
-    assert_eq!(store.pool.live(&account()).await.unwrap(), []);
     assert_eq!(numbers(&store.pool.lease(request(9, 6)).await.unwrap()), [2]);
     drop(store);
     backend.restart().await;
     let store = backend.open().await;
     assert_eq!(count(&store, &stock(), after(6), PoolState::Retired).await, 2);
+}
+
+/// Whoever has a retired link may have subscribed before: it is looked at until that is known, and not again after its quarantine.
+pub async fn a_retired_link_is_live_until_whoever_has_it_is_known(backend: &dyn Backend) {
+    let store = with_links(backend, 4).await;
+    let block = store.pool.lease(request(3, 0)).await.unwrap();
+    store.pool.retire(refs(&[0, 1, 3]), after(1)).await.unwrap();
+    assert_eq!(live(&store).await, [0; 0], "nobody has one");
+    // One was given out of the block meanwhile, and one may have been.
+    give(&store, 1, &[0], after(2)).await;
+    assert_eq!(live(&store).await, [0]);
+    store.pool.orphan(block.fence, after(3)).await.unwrap();
+    assert_eq!(live(&store).await, [0, 1, 2]);
+    look(&store, &[0, 1, 2], after(6 * HOURS + 3).plus(LATE), 0).await;
+    assert_eq!(live(&store).await, [2], "only that one may come back");
+    drop(store);
+    backend.restart().await;
+    assert_eq!(live(&backend.open().await).await, [2]);
+}
+
+/// Links that are retired while they are in blocks are told to whoever asks, in any process, and those that are handed out are not.
+pub async fn retired_links_of_a_block_are_told(backend: &dyn Backend) {
+    let here = with_links(backend, 6).await;
+    let there = backend.open().await;
+    let mut heard = there.pool.retirements();
+    let block = there.pool.lease(request(4, 0)).await.unwrap();
+    let other = here.pool.lease(LeaseRequest { owner: "edge-2".to_owned(), ..request(1, 0) }).await.unwrap();
+    assert_eq!(there.pool.retired_in(vec![block.fence]).await.unwrap(), []);
+    assert!(!heard.has_changed().unwrap());
+    give(&here, 1, &[0], after(1)).await;
+    here.pool.retire(refs(&[0, 1, 3, 4, 5]), after(2)).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), heard.changed()).await.unwrap().unwrap();
+    let retired = async |fences: Vec<u64>| {
+        let mut retired = there.pool.retired_in(fences).await.unwrap();
+        retired.sort();
+        retired
+    };
+    assert_eq!(retired(vec![block.fence]).await, refs(&[1, 3]));
+    assert_eq!(retired(vec![block.fence, other.fence, 99]).await, refs(&[1, 3, 4]));
+    there.pool.give_back(block.fence, refs(&[1, 3])).await.unwrap();
+    assert_eq!(retired(vec![block.fence]).await, []);
+    assert_eq!(numbers(&there.pool.lease(request(9, 3)).await.unwrap()), [0; 0], "they are not fresh again");
+    assert!(
+        there.pool.renew(block.fence, after(2 * HOURS)).await.unwrap(),
+        "the rest of the block is still out"
+    );
 }
 
 /// The matcher sees the links that wait for a look, of one account, by ordinal, until their last one.
@@ -322,13 +372,6 @@ pub async fn live_links_are_listed_until_their_last_look(backend: &dyn Backend) 
     give(&store, 1, &[3, 1, 2], after(0)).await;
     store.pool.orphan(block.fence, after(0)).await.unwrap();
     store.pool.levels(after(1), RULES).await.unwrap();
-    let live = |store: &Store| {
-        let pool = store.pool.clone();
-        async move {
-            let live = pool.live(&account()).await.unwrap();
-            live.iter().map(|entry| entry.link.id.number).collect::<Vec<_>>()
-        }
-    };
     assert_eq!(live(&store).await, [0, 1, 2, 3], "an orphan needs its look too");
     assert_eq!(store.pool.live(&"acct_other".into()).await.unwrap(), []);
     look(&store, &[1], after(60), 1).await;

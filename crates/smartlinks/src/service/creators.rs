@@ -7,8 +7,8 @@ use sl_attribution::Progress;
 use sl_core::{matching::Looks, time::Clock};
 use sl_journal::Journal;
 use sl_platform::{
-    CreatorPlatform, Keeper, KeeperSettings, Matcher, MatcherSettings, OfApi, OfApiConfig, PoolSnapshot,
-    Reconcile, ReconcileSettings,
+    CreatorPlatform, EndedOverflows, Keeper, KeeperSettings, Matcher, MatcherSettings, OfApi, OfApiConfig,
+    PoolSnapshot, Reconcile, ReconcileSettings,
 };
 use sl_store::Store;
 use tokio::{sync::watch, task::JoinHandle};
@@ -101,6 +101,8 @@ struct Makers {
     clock: Arc<dyn Clock>,
     attribution: watch::Receiver<Progress>,
     standing: Standing,
+    /// What the matcher tells the keeper; where they are in different processes nobody hears it.
+    ended: EndedOverflows,
 }
 
 impl Makers {
@@ -161,6 +163,7 @@ impl Makers {
             clock: Arc::clone(clock),
             attribution,
             standing: Standing::default(),
+            ended: EndedOverflows::default(),
         }))
     }
 
@@ -168,7 +171,8 @@ impl Makers {
         let mut seed = [0; 32];
         rand::fill(&mut seed);
         let (platform, store) = (Arc::clone(&self.platform), self.store.clone());
-        let keeper = Keeper::new(self.keeper, platform, store, Arc::clone(&self.clock), seed);
+        let keeper = Keeper::new(self.keeper, platform, store, Arc::clone(&self.clock), seed)
+            .replacing(self.ended.clone());
         let (snapshot, standing) = (keeper.snapshot(), self.standing.clone());
         standing.here(|here| here.pool = Some(snapshot));
         async move {
@@ -185,7 +189,8 @@ impl Makers {
         let lag = Arc::new(move || Duration::try_from_secs_f64(lag.borrow().lag_seconds).unwrap_or_default());
         let reconcile = self.reconcile.clone();
         let matcher = Matcher::new(self.matcher.clone(), platform, store, journal, lag, clock)
-            .following(Arc::new(move || applied.borrow().position));
+            .following(Arc::new(move || applied.borrow().position))
+            .telling(self.ended.clone());
         let (standing, handles) = (self.standing.clone(), (matcher.handle(), reconcile.handle()));
         standing.here(|here| (here.matcher, here.reconcile) = (Some(handles.0), Some(handles.1)));
         async move {

@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::reserve::Reserve;
 
+mod withdrawal;
+
 /// How long a lease lasts (decisions 50).
 const LEASE: Duration = Duration::from_secs(3600);
 /// When it is prolonged, by the process's clock or by the wall clock, whichever says so first: the store ends leases by the
@@ -51,6 +53,10 @@ pub(crate) struct Lessee {
     /// Blocks that are out.
     out: HashMap<u64, Out>,
     stocked: watch::Receiver<u64>,
+    /// Says that links were retired, which may be at hand.
+    retirements: watch::Receiver<u64>,
+    /// When what is at hand was last looked through for them.
+    looked_through: Option<Instant>,
     /// Stocks that had less than was wanted: when, and what `stocked` said then.
     short: HashMap<StockKey, (Instant, u64)>,
     /// Blocks that are over and not given back yet.
@@ -90,8 +96,13 @@ impl Lessee {
         rules: PoolRules,
         reserve: Option<Arc<Reserve>>,
     ) -> Self {
+        let mut retirements = pool.retirements();
+        // What is taken over may have been retired before.
+        retirements.mark_changed();
         Self {
             stocked: pool.stocked(),
+            retirements,
+            looked_through: None,
             stock,
             pool,
             clock,
@@ -180,6 +191,7 @@ impl Lessee {
         self.ending.extend(self.stock.expire(Instant::now()));
         self.end().await?;
         self.renew(self.clock.now()).await?;
+        self.withdraw().await?;
         while self.lease_wanted(AT_ONCE).await? {}
         if let Some(reserve) = &self.reserve {
             reserve.keep_up().await.map_err(unwritten)?;

@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     sync::mpsc,
     thread,
+    time::Duration,
 };
 
 use serde_json::json;
@@ -73,6 +74,37 @@ fn a_fan_is_credited_to_the_click_and_the_tracker_is_told() {
     }
     service.settle(&key);
     assert_eq!(service.terminate().code(), Some(0));
+}
+
+#[test]
+fn nobody_is_sent_to_a_link_that_the_creator_has_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let platform = Platform::start("nova");
+    let service = platform.service_with(dir.path(), &[("POOL__MIN", "20")]);
+    let key = service.owner_key.clone().unwrap();
+    let link = set_up(&service, &key, tracker().0);
+    service.until(&key, "/api/x/pool", |shown| shown["data"][0]["leased"] == 20);
+    let shared = service.shared(&link);
+    let all = (1..=21).map(|code| format!("https://onlyfans.com/nova/c{code}"));
+    let ended: Vec<String> = all.filter(|link| *link != shared).collect();
+    assert!(ended.contains(&service.visit(&link, 1).unwrap().location.unwrap()));
+    for link in &ended {
+        platform.act("end-link", &json!({ "link": link }));
+    }
+    service.until_said("pool links at hand lead nowhere any more");
+    // New ones are made, and until then the overflow link is there for everybody.
+    let (mut visitor, mut own) = (1, 0);
+    while own < 10 {
+        visitor += 1;
+        assert!(visitor < 2000, "nobody gets a link of their own any more");
+        let place = service.visit(&link, visitor).unwrap().location.unwrap();
+        assert!(!ended.contains(&place), "visitor {visitor} was sent to {place}");
+        own += usize::from(place != shared);
+        thread::sleep(Duration::from_millis(20));
+    }
+    let counted = service.get("/metrics");
+    let line = "smartlinks_pool_links_ended_total{account=\"acct_1\",type=\"tracking_link\"} 20";
+    assert!(counted.contains(line), "{counted}");
 }
 
 /// A pixel of each platform on the link; their numbers.

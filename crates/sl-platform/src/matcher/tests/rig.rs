@@ -17,6 +17,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sl_core::{
     catalog::{OverflowLink, SmartLink},
     conversion::FanProfile,
+    ended::LinkEnd,
     event::{Event, EventBody, Position},
     ids::{AccountId, ClickId, FanId, LinkKind, PoolLinkId, TeamId},
     matching::Looks,
@@ -37,6 +38,7 @@ use crate::{
         AccountList, CreatorPlatform, LinkPage, LinkSeen, LinkWish, PAGE, Page, ProfileSeen, SubscriberRow,
         TransactionPage,
     },
+    replaced::EndedOverflows,
 };
 
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
@@ -66,6 +68,8 @@ pub(super) struct Fake {
     pub(super) counters: Mutex<BTreeMap<u64, u32>>,
     /// Links that have left the list.
     pub(super) gone: Mutex<BTreeSet<u64>>,
+    /// Links that were ended.
+    pub(super) ended: Mutex<BTreeMap<u64, LinkEnd>>,
     /// Links that are listed without an id.
     pub(super) nameless: Mutex<BTreeSet<u64>>,
     /// So much time passes with each call.
@@ -94,7 +98,7 @@ impl CreatorPlatform for Fake {
     async fn links(&self, _: &AccountId, ask: LinkPage, _: Priority) -> Result<Page<LinkSeen>> {
         self.answer(Asked::Page(ask.offset / PAGE))?;
         let (fans, counters) = (self.fans.lock(), self.counters.lock());
-        let (gone, nameless) = (self.gone.lock(), self.nameless.lock());
+        let (gone, nameless, ended) = (self.gone.lock(), self.nameless.lock(), self.ended.lock());
         let count = |number: u64| fans.get(&number).map_or(0, |fans| u32::try_from(fans.len()).unwrap());
         let listed: Vec<u64> = (0..self.links).filter(|number| !gone.contains(number)).collect();
         let from = listed.len().min(ask.offset as usize);
@@ -109,6 +113,7 @@ impl CreatorPlatform for Fake {
                 trial_days: None,
                 subscribers: counters.get(&number).copied().unwrap_or_else(|| count(number)),
                 created_at: None,
+                end: ended.get(&number).copied().unwrap_or_default(),
             })
             .collect();
         let unreadable = all.len() - rows.len();
@@ -200,6 +205,7 @@ pub(super) struct Rig {
     pub(super) log: Arc<Log>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) inbox: channel::Sender<Vec<Unmatched>>,
+    pub(super) ended_overflows: EndedOverflows,
     step: u64,
     _handle: FjallHandle,
     _dir: tempfile::TempDir,
@@ -221,6 +227,7 @@ impl Rig {
             broken: Mutex::default(),
             counters: Mutex::default(),
             gone: Mutex::default(),
+            ended: Mutex::default(),
             nameless: Mutex::default(),
             pace: Mutex::default(),
             unruly: Mutex::new(None),
@@ -231,6 +238,7 @@ impl Rig {
             log: Arc::default(),
             clock: Arc::default(),
             inbox: channel::channel(Vec::new()).0,
+            ended_overflows: EndedOverflows::default(),
             step: 0,
             _handle: handle,
             _dir: dir,
@@ -346,6 +354,8 @@ impl Rig {
             overflows: Arc::default(),
             shared_as_of: None,
             ended: HashSet::new(),
+            settled: HashSet::new(),
+            ended_overflows: self.ended_overflows.clone(),
         }
     }
 

@@ -27,6 +27,27 @@ fn a_trial_link_counts_claims_or_subscribers_whichever_is_more() {
 }
 
 #[test]
+fn a_link_ends_when_the_list_says_so_and_not_by_what_can_not_be_read() {
+    let end = |kind, row: serde_json::Value| {
+        links(&json!({"data": {"list": [row]}}), kind).unwrap().rows.first().unwrap().end
+    };
+    let at = |at| LinkEnd { at: Some(Timestamp(at)), is_finished: false };
+    let tracking =
+        |end_date: serde_json::Value| end(LinkKind::TrackingLink, json!({"id": 1, "endDate": end_date}));
+    assert_eq!(tracking(json!("2026-03-04T20:11:09+00:00")), at(1_772_655_069_000));
+    assert_eq!(tracking(json!("2026-03-04")), at(1_772_668_799_999), "its last day counts");
+    for unread in [json!(null), json!(""), json!("soon"), json!(true), json!(0)] {
+        assert_eq!(tracking(unread), LinkEnd::default());
+    }
+    let trial = |finished: serde_json::Value, expired: serde_json::Value| {
+        end(LinkKind::FreeTrial, json!({"id": 1, "isFinished": finished, "expiredAt": expired}))
+    };
+    assert_eq!(trial(json!(true), json!(null)), LinkEnd { at: None, is_finished: true });
+    assert_eq!(trial(json!(false), json!("2026-03-04T20:11:09+00:00")), at(1_772_655_069_000));
+    assert_eq!(trial(json!("no"), json!(null)), LinkEnd::default());
+}
+
+#[test]
 fn a_page_without_has_more_is_told_by_its_next_page_and_one_without_any_id_is_refused() {
     let rest = |next| json!({"data": {"list": []}, "_pagination": {"next_page": next}});
     assert!(links(&rest(json!("https://x/2")), LinkKind::TrackingLink).unwrap().has_more);

@@ -33,7 +33,7 @@ pub(super) fn list(call: &mut Call<'_>, kind: LinkKind) -> Result<Reply, Reply> 
     let (now, address) = (call.now, base(call));
     let account = call.world.account(call.account)?;
     let links = account.links(kind).iter().filter(|link| {
-        (deleted || link.ended_at.is_none())
+        (deleted || !link.is_deleted)
             && from.is_none_or(|from| link.created_at >= from)
             && to.is_none_or(|to| link.created_at <= to)
     });

@@ -96,6 +96,20 @@ impl World {
         let link = self.account(account)?.link_mut(kind, number);
         let link = link.ok_or_else(|| Refusal::new(404, "The link does not exist."))?;
         link.ended_at.get_or_insert(whole(now));
+        link.is_deleted = true;
+        Ok(())
+    }
+
+    /// The creator sets the end of a link in the site: it stays in its list, with that date.
+    pub(crate) fn end(&mut self, address: &str, at: Timestamp) -> Result<(), Refusal> {
+        let nothing = || Refusal::new(404, format!("link: no link is at {address:?}"));
+        let Some(Place::Link { account, kind, number }) = self.place(address) else { return Err(nothing()) };
+        let link = self.account(&account)?.link_mut(kind, number).ok_or_else(nothing)?;
+        let end = match kind {
+            LinkKind::TrackingLink => &mut link.ended_at,
+            LinkKind::FreeTrial => &mut link.expires_at,
+        };
+        *end = Some(whole(at));
         Ok(())
     }
 
@@ -155,7 +169,8 @@ impl Link {
     /// Whether somebody can still subscribe through it.
     pub(crate) fn stands(&self, now: Timestamp) -> bool {
         let full = self.limit > 0 && self.subscribers.len() >= self.limit as usize;
-        self.ended_at.is_none() && !full && self.expires_at.is_none_or(|until| now < until)
+        let is_over = |end: Option<Timestamp>| end.is_some_and(|end| end <= now);
+        !self.is_deleted && !full && !is_over(self.ended_at) && !is_over(self.expires_at)
     }
 
     /// The address fans follow: built from the code, as the list gives it (contract E.1).
@@ -176,6 +191,7 @@ fn blank(kind: LinkKind, number: u64, code: String, now: Timestamp) -> Link {
         tags: Vec::new(),
         created_at: whole(now),
         ended_at: None,
+        is_deleted: false,
         expires_at: None,
         visits: 0,
         days: 0,

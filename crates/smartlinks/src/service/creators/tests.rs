@@ -96,6 +96,7 @@ fn makers(platform: Arc<dyn CreatorPlatform>, store: Store, journal: Arc<Journal
         clock,
         attribution: watch::channel(Progress::default()).1,
         standing: Standing::of_many(),
+        ended: EndedOverflows::default(),
     }
 }
 

@@ -83,3 +83,36 @@ async fn a_leap_of_the_clock_ends_no_block_that_is_still_handed_out() {
     let given = world.hand_out_all();
     assert_eq!((given.len(), given.iter().collect::<HashSet<_>>().len()), (30, 30));
 }
+
+#[tokio::test]
+async fn links_that_are_retired_while_they_are_at_hand_are_handed_out_to_nobody() {
+    let mut world = World::with_a_block_out().await;
+    let shelf = world.stock.shelf(&sample::stock());
+    let first = shelf.take(Instant::now()).unwrap().id;
+    let retired: Vec<PoolLinkId> = (0..5).map(sample::pool_id).collect();
+    assert_eq!(first, retired[0]);
+    let links = retired.iter().copied().map(sample::pool_ref).collect();
+    world.store.pool.retire(links, world.clock.now()).await.unwrap();
+    world.lessee.looked_through = None;
+    world.lessee.look().await.unwrap();
+    let given = world.hand_out_all();
+    assert_eq!(given, (5..20).map(sample::pool_id).collect::<Vec<_>>());
+    // They are nobody's: the one that went out is the only one that may have a visitor.
+    world.lessee.look().await.unwrap();
+    assert_eq!(world.count(PoolState::Retired).await, 5);
+    assert_eq!(world.count(PoolState::Fresh).await, 0);
+    let live = world.store.pool.live(&sample::account()).await.unwrap();
+    let live: Vec<_> =
+        live.into_iter().map(|entry| entry.link.id).filter(|id| retired.contains(id)).collect();
+    assert_eq!(live, [first]);
+}
+
+#[tokio::test]
+async fn what_was_retired_before_it_was_taken_over_is_handed_out_to_nobody() {
+    let mut world = World::with_a_block_out().await;
+    world.store.pool.retire(vec![sample::pool_ref(sample::pool_id(3))], world.clock.now()).await.unwrap();
+    let (pool, stock) = (Arc::clone(&world.store.pool), world.stock.clone());
+    world.lessee = Lessee::new("edge-1".to_owned(), stock, pool, world.clock.clone(), RULES, None);
+    world.lessee.look().await.unwrap();
+    assert!(!world.hand_out_all().contains(&sample::pool_id(3)));
+}
