@@ -105,8 +105,8 @@ pub struct LinkTable(Arc<Inner>);
 struct Inner {
     stock: Stock,
     now: ArcSwap<Snapshot>,
-    /// Held by who writes: snapshots of before that threads may still be reading. To free a million links takes a tenth of a second,
-    /// which is not for a thread to do that answers.
+    /// Held by who writes: snapshots of before that threads may still be reading. A million links are not freed by a thread that
+    /// answers.
     before: Mutex<Vec<Arc<Snapshot>>>,
     /// Speculative requests since the start, of the links that had any (decisions 1: counted per link).
     speculative: Mutex<HashMap<SmartLinkId, u64>>,

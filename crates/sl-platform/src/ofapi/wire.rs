@@ -82,15 +82,17 @@ fn link(row: &Value, kind: LinkKind) -> Option<LinkSeen> {
     })
 }
 
-/// What can't be read ends no link; a bare date ends it with its day.
+/// What can't be read ends no link, nor does an end before its beginning: some write a date of long ago for none. A bare date ends
+/// it with its day.
 fn end(row: &Value, kind: LinkKind) -> LinkEnd {
     let key = match kind {
         LinkKind::TrackingLink => "endDate",
         LinkKind::FreeTrial => "expiredAt",
     };
-    let at = row.get(key).and_then(Value::as_str);
+    let at = row.get(key).and_then(Value::as_str).and_then(|at| Timestamp::parse(at, DayEdge::End).ok());
+    let began = time(row, "createdAt");
     LinkEnd {
-        at: at.and_then(|at| Timestamp::parse(at, DayEdge::End).ok()),
+        at: at.filter(|at| began.is_none_or(|began| *at >= began)),
         is_finished: row.get("isFinished").and_then(Value::as_bool).unwrap_or(false),
     }
 }

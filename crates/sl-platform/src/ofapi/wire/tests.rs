@@ -39,6 +39,8 @@ fn a_link_ends_when_the_list_says_so_and_not_by_what_can_not_be_read() {
     for unread in [json!(null), json!(""), json!("soon"), json!(true), json!(0)] {
         assert_eq!(tracking(unread), LinkEnd::default());
     }
+    let began = json!({"id": 1, "createdAt": "2026-03-01T00:00:00+00:00", "endDate": "0001-01-01T00:00:00Z"});
+    assert_eq!(end(LinkKind::TrackingLink, began), LinkEnd::default(), "it would have ended before it began");
     let trial = |finished: serde_json::Value, expired: serde_json::Value| {
         end(LinkKind::FreeTrial, json!({"id": 1, "isFinished": finished, "expiredAt": expired}))
     };
