@@ -1,12 +1,14 @@
 //! The listener: one thread per core, each with a runtime, a socket on the shared port and connections of its own.
 
 mod accept;
+mod answers;
 mod connection;
 mod date;
 mod drain;
 mod line;
 mod plain;
 mod prefixed;
+mod requests;
 mod roster;
 mod socket;
 

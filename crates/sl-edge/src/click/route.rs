@@ -17,12 +17,12 @@ const GO: &str = "/go/";
 pub(crate) fn respond_to<B>(worker: &Rc<Worker>, peer: IpAddr, request: &Request<B>) -> Answering {
     let target = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    worker.read_clock();
     respond(worker, peer, &Asked::new(request.method(), target, headers, worker.forwarded()))
 }
 
-/// Answers one request.
+/// Answers one request, which came when the worker's clock was read last.
 pub(crate) fn respond(worker: &Rc<Worker>, peer: IpAddr, asked: &Asked<'_>) -> Answering {
-    worker.read_clock();
     let path = asked.path();
     let reads = matches!(*asked.method, Method::GET | Method::HEAD);
     let answer = match path {

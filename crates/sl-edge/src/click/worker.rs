@@ -90,8 +90,8 @@ impl Worker {
         }
     }
 
-    /// A request begins: reads the stop-watch, and the clock unless it was read a moment ago.
-    pub(super) fn read_clock(&self) {
+    /// Requests begin: reads the stop-watch, and the clock unless it was read a moment ago.
+    pub(crate) fn read_clock(&self) {
         let began = Instant::now();
         self.began.set(began);
         let now = self.shared.clock.now_after(self.now.get(), began.duration_since(self.read_at.get()));

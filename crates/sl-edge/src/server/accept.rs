@@ -70,6 +70,8 @@ impl Lane {
             worker,
             warned: Cell::new(None),
         };
+        let connections = Rc::clone(&lane.connections);
+        spawn_local(async move { connections.requests.look_at_them().await });
         spawn_local(Rc::clone(&lane.connections.roster).look_after(self.config.header_timeout));
         loop {
             let accepted = tokio::select! {

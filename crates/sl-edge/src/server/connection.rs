@@ -23,13 +23,14 @@ use tokio::{
 };
 
 use super::{
+    answers::Answers,
     line::{Line, Turn},
-    plain::{Plain, Read},
     prefixed::Prefixed,
+    requests::Requests,
     roster::{Roster, Seated},
 };
 use crate::{
-    click::{self, Client, HEADER_TOO_SLOW, TOO_MANY_CONNECTIONS, Worker},
+    click::{self, HEADER_TOO_SLOW, TOO_MANY_CONNECTIONS, Worker},
     config::EdgeConfig,
 };
 
@@ -38,7 +39,8 @@ pub(super) struct Connections {
     http: http1::Builder,
     /// How connections are served that came in after the stop: one answer each.
     last: http1::Builder,
-    pub(super) plain: Plain,
+    pub(super) requests: Requests,
+    pub(super) answers: Answers,
     pub(super) worker: Rc<Worker>,
     pub(super) roster: Rc<Roster>,
 }
@@ -66,7 +68,8 @@ impl Connections {
             .half_close(true);
         let mut last = http.clone();
         last.keep_alive(false);
-        Self { http, last, plain: Plain::new(config.max_header_bytes), worker, roster: Rc::default() }
+        let requests = Requests::new(Rc::clone(&worker), config.max_header_bytes);
+        Self { http, last, requests, answers: Answers::default(), worker, roster: Rc::default() }
     }
 
     /// Serves one connection to its end. One that came in after the stop gets one answer.
@@ -87,11 +90,14 @@ impl Connections {
 
     /// Answers plain requests until something else comes: then returns what was read of it. `None` at the end.
     async fn by_the_short_way(&self, line: &Rc<Line>, peer: IpAddr) -> Option<Bytes> {
-        let (worker, plain) = (&self.worker, &self.plain);
-        let read = |cx: &mut Context<'_>| match line.poll_answered(cx) {
-            Poll::Ready(None) => plain.poll_read(worker, peer, &line.stream, cx).map_ok(Turn::Read),
-            Poll::Ready(Some(turn)) => Poll::Ready(turn),
-            Poll::Pending => Poll::Pending,
+        let read = |cx: &mut Context<'_>| {
+            loop {
+                match ready!(line.poll_answered(cx)) {
+                    Some(turn) => return Poll::Ready(turn.map(Some)),
+                    None if ready!(self.requests.poll_read(line, peer, cx))? => {}
+                    None => return Poll::Ready(Ok(None)),
+                }
+            }
         };
         loop {
             let stopped = || line.is_free() && self.roster.is_stopped();
@@ -100,16 +106,8 @@ impl Connections {
                 turn = what_has_come(read).await;
             }
             match turn {
-                End::Over(Ok(Turn::Read(Read::Asked(answer)))) => {
-                    line.asked.set(true);
-                    line.seat.has_asked();
-                    line.owed.set(true);
-                    if let Some(reply) = answer.now_or_to(|| Rc::clone(line) as Rc<dyn Client>) {
-                        line.answer(&reply);
-                    }
-                }
-                End::Over(Ok(Turn::Read(Read::Other(prefix)))) => return Some(prefix),
-                End::Over(Ok(Turn::Rest(rest, last))) => {
+                End::Over(Ok(Some(Turn::Other(prefix)))) => return Some(prefix.into()),
+                End::Over(Ok(Some(Turn::Rest(rest, last)))) => {
                     // Who does not read its answers has a full buffer; it gets as long as a header may take.
                     let mut writing = pin!(line.write_all(&rest));
                     let written = until(&line.seat, || false, |cx| writing.as_mut().poll(cx)).await;
@@ -117,9 +115,11 @@ impl Connections {
                         return None;
                     }
                 }
-                End::Stopped => return Some(Bytes::new()),
+                End::Stopped if line.is_free() => return Some(Bytes::new()),
+                // What had come is being answered.
+                End::Stopped => {}
                 // A connection that idles between requests is closed without a word.
-                End::Over(Ok(Turn::Read(Read::Over) | Turn::Last) | Err(_)) | End::TooSlow => return None,
+                End::Over(Ok(Some(Turn::Last) | None) | Err(_)) | End::TooSlow => return None,
             }
         }
     }

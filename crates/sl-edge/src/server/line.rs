@@ -5,14 +5,14 @@ use std::{
     cell::{Cell, RefCell},
     io,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use rustix::net::{SendFlags, send};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tokio::{io::Interest, net::TcpStream};
 
-use super::{connection::Connections, plain::Read, roster::Seated};
-use crate::click::{Client, Reply};
+use super::{connection::Connections, roster::Seated};
+use crate::click::{Answering, Client, Reply};
 
 /// One connection.
 pub(super) struct Line {
@@ -20,19 +20,19 @@ pub(super) struct Line {
     pub(super) seat: Seated,
     /// Whether it has asked for anything.
     pub(super) asked: Cell<bool>,
-    /// Whether its last request waits for the answer.
+    /// Whether it has said something that nobody has looked at yet, or its last request waits for the answer.
     pub(super) owed: Cell<bool>,
     connections: Rc<Connections>,
     /// The client has said more meanwhile, or has gone.
     more: Cell<bool>,
-    /// What became of the last answer, if that is worth a word.
+    /// What became of what was read or of the last answer, if that is worth a word.
     news: RefCell<Option<io::Result<Turn>>>,
 }
 
 /// What is next on a connection.
 pub(super) enum Turn {
-    /// This was read.
-    Read(Read),
+    /// The client has said this, which is no plain request or only the beginning of one.
+    Other(Vec<u8>),
     /// The client has not taken all of its answer: this is left, and whether it was the last.
     Rest(Vec<u8>, bool),
     /// That was the last answer.
@@ -57,7 +57,23 @@ impl Line {
         !self.owed.get() && self.news.borrow().is_none()
     }
 
-    /// Ready once nothing is owed: with what there is to do about the last answer, or nothing.
+    /// A plain request was read.
+    pub(super) fn asks(self: &Rc<Self>, answer: Answering) {
+        self.asked.set(true);
+        self.seat.has_asked();
+        if let Some(reply) = answer.now_or_to(|| Rc::clone(self) as Rc<dyn Client>) {
+            self.answer(&reply);
+        }
+    }
+
+    /// Something else was read.
+    pub(super) fn says(&self, other: Vec<u8>) {
+        self.owed.set(false);
+        self.news.replace(Some(Ok(Turn::Other(other))));
+        self.seat.wake();
+    }
+
+    /// Ready once nothing is owed: with what there is to do about what was read or the last answer, or nothing.
     pub(super) fn poll_answered(&self, context: &mut Context<'_>) -> Poll<Option<io::Result<Turn>>> {
         if self.owed.get() {
             // Hears of the next request; one that is there already waits for this answer.
@@ -67,6 +83,28 @@ impl Line {
             return Poll::Pending;
         }
         Poll::Ready(self.news.take())
+    }
+
+    /// Reads what there is, as far as there is room. Past the C library, whose `recv` and `send` are points where threads may
+    /// be cancelled, at a price.
+    pub(super) fn poll_receive(&self, room: &mut [u8], context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.stream.poll_read_ready(context))?;
+            let mut got = None;
+            let tried = self.stream.try_io(Interest::READABLE, || {
+                let (read, _) = recv(&self.stream, &mut *room, RecvFlags::empty())?;
+                got = Some(read);
+                // Less than there is room for, so the socket is empty: no second call only to hear that.
+                if 0 < read && read < room.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            });
+            match (got, tried) {
+                (Some(read), _) => return Poll::Ready(Ok(read)),
+                (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
+                    return Poll::Ready(Err(error));
+                }
+                (None, _) => {}
+            }
+        }
     }
 
     /// Writes all of it, as the client takes it.
@@ -90,9 +128,9 @@ impl Line {
 
     /// Says what is worth a word of it: what the client did not take, an error, that it was the last.
     fn send(&self, reply: &Reply) -> Option<io::Result<Turn>> {
-        let Connections { plain, worker, roster, .. } = &*self.connections;
+        let Connections { answers, worker, roster, .. } = &*self.connections;
         let last = roster.is_stopped();
-        let rest = plain.with_bytes(reply, worker, last, |bytes| {
+        let rest = answers.with_bytes(reply, worker, last, |bytes| {
             Ok(bytes.get(self.write(bytes)?..).unwrap_or_default().to_vec())
         });
         match rest {

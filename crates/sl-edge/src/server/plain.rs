@@ -5,122 +5,29 @@
 //! is made. Whatever is not exactly this (another method or address, HTTP/1.0, a header that comes in pieces or too
 //! slowly, pipelining, garbage, the stop of the service) is hyper's from then on, with the bytes that were read.
 
-use std::{
-    cell::RefCell,
-    io,
-    mem::MaybeUninit,
-    net::IpAddr,
-    rc::Rc,
-    task::{Context, Poll, ready},
-};
+use std::mem::MaybeUninit;
 
-use bytes::Bytes;
 use http::Method;
 use httparse::{Header, Request, Status};
 use memchr::{memchr, memrchr};
-use rustix::net::{RecvFlags, recv};
-use tokio::{io::Interest, net::TcpStream};
 
-use super::date::Date;
-use crate::click::{Answering, Asked, Reply, Worker, respond};
+use crate::click::Asked;
 
 /// Longest request that is read here, in bytes.
-const LONGEST: usize = 8192;
+pub(super) const LONGEST: usize = 8192;
 /// Most headers of a request that is read here.
 const MOST_HEADERS: usize = 64;
 
-/// What all connections of a thread read into and write from: one of them at a time, never across a wait.
-pub(super) struct Plain {
-    read: RefCell<Box<[u8; LONGEST]>>,
-    written: RefCell<Vec<u8>>,
-    date: RefCell<Date>,
-    longest: usize,
-}
+/// Memory for the headers of a request.
+pub(super) type Headers<'a> = [MaybeUninit<Header<'a>>; MOST_HEADERS];
 
-/// What was read from a connection.
-pub(super) enum Read {
-    /// A plain request; its click is in the journal's hands.
-    Asked(Answering),
-    /// Something else, or the beginning of it.
-    Other(Bytes),
-    /// The client has no more to say.
-    Over,
-}
-
-impl Plain {
-    /// `longest` is `edge.max_header_bytes`.
-    pub(super) fn new(longest: usize) -> Self {
-        Self {
-            read: RefCell::new(Box::new([0; LONGEST])),
-            written: RefCell::default(),
-            date: RefCell::default(),
-            longest: longest.min(LONGEST),
-        }
-    }
-
-    pub(super) fn poll_read(
-        &self,
-        worker: &Rc<Worker>,
-        peer: IpAddr,
-        stream: &TcpStream,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<Read>> {
-        let mut memory = self.read.borrow_mut();
-        let got = ready!(receive(stream, &mut memory[..], context))?;
-        if got.is_empty() {
-            return Poll::Ready(Ok(Read::Over));
-        }
-        let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
-        let asked = Some(got).filter(|got| got.len() <= self.longest);
-        let asked = asked.and_then(|got| parse(got, &mut headers, worker.forwarded()));
-        Poll::Ready(Ok(match asked {
-            Some(asked) => Read::Asked(respond(worker, peer, &asked)),
-            None => Read::Other(acceptable(got).into()),
-        }))
-    }
-
-    /// An answer as bytes. `last` closes the connection.
-    pub(super) fn with_bytes<R>(
-        &self,
-        reply: &Reply,
-        worker: &Worker,
-        last: bool,
-        with: impl FnOnce(&[u8]) -> R,
-    ) -> R {
-        let mut bytes = self.written.borrow_mut();
-        bytes.clear();
-        reply.write(&mut bytes, self.date.borrow_mut().at(worker.now()), last);
-        with(&bytes)
-    }
-}
-
-/// Reads what there is. Past the C library, whose `recv` and `send` are points where threads may be cancelled, at a price.
-fn receive<'memory>(
-    stream: &TcpStream,
-    memory: &'memory mut [u8],
-    context: &mut Context<'_>,
-) -> Poll<io::Result<&'memory [u8]>> {
-    loop {
-        ready!(stream.poll_read_ready(context))?;
-        let mut got = None;
-        let tried = stream.try_io(Interest::READABLE, || {
-            let (read, _) = recv(stream, &mut *memory, RecvFlags::empty())?;
-            got = Some(read);
-            // Less than there is room for, so the socket is empty: no second call only to hear that.
-            if 0 < read && read < memory.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-        });
-        match (got, tried) {
-            (Some(read), _) => return Poll::Ready(Ok(memory.get(..read).unwrap_or_default())),
-            (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
-                return Poll::Ready(Err(error));
-            }
-            (None, _) => {}
-        }
-    }
+/// None yet.
+pub(super) const fn no_headers<'a>() -> Headers<'a> {
+    [const { MaybeUninit::uninit() }; MOST_HEADERS]
 }
 
 /// A request that is all of `got` and plain.
-fn parse<'a>(got: &'a [u8], headers: &mut [MaybeUninit<Header<'a>>], forwarded: &str) -> Option<Asked<'a>> {
+pub(super) fn parse<'a>(got: &'a [u8], headers: &mut Headers<'a>, forwarded: &str) -> Option<Asked<'a>> {
     let mut request = Request::new(&mut []);
     let parsed = request.parse_with_uninit_headers(got, headers);
     if parsed != Ok(Status::Complete(got.len()))
@@ -136,7 +43,7 @@ fn parse<'a>(got: &'a [u8], headers: &mut [MaybeUninit<Header<'a>>], forwarded: 
 
 /// Bytes as hyper takes them. Its parser refuses some that ads send (a macro `<ad_id>` that nobody replaced, a letter in an old
 /// encoding): in the address of a redirect they are written as they should have been, so that the visitor gets there.
-fn acceptable(got: &[u8]) -> Vec<u8> {
+pub(super) fn acceptable(got: &[u8]) -> Vec<u8> {
     let end = memchr(b'\n', got).unwrap_or(got.len());
     let (line, rest) = got.split_at(end);
     let (first, last) = (memchr(b' ', line), memrchr(b' ', line));
@@ -176,7 +83,7 @@ mod tests {
     use super::*;
 
     fn is_read_here(text: &str) -> bool {
-        let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+        let mut headers = no_headers();
         parse(text.as_bytes(), &mut headers, "x-forwarded-for").is_some()
     }
 
