@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sl_core::{
     catalog::{Pixel, PlatformKind},
     event::Position,
-    ids::AccountId,
+    ids::{AccountId, SmartLinkId},
     pool::StockKey,
     retry::Limits,
     seal::{NONCE_BYTES, SealKeys, Secret},
@@ -26,6 +26,9 @@ pub type EgressCheck = Arc<dyn Fn(&url::Url) -> Result<(), String> + Send + Sync
 /// Says what keeps an installation from sending to a platform.
 pub type PlatformNotice = Arc<dyn Fn(PlatformKind) -> Option<&'static str> + Send + Sync>;
 
+/// Speculative requests of a Smart Link that this process has answered since its start; `None` when it answers no ads.
+pub type Speculative = Arc<dyn Fn(SmartLinkId) -> Option<u64> + Send + Sync>;
+
 /// How long the receiver of a pixel's platform, or with `None` of a postback, takes an event.
 pub type Acceptance = Arc<dyn Fn(Option<PlatformKind>) -> Limits + Send + Sync>;
 
@@ -44,6 +47,8 @@ pub struct ApiParts {
     pub progress: Arc<dyn ProgressSource>,
     /// What the pool keeper knows beyond the store.
     pub pool_status: Arc<dyn PoolStatus>,
+    /// How often a link was only fetched ahead or previewed.
+    pub speculative: Speculative,
     /// Told of webhooks and account changes: reconciliation.
     pub upstream: Arc<dyn Upstream>,
     /// Sends test events; without one the endpoint answers 503.

@@ -197,12 +197,10 @@ impl LinkTable {
         self.0.now.load().get(id).map(|link| link.shelf.stock().clone())
     }
 
-    /// Speculative requests per link since the start, for links that had any.
+    /// Speculative requests (prefetches, previews, HEAD) of a link since the start.
     #[must_use]
-    pub fn speculative(&self) -> Vec<(SmartLinkId, u64)> {
-        let mut counts: Vec<_> = self.0.speculative.lock().iter().map(|(id, count)| (*id, *count)).collect();
-        counts.sort_unstable();
-        counts
+    pub fn speculative(&self, id: SmartLinkId) -> u64 {
+        self.0.speculative.lock().get(&id).copied().unwrap_or_default()
     }
 
     pub(crate) fn count_speculative(&self, id: SmartLinkId) {

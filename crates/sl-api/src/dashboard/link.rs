@@ -54,6 +54,7 @@ async fn content(app: &App, session: &Session, id: &str, mut query: Query) -> Re
         "title": link.name,
         "link": object(app, &link, totals, account.as_ref()),
         "paused": link.paused,
+        "speculative": (app.speculative)(link.id),
         "spenders": totals.spenders,
         "revenue": dollars(totals.revenue.unwrap_or_default()),
         "hours": hours(app, &link).await?,

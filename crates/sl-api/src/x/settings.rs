@@ -53,6 +53,7 @@ async fn with_settings(app: &App, link: SmartLink) -> Result<Reply> {
     let window = link.window.unwrap_or(app.settings.attribution_window);
     let reply = object::reply(app, &link).await?;
     Ok(reply
+        .with_data("speculative", Value::from((app.speculative)(link.id)))
         .with_data("window", Value::from(format!("{}s", window.as_secs())))
         .with_data("user_list_id", Value::from(link.user_list_id))
         .with_data("paused", Value::from(link.paused)))

@@ -80,6 +80,8 @@ async fn every_page_opens_with_an_api_key() {
         assert!(html.contains(expected), "{path}: {html}");
         assert!(!html.contains("<b>bold"), "{path}");
     }
+    let (_, html) = page(&world, &format!("/links/{}", sample::link_id(1)), &cookie).await;
+    assert!(html.contains("in no figure: 1<"), "{html}");
     let style = world.client.get(format!("{}/assets/style.css", world.base)).send().await.unwrap();
     assert_eq!(style.headers()[header::CONTENT_TYPE], "text/css; charset=utf-8");
 }

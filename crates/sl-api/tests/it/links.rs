@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use sl_core::step::AccountSignal;
+use sl_core::{ids::SmartLinkId, step::AccountSignal};
 use sl_store::suite::sample::{self, TEAM};
 
 use crate::{
@@ -215,7 +215,10 @@ async fn changes_made_at_the_same_moment_all_stay() {
 #[tokio::test]
 async fn our_own_settings_of_a_link_can_be_changed() {
     let world = World::start().await;
-    let path = format!("/api/x/smart-links/{}", create(&world, "t").await);
+    let id = create(&world, "t").await;
+    let path = format!("/api/x/smart-links/{id}");
+    let id: SmartLinkId = id.parse().unwrap();
+    assert_eq!(world.get(&path).await["data"]["speculative"], id.to_bytes()[15], "as the edge says");
     let body = world
         .send("PATCH", &path, json!({ "name": "new", "window": "2h", "paused": true, "user_list_id": "12" }))
         .await;

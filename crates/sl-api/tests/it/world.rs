@@ -183,6 +183,7 @@ pub(crate) fn parts(store: Store, journal: Arc<Journal>, clock: Arc<ManualClock>
         clock,
         progress: Arc::new(Still),
         pool_status: Arc::new(Still),
+        speculative: Arc::new(|id| Some(u64::from(id.to_bytes()[15]))),
         upstream: Arc::new(()),
         process: None,
         pixel_tester: Some(Arc::new(Still)),

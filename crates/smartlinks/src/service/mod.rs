@@ -186,7 +186,8 @@ impl Service {
         let answering = [Role::Edge, Role::Api, Role::Intake, Role::Dashboard];
         let answers = answering.into_iter().any(|role| roles.has(role));
         let ready = Ready { unready: stops.unready.clone(), has_topics: starting.has_topics, answers };
-        let shown = Shown { queues, standing, tester, metrics, teams: shown::teams(&base).await };
+        let links = redirects.as_ref().map(|running| running.links.clone());
+        let shown = Shown { queues, standing, tester, metrics, teams: shown::teams(&base).await, links };
         let parts = shown::api(config, &base, &clock, shown, ready)?;
         let router = sl_api::router(parts, served(roles));
         let admin = match starting.admin {

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use sl_api::{ApiParts, ApiSettings, Teams};
 use sl_core::time::Clock;
+use sl_edge::LinkTable;
 use sl_journal::Journal;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,8 @@ pub(super) struct Shown {
     pub(super) tester: sl_postback::Tester,
     pub(super) metrics: metrics_exporter_prometheus::PrometheusHandle,
     pub(super) teams: Teams,
+    /// Where this process answers ads.
+    pub(super) links: Option<LinkTable>,
 }
 
 /// What `/readyz` goes by.
@@ -64,7 +67,7 @@ pub(super) fn api(
     shown: Shown,
     ready: Ready,
 ) -> Result<ApiParts, Failure> {
-    let Shown { queues, standing, tester, metrics, teams } = shown;
+    let Shown { queues, standing, tester, metrics, teams, links } = shown;
     let standing = Arc::new(standing);
     Ok(ApiParts {
         store: base.store.clone(),
@@ -73,6 +76,7 @@ pub(super) fn api(
         clock: Arc::clone(clock),
         progress: Arc::new(queues),
         pool_status: standing.clone(),
+        speculative: Arc::new(move |id| Some(links.as_ref()?.speculative(id))),
         upstream: standing,
         process: base.cluster().map(|cluster| cluster.me.clone()),
         pixel_tester: Some(Arc::new(deliveries::TestEvents(tester))),

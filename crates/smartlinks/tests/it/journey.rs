@@ -58,6 +58,8 @@ fn a_fan_is_credited_to_the_click_and_the_tracker_is_told() {
     let (tracker, told) = tracker();
     let link = set_up(&service, &key, tracker);
 
+    // A preview of the ad, as an app's link checker makes it.
+    service.shared(&link);
     let place = service.visit(&link, 1).unwrap().location.unwrap();
     assert!(place.starts_with("https://onlyfans.com/nova/c"), "{place}");
     platform.act("subscribe", &json!({ "link": place, "fan": { "id": 501 } }));
@@ -67,6 +69,7 @@ fn a_fan_is_credited_to_the_click_and_the_tracker_is_told() {
     // The price of the subscription and the tip.
     let shown = service.until(&key, &shown, |shown| shown["data"]["revenue"].as_str() == Some("30.00"));
     assert_eq!(shown["data"]["clicks_count"], 1, "{shown}");
+    assert_eq!(service.api(&key, &format!("/api/x/smart-links/{link}"))["data"]["speculative"], 1);
 
     let lines: Vec<String> = told.iter().take(3).collect();
     for wanted in ["t=new_subscriber&n=8.00", "t=new_transaction&n=8.00", "t=new_transaction&n=16.00"] {
