@@ -18,6 +18,8 @@ pub(crate) enum Mode {
     Keep,
     /// Their fate is open until the mode changes.
     Stall,
+    /// The same of the record with this ticket and those behind it; the others are kept.
+    StallFrom(u64),
     /// Refused at the door.
     Refuse(LostReason),
     /// Taken in, then lost.
@@ -72,10 +74,13 @@ impl ClickLog for TestLog {
         Ok(Ticket(self.next.fetch_add(1, Ordering::Relaxed)))
     }
 
-    fn fate(&self, _ticket: Ticket) -> Pin<Box<dyn Future<Output = Fate> + Send>> {
+    fn fate(&self, ticket: Ticket) -> Pin<Box<dyn Future<Output = Fate> + Send>> {
         let mut mode = self.mode.subscribe();
         Box::pin(async move {
-            let decided = mode.wait_for(|mode| *mode != Mode::Stall).await;
+            let is_open = |mode: &Mode| {
+                *mode == Mode::Stall || matches!(mode, Mode::StallFrom(first) if *first <= ticket.0)
+            };
+            let decided = mode.wait_for(|mode| !is_open(mode)).await;
             match decided.map(|mode| *mode) {
                 Ok(Mode::Lose(reason)) => Fate::Lost(reason),
                 Ok(_) => Fate::Stored,

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::rig::{Answer, IPHONE, Rig, block, go, read_answers};
+use crate::rig::{Answer, IPHONE, Rig, block, go, link, other, read_answers};
 
 /// As many as were wanted, or what a process may hold beside what it needs for itself.
 fn connections_we_can_hold(wanted: usize) -> usize {
@@ -69,6 +69,59 @@ fn ten_thousand_slow_connections_do_not_keep_a_visitor_waiting() {
     );
     drop(visitors.stdin.take());
     assert!(visitors.wait().unwrap().success());
+}
+
+/// They come while the thread is busy, so that it finds all of them at once, more than it reads together.
+#[test]
+fn of_many_who_ask_at_the_same_moment_each_gets_its_own_answer() {
+    const MANY: usize = 100;
+    let rig = Rig::with(|config| config.threads = 1);
+    let (mut ids, mut links) = (Vec::new(), vec![link()]);
+    for number in 100..200 {
+        let (id, link) = other(number, |link| {
+            link.paused = true;
+            link.profile_url = format!("https://onlyfans.com/creator{number}").into();
+        });
+        ids.push(id);
+        links.push(link);
+    }
+    rig.links.replace(links);
+    let mut all: Vec<_> = (0..MANY).map(|_| rig.connect()).collect();
+    let (held, before) = (rig.log.hold(), rig.log.brought());
+    let mut busy = rig.connect();
+    let ask = |target: &str, more: &str| format!("{target} HTTP/1.1\r\nHost: x\r\n{more}\r\n");
+    busy.write_all(ask(&format!("GET {}", go("")), "").as_bytes()).unwrap();
+    while rig.log.brought() == before {
+        std::thread::yield_now();
+    }
+    // The short way, hyper's, no redirect, garbage, and the beginning of a request.
+    let padding = format!("X-Padding: {}\r\n", "x".repeat(7000));
+    let asks = |number: usize| match (number % 6, format!("GET /go/{}?ecid={number}", ids[number])) {
+        (0, target) => ask(&target, ""),
+        (1 | 2, target) => ask(&target, &padding),
+        (3, target) => ask(&target, &format!("Connection: close\r\n{padding}")),
+        (4, _) => ask("GET /elsewhere", ""),
+        (_, target) if number % 4 == 1 => ask(&target.replace("GET", "G\0T"), ""),
+        (_, target) => ask(&target, "")[..30].to_owned(),
+    };
+    for (number, stream) in all.iter_mut().enumerate() {
+        stream.write_all(asks(number).as_bytes()).unwrap();
+    }
+    drop(held);
+    for (number, stream) in all.iter_mut().enumerate() {
+        if asks(number).len() == 30 {
+            let rest = ask(&format!("GET /go/{}?ecid={number}", ids[number]), "").split_off(30);
+            stream.write_all(rest.as_bytes()).unwrap();
+        }
+        let answer = Answer::read(&read_answers(stream, 1));
+        let found = format!("https://onlyfans.com/creator{}", number + 100);
+        let wanted = match asks(number) {
+            text if text.starts_with("G\0T") => (400, ""),
+            text if text.contains("elsewhere") => (404, ""),
+            _ => (302, found.as_str()),
+        };
+        assert_eq!((answer.status, answer.location()), wanted, "{number}");
+    }
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! The end: unready, no new connections, what is under way is finished.
 
-use std::{io::Write, net::TcpStream};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
 
 use crate::{
     faults::Mode,
@@ -53,6 +57,38 @@ fn a_request_that_has_come_when_the_edge_stops_is_answered() {
         }
         rig.finish().unwrap();
     }
+}
+
+/// Its connection has nothing else to wait for, and nobody else is waited for.
+#[test]
+fn a_request_that_has_come_when_the_edge_stops_is_answered_however_long_its_record_takes() {
+    let ask = format!("GET {} HTTP/1.1\r\nHost: x\r\nUser-Agent: {IPHONE}\r\n\r\n", go(""));
+    let mut rig = Rig::with(|config| config.threads = 1);
+    let (mut busy, mut kept) = (rig.connect(), rig.connect());
+    for stream in [&mut busy, &mut kept] {
+        stream.write_all(ask.as_bytes()).unwrap();
+        assert!(read_answers(stream, 1).starts_with("HTTP/1.1 302"));
+    }
+    let held = rig.log.hold();
+    busy.write_all(ask.as_bytes()).unwrap();
+    while rig.log.brought() < 3 {
+        std::thread::yield_now();
+    }
+    kept.write_all(ask.as_bytes()).unwrap();
+    rig.log.set(Mode::StallFrom(3));
+    rig.stop.cancel();
+    drop(held);
+    assert_eq!(Answer::read(&read_all(&mut busy)).status, 302);
+    while rig.log.brought() < 4 {
+        std::thread::yield_now();
+    }
+    kept.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    assert!(kept.read(&mut [0]).is_err(), "it is not closed");
+    kept.set_read_timeout(None).unwrap();
+    rig.log.set(Mode::Keep);
+    let answer = Answer::read(&read_all(&mut kept));
+    assert_eq!((answer.status, answer.header("connection")), (302, Some("close")), "{answer:?}");
+    rig.finish().unwrap();
 }
 
 #[test]
