@@ -83,15 +83,13 @@ pub(crate) async fn in_turn<T>(
         tokio::time::sleep(candidate.pause()).await;
     }
     let end = CancellationToken::new();
-    let signs = async {
-        keep(name, leases, &mut candidate, &end).await;
-        std::future::pending().await
+    let work = async {
+        let done = work.await;
+        end.cancel();
+        done
     };
-    let done = tokio::select! {
-        biased;
-        done = work => done,
-        never = signs => never,
-    };
+    // A sign of life that is under way is finished: what it has written is what is given back.
+    let (done, ()) = tokio::join!(work, keep(name, leases, &mut candidate, &end));
     give_back(name, leases, &candidate).await;
     done
 }
@@ -140,7 +138,9 @@ async fn look(name: &str, leases: &dyn Leases, candidate: &mut Candidate) {
 #[cfg(test)]
 mod tests {
     use parking_lot::Mutex;
+    use sl_core::lease::{Lease, Swap};
     use sl_fjall::FjallOptions;
+    use tokio::sync::watch;
 
     use super::*;
 
@@ -164,5 +164,37 @@ mod tests {
             work.await.unwrap();
         }
         assert_eq!(*row.lock(), 2);
+    }
+
+    /// Swaps are written at once and answered later; how many.
+    struct Slow(Arc<dyn Leases>, watch::Sender<u32>);
+
+    #[async_trait::async_trait]
+    impl Leases for Slow {
+        async fn lease(&self, name: &str) -> Result<Option<Lease>> {
+            self.0.lease(name).await
+        }
+
+        async fn swap_lease(&self, name: &str, swap: &Swap) -> Result<bool> {
+            let taken = self.0.swap_lease(name, swap).await;
+            self.1.send_modify(|swaps| *swaps += 1);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            taken
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_is_done_during_a_sign_of_life_gives_the_lease_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let leases = sl_fjall::open(dir.path(), FjallOptions::default()).unwrap().store().leases;
+        let (written, mut swaps) = watch::channel(0);
+        let slow = Slow(Arc::clone(&leases), written);
+        // The second swap is the first sign of life; it is written, and not answered yet.
+        in_turn("first start", &slow, "one", async { swaps.wait_for(|swaps| *swaps == 2).await.map(drop) })
+            .await
+            .unwrap();
+        let now = Instant::now();
+        in_turn("first start", &*leases, "other", async {}).await;
+        assert!(now.elapsed() < Duration::from_secs(1), "the other waited: {:?}", now.elapsed());
     }
 }
