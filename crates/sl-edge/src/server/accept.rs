@@ -60,7 +60,7 @@ impl Lane {
     async fn serve(self) -> Result<(), EdgeError> {
         let listener = TcpListener::from_std(self.listener).map_err(EdgeError::Thread)?;
         let worker = Rc::new(Worker::new(Arc::clone(&self.shared), self.seed, self.number));
-        spawn_local(Watch::over(Rc::clone(&worker)));
+        let mut watch = spawn_local(Watch::over(Rc::clone(&worker)));
         let lane = Accepting {
             connections: Rc::new(Connections::new(&self.config, Rc::clone(&worker))),
             tasks: TaskTracker::new(),
@@ -71,12 +71,15 @@ impl Lane {
             warned: Cell::new(None),
         };
         let connections = Rc::clone(&lane.connections);
-        spawn_local(async move { connections.requests.look_at_them().await });
+        let mut looking = spawn_local(async move { connections.requests.look_at_them().await });
         spawn_local(Rc::clone(&lane.connections.roster).look_after(self.config.header_timeout));
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
+                // Nobody would be answered any more.
+                _ = &mut watch => return Err(EdgeError::Died),
+                _ = &mut looking => return Err(EdgeError::Died),
                 accepted = listener.accept() => accepted,
             };
             lane.take(accepted).await;

@@ -68,8 +68,17 @@ impl Line {
 
     /// Something else was read.
     pub(super) fn says(&self, other: Vec<u8>) {
+        self.hears(Ok(Turn::Other(other)));
+    }
+
+    /// There will be no answer.
+    pub(super) fn fails(&self) {
+        self.hears(Err(io::Error::other("a request could not be looked at")));
+    }
+
+    fn hears(&self, news: io::Result<Turn>) {
         self.owed.set(false);
-        self.news.replace(Some(Ok(Turn::Other(other))));
+        self.news.replace(Some(news));
         self.seat.wake();
     }
 

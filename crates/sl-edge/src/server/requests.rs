@@ -7,6 +7,7 @@ use std::{
     io,
     net::IpAddr,
     ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     task::{Context, Poll, Waker, ready},
 };
@@ -88,12 +89,19 @@ impl Requests {
         self.worker.read_clock();
         for (line, peer, bytes) in unseen.requests.drain(..) {
             let got = unseen.memory.get(bytes).unwrap_or_default();
-            let mut headers = no_headers();
-            let fitting = Some(got).filter(|got| got.len() <= self.longest);
-            match fitting.and_then(|got| parse(got, &mut headers, self.worker.forwarded())) {
-                Some(asked) => line.asks(respond(&self.worker, peer, &asked)),
-                None => line.says(acceptable(got)),
+            // A fault of ours ends its connection and nobody else's.
+            if catch_unwind(AssertUnwindSafe(|| self.look_at(&line, peer, got))).is_err() {
+                line.fails();
             }
+        }
+    }
+
+    fn look_at(&self, line: &Rc<Line>, peer: IpAddr, got: &[u8]) {
+        let mut headers = no_headers();
+        let fitting = Some(got).filter(|got| got.len() <= self.longest);
+        match fitting.and_then(|got| parse(got, &mut headers, self.worker.forwarded())) {
+            Some(asked) => line.asks(respond(&self.worker, peer, &asked)),
+            None => line.says(acceptable(got)),
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) enum Mode {
     Stall,
     /// The same of the record with this ticket and those behind it; the others are kept.
     StallFrom(u64),
+    /// Who brings the record behind so many panics.
+    PanicAt(u64),
     /// Refused at the door.
     Refuse(LostReason),
     /// Taken in, then lost.
@@ -66,7 +68,8 @@ impl TestLog {
 
 impl ClickLog for TestLog {
     fn append(&self, event: Event) -> Result<Ticket, LostReason> {
-        self.brought.fetch_add(1, Ordering::Relaxed);
+        let brought = self.brought.fetch_add(1, Ordering::Relaxed);
+        assert_ne!(Mode::PanicAt(brought), *self.mode.borrow(), "as the test wants it");
         if let Mode::Refuse(reason) = *self.mode.borrow() {
             return Err(reason);
         }

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use crate::rig::{Answer, IPHONE, Rig, block, go, link, other, read_answers};
+use crate::{
+    faults::Mode,
+    rig::{Answer, IPHONE, Rig, block, go, link, other, read_answers},
+};
 
 /// As many as were wanted, or what a process may hold beside what it needs for itself.
 fn connections_we_can_hold(wanted: usize) -> usize {
@@ -122,6 +125,28 @@ fn of_many_who_ask_at_the_same_moment_each_gets_its_own_answer() {
         };
         assert_eq!((answer.status, answer.location()), wanted, "{number}");
     }
+}
+
+#[test]
+fn a_fault_in_one_request_ends_its_connection_and_nobody_elses() {
+    let rig = Rig::with(|config| config.threads = 1);
+    let ask = |number: usize| format!("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", go(&format!("?ecid={number}")));
+    let (held, before) = (rig.log.hold(), rig.log.brought());
+    let mut all: Vec<_> = (0..6).map(|_| rig.connect()).collect();
+    for (number, stream) in all.iter_mut().enumerate() {
+        stream.write_all(ask(number).as_bytes()).unwrap();
+        // The others come while the thread is busy with the first.
+        while rig.log.brought() == before {
+            std::thread::yield_now();
+        }
+    }
+    rig.log.set(Mode::PanicAt(before + 3));
+    drop(held);
+    let status = |stream: &mut TcpStream| Answer::read(&read_answers(stream, 1)).status;
+    let mut answers: Vec<_> = all.iter_mut().map(status).collect();
+    answers.sort_unstable();
+    assert_eq!(answers, [0, 302, 302, 302, 302, 302]);
+    assert_eq!(rig.visit(&go("?ecid=later"), &[]).status, 302);
 }
 
 #[test]
