@@ -148,7 +148,8 @@ pub(crate) async fn caller(app: &App, hash: [u8; 32]) -> Result<Caller> {
     if key.revoked_at.is_some() {
         return Err(ApiError::Unauthorized);
     }
-    let minute = Timestamp(app.now().0.div_euclid(60_000) * 60_000);
+    // Not before it was made.
+    let minute = Timestamp(app.now().0.div_euclid(60_000) * 60_000).max(key.created_at);
     if key.last_used_at.is_none_or(|last| last < minute) {
         app.store.catalog.touch_key(key.id, minute).await?;
     }

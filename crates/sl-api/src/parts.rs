@@ -199,8 +199,14 @@ pub struct TestEvent {
 
 /// The platform's (or our own) words against a test event, secrets blanked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct TestRefused(pub String);
+pub enum TestRefused {
+    /// The pixel's token is what has to be mended.
+    #[error("{0}")]
+    Token(String),
+    /// Something else about the event.
+    #[error("{0}")]
+    Event(String),
+}
 
 /// State of the router: the parts and what is made once of them.
 #[derive(Clone)]

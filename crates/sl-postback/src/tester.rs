@@ -18,6 +18,21 @@ use crate::{secrets::Secrets, sender::Origin, worker::Shared};
 /// A token amount: test events may count at the platform (ad-platforms 2.8).
 const AMOUNT: Cents = Cents(100);
 
+/// Why a test event did not pass, in words for the caller: ours or the platform's, without the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestFailure {
+    /// The pixel's token is what has to be mended.
+    pub is_about_token: bool,
+    /// The words.
+    pub words: String,
+}
+
+impl From<String> for TestFailure {
+    fn from(words: String) -> Self {
+        Self { is_about_token: false, words }
+    }
+}
+
 /// Sends test events.
 #[derive(Clone)]
 pub struct Tester(pub(crate) Arc<Shared>);
@@ -26,8 +41,13 @@ impl Tester {
     /// Sends one event of `event_type` (one of the eight words of contract A.8.3).
     ///
     /// # Errors
-    /// Why not, in words for the caller: ours or the platform's, without the token.
-    pub async fn test(&self, pixel: &Pixel, event_type: &str, test_code: Option<&str>) -> Result<(), String> {
+    /// Why not.
+    pub async fn test(
+        &self,
+        pixel: &Pixel,
+        event_type: &str,
+        test_code: Option<&str>,
+    ) -> Result<(), TestFailure> {
         let shared = &*self.0;
         let (kind, amount) =
             kind(event_type).ok_or_else(|| format!("event_type {event_type:?} is unknown"))?;
@@ -37,10 +57,9 @@ impl Tester {
             .get(pixel.platform)
             .filter(|_| facts.tests != Tests::None)
             .ok_or_else(|| format!("{} can't be tested", pixel.platform.as_str()))?;
-        let token = shared
-            .keys
-            .open(PIXEL_TOKEN, &pixel.sealed_token)
-            .map_err(|_| "the pixel has no usable token; save it again".to_owned())?;
+        let no_token =
+            || TestFailure { is_about_token: true, words: "the pixel's token can't be read".to_owned() };
+        let token = shared.keys.open(PIXEL_TOKEN, &pixel.sealed_token).map_err(|_| no_token())?;
         // An event that is off has no name.
         let name = pixel.events.name(kind).unwrap_or(facts.any_name);
         let now = shared.clock.now();
@@ -63,12 +82,13 @@ impl Tester {
         let answer = shared.sender.send(&platform.authorise(request, &token), Origin::Operator).await;
         let answer = answer.map_err(|error| error.to_string())?;
         let secrets = Secrets::of_token(&token);
-        if platform.verdict(pixel, &answer, 1).outcome == Outcome::Delivered {
+        let outcome = platform.verdict(pixel, &answer, 1).outcome;
+        if outcome == Outcome::Delivered {
             return Ok(());
         }
         let Verdict { words, .. } = platform.verdict(pixel, &secrets.blank_answer(&answer), 1);
         let words = words.unwrap_or_else(|| format!("the platform answered {}", answer.status));
-        Err(secrets.blank(&words))
+        Err(TestFailure { is_about_token: outcome == Outcome::Auth, words: secrets.blank(&words) })
     }
 }
 

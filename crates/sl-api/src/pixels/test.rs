@@ -8,7 +8,7 @@ use crate::{
     access::OwnLink,
     body::Body,
     error::{ApiError, Problems, Result},
-    parts::{App, TestEvent},
+    parts::{App, TestEvent, TestRefused},
     pixels::attached,
     reply::Reply,
 };
@@ -51,6 +51,12 @@ pub(crate) async fn test_event(
     match tester.test(&pixel, event).await {
         Ok(()) => Ok(Reply::data(json!({ "success": true }))),
         // What the platform says against it is the caller's to mend (contract I.18).
-        Err(refused) => Err(Problems::one("event_type", format!("was refused: {refused}"))),
+        Err(refused @ TestRefused::Event(_)) => {
+            Err(Problems::one("event_type", format!("was refused: {refused}")))
+        }
+        Err(refused @ TestRefused::Token(_)) => Err(Problems::one(
+            "pixel_access_token",
+            format!("was refused: {refused}; save the pixel with a new one."),
+        )),
     }
 }

@@ -20,8 +20,14 @@ pub(crate) async fn show(State(app): State<App>, caller: Caller, PathId(id): Pat
     let credited = app.store.reports.conversions_of_click(caller.team(), id).await?;
     let told = app.store.deliveries.of_click(caller.team(), id).await?;
     let click = &row.click;
+    let params = &click.params;
     Ok(Reply::data(json!({
         "click": clicks::row(&row),
+        // What the row of the contract has no field for.
+        "parameters": {
+            "twclid": params.twclid, "rdt_cid": params.rdt_cid, "epik": params.epik, "msclkid": params.msclkid,
+            "fbc": params.fbc, "fbp": params.fbp,
+        },
         "smart_link_id": click.link.to_string(),
         "account_id": click.account.as_str(),
         "class": click.class.as_str(),

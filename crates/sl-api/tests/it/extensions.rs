@@ -1,5 +1,7 @@
 //! `/api/x/`: progress, one click, deliveries, dead letters, pool.
 
+use std::sync::Arc;
+
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sl_core::{
@@ -45,7 +47,8 @@ async fn progress_has_its_shape_and_settles_when_nothing_is_due() {
 #[tokio::test]
 async fn a_click_is_shown_with_everything_that_hangs_on_it() {
     let link = sample::link_id(1);
-    let click = sample::click(1, link, HOUR);
+    let mut click = sample::click(1, link, HOUR);
+    Arc::make_mut(&mut click.click).params.twclid = Some("tw1".to_owned());
     let id = click.click.id;
     let conversion = sample::conversion(3, link, Some(id), ConversionKind::NewTransaction, after(9));
     let mut job = sample::job(4, Destination::Postback(PostbackId(7)), after(9));
@@ -55,6 +58,7 @@ async fn a_click_is_shown_with_everything_that_hangs_on_it() {
             .await;
     let data = world.get(&format!("/api/x/clicks/{id}")).await["data"].take();
     assert_eq!(data["click"]["id"], id.to_string());
+    assert_eq!((&data["parameters"]["twclid"], &data["parameters"]["epik"]), (&json!("tw1"), &json!(null)));
     assert_eq!(
         (&data["rung"], &data["pool_link"], &data["window_seconds"]),
         (&json!("fresh"), &json!("c1"), &json!(21600))

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use sl_api::{ensure_team_and_owner_key, list_keys, revoke_key};
-use sl_store::suite::sample::{HOUR, TEAM};
+use sl_store::suite::sample::{HOUR, TEAM, after};
 
 use crate::world::{World, answer};
 
@@ -64,6 +64,17 @@ async fn whoami_and_accounts_have_no_envelope() {
             "team": { "name": "My team", "slug": "my-team" },
         })
     );
+    // Uses are noted to the minute, and none is before the key was made.
+    world.clock.set(after(7));
+    let viewer = world.key_with(&[]).await;
+    for _ in 0..2 {
+        let (_, shown) = answer(world.request(Method::GET, "/api/whoami", &viewer)).await;
+        assert_eq!(shown["api_key"]["created_at"], "2026-03-04T20:00:07+00:00");
+        assert!(
+            [&json!(null), &shown["api_key"]["created_at"]].contains(&&shown["api_key"]["last_used_at"]),
+            "{shown}"
+        );
+    }
     let accounts = world.get("/api/accounts").await;
     assert_eq!(accounts.as_array().unwrap().len(), 1, "another team's account is not shown");
     assert_eq!(accounts[0]["id"], "acct_sample");

@@ -221,6 +221,8 @@ async fn a_test_event_needs_its_code_and_shows_the_platforms_words() {
     let (status, body) = world.call("POST", &path, Some(&refused)).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(body["message"].as_str().unwrap().contains("Invalid parameter (100)"));
+    let refused = json!({ "event_type": "event_click", "test_event_code": "TEST-OLD" });
+    assert_eq!(world.refused("POST", &path, refused).await, ["pixel_access_token"]);
 }
 
 #[tokio::test]

@@ -195,6 +195,10 @@ async fn a_pixel_that_was_added_later_is_told_what_happened_before_once_and_unde
     let (replayed, examined, _) = pages(&world, INTO, 4, &dry).await;
     assert_eq!((replayed, examined), (26, 28), "each looked at once, however many of one moment there are");
     assert_eq!(waiting(&world).await, 0);
+    // Of another list; any id would do.
+    for other in [link.to_string(), "clicks".to_owned(), format!("parked.{link}")] {
+        assert_eq!(world.refused("POST", &format!("{INTO}?cursor={other}"), dry.clone()).await, ["cursor"]);
+    }
     let now = json!({ "into": "pixel:1", "kinds": kinds });
     let (replayed, _, rest) = pages(&world, INTO, 4, &now).await;
     assert_eq!((replayed, waiting(&world).await), (26, 26));

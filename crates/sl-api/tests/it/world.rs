@@ -104,7 +104,8 @@ impl World {
     pub(crate) async fn key_with(&self, permissions: &[&str]) -> String {
         let permissions = permissions.iter().map(|key| (*key).to_owned()).collect();
         let draw = |bytes: &mut [u8]| chance(&self.chance, bytes);
-        let made = create_key(&self.store, TEAM, "some", permissions, HOUR, &draw).await.unwrap();
+        let now = self.clock.now();
+        let made = create_key(&self.store, TEAM, "some", permissions, now, &draw).await.unwrap();
         made.secret.expose().to_owned()
     }
 
@@ -241,7 +242,8 @@ impl PoolStatus for Still {
 impl PixelTester for Still {
     async fn test(&self, _: &Pixel, event: TestEvent) -> Result<(), TestRefused> {
         match event.test_event_code.as_deref() {
-            Some("TEST-BAD") => Err(TestRefused("Invalid parameter (100)".to_owned())),
+            Some("TEST-BAD") => Err(TestRefused::Event("Invalid parameter (100)".to_owned())),
+            Some("TEST-OLD") => Err(TestRefused::Token("Token expired (190)".to_owned())),
             _ => Ok(()),
         }
     }

@@ -152,6 +152,11 @@ fn ranges(config: &Config, problems: &mut Vec<Problem>) {
         format!("{}: it must be an http or https address", platform.base_url),
     );
     wrong(
+        platform.base_url.path().trim_end_matches('/').ends_with("/api"),
+        "platform.base_url",
+        format!("{}: calls have /api in front of their paths already; leave it out", platform.base_url),
+    );
+    wrong(
         platform.requests_per_minute == 0,
         "platform.requests_per_minute",
         "0: the platform would never be asked; set at least 1".into(),

@@ -1,7 +1,11 @@
 //! What a part of the service would refuse when it starts, or quietly do without: said before it starts.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
+use rustix::fs::{Access, access};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{Config, Problem, check::has_host};
@@ -43,7 +47,20 @@ fn directory(config: &Config, problems: &mut Vec<Problem>) {
         problems.push(Problem::error("data_dir", text));
     } else if dir.exists() && !dir.is_dir() {
         problems.push(Problem::error("data_dir", format!("{dir:?} is no directory; name one, or a new one")));
+    } else if let Some(barred) = barred(dir) {
+        let text = format!(
+            "this user can't write in {barred:?}: whoever runs the service must be able to; give it to them, or name another directory"
+        );
+        problems.push(Problem::warning("data_dir", text));
     }
+}
+
+/// Where files would have to be made, if this user may not: the directory itself, or what there is above it.
+fn barred(dir: &Path) -> Option<&Path> {
+    // Of a name without a parent the parent is empty, and means this one.
+    let above = dir.ancestors().map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
+    let nearest = above.into_iter().find(|dir| dir.exists())?;
+    access(nearest, Access::WRITE_OK | Access::EXEC_OK).is_err().then_some(nearest)
 }
 
 fn listeners(config: &Config, problems: &mut Vec<Problem>) {

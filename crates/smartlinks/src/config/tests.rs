@@ -187,6 +187,7 @@ fn what_would_stop_the_service_or_be_ignored_is_said_before_it_starts() {
         ("edge.public_url", "edge.public_url = \"https://go.example/?y=1\""),
         ("ad_platforms.meta.version", "ad_platforms.meta.version = \"26\""),
         ("ad_platforms.meta.base_url", "ad_platforms.meta.base_url = \"https://graph.example/v3\""),
+        ("platform.base_url", "platform.base_url = \"https://platform.example/api/\""),
         ("otel.endpoint", "otel.endpoint = \"ftp://collector\""),
         ("postback.max_batch", "postback.max_batch = 0"),
         ("postback.max_batch", "postback.max_batch = 1001"),
@@ -212,6 +213,11 @@ fn what_would_stop_the_service_or_be_ignored_is_said_before_it_starts() {
     let file = tempfile::NamedTempFile::new().unwrap();
     for dir in [String::new(), file.path().to_str().unwrap().to_owned()] {
         assert_eq!(errors(&format!("data_dir = {dir:?}"))[0].0, "data_dir", "{dir:?}");
+    }
+    // Of a file not even root can make a directory.
+    for (under, odd) in [(file.path(), true), (file.path().parent().unwrap(), false)] {
+        let (_, problems) = with(&format!("data_dir = {:?}", under.join("new/data")), &[]).unwrap();
+        assert_eq!(problems.iter().any(|problem| problem.key == "data_dir"), odd, "{under:?}: {problems:?}");
     }
     let public = "edge.public_url = \"https://go.example\"";
     for (line, odd) in

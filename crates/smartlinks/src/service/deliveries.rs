@@ -106,6 +106,10 @@ pub(crate) struct TestEvents(pub(crate) Tester);
 #[async_trait]
 impl PixelTester for TestEvents {
     async fn test(&self, pixel: &Pixel, event: TestEvent) -> Result<(), TestRefused> {
-        self.0.test(pixel, &event.event_type, event.test_event_code.as_deref()).await.map_err(TestRefused)
+        let tested = self.0.test(pixel, &event.event_type, event.test_event_code.as_deref()).await;
+        tested.map_err(|failure| match failure.is_about_token {
+            true => TestRefused::Token(failure.words),
+            false => TestRefused::Event(failure.words),
+        })
     }
 }

@@ -35,8 +35,15 @@ enum Rows {
     Clicks,
 }
 
-/// Before the rest of a cursor among clicks.
-const CLICKS: &str = "clicks.";
+impl Rows {
+    /// Before the rest of a cursor: an id alone might be of any list.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Conversions => "conversions",
+            Self::Clicks => "clicks",
+        }
+    }
+}
 
 /// Where the next page begins: at a link, and there below a time, without so many of that very millisecond.
 #[derive(Clone, Copy)]
@@ -48,10 +55,8 @@ struct Cursor {
 
 impl Cursor {
     fn read(text: &str) -> Option<Self> {
-        let (rows, text) = match text.strip_prefix(CLICKS) {
-            Some(rest) => (Rows::Clicks, rest),
-            None => (Rows::Conversions, text),
-        };
+        let (word, text) = text.split_once('.')?;
+        let rows = [Rows::Conversions, Rows::Clicks].into_iter().find(|rows| rows.as_str() == word)?;
         let mut parts = text.split('.');
         let link = parts.next()?.parse().ok()?;
         let at = match (parts.next(), parts.next(), parts.next()) {
@@ -63,10 +68,10 @@ impl Cursor {
     }
 
     fn text(self) -> String {
-        let of = if self.rows == Rows::Clicks { CLICKS } else { "" };
+        let of = self.rows.as_str();
         match self.at {
-            None => format!("{of}{}", self.link),
-            Some((at, passed)) => format!("{of}{}.{}.{passed}", self.link, at.0),
+            None => format!("{of}.{}", self.link),
+            Some((at, passed)) => format!("{of}.{}.{}.{passed}", self.link, at.0),
         }
     }
 }
