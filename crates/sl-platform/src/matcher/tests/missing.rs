@@ -223,6 +223,19 @@ async fn deleted_links_are_found_on_all_pages_beside_each_other() {
 }
 
 #[tokio::test]
+async fn a_whole_page_of_links_may_be_deleted_so_that_no_page_shows_a_gap() {
+    let (mut rig, mut role) = handed_out(400, 150..152).await;
+    rig.give_now(350..352).await;
+    delete(&rig, 200..300);
+    for _ in 0..5 {
+        rig.clock.advance(SECOND * 60);
+        work(&rig, &mut role).await;
+    }
+    assert_eq!(count(&rig, PoolState::Retired).await, 100);
+    assert_eq!(questions(&rig).len(), 101);
+}
+
+#[tokio::test]
 async fn the_last_links_and_all_links_of_a_list_may_be_deleted() {
     let (rig, mut role) = handed_out(150, 0..105).await;
     delete(&rig, 120..150);
