@@ -12,6 +12,8 @@ use sl_core::{
     time::Timestamp,
 };
 
+use sl_store::pool::PoolEntry;
+
 use super::{
     account::AccountMatcher,
     look::LookError,
@@ -20,7 +22,8 @@ use super::{
 };
 use crate::platform::{self, LinkSeen, PAGE};
 
-/// Links that are compared with one page, whose own are a hundred: what was left out is seen when the others are retired.
+/// Links that are read of the pool at once, where a page has a hundred, and about as many that are missing from it: what is left out
+/// is seen once the others are retired.
 const MOST: usize = 500;
 
 /// Which numbers a page has, and which ones lie between it and the page before.
@@ -82,16 +85,22 @@ impl AccountMatcher {
     ) -> Result<Vec<PoolLinkId>, LookError> {
         let shown: HashSet<PoolLinkId> = read.rows.iter().map(|row| row.id).collect();
         let all = numbers.before..=*numbers.on.end();
-        let entries = self.store.pool.between(&self.account, kind, all.clone(), MOST).await?;
-        let pool = entries.into_iter().filter(|entry| {
-            let id = entry.link.id;
-            let is_followed = self.watch.links.contains_key(&id) && !self.watch.gone.contains_key(&id);
-            is_suspect(kind, &entry.facts, entry.link.created_at, is_followed, now)
-        });
         let shared = self.watch.shared.keys().copied();
         let shared = shared.filter(|id| id.kind == kind && all.contains(&id.number));
-        let mut suspects: Vec<PoolLinkId> = pool.map(|entry| entry.link.id).chain(shared).collect();
-        suspects.retain(|id| !shown.contains(id));
+        let mut suspects: Vec<PoolLinkId> = shared.filter(|id| !shown.contains(id)).collect();
+        let mut from = Some(numbers.before);
+        while let Some(first) = from.filter(|first| first <= all.end() && suspects.len() < MOST) {
+            let entries = self.store.pool.between(&self.account, kind, first..=*all.end(), MOST).await?;
+            let last = entries.last().map(|entry| entry.link.id.number);
+            from = last.filter(|_| entries.len() >= MOST).and_then(|last| last.checked_add(1));
+            let is_missing = |entry: &PoolEntry| {
+                let id = entry.link.id;
+                let is_followed = self.watch.links.contains_key(&id) && !self.watch.gone.contains_key(&id);
+                !shown.contains(&id)
+                    && is_suspect(kind, &entry.facts, entry.link.created_at, is_followed, now)
+            };
+            suspects.extend(entries.into_iter().filter(is_missing).map(|entry| entry.link.id));
+        }
         suspects.sort_unstable();
         Ok(suspects)
     }

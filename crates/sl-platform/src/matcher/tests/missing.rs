@@ -223,6 +223,19 @@ async fn deleted_links_are_found_on_all_pages_beside_each_other() {
 }
 
 #[tokio::test]
+async fn more_links_than_are_compared_at_once_may_be_deleted() {
+    let (rig, mut role) = handed_out(1300, 0..2).await;
+    delete(&rig, 5..1205);
+    for _ in 0..10 {
+        rig.clock.advance(SECOND * 60);
+        work(&rig, &mut role).await;
+    }
+    assert_eq!(count(&rig, PoolState::Retired).await, 1200);
+    let asked = questions(&rig);
+    assert!(asked.len() <= 1210, "{}", asked.len());
+}
+
+#[tokio::test]
 async fn a_whole_page_of_links_may_be_deleted_so_that_no_page_shows_a_gap() {
     let (mut rig, mut role) = handed_out(400, 150..152).await;
     rig.give_now(350..352).await;
