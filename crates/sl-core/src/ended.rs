@@ -1,7 +1,7 @@
 //! Links that were ended at the creator platform: nobody can subscribe through them any more, so nobody is sent there. Pure.
 //!
 //! Only what the platform says of a link itself ends it. A link that a list does not show may have moved to another page, or
-//! is too new to be shown: nothing follows from that.
+//! is too new to be shown: nothing follows from that but a question ([`deleted`](crate::deleted)).
 
 use crate::{ids::LinkKind, pool::PoolFacts, time::Timestamp};
 

@@ -25,6 +25,7 @@ pub mod applied;
 pub mod attribution;
 pub mod batch;
 pub mod breaker;
+pub mod deleted;
 pub mod ended;
 pub mod forecast;
 pub mod identity;

@@ -76,6 +76,16 @@ impl Looks {
             .then(|| Due { at: free_at, latest: free_at.plus(self.patience(self.quarantine)) })
     }
 
+    /// The one look that a link still wants which the platform has deleted, when whoever subscribed through it before is shown:
+    /// nobody does so any more. `None` when it has had it.
+    #[must_use]
+    pub fn last_of_deleted(&self, facts: &PoolFacts) -> Option<Timestamp> {
+        let orphaned = facts.orphaned_at.map(|at| at.plus(self.window));
+        let given = facts.given.map(|given| given.last_hit_at.plus(given.window));
+        let shown = given.max(orphaned)?.plus(LATE);
+        facts.last_look_at.is_none_or(|look| look < shown).then_some(shown)
+    }
+
     /// How long a look that nobody waits for may be shared.
     fn patience(&self, span: Duration) -> Duration {
         span / 8
@@ -199,6 +209,16 @@ mod tests {
         assert_eq!(timeline(LinkKind::TrackingLink, used), all(&[375]));
         let retired = PoolFacts { retired_at: Some(minutes(1)), ..given(minutes(0)) };
         assert_eq!(timeline(LinkKind::TrackingLink, retired), all(&[375]), "who has it may have subscribed");
+    }
+
+    #[test]
+    fn a_deleted_link_wants_one_look_when_whoever_subscribed_before_is_shown() {
+        let last = |facts: PoolFacts| looks().last_of_deleted(&facts).map(|at| at.0 / 60_000);
+        assert_eq!(last(given(minutes(0))), Some(375));
+        assert_eq!(last(PoolFacts { orphaned_at: Some(minutes(10)), ..given(minutes(0)) }), Some(385));
+        let looked = |at| PoolFacts { last_look_at: Some(minutes(at)), ..given(minutes(0)) };
+        assert_eq!((last(looked(374)), last(looked(375))), (Some(375), None));
+        assert_eq!(last(PoolFacts::default()), None);
     }
 
     #[test]

@@ -7,12 +7,12 @@ mod shelf;
 mod slot;
 mod stock;
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard};
 use sl_core::{
-    ids::{AccountId, FanId},
+    ids::{AccountId, FanId, LinkKind},
     step::{ListAdd, Unmatched},
     time::Timestamp,
 };
@@ -140,6 +140,18 @@ impl Pool for FjallPool {
     async fn live(&self, account: &AccountId) -> Result<Vec<PoolEntry>> {
         let account = account.clone();
         self.locked(move |db, shelf| rows::live(db, shelf, &account)).await
+    }
+
+    async fn between(
+        &self,
+        account: &AccountId,
+        kind: LinkKind,
+        numbers: RangeInclusive<u64>,
+        limit: usize,
+    ) -> Result<Vec<PoolEntry>> {
+        let account = account.clone();
+        let (db, shelf) = (Arc::clone(&self.db), Arc::clone(&self.shelf));
+        blocking(move || rows::between(&db, &shelf, &account, kind, numbers, limit)).await
     }
 
     async fn get(&self, link: PoolLinkRef) -> Result<Option<PoolEntry>> {

@@ -8,7 +8,8 @@
 //!
 //! What a click costs upstream (contract E.6): one request makes its link, 0.12 to 0.14 more find out whether somebody
 //! subscribed through it and whether the links that come next still stand (measured by a test of the matcher, at 100,000 and
-//! 10,000 clicks a day), one reads the list of a link whose counter moved, and each creator account costs one request a minute for every page with overflow links on it. At
+//! 10,000 clicks a day), one reads the list of a link whose counter moved, one finds out that a link was
+//! deleted which its list lacks, and each creator account costs one request a minute for every page with overflow links on it. At
 //! `platform.requests_per_minute = 900` one upstream key sustains about a million clicks a day when every link is new,
 //! and more when unused links come back after `pool.quarantine`. Above that visitors get the overflow link of their
 //! Smart Link: credit then reaches the Smart Link, not the click.

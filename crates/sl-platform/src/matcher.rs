@@ -5,7 +5,8 @@
 //!   a link says · [`list`]: who is new on its list · [`told`]: who was told, of how many counted · [`late`]: lists that lack
 //!   somebody · [`shared`]: overflow links · [`overflow`]: which these are · [`watch`]: which pages are due · [`aside`]: what
 //!   can't be read now · [`search`]: subscribers whose webhook came · [`places`] and [`locate`]: on which page a link is ·
-//!   [`retire`]: links that the platform has ended · [`backlog`]: what is left to do
+//!   [`retire`]: links that the platform has ended · [`lacks`]: links that lists lack · [`missing`]: what is asked about these ·
+//!   [`gone`]: those that the platform has deleted · [`backlog`]: what is left to do
 //!
 //! A look costs one request for about a hundred links; the subscribers of a link are read only when its counter moved. A
 //! counter is stored after the `SubscriberSeen` it caused is in the journal, so that a crash in between repeats a look and
@@ -16,10 +17,13 @@ mod account;
 mod aside;
 mod backlog;
 mod counter;
+mod gone;
+mod lacks;
 mod late;
 mod list;
 mod locate;
 mod look;
+mod missing;
 mod overflow;
 mod places;
 mod retire;
@@ -295,6 +299,7 @@ impl Matcher {
             shared_as_of: None,
             ended: HashSet::new(),
             settled: HashSet::new(),
+            missing: missing::Missing::default(),
         };
         self.tasks.spawn(work.run(stop));
     }

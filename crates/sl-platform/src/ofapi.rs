@@ -135,6 +135,20 @@ impl CreatorPlatform for OfApi {
         wire::links(&self.http.send(call).await?, ask.kind)
     }
 
+    async fn has_link(&self, account: &AccountId, link: PoolLinkId, priority: Priority) -> Result<bool> {
+        let endpoint = match link.kind {
+            LinkKind::TrackingLink => "get_tracking_link",
+            LinkKind::FreeTrial => "get_trial_link",
+        };
+        let number = link.number.to_string();
+        let call = Call::get(endpoint, &[account.as_str(), list(link.kind), &number], priority).once();
+        match self.http.send(call).await {
+            Ok(_) => Ok(true),
+            Err(PlatformError::Refused { status: 404, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn subscribers(
         &self,
         account: &AccountId,

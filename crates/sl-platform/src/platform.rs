@@ -32,6 +32,10 @@ pub trait CreatorPlatform: Send + Sync + 'static {
     /// trial link may leave its list, and those behind it then move up.
     async fn links(&self, account: &AccountId, ask: LinkPage, priority: Priority) -> Result<Page<LinkSeen>>;
 
+    /// Whether the platform knows a link ("Get one" of contract E.1, E.2): `false` for 404, which it may also answer where it does not
+    /// know the account (contract E.6). Tried once: what went unanswered can be asked again later.
+    async fn has_link(&self, account: &AccountId, link: PoolLinkId, priority: Priority) -> Result<bool>;
+
     /// A page of the subscribers of a link (contract E.5).
     async fn subscribers(
         &self,

@@ -1,10 +1,10 @@
 //! Pool links: stock, leases, looks.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use async_trait::async_trait;
 use sl_core::{
-    ids::{AccountId, FanId, PoolLinkId},
+    ids::{AccountId, FanId, LinkKind, PoolLinkId},
     pool::{PoolFacts, PoolLink, StockKey},
     step::{ListAdd, Unmatched},
     time::Timestamp,
@@ -62,6 +62,15 @@ pub trait Pool: Send + Sync + 'static {
 
     /// Links given and not yet past their last look, of one account, by stock and ordinal.
     async fn live(&self, account: &AccountId) -> Result<Vec<PoolEntry>>;
+
+    /// Links of an account whose numbers lie between two, both included, by number; at most `limit`, the lowest ones.
+    async fn between(
+        &self,
+        account: &AccountId,
+        kind: LinkKind,
+        numbers: RangeInclusive<u64>,
+        limit: usize,
+    ) -> Result<Vec<PoolEntry>>;
 
     /// One link.
     async fn get(&self, link: PoolLinkRef) -> Result<Option<PoolEntry>>;

@@ -105,7 +105,7 @@ const TABLE: &[(&str, Kind, &str)] = &[
     (
         "smartlinks_pool_links_ended_total",
         Counter,
-        "Pool links taken out of stock because they were ended at the creator platform, by account and type",
+        "Pool links taken out of stock because they were ended or deleted at the creator platform, by account and type",
     ),
     ("smartlinks_platform_requests_total", Counter, "Calls of the creator platform by endpoint and status"),
     ("smartlinks_webhooks_total", Counter, "Webhooks by event and outcome"),

@@ -1,9 +1,12 @@
 //! Rows of single links: added, retired, looked at, read.
 
+use std::ops::RangeInclusive;
+
 use fjall::{OwnedWriteBatch, Readable as _};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sl_core::{
-    ids::{AccountId, PoolLinkId},
+    ids::{AccountId, LinkKind, PoolLinkId},
     pool::{PoolFacts, PoolLink},
     step::ListAdd,
     time::Timestamp,
@@ -166,6 +169,29 @@ pub(crate) fn live(db: &Db, shelf: &Shelf, account: &AccountId) -> Result<Vec<Po
         }
     }
     Ok(found)
+}
+
+/// Links of an account by number: rows lie in that order. The slots are locked for one link at a time.
+pub(crate) fn between(
+    db: &Db,
+    shelf: &Mutex<Shelf>,
+    account: &AccountId,
+    kind: LinkKind,
+    numbers: RangeInclusive<u64>,
+    limit: usize,
+) -> Result<Vec<PoolEntry>> {
+    let key = |number: &u64| link_key(account, PoolLinkId { kind, number: *number });
+    let rows: Vec<LinkRow> = db
+        .snapshot()
+        .range(&db.pool, key(numbers.start())..=key(numbers.end()))
+        .take(limit)
+        .map(|row| row.value().map_err(failed).and_then(|bytes| decode(&bytes)))
+        .collect::<Result<_>>()?;
+    let entry = |row: LinkRow| {
+        let link = PoolLinkRef { account: account.clone(), id: row.link.id };
+        entry(db, &shelf.lock(), &link).transpose()
+    };
+    rows.into_iter().filter_map(entry).collect()
 }
 
 pub(crate) fn list_adds(db: &Db, after: Option<&ListAdd>, limit: usize) -> Result<Vec<ListAdd>> {

@@ -20,6 +20,7 @@ use super::{
     Lag, MatcherSettings,
     backlog::Backlog,
     look::LookError,
+    missing::Missing,
     overflow::Overflows,
     search::Searches,
     shared::Pass,
@@ -73,8 +74,10 @@ pub(super) struct AccountMatcher {
     pub(super) shared_as_of: Option<u64>,
     /// Overflow links that had their last look: of deleted Smart Links, and those that were replaced.
     pub(super) ended: HashSet<PoolLinkId>,
-    /// Links that the platform has ended, once that was dealt with.
+    /// Links that the platform has ended or deleted, once that was dealt with.
     pub(super) settled: HashSet<PoolLinkId>,
+    /// Links that lists lack.
+    pub(super) missing: Missing,
 }
 
 // === impl AccountMatcher ===
@@ -128,7 +131,9 @@ impl AccountMatcher {
             self.refresh(self.settings.first_age() / 2).await?;
         }
         let is_midway = self.look_at_shared_links().await?;
-        Ok(self.follow_schedule().await? || is_midway)
+        let is_left = self.follow_schedule().await?;
+        let is_asking = self.ask_about_missing().await?;
+        Ok(is_left || is_midway || is_asking || self.due_gone(self.clock.now()).is_some())
     }
 
     /// The clock was set back: what was noted as done lies ahead, and would not be done again until the clock is there.
@@ -137,6 +142,7 @@ impl AccountMatcher {
         (self.refreshed_at, self.shared_at, self.pass) = (None, None, None);
         self.searches.forget_times();
         self.watch.forget_times();
+        self.missing.forget_times();
     }
 
     /// Reads the pool unless that was done within `fresh`, or within what reading it costs.
@@ -155,6 +161,7 @@ impl AccountMatcher {
             aside.links.retain(is_watched);
             let oldest = now.minus(Duration::from_secs(3600));
             self.read_at.retain(|_, at| *at >= oldest);
+            self.missing.clear_old(now);
             self.refreshed_at = Some(now);
             self.look_ahead(now);
         }
@@ -210,13 +217,21 @@ impl AccountMatcher {
                 {
                     self.look(page, Priority::Sweep).await?;
                 }
+            } else if let Some(id) = self.due_gone(now) {
+                self.look_at_gone(id).await?;
             } else if let Some(page) = self.watch.next_beside(now) {
                 self.look(page, Priority::Sweep).await?;
             } else {
                 return Ok(false);
             }
         }
-        Ok(self.watch.due_count(self.clock.now()) > 0 || !self.watch.beside.is_empty())
+        let now = self.clock.now();
+        let is_left = self.watch.due_count(now) > 0 || self.due_gone(now).is_some();
+        Ok(is_left || !self.watch.beside.is_empty())
+    }
+
+    fn due_gone(&self, now: Timestamp) -> Option<PoolLinkId> {
+        self.watch.due_gone(now, now.minus((self.lag)()), &self.settings.looks)
     }
 
     fn note_backlog(&self) {

@@ -26,12 +26,12 @@ pub(super) struct Listed {
 }
 
 /// What a page of a list held.
-struct Rows {
+pub(super) struct Rows {
     /// Subscribers that could be told: a row without an id is missing.
     told: usize,
-    new: usize,
+    pub(super) new: usize,
     /// Where the next page begins.
-    next: Option<u32>,
+    pub(super) next: Option<u32>,
 }
 
 impl AccountMatcher {
@@ -71,7 +71,12 @@ impl AccountMatcher {
         }
     }
 
-    async fn read_rows(&mut self, listed: &Listed, offset: u32, at: Reading) -> Result<Rows, LookError> {
+    pub(super) async fn read_rows(
+        &mut self,
+        listed: &Listed,
+        offset: u32,
+        at: Reading,
+    ) -> Result<Rows, LookError> {
         self.asked += 1;
         let page = self.platform.subscribers(&self.account, listed.id, offset, at.priority).await?;
         let told = page.rows.len();

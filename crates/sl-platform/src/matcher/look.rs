@@ -91,6 +91,7 @@ impl AccountMatcher {
         }
         self.store_looks(looks).await?;
         self.retire_ended(page, rows, start).await?;
+        self.note_missing(page, &read, start).await?;
         // A list that is late is read again soon, not at once; one that attribution is behind of, when it may be there.
         let again = start.plus(self.settings.again().max(lag.min(LATEST)));
         self.watch.planned(page, rows.iter().map(|row| row.id), start, again, &self.settings.looks);
@@ -98,7 +99,7 @@ impl AccountMatcher {
     }
 
     /// Writes down what somebody waits for: a moved counter, and a look that was due. Any other look is only remembered.
-    async fn store_looks(&mut self, looks: Vec<Look>) -> Result<(), LookError> {
+    pub(super) async fn store_looks(&mut self, looks: Vec<Look>) -> Result<(), LookError> {
         let schedule = &self.settings.looks;
         let watch = &self.watch;
         let matters = |look: &&Look| {

@@ -61,6 +61,11 @@ impl Places {
         self.below(number).filter(|(_, span)| span.last < number).map(|(page, _)| page)
     }
 
+    /// The last number of a page, as far as is known.
+    pub(super) fn last_on(&self, page: u32) -> Option<u64> {
+        self.pages.get(&page).map(|span| span.last)
+    }
+
     /// Whether a page had no room left when it was read: others follow, or soon will.
     pub(super) fn is_full(&self, page: u32) -> bool {
         self.pages.get(&page).is_some_and(|span| span.is_full)

@@ -40,6 +40,15 @@ pub(super) struct Shared {
     pub(super) until: Option<Timestamp>,
 }
 
+/// A link that a visitor has and the platform has deleted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gone {
+    /// Its list of subscribers was asked for since.
+    pub(super) is_read: bool,
+    /// As far as is known the platform still has that list.
+    pub(super) has_list: bool,
+}
+
 /// Everything that is looked at.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
@@ -54,6 +63,8 @@ pub(super) struct Watch {
     not_before: HashMap<Page, Timestamp>,
     /// Links whose place is not known, by when they are due.
     unplaced: BTreeMap<PoolLinkId, Due>,
+    /// Links that visitors have and the platform has deleted: no page shows them. In memory only: after a start they are missed anew.
+    pub(super) gone: HashMap<PoolLinkId, Gone>,
     /// Pages to be read once that no link asks for.
     pub(super) beside: BTreeSet<Page>,
 }
@@ -82,6 +93,8 @@ impl Watch {
             let lost_until = known.and_then(|known| known.lost_until);
             self.links.insert(link.id, Watched { team: link.team, facts, lost_until });
         }
+        let links = &self.links;
+        self.gone.retain(|id, _| links.contains_key(id));
         self.plan_all(looks);
     }
 
@@ -173,6 +186,7 @@ impl Watch {
                 }
             }
         }
+        self.gone.retain(|id, _| !held.contains(id));
         self.unplaced.retain(|id, _| !held.contains(id));
         let wishes = held.iter().filter_map(|id| self.wish(*id, self.links.get(id)?, looks));
         match page_due(wishes.collect::<Vec<_>>().into_iter()) {
@@ -212,6 +226,16 @@ impl Watch {
         due.min_by_key(|(_, due)| due.at).map(|(id, _)| *id)
     }
 
+    /// A link that the platform has deleted and whose subscribers are due. `passed` is how far attribution has come.
+    pub(super) fn due_gone(&self, now: Timestamp, passed: Timestamp, looks: &Looks) -> Option<PoolLinkId> {
+        let is_due = |(id, gone): &(&PoolLinkId, &Gone)| {
+            let last = || looks.last_of_deleted(&self.links.get(id)?.facts);
+            let is_wanted = last().is_some_and(|at| !gone.is_read || at <= passed);
+            is_wanted && !self.aside.links.has(id, now)
+        };
+        self.gone.iter().filter(is_due).map(|(id, _)| *id).min()
+    }
+
     /// The page behind that of the newest hand-out, when that one is full.
     pub(super) fn page_ahead(&self, kind: LinkKind, now: Timestamp) -> Option<u32> {
         let given = |(id, link): (&PoolLinkId, &Watched)| Some((link.facts.given?.at, *id));
@@ -246,7 +270,7 @@ impl Watch {
         let open = |(id, link): (&PoolLinkId, &Watched)| {
             let ends = |given: &Given| given.last_hit_at.plus(given.window).plus(LATE);
             let given = link.facts.given.filter(|given| now < ends(given))?;
-            let is_lost = link.lost_until.is_some_and(|until| now < until);
+            let is_lost = link.lost_until.is_some_and(|until| now < until) || self.gone.contains_key(id);
             (!is_lost).then_some((given.last_hit_at, *id))
         };
         let mut links: Vec<_> = self.links.iter().filter_map(open).collect();
@@ -257,6 +281,10 @@ impl Watch {
     /// The next look at a link. One that was set aside, and one whose list is late, have subscribers who are not known yet: they
     /// wait for no schedule.
     fn wish(&self, id: PoolLinkId, link: &Watched, looks: &Looks) -> Option<Due> {
+        // No page shows it.
+        if self.gone.contains_key(&id) {
+            return None;
+        }
         let again = self.aside.links.until(&id).max(self.late.until(&id));
         let due = again.map(|at| Due { at, latest: at }).or_else(|| looks.next(id.kind, &link.facts))?;
         let lost = link.lost_until.unwrap_or(due.at);

@@ -47,7 +47,7 @@ pub(super) struct Call {
     query: Vec<(&'static str, String)>,
     body: Option<Value>,
     priority: Priority,
-    /// Sending it twice does no harm.
+    /// Sending it twice does no harm, and is worth it.
     repeatable: bool,
 }
 
@@ -77,6 +77,11 @@ impl Call {
 
     pub(super) fn repeatable(self) -> Self {
         Self { repeatable: true, ..self }
+    }
+
+    /// Not sent again where no answer came, although that would do no harm: nobody waits for it.
+    pub(super) fn once(self) -> Self {
+        Self { repeatable: false, ..self }
     }
 
     pub(super) fn query(mut self, name: &'static str, value: impl Display) -> Self {

@@ -24,7 +24,7 @@ use crate::{
     world::{RULES, START, World},
 };
 
-async fn simulator(world: &World) -> PlatformSim {
+pub(crate) async fn simulator(world: &World) -> PlatformSim {
     let secret = Secret::new("webhooks");
     let config = PlatformConfig::new(world.clock.clone(), 1, Secret::new(KEY), secret);
     let accounts = vec![AccountSetup::new("acct_1", "creator", 120)];
@@ -32,13 +32,13 @@ async fn simulator(world: &World) -> PlatformSim {
 }
 
 /// Something that people do there.
-async fn does(sim: &PlatformSim, what: &str, body: Value) {
+pub(crate) async fn does(sim: &PlatformSim, what: &str, body: Value) {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = client.post(format!("{}/_sim/{what}", sim.url())).json(&body).send().await.unwrap();
     assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
 }
 
-fn start(world: &World, sim: &PlatformSim) -> JoinSet<()> {
+pub(crate) fn start(world: &World, sim: &PlatformSim) -> JoinSet<()> {
     let client = OfApi::new(OfApiConfig {
         base_url: sim.url().parse().unwrap(),
         api_key: Secret::new(KEY),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    ops::RangeInclusive,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -11,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use sl_core::{
-    ids::{AccountId, FanId},
+    ids::{AccountId, FanId, LinkKind},
     pool::PoolState,
     step::{ListAdd, Unmatched},
     time::Timestamp,
@@ -109,6 +110,16 @@ impl Pool for Gated {
 
     async fn live(&self, account: &AccountId) -> Result<Vec<PoolEntry>> {
         self.pool.live(account).await
+    }
+
+    async fn between(
+        &self,
+        account: &AccountId,
+        kind: LinkKind,
+        numbers: RangeInclusive<u64>,
+        limit: usize,
+    ) -> Result<Vec<PoolEntry>> {
+        self.pool.between(account, kind, numbers, limit).await
     }
 
     async fn get(&self, link: PoolLinkRef) -> Result<Option<PoolEntry>> {

@@ -118,6 +118,10 @@ impl CreatorPlatform for Slow {
         Err(PlatformError::Unreachable)
     }
 
+    async fn has_link(&self, _: &AccountId, _: PoolLinkId, _: Priority) -> Result<bool> {
+        Err(PlatformError::Unreachable)
+    }
+
     async fn subscribers(
         &self,
         _: &AccountId,

@@ -1,6 +1,6 @@
 //! Pool links and their facts: each fact a register that is written without reading.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use scylla::{DeserializeRow, value::CqlValue};
@@ -46,6 +46,8 @@ statements!(Statements {
         WHERE account = ? AND kind = ? AND slice = ? AND number = ?";
     some: Read "SELECT link, given, orphaned_at, looked_at, used_at, subscribers, handouts, retired_at
         FROM pool_links WHERE account = ? AND kind = ? AND slice = ? AND number IN ?";
+    between: Read "SELECT link, given, orphaned_at, looked_at, used_at, subscribers, handouts, retired_at
+        FROM pool_links WHERE account = ? AND kind = ? AND slice = ? AND number >= ? AND number <= ? LIMIT ?";
     slice: Read "SELECT link, given, orphaned_at, looked_at, used_at, subscribers, handouts, retired_at
         FROM pool_links WHERE account = ? AND kind = ? AND slice = ?";
 });
@@ -161,6 +163,28 @@ impl Links {
         let rows: Vec<Vec<Columns>> = slices.buffer_unordered(AT_ONCE).try_collect().await?;
         let entries = rows.into_iter().flatten().filter_map(|row| entry(row).transpose());
         entries.map(|entry| entry.map(|entry| (entry.link.id.number, entry))).collect()
+    }
+
+    /// Links by number, at most `limit`, the lowest ones: as many are read of each slice.
+    pub(super) async fn between(
+        &self,
+        account: &AccountId,
+        kind: LinkKind,
+        numbers: RangeInclusive<u64>,
+        limit: usize,
+    ) -> Result<BTreeMap<u64, Entry>> {
+        let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let (from, to) = (bound(*numbers.start()), bound(*numbers.end()));
+        let most = i32::try_from(limit).unwrap_or(i32::MAX);
+        let slices = stream::iter(0..i32::try_from(SLICES).unwrap_or(0)).map(|slice| async move {
+            let values = (account.as_str(), kind_code(kind), slice, from, to, most);
+            self.cql.rows::<Columns>(&self.statements.between, values).await
+        });
+        let rows: Vec<Vec<Columns>> = slices.buffer_unordered(AT_ONCE).try_collect().await?;
+        let entries = rows.into_iter().flatten().filter_map(|row| entry(row).transpose());
+        let found: BTreeMap<u64, Entry> =
+            entries.map(|entry| entry.map(|entry| (entry.link.id.number, entry))).collect::<Result<_>>()?;
+        Ok(found.into_iter().take(limit).collect())
     }
 
     /// Reads all links of an account and kind, which may be a million, and keeps of each slice what `add` makes of them.

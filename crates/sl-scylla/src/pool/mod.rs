@@ -18,13 +18,14 @@ mod whole;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
     sync::Arc,
 };
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use sl_core::{
-    ids::{AccountId, FanId},
+    ids::{AccountId, FanId, LinkKind},
     pool::StockKey,
     step::{ListAdd, Unmatched},
     time::Timestamp,
@@ -196,6 +197,16 @@ impl Pool for CqlPool {
     async fn live(&self, account: &AccountId) -> Result<Vec<PoolEntry>> {
         let rules = *self.rules.lock();
         self.watched(account, rules).await
+    }
+
+    async fn between(
+        &self,
+        account: &AccountId,
+        kind: LinkKind,
+        numbers: RangeInclusive<u64>,
+        limit: usize,
+    ) -> Result<Vec<PoolEntry>> {
+        self.numbered(account, kind, numbers, limit).await
     }
 
     async fn get(&self, link: PoolLinkRef) -> Result<Option<PoolEntry>> {

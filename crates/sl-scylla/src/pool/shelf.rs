@@ -1,7 +1,10 @@
 //! Questions about all links of an account, with what each stock has out: links are read a page at a time, and only what is
 //! asked for is kept of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::RangeInclusive,
+};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sl_core::{
@@ -80,6 +83,25 @@ impl CqlPool {
         }
         watched.sort_by(|a, b| (&a.link.stock, a.link.ordinal).cmp(&(&b.link.stock, b.link.ordinal)));
         Ok(watched)
+    }
+
+    /// Links of an account by number.
+    pub(super) async fn numbered(
+        &self,
+        account: &AccountId,
+        kind: LinkKind,
+        numbers: RangeInclusive<u64>,
+        limit: usize,
+    ) -> Result<Vec<PoolEntry>> {
+        let shelves = self.shelves(Some(account)).await?;
+        let leases = shelves.leases();
+        let facts = |entry: Entry| {
+            let lease =
+                leases.get(&entry.link.stock).and_then(|leases| leases.get(&entry.link.id.number).copied());
+            let facts = state::facts(&entry, lease);
+            PoolEntry { link: entry.link, facts }
+        };
+        Ok(self.links.between(account, kind, numbers, limit).await?.into_values().map(facts).collect())
     }
 
     /// Stocks of one account or of all. Blocks are read before links: a link that is given meanwhile has left its block by

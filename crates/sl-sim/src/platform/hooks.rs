@@ -53,6 +53,21 @@ struct EndLink {
     at: Option<Timestamp>,
 }
 
+/// `gone`: not even a list that is asked for deleted links shows it.
+#[derive(Deserialize)]
+struct DeleteLink {
+    link: String,
+    #[serde(default)]
+    gone: bool,
+}
+
+/// `hidden`: lists lack it although it is there.
+#[derive(Deserialize)]
+struct HideLink {
+    link: String,
+    hidden: bool,
+}
+
 #[derive(Deserialize)]
 struct SetLogin {
     account: String,
@@ -140,6 +155,14 @@ fn switch(shared: &Shared, request: &Whole, what: &str) -> Result<Value, Refusal
             let EndLink { link, at } = read(request)?;
             shared.world.lock().end(&link, at.unwrap_or_else(|| shared.now()))?;
         }
+        "delete-link" => {
+            let DeleteLink { link, gone } = read(request)?;
+            shared.world.lock().delete(&link, gone, shared.now())?;
+        }
+        "hide-link" => {
+            let HideLink { link, hidden } = read(request)?;
+            shared.world.lock().hide(&link, hidden)?;
+        }
         _ => return Err(unknown(request.uri.path())),
     }
     Ok(json!({"ok": true}))
@@ -163,7 +186,7 @@ fn unknown(path: &str) -> Refusal {
         404,
         format!(
             "{path}: there is GET state and POST subscribe, spend, message, chargeback, fail, stall, latency, rate, \
-             pause-webhooks, webhook, login, end-link"
+             pause-webhooks, webhook, login, end-link, delete-link, hide-link"
         ),
     )
 }

@@ -77,6 +77,10 @@ pub(super) struct Link {
     /// `endDate` of a tracking link.
     pub(super) ended_at: Option<Timestamp>,
     pub(super) is_deleted: bool,
+    /// Deleted, and not even a list that is asked for deleted links shows it.
+    pub(super) is_gone: bool,
+    /// It is there, and lists lack it.
+    pub(super) is_hidden: bool,
     pub(super) expires_at: Option<Timestamp>,
     pub(super) visits: u64,
     /// Trials: free days, and how many may claim them (0: any number).

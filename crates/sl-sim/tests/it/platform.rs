@@ -299,3 +299,47 @@ async fn a_create_that_times_out_has_succeeded_all_the_same() {
     let (_, list) = stage.get("tracking-links?sort=desc").await;
     assert_eq!(list["data"]["list"][0]["campaignName"], "unsure");
 }
+
+#[tokio::test]
+async fn a_deleted_link_is_not_found_on_its_own_and_takes_nobody_any_more() {
+    let stage = Stage::new(Faults::none()).await;
+    let (tracking, code) = stage.tracking_link("old").await;
+    let (kept, _) = stage.tracking_link("kept").await;
+    let wish = json!({"duration": 7, "offerExpiration": 0, "offerLimit": 1});
+    let trial = stage.post("trial-links", wish).await.1["data"].clone();
+    let paths = [format!("tracking-links/{tracking}"), format!("trial-links/{}", trial["id"])];
+    for path in &paths {
+        assert_eq!(stage.get(path).await.0, StatusCode::OK);
+        let (_, deleted) = stage.call(Method::DELETE, &format!("/api/{ACCOUNT}/{path}"), None).await;
+        assert_eq!(deleted["data"]["success"], true);
+        assert_eq!(stage.get(path).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+    for unknown in [format!("trial-links/{tracking}"), "tracking-links/7".to_owned()] {
+        assert_eq!(stage.get(&unknown).await.0, StatusCode::NOT_FOUND);
+    }
+    for link in [json!(format!("/nova/c{code}")), trial["url"].clone()] {
+        let body = json!({"link": link, "fan": {"id": 1}});
+        assert_eq!(stage.call(Method::POST, "/_sim/subscribe", Some(body)).await.0, StatusCode::CONFLICT);
+    }
+    assert_eq!(stage.get(&format!("tracking-links/{kept}")).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_list_can_lack_a_deleted_tracking_link_and_one_that_is_there() {
+    let stage = Stage::new(Faults::none()).await;
+    let (gone, first) = stage.tracking_link("gone").await;
+    let (hidden, second) = stage.tracking_link("hidden").await;
+    let shown = async || {
+        let (_, page) = stage.get("tracking-links?with_deleted=1").await;
+        page["data"]["list"].as_array().unwrap().len()
+    };
+    stage.sim("delete-link", json!({"link": format!("/nova/c{first}")})).await;
+    assert_eq!(shown().await, 2);
+    stage.sim("delete-link", json!({"link": format!("/nova/c{first}"), "gone": true})).await;
+    stage.sim("hide-link", json!({"link": format!("/nova/c{second}"), "hidden": true})).await;
+    assert_eq!(shown().await, 0);
+    assert_eq!(stage.get(&format!("tracking-links/{gone}")).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(stage.get(&format!("tracking-links/{hidden}")).await.0, StatusCode::OK);
+    stage.sim("hide-link", json!({"link": format!("/nova/c{second}"), "hidden": false})).await;
+    assert_eq!(shown().await, 1);
+}

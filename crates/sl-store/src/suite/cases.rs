@@ -61,6 +61,7 @@ macro_rules! each_case {
                 a_retired_link_is_live_until_whoever_has_it_is_known,
                 retired_links_of_a_block_are_told,
                 live_links_are_listed_until_their_last_look,
+                links_between_two_numbers_come_by_number,
                 the_matchers_work_stays_until_it_is_done;
             reports:
                 clicks_come_newest_first_as_filtered,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use sl_core::{
-    ids::PoolLinkId,
+    ids::{LinkKind, PoolLinkId},
     matching::LATE,
     pool::{PoolState, StockKey},
     step::{ListAdd, Step, Unmatched},
@@ -391,6 +391,31 @@ pub async fn live_links_are_listed_until_their_last_look(backend: &dyn Backend) 
     let store = backend.open().await;
     store.pool.levels(after(1), RULES).await.unwrap();
     assert_eq!(live(&store).await, [2]);
+}
+
+/// Whoever has read a page of the platform's list learns which links should be on it, of whatever stock and in whatever state.
+pub async fn links_between_two_numbers_come_by_number(backend: &dyn Backend) {
+    let store = with_links(backend, 40).await;
+    store.pool.add(new_links(&trial_stock(), 10..13)).await.unwrap();
+    store.pool.add(new_links(&StockKey { trial_days: Some(30), ..trial_stock() }, 13..15)).await.unwrap();
+    give(&store, 1, &[7], after(0)).await;
+    store.pool.retire(refs(&[8]), after(1)).await.unwrap();
+    let between = async |kind, numbers, limit| {
+        let found = store.pool.between(&account(), kind, numbers, limit).await.unwrap();
+        found.iter().map(|entry| entry.link.id.number).collect::<Vec<_>>()
+    };
+    let (tracking, trial) = (LinkKind::TrackingLink, LinkKind::FreeTrial);
+    assert_eq!(between(tracking, 5..=11, 100).await, [5, 6, 7, 8, 9, 10, 11]);
+    assert_eq!(between(tracking, 2..=39, 34).await, (2..36).collect::<Vec<_>>(), "the lowest ones");
+    assert_eq!(between(tracking, 38..=u64::MAX, 100).await, [38, 39]);
+    assert_eq!(between(trial, 0..=13, 100).await, [10, 11, 12, 13], "all stocks");
+    assert_eq!(between(trial, 15..=u64::MAX, 100).await, [0; 0]);
+    let other = store.pool.between(&"acct_other".into(), tracking, 0..=u64::MAX, 100).await.unwrap();
+    assert_eq!(other, []);
+    let found = store.pool.between(&account(), tracking, 7..=8, 100).await.unwrap();
+    let facts: Vec<_> =
+        found.iter().map(|entry| (entry.facts.given.is_some(), entry.facts.retired_at)).collect();
+    assert_eq!(facts, [(true, None), (false, Some(after(1)))]);
 }
 
 /// What the matcher has to find and to add stays until it is done.

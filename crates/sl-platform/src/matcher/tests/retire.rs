@@ -26,14 +26,14 @@ fn end(rig: &Rig, links: impl Iterator<Item = u64>) {
     rig.platform.ended.lock().extend(links.map(|number| (number, end)));
 }
 
-async fn count(rig: &Rig, state: PoolState) -> u64 {
+pub(super) async fn count(rig: &Rig, state: PoolState) -> u64 {
     let levels = rig.store.pool.levels(rig.clock.now(), RULES).await.unwrap();
     let counts = levels.iter().flat_map(|level| &level.counts);
     counts.filter(|(of, _)| *of == state).map(|(_, count)| count).sum()
 }
 
 /// Links that an edge would get now.
-async fn lease(rig: &Rig) -> Vec<u64> {
+pub(super) async fn lease(rig: &Rig) -> Vec<u64> {
     let now = rig.clock.now();
     let request = LeaseRequest {
         stock: StockKey { account: ACCOUNT.into(), kind: LinkKind::TrackingLink, trial_days: None },

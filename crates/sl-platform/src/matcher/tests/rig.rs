@@ -30,7 +30,9 @@ use sl_journal::{ClickLog, Fate, LostReason, Ticket};
 use sl_store::{Store, pool::NewPoolLink, suite::sample};
 use tokio::sync::watch as channel;
 
-use super::super::{MatcherSettings, account::AccountMatcher, search::Searches, watch::Watch};
+use super::super::{
+    MatcherSettings, account::AccountMatcher, missing::Missing, search::Searches, watch::Watch,
+};
 use crate::{
     error::{PlatformError, Result},
     pacer::Priority,
@@ -51,6 +53,8 @@ pub(super) enum Asked {
     Page(u32),
     /// The subscribers of a link.
     List(u64),
+    /// Whether a link is there.
+    Link(u64),
 }
 
 /// A link list in memory.
@@ -68,6 +72,8 @@ pub(super) struct Fake {
     pub(super) counters: Mutex<BTreeMap<u64, u32>>,
     /// Links that have left the list.
     pub(super) gone: Mutex<BTreeSet<u64>>,
+    /// Links that were deleted: nobody finds them on their own, nor their list.
+    pub(super) deleted: Mutex<BTreeSet<u64>>,
     /// Links that were ended.
     pub(super) ended: Mutex<BTreeMap<u64, LinkEnd>>,
     /// Links that are listed without an id.
@@ -118,6 +124,11 @@ impl CreatorPlatform for Fake {
             .collect();
         let unreadable = all.len() - rows.len();
         Ok(Page { rows, unreadable, has_more: from + all.len() < listed.len() })
+    }
+
+    async fn has_link(&self, _: &AccountId, link: PoolLinkId, _: Priority) -> Result<bool> {
+        self.answer(Asked::Link(link.number))?;
+        Ok(!self.deleted.lock().contains(&link.number))
     }
 
     /// The newest first.
@@ -227,6 +238,7 @@ impl Rig {
             broken: Mutex::default(),
             counters: Mutex::default(),
             gone: Mutex::default(),
+            deleted: Mutex::default(),
             ended: Mutex::default(),
             nameless: Mutex::default(),
             pace: Mutex::default(),
@@ -355,6 +367,7 @@ impl Rig {
             shared_as_of: None,
             ended: HashSet::new(),
             settled: HashSet::new(),
+            missing: Missing::default(),
             ended_overflows: self.ended_overflows.clone(),
         }
     }

@@ -34,6 +34,8 @@ pub(super) fn list(call: &mut Call<'_>, kind: LinkKind) -> Result<Reply, Reply> 
     let account = call.world.account(call.account)?;
     let links = account.links(kind).iter().filter(|link| {
         (deleted || !link.is_deleted)
+            && !link.is_gone
+            && !link.is_hidden
             && from.is_none_or(|from| link.created_at >= from)
             && to.is_none_or(|to| link.created_at <= to)
     });
@@ -91,13 +93,16 @@ pub(super) fn get(call: &mut Call<'_>, kind: LinkKind, id: &str) -> Result<Reply
     let (now, address) = (call.now, base(call));
     let account = call.world.account(call.account)?;
     let link = one(account, kind, id)?;
+    if link.is_deleted {
+        return Err(unknown());
+    }
     let view = wire::LinkView { username: &account.setup.username, address: &address, now };
     Ok(Reply::Data(view.one(link)))
 }
 
 pub(super) fn delete(call: &mut Call<'_>, kind: LinkKind, id: &str) -> Result<Reply, Reply> {
     let number = one(call.world.account(call.account)?, kind, id)?.number;
-    call.world.end_link(call.account, kind, number, call.now)?;
+    call.world.delete_link(call.account, kind, number, call.now)?;
     Ok(Reply::Data(json!({"success": true})))
 }
 
@@ -147,7 +152,11 @@ pub(super) fn spenders(call: &mut Call<'_>, kind: LinkKind, id: &str) -> Result<
 fn one<'a>(account: &'a Account, kind: LinkKind, id: &str) -> Result<&'a Link, Reply> {
     let number = id.parse().ok();
     let link = number.and_then(|number| account.link(kind, number));
-    link.ok_or_else(|| refused(404, "The link does not exist."))
+    link.filter(|link| !link.is_gone).ok_or_else(unknown)
+}
+
+fn unknown() -> Reply {
+    refused(404, "The link does not exist.")
 }
 
 /// `https://host/api/{account}`, for addresses inside answers.

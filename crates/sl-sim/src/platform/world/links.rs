@@ -86,7 +86,9 @@ impl World {
         Ok(link)
     }
 
-    pub(crate) fn end_link(
+    /// The link is deleted: nobody subscribes through it any more, and on its own it is not found. Lists of tracking links can be
+    /// asked for it (contract E.1), those of trial links can't (contract E.2).
+    pub(crate) fn delete_link(
         &mut self,
         account: &str,
         kind: LinkKind,
@@ -97,6 +99,25 @@ impl World {
         let link = link.ok_or_else(|| Refusal::new(404, "The link does not exist."))?;
         link.ended_at.get_or_insert(whole(now));
         link.is_deleted = true;
+        link.is_gone |= kind == LinkKind::FreeTrial;
+        Ok(())
+    }
+
+    /// The creator deletes a link in the site. Whether a list still shows it then is in doubt: `is_gone` where it does not.
+    pub(crate) fn delete(&mut self, address: &str, is_gone: bool, now: Timestamp) -> Result<(), Refusal> {
+        let nothing = || Refusal::new(404, format!("link: no link is at {address:?}"));
+        let Some(Place::Link { account, kind, number }) = self.place(address) else { return Err(nothing()) };
+        self.delete_link(&account, kind, number, now)?;
+        let link = self.account(&account)?.link_mut(kind, number).ok_or_else(nothing)?;
+        link.is_gone |= is_gone;
+        Ok(())
+    }
+
+    /// A list lacks a link that is there, from now on or until now: as a partial or an old one does.
+    pub(crate) fn hide(&mut self, address: &str, is_hidden: bool) -> Result<(), Refusal> {
+        let nothing = || Refusal::new(404, format!("link: no link is at {address:?}"));
+        let Some(Place::Link { account, kind, number }) = self.place(address) else { return Err(nothing()) };
+        self.account(&account)?.link_mut(kind, number).ok_or_else(nothing)?.is_hidden = is_hidden;
         Ok(())
     }
 
@@ -192,6 +213,8 @@ fn blank(kind: LinkKind, number: u64, code: String, now: Timestamp) -> Link {
         created_at: whole(now),
         ended_at: None,
         is_deleted: false,
+        is_gone: false,
+        is_hidden: false,
         expires_at: None,
         visits: 0,
         days: 0,

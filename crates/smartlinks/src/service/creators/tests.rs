@@ -55,6 +55,10 @@ impl CreatorPlatform for Statements {
         Err(PlatformError::Unreachable)
     }
 
+    async fn has_link(&self, _: &AccountId, _: PoolLinkId, _: Priority) -> Answer<bool> {
+        Err(PlatformError::Unreachable)
+    }
+
     async fn subscribers(
         &self,
         _: &AccountId,
