@@ -17,10 +17,14 @@ use rdkafka::{
     config::FromClientConfigAndContext as _,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext, base_consumer::PartitionQueue},
     error::{KafkaError, KafkaResult},
+    types::RDKafkaErrorCode,
 };
 use tokio::sync::{Notify, watch};
 
-use crate::{Cluster, ClusterError, Topic, client::heard};
+use crate::{
+    Cluster, ClusterError, Topic,
+    client::{Quiet, heard},
+};
 
 pub(crate) type Queue = PartitionQueue<Watermarks>;
 
@@ -53,6 +57,7 @@ pub(crate) struct Looked {
 
 pub(crate) struct Reader {
     consumer: Arc<BaseConsumer<Watermarks>>,
+    cluster: Cluster,
     topic: String,
     looked: watch::Receiver<Looked>,
     /// Somebody wants to know now.
@@ -98,8 +103,8 @@ impl Reader {
         let (told, looked) = watch::channel(Looked { epoch: topic.epoch, made: topic.made, times: 0 });
         let doubt = Arc::new(Notify::new());
         let watcher = tokio::spawn(look(cluster.clone(), told, Arc::clone(&doubt)));
-        let topic = topic.name.clone();
-        Ok(Arc::new(Self { consumer, topic, looked, doubt, watcher, stop, thread: Some(thread) }))
+        let (cluster, topic) = (cluster.clone(), topic.name.clone());
+        Ok(Arc::new(Self { consumer, cluster, topic, looked, doubt, watcher, stop, thread: Some(thread) }))
     }
 
     /// Reads the partition from `offset` on, into a queue that wakes `arrived`. Blocks for a moment. A queue that the
@@ -128,10 +133,22 @@ impl Reader {
 
     /// First offset and the one behind the last. Blocks.
     pub(crate) fn ends(&self, partition: i32) -> KafkaResult<(u64, u64)> {
-        let (low, high) = self.consumer.fetch_watermarks(&self.topic, partition, PATIENCE)?;
+        let (low, high) = match self.consumer.fetch_watermarks(&self.topic, partition, PATIENCE) {
+            // Said of a partition without a leader, too, by what librdkafka remembers: after an outage for minutes. A new client
+            // remembers nothing.
+            Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownPartition)) => {
+                self.ends_anew(partition)?
+            }
+            ends => ends?,
+        };
         let (low, high) = (u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0));
         self.consumer.context().0.lock().insert(partition, high);
         Ok((low, high))
+    }
+
+    fn ends_anew(&self, partition: i32) -> KafkaResult<(i64, i64)> {
+        let client = BaseConsumer::from_config_and_context(&self.cluster.config().client(), Quiet)?;
+        client.fetch_watermarks(&self.topic, partition, PATIENCE)
     }
 
     /// The end of the partition as last heard.

@@ -62,9 +62,19 @@ async fn nothing_is_lost_while(
     cluster: &Cluster,
     faults: impl FnOnce(&Broker) + Send + 'static,
 ) {
+    let _told = world::ToldOnFailure(cluster);
     let edge = Edge::start(cluster);
-    let readings = Reading::all(cluster).await;
+    let mut readings = Reading::all(cluster).await;
     let (stop, load) = load(&edge);
+    // A broker that is killed while it makes a partition may leave it without a leader.
+    let begun = async {
+        while readings.iter().map(|reading| reading.accounts.len()).sum::<usize>() < accounts().len() {
+            for reading in &mut readings {
+                reading.step(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    tokio::time::timeout(world::PATIENCE, begun).await.expect("records of every account come");
     let (over, reading) = read_on(readings);
     let broker = tokio::task::spawn_blocking(move || {
         faults(&broker);

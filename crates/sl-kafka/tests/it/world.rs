@@ -315,6 +315,31 @@ pub(crate) async fn expect_complete(readings: &mut [Reading], accounts: &[String
     }
 }
 
+/// Of a test that fails, what a new client is told of the partitions.
+pub(crate) struct ToldOnFailure<'a>(pub(crate) &'a Cluster);
+
+impl Drop for ToldOnFailure<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let (client, topic) = (admin(self.0), self.0.config().events_topic());
+        match client.inner().fetch_metadata(Some(&topic), Duration::from_secs(10)) {
+            Ok(metadata) => {
+                for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+                    eprintln!(
+                        "partition {}: leader {}, error {:?}",
+                        partition.id(),
+                        partition.leader(),
+                        partition.error()
+                    );
+                }
+            }
+            Err(error) => eprintln!("nothing about {topic}: {error}"),
+        }
+    }
+}
+
 /// Puts bytes into a partition, past the forwarder.
 pub(crate) fn put_raw(cluster: &Cluster, partition: i32, payload: &[u8]) {
     let producer: BaseProducer =
