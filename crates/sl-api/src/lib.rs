@@ -30,7 +30,7 @@ pub use keys::{KeyError, NewKey, create_key, ensure_team_and_owner_key, key_name
 pub use operations::may_read_metrics;
 pub use parts::{
     Acceptance, ApiParts, ApiSettings, EgressCheck, JournalsFacts, PixelTester, PlatformNotice, PoolStatus,
-    ProgressFacts, ProgressSource, Random, Speculative, StockStatus, TestEvent, TestRefused, Upstream,
+    ProgressFacts, ProgressSource, Random, Speculative, StockStatus, TestEvent, Upstream,
 };
 pub use routes::{Served, router};
 pub use teams::Teams;

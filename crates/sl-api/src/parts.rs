@@ -7,6 +7,7 @@ use sl_core::{
     catalog::{Pixel, PlatformKind},
     event::Position,
     ids::{AccountId, SmartLinkId},
+    platforms::TestRefused,
     pool::StockKey,
     retry::Limits,
     seal::{NONCE_BYTES, SealKeys, Secret},
@@ -195,17 +196,6 @@ pub struct TestEvent {
     pub event_type: String,
     /// Present for Meta and TikTok.
     pub test_event_code: Option<String>,
-}
-
-/// The platform's (or our own) words against a test event, secrets blanked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TestRefused {
-    /// The pixel's token is what has to be mended.
-    #[error("{0}")]
-    Token(String),
-    /// Something else about the event.
-    #[error("{0}")]
-    Event(String),
 }
 
 /// State of the router: the parts and what is made once of them.

@@ -38,6 +38,6 @@ mod written;
 
 pub use attempt::LAST;
 pub use egress::{BadException, Egress, Forbidden};
-pub use tester::{TestFailure, Tester};
+pub use tester::Tester;
 pub use unrecorded::Unrecorded;
 pub use worker::{Chance, Worker, WorkerSettings};

@@ -8,7 +8,7 @@ use sl_core::{
     delivery::DeliveryKind,
     ids::{AccountId, ClickId, SmartLinkId},
     money::Cents,
-    platforms::{Channel, Event, Tests, Verdict},
+    platforms::{Channel, Event, TestRefused, Tests, Verdict},
     retry::Outcome,
     seal::PIXEL_TOKEN,
 };
@@ -17,21 +17,6 @@ use crate::{secrets::Secrets, sender::Origin, worker::Shared};
 
 /// A token amount: test events may count at the platform (ad-platforms 2.8).
 const AMOUNT: Cents = Cents(100);
-
-/// Why a test event did not pass, in words for the caller: ours or the platform's, without the token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TestFailure {
-    /// The pixel's token is what has to be mended.
-    pub is_about_token: bool,
-    /// The words.
-    pub words: String,
-}
-
-impl From<String> for TestFailure {
-    fn from(words: String) -> Self {
-        Self { is_about_token: false, words }
-    }
-}
 
 /// Sends test events.
 #[derive(Clone)]
@@ -47,19 +32,18 @@ impl Tester {
         pixel: &Pixel,
         event_type: &str,
         test_code: Option<&str>,
-    ) -> Result<(), TestFailure> {
-        let shared = &*self.0;
+    ) -> Result<(), TestRefused> {
+        let (shared, refused) = (&*self.0, TestRefused::Event);
         let (kind, amount) =
-            kind(event_type).ok_or_else(|| format!("event_type {event_type:?} is unknown"))?;
+            kind(event_type).ok_or_else(|| refused(format!("event_type {event_type:?} is unknown")))?;
         let facts = pixel.platform.facts();
         let platform = shared
             .platforms
             .get(pixel.platform)
             .filter(|_| facts.tests != Tests::None)
-            .ok_or_else(|| format!("{} can't be tested", pixel.platform.as_str()))?;
-        let no_token =
-            || TestFailure { is_about_token: true, words: "the pixel's token can't be read".to_owned() };
-        let token = shared.keys.open(PIXEL_TOKEN, &pixel.sealed_token).map_err(|_| no_token())?;
+            .ok_or_else(|| refused(format!("{} can't be tested", pixel.platform.as_str())))?;
+        let no_token = |_| TestRefused::Token("the pixel's token can't be read".to_owned());
+        let token = shared.keys.open(PIXEL_TOKEN, &pixel.sealed_token).map_err(no_token)?;
         // An event that is off has no name.
         let name = pixel.events.name(kind).unwrap_or(facts.any_name);
         let now = shared.clock.now();
@@ -78,9 +62,9 @@ impl Tester {
         let click_url = shared.settings.public_url.trim_end_matches('/').to_owned() + &click.request.target;
         let request = platform
             .build(pixel, &event, &click, &click_url)
-            .map_err(|skip| format!("this event would be skipped: {}", skip.0))?;
+            .map_err(|skip| refused(format!("this event would be skipped: {}", skip.0)))?;
         let answer = shared.sender.send(&platform.authorise(request, &token), Origin::Operator).await;
-        let answer = answer.map_err(|error| error.to_string())?;
+        let answer = answer.map_err(|error| refused(error.to_string()))?;
         let secrets = Secrets::of_token(&token);
         let outcome = platform.verdict(pixel, &answer, 1).outcome;
         if outcome == Outcome::Delivered {
@@ -88,7 +72,8 @@ impl Tester {
         }
         let Verdict { words, .. } = platform.verdict(pixel, &secrets.blank_answer(&answer), 1);
         let words = words.unwrap_or_else(|| format!("the platform answered {}", answer.status));
-        Err(TestFailure { is_about_token: outcome == Outcome::Auth, words: secrets.blank(&words) })
+        let refused = if outcome == Outcome::Auth { TestRefused::Token } else { refused };
+        Err(refused(secrets.blank(&words)))
     }
 }
 

@@ -2,13 +2,13 @@
 
 use axum::extract::{Path, State};
 use serde_json::json;
-use sl_core::platforms::Tests;
+use sl_core::platforms::{TestRefused, Tests};
 
 use crate::{
     access::OwnLink,
     body::Body,
     error::{ApiError, Problems, Result},
-    parts::{App, TestEvent, TestRefused},
+    parts::{App, TestEvent},
     pixels::attached,
     reply::Reply,
 };

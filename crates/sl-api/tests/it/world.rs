@@ -13,12 +13,13 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use sl_api::{
     ApiParts, ApiSettings, PixelTester, PoolStatus, ProgressFacts, ProgressSource, StockStatus, TestEvent,
-    TestRefused, create_key, ensure_team_and_owner_key,
+    create_key, ensure_team_and_owner_key,
 };
 use sl_core::{
     apikey::Role,
     catalog::{Pixel, PlatformKind, Team},
     event::Recorded,
+    platforms::TestRefused,
     pool::StockKey,
     retry::Limits,
     seal::{SealKeys, Secret},

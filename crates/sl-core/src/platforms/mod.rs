@@ -185,6 +185,17 @@ pub enum Tests {
     None,
 }
 
+/// The platform's (or our own) words against a test event, secrets blanked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TestRefused {
+    /// The pixel's token is what has to be mended.
+    #[error("{0}")]
+    Token(String),
+    /// Something else about the event.
+    #[error("{0}")]
+    Event(String),
+}
+
 // === impl PlatformKind ===
 
 impl PlatformKind {

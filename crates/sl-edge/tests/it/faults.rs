@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    io::Write as _,
     pin::Pin,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -22,6 +23,8 @@ pub(crate) enum Mode {
     StallFrom(u64),
     /// Who brings the record behind so many panics.
     PanicAt(u64),
+    /// Who waits for a fate panics.
+    PanicWaiting,
     /// Refused at the door.
     Refuse(LostReason),
     /// Taken in, then lost.
@@ -86,6 +89,7 @@ impl ClickLog for TestLog {
             let decided = mode.wait_for(|mode| !is_open(mode)).await;
             match decided.map(|mode| *mode) {
                 Ok(Mode::Lose(reason)) => Fate::Lost(reason),
+                Ok(Mode::PanicWaiting) => panic!("as the test wants it"),
                 Ok(_) => Fate::Stored,
                 Err(_) => Fate::Lost(LostReason::Closed),
             }
@@ -96,6 +100,8 @@ impl ClickLog for TestLog {
 use std::time::Duration;
 
 use sl_core::click::Rung;
+
+use sl_edge::EdgeError;
 
 use crate::rig::{OVERFLOW, Rig, go};
 
@@ -162,6 +168,24 @@ fn a_lost_repeat_keeps_the_link_of_its_click() {
         rig.log.set(mode);
         assert_eq!(rig.visit(&go(""), &[]).location(), first.location(), "{mode:?}");
     }
+}
+
+#[test]
+fn a_thread_that_can_answer_nobody_any_more_ends_the_edge() {
+    let mut rig = Rig::with(|config| config.threads = 1);
+    rig.log.set(Mode::Stall);
+    let visitors = [(); 2].map(|()| {
+        let mut visitor = rig.connect();
+        visitor.write_all(format!("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", go("")).as_bytes()).unwrap();
+        visitor
+    });
+    // One thread: when the second comes, the first one waits.
+    while rig.log.brought() < 2 {
+        std::thread::yield_now();
+    }
+    rig.log.set(Mode::PanicWaiting);
+    assert!(matches!(rig.ended(), Err(EdgeError::Died)));
+    drop(visitors);
 }
 
 #[test]

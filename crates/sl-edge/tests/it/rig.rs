@@ -123,10 +123,15 @@ impl Rig {
         Self { address, log, stock, links, window, clock, stop, thread: Some(thread) }
     }
 
+    /// Waits until it ends by itself.
+    pub(crate) fn ended(&mut self) -> Result<(), EdgeError> {
+        self.thread.take().map_or(Ok(()), |thread| thread.join().unwrap())
+    }
+
     /// Stops it and waits until it has drained.
     pub(crate) fn finish(&mut self) -> Result<(), EdgeError> {
         self.stop.cancel();
-        self.thread.take().map_or(Ok(()), |thread| thread.join().unwrap())
+        self.ended()
     }
 
     pub(crate) fn connect(&self) -> TcpStream {

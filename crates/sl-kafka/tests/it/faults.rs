@@ -66,7 +66,7 @@ async fn nothing_is_lost_while(
     let edge = Edge::start(cluster);
     let mut readings = Reading::all(cluster).await;
     let (stop, load) = load(&edge);
-    // A broker that is killed while it makes a partition may leave it without a leader.
+    // The faults meet a broker at work, and not one that still makes the topics.
     let begun = async {
         while readings.iter().map(|reading| reading.accounts.len()).sum::<usize>() < accounts().len() {
             for reading in &mut readings {

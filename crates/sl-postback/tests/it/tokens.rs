@@ -13,6 +13,7 @@ use sl_core::{
     conversion::{Conversion, ConversionKind},
     delivery::{DeliveryState, Destination},
     ids::PixelId,
+    platforms::TestRefused,
 };
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -161,7 +162,7 @@ async fn a_test_event_is_worth_a_dollar_and_goes_through_the_platforms_own_chann
     }
     let creatortraffic = pixel_of(&world, PlatformKind::Creatortraffic).await;
     let why = world.tester(&[]).test(&creatortraffic, "event_new_subscriber_free", None).await.unwrap_err();
-    assert_eq!((why.words.as_str(), why.is_about_token), ("creatortraffic can't be tested", false));
+    assert_eq!(why, TestRefused::Event("creatortraffic can't be tested".to_owned()));
     world.close().await;
 }
 
@@ -173,10 +174,27 @@ async fn a_refused_test_event_is_told_in_the_platforms_words_without_the_token()
     world.save_pixel("t0ken+with/marks=", sl_store::suite::sample::HOUR).await;
     for platform in [PlatformKind::Meta, PlatformKind::Tiktok, PlatformKind::Snapchat] {
         let pixel = pixel_of(&world, platform).await;
-        let why = world.tester(&[]).test(&pixel, "event_click", Some("TEST1")).await.unwrap_err().words;
+        let why = world.tester(&[]).test(&pixel, "event_click", Some("TEST1")).await.unwrap_err().to_string();
         assert!(why.contains("message") || why.contains("reason"), "{why}");
         assert!(!why.contains("t0ken"), "{platform:?}: {why}");
     }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_test_event_that_is_refused_for_its_token_says_that_it_is_the_token() {
+    let error =
+        json!({ "error": { "code": 190, "error_subcode": 463, "message": "Error validating access token" } });
+    let receiver =
+        Receiver::start(move |_, _| (StatusCode::UNAUTHORIZED, error.to_string()).into_response()).await;
+    let world = World::new(receiver.address).await;
+    world.save_pixel("t0ken", sl_store::suite::sample::HOUR).await;
+    let pixel = pixel_of(&world, PlatformKind::Meta).await;
+    let why = world.tester(&[]).test(&pixel, "event_click", Some("TEST1")).await.unwrap_err();
+    assert!(matches!(&why, TestRefused::Token(words) if words.contains("190")), "{why:?}");
+    let unsealed = Pixel { sealed_token: vec![1; 40], ..pixel };
+    let why = world.tester(&[]).test(&unsealed, "event_click", Some("TEST1")).await.unwrap_err();
+    assert!(matches!(why, TestRefused::Token(_)), "{why:?}");
     world.close().await;
 }
 

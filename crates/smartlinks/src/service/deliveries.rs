@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sl_api::{Acceptance, EgressCheck, PixelTester, PlatformNotice, TestEvent, TestRefused};
+use sl_api::{Acceptance, EgressCheck, PixelTester, PlatformNotice, TestEvent};
 use sl_core::{
     catalog::Pixel,
     pace::Pace,
-    platforms::{Platforms, Settings},
+    platforms::{Platforms, Settings, TestRefused},
     time::Clock,
 };
 use sl_postback::{Egress, Tester, Worker, WorkerSettings};
@@ -106,10 +106,6 @@ pub(crate) struct TestEvents(pub(crate) Tester);
 #[async_trait]
 impl PixelTester for TestEvents {
     async fn test(&self, pixel: &Pixel, event: TestEvent) -> Result<(), TestRefused> {
-        let tested = self.0.test(pixel, &event.event_type, event.test_event_code.as_deref()).await;
-        tested.map_err(|failure| match failure.is_about_token {
-            true => TestRefused::Token(failure.words),
-            false => TestRefused::Event(failure.words),
-        })
+        self.0.test(pixel, &event.event_type, event.test_event_code.as_deref()).await
     }
 }

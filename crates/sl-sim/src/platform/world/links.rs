@@ -96,42 +96,39 @@ impl World {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let link = self.account(account)?.link_mut(kind, number);
-        let link = link.ok_or_else(|| Refusal::new(404, "The link does not exist."))?;
-        link.ended_at.get_or_insert(whole(now));
-        link.is_deleted = true;
-        link.is_gone |= kind == LinkKind::FreeTrial;
+        link.ok_or_else(|| Refusal::new(404, "The link does not exist."))?.delete(now);
         Ok(())
     }
 
     /// The creator deletes a link in the site. Whether a list still shows it then is in doubt: `is_gone` where it does not.
     pub(crate) fn delete(&mut self, address: &str, is_gone: bool, now: Timestamp) -> Result<(), Refusal> {
-        let nothing = || Refusal::new(404, format!("link: no link is at {address:?}"));
-        let Some(Place::Link { account, kind, number }) = self.place(address) else { return Err(nothing()) };
-        self.delete_link(&account, kind, number, now)?;
-        let link = self.account(&account)?.link_mut(kind, number).ok_or_else(nothing)?;
+        let link = self.link_at(address)?;
+        link.delete(now);
         link.is_gone |= is_gone;
         Ok(())
     }
 
     /// A list lacks a link that is there, from now on or until now: as a partial or an old one does.
     pub(crate) fn hide(&mut self, address: &str, is_hidden: bool) -> Result<(), Refusal> {
-        let nothing = || Refusal::new(404, format!("link: no link is at {address:?}"));
-        let Some(Place::Link { account, kind, number }) = self.place(address) else { return Err(nothing()) };
-        self.account(&account)?.link_mut(kind, number).ok_or_else(nothing)?.is_hidden = is_hidden;
+        self.link_at(address)?.is_hidden = is_hidden;
         Ok(())
     }
 
     /// The creator sets the end of a link in the site: it stays in its list, with that date.
     pub(crate) fn end(&mut self, address: &str, at: Timestamp) -> Result<(), Refusal> {
-        let nothing = || Refusal::new(404, format!("link: no link is at {address:?}"));
-        let Some(Place::Link { account, kind, number }) = self.place(address) else { return Err(nothing()) };
-        let link = self.account(&account)?.link_mut(kind, number).ok_or_else(nothing)?;
-        let end = match kind {
+        let link = self.link_at(address)?;
+        let end = match link.kind {
             LinkKind::TrackingLink => &mut link.ended_at,
             LinkKind::FreeTrial => &mut link.expires_at,
         };
         *end = Some(whole(at));
         Ok(())
+    }
+
+    fn link_at(&mut self, address: &str) -> Result<&mut Link, Refusal> {
+        let nothing = || Refusal::new(404, format!("link: no link is at {address:?}"));
+        let Some(Place::Link { account, kind, number }) = self.place(address) else { return Err(nothing()) };
+        self.account(&account)?.link_mut(kind, number).ok_or_else(nothing)
     }
 
     /// Reads an address of the platform: a whole URL or its path.
@@ -200,6 +197,14 @@ impl Link {
             LinkKind::TrackingLink => format!("https://onlyfans.com/{username}/c{}", self.code),
             LinkKind::FreeTrial => format!("https://onlyfans.com/action/trial/{}", self.code),
         }
+    }
+}
+
+impl Link {
+    fn delete(&mut self, now: Timestamp) {
+        self.ended_at.get_or_insert(whole(now));
+        self.is_deleted = true;
+        self.is_gone |= self.kind == LinkKind::FreeTrial;
     }
 }
 
