@@ -18,7 +18,11 @@ use sl_store::reports::{ClickFilter, ConversionFilter, Range};
 
 use crate::{
     access::own_link,
-    dashboard::{dollars, page, session::Session},
+    dashboard::{
+        figures::{dollars, per_click, share},
+        page,
+        session::Session,
+    },
     error::Result,
     parts::App,
     query::Query,
@@ -50,33 +54,38 @@ async fn content(app: &App, session: &Session, id: &str, mut query: Query) -> Re
     query.finish()?;
     let totals = app.store.reports.totals(&[link.id]).await?.first().copied().unwrap_or_default();
     let account = app.store.catalog.account(&link.account).await?;
+    let (hours, highest) = hours(app, &link).await?;
+    let revenue = totals.revenue.unwrap_or_default();
     Ok(json!({
         "title": link.name,
         "link": object(app, &link, totals, account.as_ref()),
         "paused": link.paused,
         "speculative": (app.speculative)(link.id),
         "spenders": totals.spenders,
-        "revenue": dollars(totals.revenue.unwrap_or_default()),
-        "hours": hours(app, &link).await?,
+        "rate": share(totals.subscribers, totals.clicks),
+        "revenue": dollars(revenue),
+        "epc": per_click(revenue, totals.clicks),
+        "hours": hours,
+        "highest": highest,
         "breakdown": values(app, &link, by.unwrap_or(Dimension::Country)).await?,
         "clicks": newest_clicks(app, &link).await?.iter().map(clicks::row).collect::<Vec<_>>(),
         "conversions": newest_conversions(app, &link).await?.iter().map(conversion).collect::<Vec<_>>(),
     }))
 }
 
-/// Every hour of the last two days, oldest first, with the place of its bar.
-async fn hours(app: &App, link: &SmartLink) -> Result<Vec<Value>> {
+/// Every hour of the last two days, oldest first, with the place of its bar; and the most clicks of an hour.
+async fn hours(app: &App, link: &SmartLink) -> Result<(Vec<Value>, u64)> {
     let hour = Duration::from_secs(3600);
     let first = app.now().hour().minus(hour * (HOURS - 1));
     let known = app.store.reports.hours(link.id, Range { from: Some(first), to: None }).await?;
     let known: HashMap<Timestamp, Rollup> =
         known.into_iter().map(|(at, rollup)| (at.hour(), rollup)).collect();
-    let highest = known.values().map(|rollup| rollup.clicks).max().unwrap_or(0).max(1);
-    Ok((0..HOURS)
+    let highest = known.values().map(|rollup| rollup.clicks).max().unwrap_or(0);
+    let bars = (0..HOURS)
         .map(|n| {
             let at = first.plus(hour * n);
             let rollup = known.get(&at).copied().unwrap_or_default();
-            let height = rollup.clicks * HEIGHT / highest;
+            let height = rollup.clicks * HEIGHT / highest.max(1);
             json!({
                 "hour": at.iso().get(..16).map(|text| text.replace('T', " ")),
                 "clicks": rollup.clicks,
@@ -89,7 +98,8 @@ async fn hours(app: &App, link: &SmartLink) -> Result<Vec<Value>> {
                 "empty": rollup == Rollup::default(),
             })
         })
-        .collect())
+        .collect();
+    Ok((bars, highest))
 }
 
 /// The clicks of the last days by their commonest values.
@@ -106,12 +116,6 @@ async fn values(app: &App, link: &SmartLink, by: Dimension) -> Result<Value> {
         "others": rest.len(),
         "rest": row(None, breakdown::clicks(rest)),
     }))
-}
-
-/// `12.5 %`, rounded to the nearest.
-fn share(part: u64, whole: u64) -> String {
-    let thousandths = (part * 1000 + whole / 2).checked_div(whole).unwrap_or(0);
-    format!("{}.{} %", thousandths / 10, thousandths % 10)
 }
 
 async fn newest_clicks(app: &App, link: &SmartLink) -> Result<Vec<ClickRow>> {
@@ -133,15 +137,4 @@ fn conversion(row: &Conversion) -> Value {
         "status": row.transaction.as_ref().map(|transaction| transaction.status.as_str()),
         "click": row.click.map(|click| click.to_string()),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_are_rounded_and_none_of_nothing_is_no_fault() {
-        let shares = [(1, 3), (2, 3), (5, 5), (1, 100_000), (0, 0)].map(|(part, whole)| share(part, whole));
-        assert_eq!(shares, ["33.3 %", "66.7 %", "100.0 %", "0.0 %", "0.0 %"]);
-    }
 }

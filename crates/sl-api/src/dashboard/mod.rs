@@ -3,6 +3,7 @@
 
 pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
+mod figures;
 pub(crate) mod link;
 pub(crate) mod overview;
 pub(crate) mod pool;
@@ -12,7 +13,6 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use http::{HeaderValue, StatusCode, header};
 use minijinja::{AutoEscape, Environment, context};
 use serde_json::{Value, json};
-use sl_core::money::Cents;
 
 use crate::{
     error::{ApiError, Result},
@@ -42,6 +42,7 @@ impl Pages {
     pub(crate) fn compile() -> Self {
         let mut pages = Environment::new();
         pages.set_auto_escape_callback(|_| AutoEscape::Html);
+        pages.add_filter("when", |at: minijinja::Value| figures::when(&at));
         for (name, source) in TEMPLATES {
             if let Err(error) = pages.add_template(name, source) {
                 tracing::error!(name, %error, "a page of the dashboard does not compile");
@@ -108,21 +109,6 @@ pub(crate) async fn style() -> Response {
     (headers, include_str!("../../templates/style.css")).into_response()
 }
 
-/// `$1,250.00`.
-pub(crate) fn dollars(cents: Cents) -> String {
-    let text = cents.to_string();
-    let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |digits| ("-", digits));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "00"));
-    let mut grouped = String::new();
-    for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    format!("{sign}${grouped}.{fraction}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,12 +122,5 @@ mod tests {
         let page = json!({ "title": "x", "sentence": "<script>alert(1)</script>" });
         let html = pages.render("error.html", None, &page).unwrap();
         assert!(html.contains("&lt;script&gt;") && !html.contains("<script>"));
-    }
-
-    #[test]
-    fn amounts_are_grouped() {
-        assert_eq!(dollars(Cents(125_000)), "$1,250.00");
-        assert_eq!(dollars(Cents(-99)), "-$0.99");
-        assert_eq!(dollars(Cents(123_456_789)), "$1,234,567.89");
     }
 }

@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 use sl_core::{ids::SmartLinkId, money::Cents, step::LinkTotals};
 
 use crate::{
-    dashboard::{dollars, page, session::Session},
+    dashboard::{
+        figures::{dollars, per_click, share},
+        page,
+        session::Session,
+    },
     error::Result,
     parts::App,
     smart_links::list::rows,
@@ -30,6 +34,7 @@ async fn content(app: &App, session: &Session) -> Result<Value> {
     let mut totals = app.store.reports.totals(&older).await?;
     totals.extend(rows.iter().map(|(_, totals)| *totals));
     let sum = |of: fn(&LinkTotals) -> u64| totals.iter().map(of).sum::<u64>();
+    let clicks = sum(|totals| totals.clicks);
     let revenue: Cents = totals.iter().filter_map(|totals| totals.revenue).sum();
     let outbox = app.store.deliveries.counts(app.now()).await?;
     let dead_letters = app.store.reports.dead_letter_count().await?;
@@ -37,7 +42,10 @@ async fn content(app: &App, session: &Session) -> Result<Value> {
         let mut row = row.clone();
         if let Some(row) = row.as_object_mut() {
             row.insert("paused".to_owned(), json!(link.paused));
-            row.insert("dollars".to_owned(), json!(dollars(totals.revenue.unwrap_or_default())));
+            let revenue = totals.revenue.unwrap_or_default();
+            row.insert("dollars".to_owned(), json!(dollars(revenue)));
+            row.insert("rate".to_owned(), json!(share(totals.subscribers, totals.clicks)));
+            row.insert("epc".to_owned(), json!(per_click(revenue, totals.clicks)));
         }
         row
     });
@@ -47,9 +55,10 @@ async fn content(app: &App, session: &Session) -> Result<Value> {
         "left_out": left_out,
         "summed": (links.len() > SUMMED).then_some(SUMMED),
         "links": shown.collect::<Vec<_>>(),
-        "clicks": sum(|totals| totals.clicks),
+        "clicks": clicks,
         "subscribers": sum(|totals| totals.subscribers),
         "revenue": dollars(revenue),
+        "epc": per_click(revenue, clicks),
         "parked": outbox.parked,
         "waiting": outbox.waiting,
         "dead_letters": dead_letters,

@@ -81,7 +81,7 @@ async fn every_page_opens_with_an_api_key() {
         assert!(!html.contains("<b>bold"), "{path}");
     }
     let (_, html) = page(&world, &format!("/links/{}", sample::link_id(1)), &cookie).await;
-    assert!(html.contains("in no figure: 1<"), "{html}");
+    assert!(html.contains("in no figure: 1<") && html.contains("<time datetime=\"20"), "{html}");
     let style = world.client.get(format!("{}/assets/style.css", world.base)).send().await.unwrap();
     assert_eq!(style.headers()[header::CONTENT_TYPE], "text/css; charset=utf-8");
 }
@@ -175,7 +175,7 @@ async fn the_first_page_sums_all_links_and_says_how_many_it_shows() {
     world.store.ledger.apply(step).await.unwrap();
     let cookie = cookie(&sign_in(&world, &world.key).await);
     let (_, html) = page(&world, "/", &cookie).await;
-    for said in ["<dd>609</dd>", "<dd>406</dd>", "<dd>$304.50</dd>", "203 Smart Links", "the newest 200,"] {
+    for said in ["<dd>609</dd>", "<dd>406</dd>", "<dd>$304.50</dd>", "<dd>$0.50</dd>", ">66.7 %<", "203 Smart Links", "the newest 200,"] {
         assert!(html.contains(said), "{said}: {html}");
     }
     assert_eq!(html.matches("href=\"&#x2f;links").count() + html.matches("href=\"/links/").count(), 200);
