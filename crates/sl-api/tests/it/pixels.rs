@@ -122,6 +122,28 @@ async fn an_update_changes_only_what_is_sent_and_no_error_repeats_a_token() {
 }
 
 #[tokio::test]
+async fn an_empty_token_is_refused_and_the_present_one_stays() {
+    let (world, [pixels, _]) = with_links().await;
+    world.send("POST", &pixels, meta()).await;
+    let path = format!("{pixels}/1");
+    let before = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
+    for empty in [json!(""), json!(" \t "), Value::Null] {
+        let change = json!({ "pixel_access_token": empty, "label": "other" });
+        assert_eq!(world.refused("PATCH", &path, change).await, ["pixel_access_token"], "{empty}");
+        let new = json!({ "platform": "meta", "pixel_id": "1", "pixel_access_token": empty });
+        assert_eq!(world.refused("POST", &pixels, new).await, ["pixel_access_token"], "{empty}");
+    }
+    for empty in [json!(""), Value::Null] {
+        let change = json!({ "pixel_id": empty });
+        assert_eq!(world.refused("PATCH", &path, change).await, ["pixel_id"], "{empty}");
+    }
+    assert_eq!(world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap(), before);
+    world.send("PATCH", &path, json!({ "label": "other" })).await;
+    let kept = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
+    assert_eq!(kept.sealed_token, before.sealed_token, "left out: kept");
+}
+
+#[tokio::test]
 async fn a_version_is_a_part_of_an_address_and_nothing_else() {
     let (world, [pixels, _]) = with_links().await;
     world.send("POST", &pixels, meta()).await;
