@@ -56,6 +56,7 @@ pub(crate) async fn create(
         pace: None,
         created_at: now,
         updated_at: now,
+        is_deleted: false,
     };
     fields::optional(&mut body, &mut pixel);
     body.finish()?;

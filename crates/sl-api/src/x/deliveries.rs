@@ -225,7 +225,7 @@ fn attempt(attempt: &Attempt) -> Value {
     })
 }
 
-/// A destination as it is shown. One that is gone keeps its number.
+/// A destination as it is shown. One that is gone keeps its number, a pixel its names, too.
 struct Named {
     platform: Option<PlatformKind>,
     label: Option<String>,
@@ -236,9 +236,15 @@ impl Named {
     async fn read(app: &App, team: TeamId, destination: Destination) -> Result<Self> {
         Ok(match destination {
             Destination::Pixel(id) => {
-                let pixel = app.store.catalog.pixel(id).await?.filter(|pixel| pixel.team == team);
+                let catalog = &app.store.catalog;
+                let pixel = catalog.pixel(id).await?.filter(|pixel| pixel.team == team);
+                let is_deleted = pixel.is_none();
+                let pixel = match pixel {
+                    Some(pixel) => Some(pixel),
+                    None => catalog.deleted_pixel(id).await?.filter(|pixel| pixel.team == team),
+                };
                 let platform = pixel.as_ref().map(|pixel| pixel.platform);
-                Self { platform, is_deleted: pixel.is_none(), label: pixel.and_then(pixel_label) }
+                Self { platform, is_deleted, label: pixel.and_then(pixel_label) }
             }
             Destination::Postback(id) => {
                 let postback = app.store.catalog.postback(id).await?.filter(|postback| postback.team == team);

@@ -221,7 +221,8 @@ async fn a_deleted_pixel_leaves_every_link_and_the_store_and_what_it_was_told_st
     }
     let after = world.get(&path).await["data"].take();
     assert_eq!((&after["state"], &after["event_id"]), (&json!("delivered"), &before["event_id"]));
-    let gone = json!({ "kind": "pixel", "id": 1, "platform": null, "label": null, "deleted": true });
+    let gone =
+        json!({ "kind": "pixel", "id": 1, "platform": "meta", "label": "House pixel", "deleted": true });
     assert_eq!((&before["destination"]["platform"], &after["destination"]), (&json!("meta"), &gone));
     let again = json!({ "into": "pixel:1" });
     let (status, _) = world.call("POST", "/api/x/deliveries/replay-into", Some(&again)).await;
