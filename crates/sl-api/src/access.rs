@@ -171,7 +171,8 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
-/// The live Smart Link of the path, of the caller's own team; anything else is 404 (contract A.3).
+/// The live Smart Link of the path, of the caller's own team, and of the account where the path names one; anything else is 404
+/// (contract A.3).
 #[derive(Debug)]
 pub(crate) struct OwnLink(pub(crate) SmartLink);
 
@@ -180,8 +181,13 @@ impl FromRequestParts<App> for OwnLink {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let caller = Caller::from_request_parts(parts, app).await?;
-        let id = path_part(parts, app, "smart_link_id").await?;
-        own_link(app, caller.team(), &id).await.map(Self)
+        let params = path_parts(parts, app).await?;
+        let part = |name: &str| params.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+        let id = part("smart_link_id").ok_or(ApiError::NotFound("path"))?;
+        let link = own_link(app, caller.team(), id).await?;
+        // The older paths (contract A.1): what they answer must be of the account they ask for.
+        let is_of_account = part("account").is_none_or(|account| account == link.account.as_str());
+        if is_of_account { Ok(Self(link)) } else { Err(ApiError::NotFound("smart link")) }
     }
 }
 
@@ -196,13 +202,6 @@ impl FromRequestParts<App> for PathId {
         let params = path_parts(parts, app).await?;
         params.iter().next().map(|(_, id)| Self(id.to_owned())).ok_or(ApiError::NotFound("path"))
     }
-}
-
-/// A part of the path by its name.
-async fn path_part(parts: &mut Parts, app: &App, name: &str) -> Result<String> {
-    let params = path_parts(parts, app).await?;
-    let part = params.iter().find(|(key, _)| *key == name);
-    part.map(|(_, value)| value.to_owned()).ok_or(ApiError::NotFound("path"))
 }
 
 async fn path_parts(parts: &mut Parts, app: &App) -> Result<RawPathParams> {

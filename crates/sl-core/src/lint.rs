@@ -47,7 +47,7 @@ impl fmt::Display for Warning {
 }
 
 /// Every word a warning can have.
-pub const WORDS: [&str; 14] = [
+pub const WORDS: [&str; 15] = [
     word::CLICK_TOO_OLD,
     word::LATE_EVENT,
     word::UNREPLACED_MACRO,
@@ -61,6 +61,7 @@ pub const WORDS: [&str; 14] = [
     word::MISSING_CLICK_ID,
     word::WRONG_CURRENCY,
     word::UNKNOWN_VARIABLE,
+    word::UNCLOSED_VARIABLE,
     word::ADDRESS_MISSING,
 ];
 
@@ -92,6 +93,8 @@ pub mod word {
     pub const WRONG_CURRENCY: &str = "wrong_currency";
     /// A template holds a name that is no variable.
     pub const UNKNOWN_VARIABLE: &str = "unknown_variable";
+    /// A template begins a variable and does not end it.
+    pub const UNCLOSED_VARIABLE: &str = "unclosed_variable";
     /// The operator has not said where the platform is.
     pub const ADDRESS_MISSING: &str = "address_missing";
 }

@@ -10,6 +10,7 @@ use crate::{
     event::Position,
     ids::{AccountId, ClickId, DeadLetterId, FanId, PoolLinkId, SmartLinkId, TeamId},
     money::Cents,
+    pack,
     pool::Given,
     time::Timestamp,
 };
@@ -417,4 +418,7 @@ pub struct ListAdd {
     pub fan: FanId,
     /// When it was decided.
     pub created_at: Timestamp,
+    /// The Smart Link that named the list; rows of before do not say it. The last field of a row, so that those can be read.
+    #[serde(default, deserialize_with = "pack::at_the_end")]
+    pub link: Option<SmartLinkId>,
 }

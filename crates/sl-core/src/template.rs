@@ -109,6 +109,27 @@ pub fn names(template: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// A variable that is begun and not ended: behind its name comes something else than `}`, so it is sent as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begun<'t> {
+    /// The variable.
+    pub name: &'t str,
+    /// Nothing closes it before the next brace opens, or the text ends. Otherwise it may be a word of somebody else's, as in a body
+    /// of JSON.
+    pub is_open: bool,
+}
+
+/// Variables that are begun and not ended, in order.
+pub fn begun(template: &str) -> impl Iterator<Item = Begun<'_>> {
+    let behind_braces = template.split('{').skip(1);
+    behind_braces.filter_map(|text| {
+        let end = text.bytes().position(|byte| !is_of_name(byte)).unwrap_or(text.len());
+        let (name, rest) = text.split_at(end);
+        let is_begun = VARIABLES.contains(&name) && !rest.starts_with('}');
+        is_begun.then(|| Begun { name, is_open: !rest.contains('}') })
+    })
+}
+
 /// Every variable (contract C.1, ad-platforms 6, and what the click row has beside).
 pub const VARIABLES: [&str; 48] = [
     "ofapi_account_id",
@@ -162,8 +183,11 @@ pub const VARIABLES: [&str; 48] = [
 ];
 
 fn is_name(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    !text.is_empty() && text.bytes().all(is_of_name)
+}
+
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'
 }
 
 fn push(out: &mut String, value: &str, encoding: Encoding) {
@@ -193,6 +217,21 @@ mod tests {
             "fan_sent_1_message" => Some(Cow::Borrowed("one")),
             "empty" => Some(Cow::Borrowed("")),
             _ => None,
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_not_ended_is_found_and_nothing_else_is() {
+        let found = |text| begun(text).map(|one| (one.name, one.is_open)).collect::<Vec<_>>();
+        assert_eq!(found("https://t.example/?c={click_id&e={event_id}"), [("click_id", true)]);
+        assert_eq!(found("https://t.example/?e={event_id}&c={click_id"), [("click_id", true)]);
+        assert_eq!(found("{ip{city"), [("ip", true), ("city", true)]);
+        assert_eq!(found("{click_id }{ip|none}"), [("click_id", false), ("ip", false)]);
+        assert_eq!(found("{\"c\":\"{click_id\"}"), [("click_id", false)]);
+        for whole in
+            ["", "{", "{click_id}", "{{click_id}}", "{click", "{click_ids", "{clickid&x", "{ click_id", "{é"]
+        {
+            assert_eq!(found(whole), [], "{whole}");
         }
     }
 

@@ -271,18 +271,24 @@ impl Catalog for FjallCatalog {
     }
 
     async fn pixel(&self, id: PixelId) -> Result<Option<Pixel>> {
-        Ok(self.rows.lock().pixels.get(&id).cloned())
+        Ok(self.rows.lock().pixels.get(&id).filter(|pixel| !pixel.is_deleted).cloned())
     }
 
     async fn pixels(&self, team: TeamId) -> Result<Vec<Pixel>> {
-        Ok(self.rows.lock().pixels.values().filter(|pixel| pixel.team == team).cloned().collect())
+        let rows = self.rows.lock();
+        let own = rows.pixels.values().filter(|pixel| pixel.team == team && !pixel.is_deleted);
+        Ok(own.cloned().collect())
     }
 
     async fn delete_pixel(&self, id: PixelId) -> Result<()> {
-        self.remove(Table::Pixel.number(id.0), |rows| {
-            rows.pixels.remove(&id);
-        })
-        .await
+        match self.pixel(id).await? {
+            Some(pixel) => self.put_pixel(pixel.remains()).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn deleted_pixel(&self, id: PixelId) -> Result<Option<Pixel>> {
+        Ok(self.rows.lock().pixels.get(&id).filter(|pixel| pixel.is_deleted).cloned())
     }
 
     async fn next_postback_id(&self) -> Result<PostbackId> {

@@ -150,8 +150,9 @@ impl Reconcile {
         money.begin_run(Instant::now());
         handle.gaps.begin();
         let back = Arc::clone(&handle.money);
-        let mut accounts = Accounts::new(&settings, Arc::clone(&platform), store.clone(), clock, back);
-        let mut lists = Lists::new(platform, store, settings.lists_every);
+        let mut accounts =
+            Accounts::new(&settings, Arc::clone(&platform), store.clone(), Arc::clone(&clock), back);
+        let mut lists = Lists::new(platform, store, clock, settings.lists_every);
         let never = Notify::new();
         let works = futures_util::future::join4(
             repeat(&mut accounts, Duration::ZERO, settings.accounts_every, &handle.accounts),

@@ -114,7 +114,12 @@ pub(crate) async fn send_all(
 }
 
 /// Parks what can't be sent until the destination, as it was at `version`, is changed.
-async fn hold_all(shared: &Shared, due: Vec<Delivery>, why: Why, version: Timestamp) -> sl_store::Result<()> {
+pub(crate) async fn hold_all(
+    shared: &Shared,
+    due: Vec<Delivery>,
+    why: Why,
+    version: Timestamp,
+) -> sl_store::Result<()> {
     for Delivery { job, progress } in due {
         let label = match job.destination {
             Destination::Pixel(_) => "pixel",

@@ -20,6 +20,7 @@ pub mod batch;
 mod breakers;
 pub mod egress;
 pub mod generic;
+mod gone;
 mod lane;
 mod mending;
 mod meters;

@@ -1,8 +1,11 @@
 //! A destination that was changed gets a new chance: what was parked for want of a token or
 //! target is due again (ad-platforms 14, class "auth"); so is, at a start, what the operator may have mended. A changed one
-//! does not go on resting either.
+//! does not go on resting either. What waits for one that was deleted is parked.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use sl_core::{
     delivery::{Delivery, DeliveryState, Destination, Progress},
@@ -12,15 +15,18 @@ use sl_core::{
 };
 use sl_store::outbox::DeliveryFilter;
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::worker::Shared;
+use crate::{gone, worker::Shared};
 
 /// Read at once.
 const PAGE: usize = 200;
 
 /// How soon a changed destination is seen.
 const LOOK: Duration = Duration::from_secs(1);
+/// How soon what waits for a deleted destination is seen where the deletion itself was not: it was made before the start, another worker
+/// had the destination then, or an attempt was under way.
+const SWEEP: Duration = Duration::from_secs(60);
 
 /// Looks for ever. Beside the worker's other work, since a million may have been parked.
 pub(crate) async fn watch(shared: &Shared) {
@@ -38,20 +44,25 @@ pub(crate) async fn watch(shared: &Shared) {
 #[derive(Default)]
 struct Mending {
     changed: HashMap<Destination, Timestamp>,
+    /// When everything that waits for deleted destinations was last parked.
+    swept: Option<Instant>,
 }
 
 impl Mending {
     /// Looks for changed destinations. They are few, and the catalog has them in memory.
     async fn look(&mut self, shared: &Shared) -> sl_store::Result<()> {
         rouse(shared).await?;
+        let mut there = HashSet::new();
         for team in shared.store.catalog.teams().await? {
             let mut changed = HashMap::new();
             for pixel in shared.store.catalog.pixels(team.id).await? {
+                there.insert(Destination::Pixel(pixel.id));
                 let platform = shared.platforms.get(pixel.platform);
                 let ready = platform.is_some_and(|platform| platform.unready().is_none());
                 changed.extend(self.change(Destination::Pixel(pixel.id), pixel.updated_at, ready));
             }
             for postback in shared.store.catalog.postbacks(team.id).await? {
+                there.insert(Destination::Postback(postback.id));
                 changed.extend(self.change(Destination::Postback(postback.id), postback.updated_at, true));
             }
             if !changed.is_empty() {
@@ -59,6 +70,12 @@ impl Mending {
                 self.changed
                     .extend(changed.into_iter().map(|(destination, change)| (destination, change.at)));
             }
+        }
+        let is_one_gone = self.changed.keys().any(|known| !there.contains(known));
+        if is_one_gone || self.swept.is_none_or(|at| at.elapsed() >= SWEEP) {
+            gone::park(shared, &there).await?;
+            self.changed.retain(|known, _| there.contains(known));
+            self.swept = Some(Instant::now());
         }
         Ok(())
     }

@@ -56,6 +56,11 @@ impl From<&'static str> for Why {
 impl Unusable {
     const DELETED: Self =
         Self { why: Why { word: reason::DELETED, warnings: Vec::new() }, version: Timestamp(i64::MAX) };
+
+    /// Whether it is gone for good.
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.why.word == reason::DELETED
+    }
 }
 
 impl Target {

@@ -63,8 +63,11 @@ pub trait Catalog: Send + Sync + 'static {
     async fn pixel(&self, id: PixelId) -> Result<Option<Pixel>>;
     /// All pixels of a team, ascending.
     async fn pixels(&self, team: TeamId) -> Result<Vec<Pixel>>;
-    /// Removes one, its token included; what waits for it is parked by the worker. Links that still name it name nothing.
+    /// Removes one, its token included; what waits for it is parked by the worker. Links that still name it name nothing. What
+    /// [`Pixel::remains`] is kept.
     async fn delete_pixel(&self, id: PixelId) -> Result<()>;
+    /// What remains of a deleted pixel of any team; of one that was deleted by an earlier version nothing does.
+    async fn deleted_pixel(&self, id: PixelId) -> Result<Option<Pixel>>;
 
     /// A new number for a postback.
     async fn next_postback_id(&self) -> Result<PostbackId>;

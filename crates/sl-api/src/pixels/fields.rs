@@ -5,7 +5,7 @@ use sl_core::{
     delivery::EventName,
 };
 
-use crate::body::{Body, Given};
+use crate::body::{Body, Given, TOKEN_FIELD};
 
 /// Access tokens of today have up to some 500 characters.
 pub(crate) const TOKEN_LIMIT: usize = 4000;
@@ -21,6 +21,19 @@ pub(crate) fn pixel_id(body: &mut Body, platform: Option<PlatformKind>) -> Optio
         body.wrong("pixel_id", "must hold letters, digits, -, _ and . only, as the platform shows it.");
     }
     Some(id)
+}
+
+/// In an update: omitted keeps the one there is (contract A.8.1). An empty one, or `null`, would look like a changed or a cleared token
+/// and be neither.
+pub(crate) fn new_token(body: &mut Body) -> Option<String> {
+    match body.text(TOKEN_FIELD, TOKEN_LIMIT) {
+        Given::Absent => None,
+        Given::Null => {
+            body.wrong(TOKEN_FIELD, "must not be empty; leave it out to keep the present token.");
+            None
+        }
+        Given::Value(token) => Some(token),
+    }
 }
 
 /// Label, URL and the seven events: omitted keeps, `null` clears.

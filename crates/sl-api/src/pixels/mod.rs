@@ -56,6 +56,7 @@ pub(crate) async fn create(
         pace: None,
         created_at: now,
         updated_at: now,
+        is_deleted: false,
     };
     fields::optional(&mut body, &mut pixel);
     body.finish()?;
@@ -83,7 +84,7 @@ pub(crate) async fn update(
     {
         pixel.pixel_id = id;
     }
-    let token = body.text(TOKEN_FIELD, fields::TOKEN_LIMIT).value();
+    let token = fields::new_token(&mut body);
     fields::optional(&mut body, &mut pixel);
     body.finish()?;
     if token.is_some() {

@@ -5,6 +5,7 @@ use sl_core::{
     catalog::{HeaderTemplate, Postback, PostbackMethod, PostbackScope},
     conversion::ConversionKind,
     ids::SmartLinkId,
+    template::begun,
 };
 
 use crate::{
@@ -28,9 +29,9 @@ const ANSWER_TEXTS_LIMIT: usize = 10;
 /// Takes over what the body says: required fields always, the others when they are sent.
 pub(crate) async fn read(app: &App, body: &mut Body, postback: &mut Postback) -> Result<()> {
     if let Some(url) = body.required("url", URL_LIMIT) {
-        match destination(app, &url) {
-            Ok(()) => postback.url = url,
-            Err(what) => body.wrong("url", what),
+        match destination(app, &url).err().or_else(|| unclosed(&url)) {
+            None => postback.url = url,
+            Some(what) => body.wrong("url", what),
         }
     }
     if let Some(scope) = scope(app, body, postback).await? {
@@ -73,6 +74,13 @@ pub(crate) async fn read(app: &App, body: &mut Body, postback: &mut Postback) ->
         *texts = given.unwrap_or_else(|| std::mem::take(texts));
     }
     Ok(())
+}
+
+/// What a variable that is certainly not closed is refused with. Braces of a body may be its own: there it is a warning.
+fn unclosed(template: &str) -> Option<String> {
+    let variable = begun(template).find(|variable| variable.is_open)?;
+    let name = variable.name;
+    Some(format!("has a variable without its closing brace: {{{name}. Write {{{name}}}."))
 }
 
 /// What can be told before the template is filled in: scheme, userinfo, a literal private address (decisions 18).
@@ -199,7 +207,11 @@ fn headers(body: &mut Body, items: Vec<Value>) -> Vec<HeaderTemplate> {
                 body.wrong(format!("headers.{at}.name"), what);
             }
             (Given::Value(name), value) if is_token(&name) => {
-                headers.push(HeaderTemplate { name, value: value.value().unwrap_or_default() });
+                let value = value.value().unwrap_or_default();
+                if let Some(what) = unclosed(&value) {
+                    body.wrong(format!("headers.{at}.value"), what);
+                }
+                headers.push(HeaderTemplate { name, value });
             }
             (Given::Value(_), _) => {
                 body.wrong(

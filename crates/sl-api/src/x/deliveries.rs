@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::extract::State;
 use serde_json::{Value, json};
 use sl_core::{
-    catalog::{Pixel, Postback},
+    catalog::{Pixel, PlatformKind, Postback},
     delivery::{Attempt, Delivery, DeliveryState, Destination},
     ids::{DeliveryId, PixelId, PostbackId, TeamId},
     replay::What,
@@ -15,7 +15,7 @@ use sl_store::outbox::{DeliveryFilter, Renewal};
 
 use crate::{
     access::{Caller, PathId},
-    error::{ApiError, Result, shown},
+    error::{ApiError, Problems, Result, shown},
     parts::App,
     query::Query,
     reply::Reply,
@@ -104,12 +104,31 @@ pub(crate) fn may_send(caller: &Caller, to: Option<Destination>) -> Result<()> {
     }
 }
 
+/// Refuses a replay to nobody: it would only be parked anew, and one that was delivered would no longer look so.
+///
+/// # Errors
+/// 422 naming the destination.
+async fn must_be_there(app: &App, team: TeamId, to: Destination) -> Result<()> {
+    if !Named::read(app, team, to).await?.is_deleted {
+        return Ok(());
+    }
+    let what = format!(
+        "is {to}, which was deleted, so that nothing can be sent there; nothing was changed. To tell another one, name it in \
+         `into` of POST /api/x/deliveries/replay-into."
+    );
+    Err(Problems::one("destination", what))
+}
+
 /// Replays and gives back the delivery as it is now.
+///
+/// # Errors
+/// 404 of no such delivery, 403 as [`may_send`] says, 422 when its destination is gone.
 pub(crate) async fn replayed(app: &App, caller: &Caller, id: &str) -> Result<Delivery> {
     let filter = json!({ "delivery_id": id }).to_string();
     loop {
         let mut delivery = own(app, caller.team(), id).await?;
         may_send(caller, Some(delivery.job.destination))?;
+        must_be_there(app, caller.team(), delivery.job.destination).await?;
         let again = delivery.progress.asked_for(app.now());
         let mut trail = trail::begun(app, caller, What::One, filter.clone());
         (trail.pages, trail.examined) = (1, 1);
@@ -162,7 +181,7 @@ pub(crate) async fn objects(app: &App, team: TeamId, rows: &[Delivery]) -> Resul
         let to = row.job.destination;
         let name = match known.get(&to) {
             Some(name) => name.clone(),
-            None => known.entry(to).or_insert(named(app, team, to).await?).clone(),
+            None => known.entry(to).or_insert(Named::read(app, team, to).await?.object(to)).clone(),
         };
         // Its own time, or the end of its destination's rest: what waits there keeps its time and order.
         let next = row.progress.next_attempt_at.map(|at| resting.get(&to).map_or(at, |until| at.max(*until)));
@@ -206,19 +225,42 @@ fn attempt(attempt: &Attempt) -> Value {
     })
 }
 
-/// A destination that is gone keeps its number.
-async fn named(app: &App, team: TeamId, destination: Destination) -> Result<Value> {
-    Ok(match destination {
-        Destination::Pixel(id) => {
-            let pixel = app.store.catalog.pixel(id).await?.filter(|pixel| pixel.team == team);
-            let platform = pixel.as_ref().map(|pixel| pixel.platform.as_str());
-            json!({ "kind": "pixel", "id": id.0, "platform": platform, "label": pixel.and_then(pixel_label) })
-        }
-        Destination::Postback(id) => {
-            let postback = app.store.catalog.postback(id).await?.filter(|postback| postback.team == team);
-            json!({ "kind": "postback", "id": id.0, "platform": null, "label": postback.and_then(host) })
-        }
-    })
+/// A destination as it is shown. One that is gone keeps its number, a pixel its names, too.
+struct Named {
+    platform: Option<PlatformKind>,
+    label: Option<String>,
+    is_deleted: bool,
+}
+
+impl Named {
+    async fn read(app: &App, team: TeamId, destination: Destination) -> Result<Self> {
+        Ok(match destination {
+            Destination::Pixel(id) => {
+                let catalog = &app.store.catalog;
+                let pixel = catalog.pixel(id).await?.filter(|pixel| pixel.team == team);
+                let is_deleted = pixel.is_none();
+                let pixel = match pixel {
+                    Some(pixel) => Some(pixel),
+                    None => catalog.deleted_pixel(id).await?.filter(|pixel| pixel.team == team),
+                };
+                let platform = pixel.as_ref().map(|pixel| pixel.platform);
+                Self { platform, is_deleted, label: pixel.and_then(pixel_label) }
+            }
+            Destination::Postback(id) => {
+                let postback = app.store.catalog.postback(id).await?.filter(|postback| postback.team == team);
+                Self { platform: None, is_deleted: postback.is_none(), label: postback.and_then(host) }
+            }
+        })
+    }
+
+    fn object(self, destination: Destination) -> Value {
+        let (kind, id) = match destination {
+            Destination::Pixel(id) => ("pixel", id.0),
+            Destination::Postback(id) => ("postback", id.0),
+        };
+        let platform = self.platform.map(PlatformKind::as_str);
+        json!({ "kind": kind, "id": id, "platform": platform, "label": self.label, "deleted": self.is_deleted })
+    }
 }
 
 fn pixel_label(pixel: Pixel) -> Option<String> {

@@ -105,6 +105,7 @@ async fn a_paused_link_is_marked_and_no_other() {
 #[tokio::test]
 async fn a_button_works_only_with_the_forms_own_token() {
     let world = World::start().await;
+    world.store.catalog.put_pixel(sample::pixel(1, TEAM)).await.unwrap();
     let job = sample::job(1, Destination::Pixel(PixelId(1)), HOUR);
     let id = job.id;
     world.store.ledger.open(0).await.unwrap();
@@ -123,8 +124,40 @@ async fn a_button_works_only_with_the_forms_own_token() {
 }
 
 #[tokio::test]
+async fn what_was_meant_for_a_deleted_destination_has_no_button_and_its_form_is_refused() {
+    let world = World::start().await;
+    let gone = sample::job(1, Destination::Pixel(PixelId(1)), HOUR);
+    let there = sample::job(2, Destination::Pixel(PixelId(2)), HOUR);
+    let ids = [gone.id, there.id];
+    world.store.catalog.put_pixel(sample::pixel(2, TEAM)).await.unwrap();
+    world.store.ledger.open(0).await.unwrap();
+    world.store.ledger.apply(Step { jobs: vec![gone, there], ..sample::step(1) }).await.unwrap();
+    for id in ids {
+        let parked =
+            Progress { state: DeliveryState::Parked, next_attempt_at: None, ..Progress::fresh(HOUR) };
+        sample::record(&world.store, id, None, parked).await.unwrap();
+    }
+    let cookie = cookie(&sign_in(&world, &world.key).await);
+    let (_, list) = page(&world, "/deliveries", &cookie).await;
+    for (id, is_deleted) in [(ids[0], true), (ids[1], false)] {
+        let (path, shown) = (format!("/deliveries/{id}/replay"), format!("/deliveries/{id}"));
+        let (_, one) = page(&world, &shown, &cookie).await;
+        for html in [&list, &one] {
+            assert_eq!(html.contains(&format!("action=\"{path}\"")), !is_deleted, "{html}");
+        }
+        assert_eq!(one.contains("(deleted)"), is_deleted, "{one}");
+    }
+    let form = format!("csrf={}", csrf(&list));
+    let path = format!("/deliveries/{}/replay", ids[0]);
+    assert_eq!(post(&world, &path, &cookie, form).await, StatusCode::UNPROCESSABLE_ENTITY);
+    let stored = world.store.deliveries.delivery(TEAM, ids[0]).await.unwrap().unwrap();
+    assert_eq!(stored.progress.state, DeliveryState::Parked);
+}
+
+#[tokio::test]
 async fn a_delivery_shows_its_attempts_and_who_had_it_sent_again() {
     let world = World::start().await;
+    world.store.catalog.put_pixel(sample::pixel(1, TEAM)).await.unwrap();
     let jobs: Vec<_> = (1..=2).map(|n| sample::job(n, Destination::Pixel(PixelId(1)), HOUR)).collect();
     let (id, other) = (jobs[0].id, jobs[1].id);
     world.store.ledger.open(0).await.unwrap();

@@ -66,7 +66,7 @@ async fn a_click_is_shown_with_everything_that_hangs_on_it() {
     assert_eq!(data["conversions"][0]["amount_gross"], 10.03);
     assert_eq!(
         data["deliveries"][0]["destination"],
-        json!({ "kind": "postback", "id": 7, "platform": null, "label": null })
+        json!({ "kind": "postback", "id": 7, "platform": null, "label": null, "deleted": true })
     );
     let (status, _) = world.call("GET", "/api/x/clicks/01kz5a1b2c3d4e5f6g7h8j9k0m", None).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
@@ -78,6 +78,7 @@ async fn deliveries_filter_page_and_can_be_replayed() {
         (1..=3).map(|n| sample::job(n, Destination::Pixel(PixelId(n % 2)), after(n))).collect();
     let parked = jobs[0].id;
     let world = with(Step { jobs, ..sample::step(1) }).await;
+    world.store.catalog.put_pixel(sample::pixel(1, TEAM)).await.unwrap();
     let attempt = Attempt {
         at: after(9),
         millis: 7,

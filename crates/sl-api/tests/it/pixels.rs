@@ -122,6 +122,28 @@ async fn an_update_changes_only_what_is_sent_and_no_error_repeats_a_token() {
 }
 
 #[tokio::test]
+async fn an_empty_token_is_refused_and_the_present_one_stays() {
+    let (world, [pixels, _]) = with_links().await;
+    world.send("POST", &pixels, meta()).await;
+    let path = format!("{pixels}/1");
+    let before = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
+    for empty in [json!(""), json!(" \t "), Value::Null] {
+        let change = json!({ "pixel_access_token": empty, "label": "other" });
+        assert_eq!(world.refused("PATCH", &path, change).await, ["pixel_access_token"], "{empty}");
+        let new = json!({ "platform": "meta", "pixel_id": "1", "pixel_access_token": empty });
+        assert_eq!(world.refused("POST", &pixels, new).await, ["pixel_access_token"], "{empty}");
+    }
+    for empty in [json!(""), Value::Null] {
+        let change = json!({ "pixel_id": empty });
+        assert_eq!(world.refused("PATCH", &path, change).await, ["pixel_id"], "{empty}");
+    }
+    assert_eq!(world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap(), before);
+    world.send("PATCH", &path, json!({ "label": "other" })).await;
+    let kept = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
+    assert_eq!(kept.sealed_token, before.sealed_token, "left out: kept");
+}
+
+#[tokio::test]
 async fn a_version_is_a_part_of_an_address_and_nothing_else() {
     let (world, [pixels, _]) = with_links().await;
     world.send("POST", &pixels, meta()).await;
@@ -199,7 +221,8 @@ async fn a_deleted_pixel_leaves_every_link_and_the_store_and_what_it_was_told_st
     }
     let after = world.get(&path).await["data"].take();
     assert_eq!((&after["state"], &after["event_id"]), (&json!("delivered"), &before["event_id"]));
-    let gone = json!({ "kind": "pixel", "id": 1, "platform": null, "label": null });
+    let gone =
+        json!({ "kind": "pixel", "id": 1, "platform": "meta", "label": "House pixel", "deleted": true });
     assert_eq!((&before["destination"]["platform"], &after["destination"]), (&json!("meta"), &gone));
     let again = json!({ "into": "pixel:1" });
     let (status, _) = world.call("POST", "/api/x/deliveries/replay-into", Some(&again)).await;

@@ -231,6 +231,39 @@ async fn what_is_odd_about_a_template_is_said_when_it_is_saved() {
 }
 
 #[tokio::test]
+async fn a_variable_that_is_not_closed_is_refused_and_in_a_body_warned_of() {
+    let world = World::start().await;
+    world.send("POST", PATH, global()).await;
+    let url = |url: &str| {
+        let mut body = global();
+        body["url"] = json!(url);
+        body
+    };
+    let open = url("https://t.example/pb?cid={click_id&e={conversion_type}");
+    for (method, path) in [("POST", PATH.to_owned()), ("PATCH", format!("{PATH}/1"))] {
+        let (status, answer) = world.call(method, &path, Some(&open)).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+        let words = answer["errors"]["url"][0].as_str().unwrap();
+        assert!(words.contains("{click_id. Write {click_id}"), "{words}");
+    }
+    assert_eq!(world.get(PATH).await["data"][0]["url"], global()["url"]);
+    let mut header = global();
+    header["headers"] =
+        json!([{ "name": "A", "value": "{event_id}" }, { "name": "B", "value": "x {event_id" }]);
+    assert_eq!(world.refused("POST", PATH, header).await, ["headers.1.value"]);
+    // What is not certainly meant as a variable is saved, and said.
+    let mut odd = url("https://t.example/pb?a={clickid&b={click_id }&c={click_id}");
+    odd["body"] = json!("{\"c\":\"{event_id\",\"d\":{\"e\":\"{event_id}\"}}");
+    let saved = world.send("POST", PATH, odd).await["data"].take();
+    let warnings: Vec<&str> =
+        saved["warnings"].as_array().unwrap().iter().map(|warning| warning.as_str().unwrap()).collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    for (warning, name) in warnings.iter().zip(["click_id", "event_id"]) {
+        assert!(warning.starts_with(&format!("unclosed_variable: behind {{{name} there")), "{warnings:?}");
+    }
+}
+
+#[tokio::test]
 async fn every_preset_can_be_saved_as_it_is() {
     let world = World::start().await;
     let presets = world.get("/api/x/postback-presets").await["data"].take();

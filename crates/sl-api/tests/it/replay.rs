@@ -55,6 +55,7 @@ async fn replay_while(state: DeliveryState) -> (String, Delivery) {
         parts.store.replays = Arc::new(Meanwhile { store, answer });
     })
     .await;
+    world.store.catalog.put_pixel(sample::pixel(1, TEAM)).await.unwrap();
     world.store.ledger.open(0).await.unwrap();
     world.store.ledger.apply(Step { jobs: vec![job.clone()], ..sample::step(1) }).await.unwrap();
     let (status, body) = world.call("POST", &format!("/api/x/deliveries/{}/replay", job.id), None).await;

@@ -252,6 +252,33 @@ async fn a_pixel_that_was_added_later_is_told_the_clicks_of_before_under_the_ids
     assert_eq!(pages(&world, INTO, 100, &now).await.1, 0);
 }
 
+#[tokio::test]
+async fn a_replay_to_a_deleted_destination_is_refused_with_the_way_out_and_changes_nothing() {
+    let jobs = (0..4).map(|n| sample::job(n, if n % 2 == 0 { OLD } else { OTHER }, after(n))).collect();
+    let world = with(Step { jobs, ..sample::step(1) }).await;
+    for n in 0..2 {
+        set(&world, n, n, if n % 2 == 0 { OLD } else { OTHER }, DeliveryState::Parked).await;
+    }
+    for n in 2..4 {
+        set(&world, n, n, if n % 2 == 0 { OLD } else { OTHER }, DeliveryState::Delivered).await;
+    }
+    world.send("DELETE", "/api/x/pixels/1", json!({})).await;
+    world.send("DELETE", "/api/smart-link-postbacks/1", json!({})).await;
+    world.clock.set(after(100));
+    let before = all(&world).await;
+    for n in 0..4 {
+        let to = if n % 2 == 0 { OLD } else { OTHER };
+        let path = format!("/api/x/deliveries/{}", sample::job(n, to, after(n)).id);
+        assert_eq!(world.get(&path).await["data"]["destination"]["deleted"], true);
+        let (status, refused) = world.call("POST", &format!("{path}/replay"), None).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{refused}");
+        let words = refused["errors"]["destination"][0].as_str().unwrap();
+        assert!(words.contains(&to.to_string()) && words.contains("replay-into"), "{words}");
+    }
+    assert_eq!(all(&world).await, before);
+    assert_eq!(world.get("/api/x/deliveries/replays").await["data"], json!([]), "nobody had anything sent");
+}
+
 /// The permission for all ad platforms is that of pixels (contract F).
 #[tokio::test]
 async fn what_goes_to_an_ad_platform_again_needs_the_permission_for_pixels() {

@@ -138,6 +138,28 @@ async fn stats_of_a_range_hold_only_that_range() {
     assert_eq!(world.get(&format!("{older}/stats")).await["data"]["summary"]["clicks_total"], 3);
 }
 
+/// Contract A.1: the older paths.
+#[tokio::test]
+async fn a_path_with_an_account_knows_the_links_of_that_account_only() {
+    let (world, link) = filled().await;
+    world.store.catalog.put_account(sample::account_row("acct_second", TEAM)).await.unwrap();
+    for page in ["stats", "clicks", "conversions"] {
+        let of = |account: &str| link.replacen("/api/", &format!("/api/{account}/"), 1) + "/" + page;
+        let (status, answer) = world.call("GET", &of("acct_sample"), None).await;
+        assert_eq!(status, StatusCode::OK, "{page}: {answer}");
+        let unknown = link.replacen("/api/smart-links/", "/api/acct_sample/smart-links/x", 1) + "/" + page;
+        let (_, unknown) = world.call("GET", &unknown, None).await;
+        // Of the same team, of another one, of nobody.
+        for account in ["acct_second", "acct_other", "acct_nobody", "ACCT_SAMPLE", "%FF"] {
+            let (status, answer) = world.call("GET", &of(account), None).await;
+            assert_eq!(status, StatusCode::NOT_FOUND, "{account} {page}: {answer}");
+            if account != "%FF" {
+                assert_eq!(answer, unknown, "{account} {page}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_clicks_total_is_the_number_of_rows_for_every_choice_of_flags() {
     let (world, link) = filled().await;

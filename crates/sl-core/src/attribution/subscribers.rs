@@ -343,6 +343,7 @@ impl Decider<'_> {
                 list: list.to_owned(),
                 fan: seen.fan.clone(),
                 created_at: self.at,
+                link: Some(bound.link),
             });
         }
         self.release(&seen.fan, fan);

@@ -6,6 +6,7 @@ use crate::{
     delivery::{DeliveryKind, EventName},
     ids::{PixelId, TeamId},
     pace::Pace,
+    pack,
     platforms::PlatformKind,
     time::Timestamp,
 };
@@ -46,6 +47,23 @@ pub struct Pixel {
     pub created_at: Timestamp,
     /// Last change.
     pub updated_at: Timestamp,
+    /// It is gone for good, and this is what remains of it. Rows of before say `false`.
+    #[serde(default, deserialize_with = "pack::at_the_end")]
+    pub is_deleted: bool,
+}
+
+impl Pixel {
+    /// What is kept of a deleted one, so that what it was told still says where it went: its names, and no token.
+    #[must_use]
+    pub fn remains(self) -> Self {
+        Self {
+            sealed_token: Vec::new(),
+            event_source_url: None,
+            events: EventMap::default(),
+            is_deleted: true,
+            ..self
+        }
+    }
 }
 
 /// Which amount a platform is told.
@@ -141,5 +159,49 @@ impl EventMap {
         }
         .as_ref()
         .map(|EventName(name)| name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pixel() -> Pixel {
+        Pixel {
+            id: PixelId(1),
+            team: TeamId(1),
+            platform: PlatformKind::Meta,
+            pixel_id: "12".to_owned(),
+            sealed_token: vec![1, 2, 3],
+            label: Some("House".to_owned()),
+            event_source_url: None,
+            events: EventMap::usual(PlatformKind::Meta),
+            value_basis: ValueBasis::Gross,
+            limited_data_use: false,
+            api_version: None,
+            external_id_source: ExternalIdSource::Ecid,
+            in_order: false,
+            pace: None,
+            created_at: Timestamp(1),
+            updated_at: Timestamp(2),
+            is_deleted: false,
+        }
+    }
+
+    #[test]
+    fn a_pixel_of_a_version_that_kept_no_deleted_ones_is_there() {
+        let mut bytes = Vec::new();
+        pack::append(&pixel(), &mut bytes).unwrap();
+        assert_eq!(bytes.pop(), Some(0));
+        assert_eq!(postcard::from_bytes(&bytes), Ok(pixel()));
+    }
+
+    #[test]
+    fn what_remains_of_a_pixel_is_its_names() {
+        let remains = pixel().remains();
+        assert!(
+            remains.is_deleted && remains.sealed_token.is_empty() && remains.events.names().next().is_none()
+        );
+        assert_eq!((remains.platform, remains.label), (PlatformKind::Meta, Some("House".to_owned())));
     }
 }

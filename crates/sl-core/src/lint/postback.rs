@@ -3,20 +3,28 @@
 use super::{Warning, rules, word};
 use crate::{
     click::Click,
-    template::{VARIABLES, names},
+    template::{VARIABLES, begun, names},
     visitor::is_unexpanded_macro,
 };
 
 /// Parameters in which trackers take the currency of an amount.
 const CURRENCY: [&str; 4] = ["currency", "cur", "ccy", "currency_code"];
 
-/// A template as it is saved: names that are no variables and stay as written, and a currency that amounts are not in.
+/// A template as it is saved: variables that are not closed and names that are none, which both stay as written, and a currency that
+/// amounts are not in.
 #[must_use]
 pub fn template(url: &str, body: Option<&str>, headers: &[&str]) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    let mut unknown: Vec<&str> = Vec::new();
+    let (mut unknown, mut open): (Vec<&str>, Vec<&str>) = Default::default();
     for text in [Some(url), body].into_iter().flatten().chain(headers.iter().copied()) {
         unknown.extend(names(text).filter(|name| !VARIABLES.contains(name)));
+        open.extend(begun(text).map(|variable| variable.name));
+    }
+    open.sort_unstable();
+    open.dedup();
+    for name in open {
+        let why = format!("behind {{{name} there is no }}, so it is sent as it stands; write {{{name}}}");
+        warnings.push(Warning::new(word::UNCLOSED_VARIABLE, why));
     }
     unknown.sort_unstable();
     unknown.dedup();

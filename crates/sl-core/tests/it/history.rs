@@ -138,6 +138,7 @@ pub(crate) fn catalog() -> (Vec<SmartLink>, Vec<Pixel>, Vec<Postback>) {
         pace: None,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
+        is_deleted: false,
     });
     use ConversionKind as K;
     let postbacks = [

@@ -1,13 +1,17 @@
 //! New subscribers into the list of their Smart Link (contract B.6, E.4).
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::Arc,
     time::Duration,
 };
 
 use async_trait::async_trait;
-use sl_core::{ids::AccountId, step::ListAdd};
+use sl_core::{
+    ids::{AccountId, SmartLinkId},
+    step::ListAdd,
+    time::Clock,
+};
 use sl_store::Store;
 use tokio::time::Instant;
 
@@ -18,6 +22,12 @@ use crate::{PlatformError, pacer::Priority, platform::CreatorPlatform};
 const AT_ONCE: usize = 100;
 /// Fans read at once.
 const PAGE: usize = 1000;
+/// Longest pause of a list that the platform refuses: somebody has to correct it, and who does is seen within [`SEEN`].
+const REFUSED: Duration = Duration::from_secs(3600);
+/// Everybody who waits is read this often, to see whose Smart Link names another list by now.
+const SEEN: Duration = Duration::from_secs(60);
+/// How long fans wait for a wrong list to be corrected.
+const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
 /// A list of an account.
 type Of = (AccountId, String);
@@ -26,6 +36,7 @@ type Of = (AccountId, String);
 pub(super) struct Lists {
     platform: Arc<dyn CreatorPlatform>,
     store: Store,
+    clock: Arc<dyn Clock>,
     pauses: Pauses,
     /// Everybody up to this one waits for a pause to end: until then only those behind are read. Who comes later with an earlier
     /// time (another partition, a clock set back) waits as long, at most 5 minutes.
@@ -44,6 +55,10 @@ struct Pauses {
 enum NotNow {
     #[error("the account is logged out at the platform")]
     LoggedOut,
+    #[error(
+        "the platform refuses the list; correct user_list_id of the Smart Link, and they are added to that one ({0})"
+    )]
+    Refused(PlatformError),
     #[error(transparent)]
     Platform(#[from] PlatformError),
 }
@@ -62,12 +77,17 @@ impl Round for Lists {
 
 impl Lists {
     /// `every`: between two rounds.
-    pub(super) fn new(platform: Arc<dyn CreatorPlatform>, store: Store, every: Duration) -> Self {
-        Self { platform, store, pauses: Pauses { first: every, until: HashMap::new() }, behind: None }
+    pub(super) fn new(
+        platform: Arc<dyn CreatorPlatform>,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        every: Duration,
+    ) -> Self {
+        Self { platform, store, clock, pauses: Pauses { first: every, until: HashMap::new() }, behind: None }
     }
 
-    /// One round, page by page. A fan or list that the platform refuses is given up with its words; everything else is tried
-    /// again.
+    /// One round, page by page. A fan that the platform refuses is given up with its words; fans of a list that it refuses wait
+    /// until their Smart Link names another; everything else is tried again.
     async fn add_all(&mut self) -> Result<(), RoundError> {
         let mut after = self.behind.take().filter(|(_, until)| Instant::now() < *until).map(|(last, _)| last);
         loop {
@@ -79,15 +99,18 @@ impl Lists {
                 break;
             }
         }
-        self.behind = after.zip(self.pauses.next_end(Instant::now()));
+        let now = Instant::now();
+        self.behind = after.zip(self.pauses.next_end(now).map(|end| end.min(now + SEEN)));
         Ok(())
     }
 
     /// Adds fans of any lists.
     async fn add(&mut self, adds: Vec<ListAdd>) -> Result<(), RoundError> {
         let mut groups: BTreeMap<Of, Vec<ListAdd>> = BTreeMap::new();
+        let mut named = HashMap::new();
         for add in adds {
-            groups.entry((add.account.clone(), add.list.clone())).or_default().push(add);
+            let list = self.list_of(&add, &mut named).await?;
+            groups.entry((add.account.clone(), list)).or_default().push(add);
         }
         for (list, adds) in groups {
             if self.pauses.has(&list, Instant::now()) {
@@ -101,7 +124,8 @@ impl Lists {
                 self.pauses.end(&list);
             }
             if let Some(error) = failed {
-                let (again_in, fans) = (self.pauses.begin(&list, Instant::now()), adds.len() - added);
+                let most = if matches!(error, NotNow::Refused(_)) { REFUSED } else { WAIT.1 };
+                let (again_in, fans) = (self.pauses.begin(&list, Instant::now(), most), adds.len() - added);
                 let (account, list) = &list;
                 if again_in == self.pauses.first {
                     tracing::warn!(%account, list, %error, fans, ?again_in, "fans wait for their list; it is tried again, more seldom each time");
@@ -111,6 +135,29 @@ impl Lists {
             }
         }
         Ok(())
+    }
+
+    /// The list that the fan's Smart Link names now: who waits while that is corrected goes to the right one. Where it names none any
+    /// more it stays the one of before. `named`: what links name, each read once.
+    async fn list_of(
+        &self,
+        add: &ListAdd,
+        named: &mut HashMap<SmartLinkId, Option<String>>,
+    ) -> Result<String, RoundError> {
+        let Some(id) = add.link else { return Ok(add.list.clone()) };
+        let list = match named.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(entry) => {
+                let link = self.store.catalog.link(id).await?;
+                entry.insert(link.and_then(|link| link.user_list_id))
+            }
+        };
+        Ok(list.clone().unwrap_or_else(|| add.list.clone()))
+    }
+
+    /// Whether a fan goes on waiting for a refused list to be corrected. Rows of before say no Smart Link that could name another.
+    fn waits_for_correction(&self, add: &ListAdd) -> bool {
+        add.link.is_some() && self.clock.now().since(add.created_at) < KEPT
     }
 
     async fn is_usable(&self, account: &AccountId) -> Result<bool, RoundError> {
@@ -132,7 +179,17 @@ impl Lists {
                     tracing::warn!(%account, list, refused, "fans are not on the list: the platform refuses them");
                 }
                 Err(error) if is_final(&error) => {
-                    tracing::warn!(%account, list, %error, fans = adds.len(), "fans are not on the list; check user_list_id of the link");
+                    let (wait, given_up): (Vec<ListAdd>, Vec<ListAdd>) =
+                        adds.iter().cloned().partition(|add| self.waits_for_correction(add));
+                    if !given_up.is_empty() {
+                        tracing::warn!(%account, list, %error, fans = given_up.len(), "fans are not on the list; check user_list_id of the link");
+                        done += given_up.len();
+                        self.store.pool.list_added(given_up).await?;
+                    }
+                    if !wait.is_empty() {
+                        return Ok((done, Some(NotNow::Refused(error))));
+                    }
+                    continue;
                 }
                 Err(error) => return Ok((done, Some(error.into()))),
             }
@@ -150,9 +207,9 @@ impl Pauses {
         self.until.get(list).is_some_and(|(until, _)| now < *until)
     }
 
-    /// Begins one, twice as long as the one before; says how long.
-    fn begin(&mut self, list: &Of, now: Instant) -> Duration {
-        let span = self.until.get(list).map_or(self.first, |(_, span)| (*span * 2).min(WAIT.1));
+    /// Begins one, twice as long as the one before and no longer than `most`; says how long.
+    fn begin(&mut self, list: &Of, now: Instant, most: Duration) -> Duration {
+        let span = self.until.get(list).map_or(self.first, |(_, span)| (*span * 2).min(most));
         self.until.insert(list.clone(), (now + span, span));
         span
     }
@@ -185,13 +242,13 @@ mod tests {
         let mut now = Instant::now();
         for span in [5, 10, 20, 40, 80, 160, 300, 300].map(seconds) {
             assert!(!pauses.has(&paused, now));
-            assert_eq!(pauses.begin(&paused, now), span);
+            assert_eq!(pauses.begin(&paused, now, WAIT.1), span);
             assert_eq!(pauses.next_end(now), Some(now + span));
             now += span;
             assert_eq!(pauses.next_end(now), None, "what is over is no reason to wait");
             assert!(pauses.has(&paused, now - seconds(1)) && !pauses.has(&other, now));
         }
         pauses.end(&paused);
-        assert_eq!(pauses.begin(&paused, now), seconds(5), "after it was taken it begins anew");
+        assert_eq!(pauses.begin(&paused, now, WAIT.1), seconds(5), "after it was taken it begins anew");
     }
 }

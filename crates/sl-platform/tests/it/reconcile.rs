@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use sl_core::{
+    catalog::SmartLink,
     conversion::Transaction,
     event::{EventBody, Position},
     money::Cents,
@@ -15,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     upstream::until,
-    world::{START, TEAM, World},
+    world::{START, TEAM, World, smart_link},
 };
 
 fn start(world: &World) -> (JoinHandle<()>, ReconcileHandle) {
@@ -306,6 +307,7 @@ async fn fans_are_added_to_their_list_and_a_list_that_does_not_exist_is_given_up
         list: list.into(),
         fan: fan.into(),
         created_at: START,
+        link: None,
     };
     let list_adds = vec![add("9", "1"), add("9", "2"), add("bad", "3"), add("down", "4"), add("unpaid", "5")];
     let position = Position { epoch: 0, offset: 1 };
@@ -326,6 +328,40 @@ async fn fans_are_added_to_their_list_and_a_list_that_does_not_exist_is_given_up
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fans_of_a_list_that_was_wrong_are_added_once_it_is_corrected() {
+    let world = World::start().await;
+    world.upstream.change(|rows| rows.accounts = vec![listed("acct_1", true)]);
+    let wrong = |number| SmartLink { user_list_id: Some("bad".to_owned()), ..smart_link(number) };
+    for number in [1, 2] {
+        world.store.catalog.put_link(wrong(number)).await.unwrap();
+    }
+    let add = |fan: &str, link, created_at| ListAdd {
+        account: "acct_1".into(),
+        list: "bad".into(),
+        fan: fan.into(),
+        created_at,
+        link: Some(smart_link(link).id),
+    };
+    let long_ago = START.minus(Duration::from_secs(31 * 86_400));
+    let list_adds = vec![add("1", 1, START), add("2", 2, START), add("3", 2, long_ago)];
+    let position = Position { epoch: 0, offset: 1 };
+    world.store.ledger.apply(Step { position, list_adds, ..Step::default() }).await.unwrap();
+    let (role, _) = start(&world);
+    let left = async || {
+        let left = world.store.pool.list_adds(None, 9).await.unwrap();
+        left.into_iter().map(|add| add.fan.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    until("who has waited for a month is given up", async || left().await == ["1", "2"]).await;
+    let right = SmartLink { user_list_id: Some("9".to_owned()), ..wrong(1) };
+    world.store.catalog.put_link(right).await.unwrap();
+    until("the fan of the corrected link is added", async || left().await == ["2"]).await;
+    let lists = world.upstream.change(|rows| rows.lists.clone());
+    assert_eq!(lists.into_iter().collect::<Vec<_>>(), [("9".to_owned(), vec!["1".to_owned()])]);
+    world.stop.cancel();
+    role.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_a_bad_list_or_fan_is_given_up_and_everything_else_is_tried_again() {
     let world = World::start().await;
     world.upstream.change(|rows| rows.accounts = vec![listed("acct_1", true)]);
@@ -334,6 +370,7 @@ async fn only_a_bad_list_or_fan_is_given_up_and_everything_else_is_tried_again()
         list: list.into(),
         fan: "1".into(),
         created_at: START,
+        link: None,
     };
     let (passing, last) = (["302", "401", "403", "404", "408", "409"], ["400", "422"]);
     let list_adds = passing.iter().chain(&last).map(|list| add(list)).collect();
@@ -368,6 +405,7 @@ async fn fans_of_an_account_that_is_logged_out_wait_until_it_is_back() {
         list: "9".into(),
         fan: "1".into(),
         created_at: START,
+        link: None,
     };
     let position = Position { epoch: 0, offset: 1 };
     // In the order of a round.
@@ -392,6 +430,7 @@ async fn fans_who_cannot_be_added_keep_nobody_else_waiting() {
         list: list.into(),
         fan: fan.to_string().into(),
         created_at,
+        link: None,
     };
     // More than are read at once come before the last one.
     let mut list_adds: Vec<_> = (0..1500).map(|fan| add("unpaid", fan, START)).collect();

@@ -329,6 +329,39 @@ async fn a_deleted_destination_parks_what_was_meant_for_it() {
     world.close().await;
 }
 
+/// The clock stands still: nobody waits for the next attempt.
+#[tokio::test]
+async fn what_waits_for_a_later_attempt_is_parked_once_its_destination_is_deleted() {
+    let failing = Receiver::start(|_, _| StatusCode::BAD_GATEWAY.into_response()).await;
+    let mut world = World::new(failing.address).await;
+    for number in [1, 2] {
+        world.save_postback(number, format!("http://{}/", failing.address), None).await;
+    }
+    let ids = world.conversions(1..2, &[PIXEL, postback(1), postback(2)]).await;
+    world.work(LOOPBACK).await;
+    for id in &ids {
+        let waits = world.until(*id, |delivery| delivery.progress.attempts == 1).await.progress;
+        assert!(waits.state == DeliveryState::Waiting && waits.next_attempt_at > Some(world.clock.now()));
+    }
+    let is_parked = async |id| {
+        let parked = world.until_state(id, DeliveryState::Parked).await.progress;
+        assert_eq!((parked.reason.as_deref(), parked.attempts), (Some("destination_deleted"), 1));
+    };
+    world.store.catalog.delete_pixel(PixelId(1)).await.unwrap();
+    is_parked(ids[0]).await;
+    world.store.catalog.delete_postback(PostbackId(1)).await.unwrap();
+    is_parked(ids[1]).await;
+    assert_eq!(world.delivery(ids[2]).await.progress.state, DeliveryState::Waiting, "that one is there");
+    // Deleted while no worker was there to see it.
+    world.rest().await;
+    world.store.catalog.delete_postback(PostbackId(2)).await.unwrap();
+    world.work(LOOPBACK).await;
+    let parked = world.until_state(ids[2], DeliveryState::Parked).await.progress;
+    assert_eq!(parked.reason.as_deref(), Some("destination_deleted"));
+    assert_eq!(failing.all().len(), 3);
+    world.close().await;
+}
+
 #[tokio::test]
 async fn an_event_that_is_too_old_is_not_sent_at_all() {
     let meta = Receiver::start(|_, _| confirmed()).await;

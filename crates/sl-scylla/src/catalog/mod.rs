@@ -199,15 +199,26 @@ impl Catalog for CqlCatalog {
     }
 
     async fn pixel(&self, id: PixelId) -> Result<Option<Pixel>> {
-        self.one(Sort::Pixel, &sort::number(id.0), plain).await
+        let stored: Option<Pixel> = self.one(Sort::Pixel, &sort::number(id.0), plain).await?;
+        Ok(stored.filter(|pixel| !pixel.is_deleted))
     }
 
     async fn pixels(&self, team: TeamId) -> Result<Vec<Pixel>> {
-        self.list(Sort::Pixel, team, plain).await
+        let mut pixels: Vec<Pixel> = self.list(Sort::Pixel, team, plain).await?;
+        pixels.retain(|pixel| !pixel.is_deleted);
+        Ok(pixels)
     }
 
     async fn delete_pixel(&self, id: PixelId) -> Result<()> {
-        self.rows.remove(Sort::Pixel, &sort::number(id.0)).await
+        match self.pixel(id).await? {
+            Some(pixel) => self.put_pixel(pixel.remains()).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn deleted_pixel(&self, id: PixelId) -> Result<Option<Pixel>> {
+        let stored: Option<Pixel> = self.one(Sort::Pixel, &sort::number(id.0), plain).await?;
+        Ok(stored.filter(|pixel| pixel.is_deleted))
     }
 
     async fn next_postback_id(&self) -> Result<PostbackId> {

@@ -43,10 +43,14 @@ pub(super) struct Redo {
     pub(super) unmatched: Vec<Unmatched>,
     pub(super) matched: Vec<(AccountId, FanId)>,
     pub(super) signals: Vec<AccountSignal>,
+    #[serde(with = "unlinked")]
     pub(super) list_adds: Vec<ListAdd>,
     /// When the money of each of `conversions` went and came; empty in records of versions that did not say so.
     #[serde(default, deserialize_with = "pack::at_the_end")]
     pub(super) turns: Vec<Vec<Timestamp>>,
+    /// The Smart Link of each of `list_adds`; empty in records of versions that did not say it.
+    #[serde(default, deserialize_with = "pack::at_the_end")]
+    pub(super) list_links: Vec<Option<SmartLinkId>>,
 }
 
 impl Redo {
@@ -54,6 +58,7 @@ impl Redo {
     pub(super) fn encode(&mut self) -> Result<Vec<u8>> {
         let turns = |(row, _): &(Conversion, i32)| row.transaction.as_ref().map(|facts| facts.turns.clone());
         self.turns = self.conversions.iter().map(|row| turns(row).unwrap_or_default()).collect();
+        self.list_links = self.list_adds.iter().map(|add| add.link).collect();
         encode(self)
     }
 
@@ -64,6 +69,9 @@ impl Redo {
             if let Some(facts) = &mut row.transaction {
                 facts.turns = turns;
             }
+        }
+        for (add, link) in redo.list_adds.iter_mut().zip(std::mem::take(&mut redo.list_links)) {
+            add.link = link;
         }
         Ok(redo)
     }
@@ -138,6 +146,27 @@ mod bare {
             (row, part)
         };
         Ok(Vec::<(Bare, i32)>::deserialize(deserializer)?.into_iter().map(row).collect())
+    }
+}
+
+/// Fans to be added to a list without their Smart Link: rows of the first version, behind which the next one begins at once.
+mod unlinked {
+    use super::*;
+
+    type Bare = (AccountId, String, FanId, Timestamp);
+
+    pub(super) fn serialize<S: Serializer>(
+        adds: &[ListAdd],
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_seq(adds.iter().map(|add| (&add.account, &add.list, &add.fan, add.created_at)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<Vec<ListAdd>, D::Error> {
+        let add = |(account, list, fan, created_at)| ListAdd { account, list, fan, created_at, link: None };
+        Ok(Vec::<Bare>::deserialize(deserializer)?.into_iter().map(add).collect())
     }
 }
 
@@ -222,8 +251,31 @@ mod tests {
 
         let mut redo = Redo { conversions: vec![(row.clone(), 7)], ..Redo::default() };
         let mut before = redo.encode().unwrap();
-        // One row without turns; versions that knew of none ended here.
-        assert_eq!(before.split_off(before.len() - 2), [1, 0]);
+        // One row without turns, and no fan for a list; versions that knew of none ended here.
+        assert_eq!(before.split_off(before.len() - 3), [1, 0, 0]);
         assert_eq!(Redo::decode(&before).unwrap().conversions, [(row, 7)]);
+    }
+
+    #[test]
+    fn fans_for_a_list_come_back_with_their_links_and_are_read_where_none_was_said() {
+        let add = |number, link| ListAdd {
+            account: sample::account(),
+            list: "9".to_owned(),
+            fan: sample::fan(number),
+            created_at: sample::after(number),
+            link,
+        };
+        let list_adds = vec![add(1, Some(sample::link_id(1))), add(2, None)];
+        let mut redo = Redo { list_adds: list_adds.clone(), ..Redo::default() };
+        assert_eq!(Redo::decode(&redo.encode().unwrap()).unwrap().list_adds, list_adds);
+
+        let mut redo = Redo { list_adds: vec![add(2, None)], ..Redo::default() };
+        let mut before = redo.encode().unwrap();
+        // One fan without a link. The version before ended with the turns of no row, the one before that without.
+        assert_eq!(before.split_off(before.len() - 2), [1, 0]);
+        for _ in 0..2 {
+            assert_eq!(Redo::decode(&before).unwrap().list_adds, [add(2, None)]);
+            before.pop();
+        }
     }
 }

@@ -254,6 +254,7 @@ fn destinations(targets: &[Target]) -> Destinations {
         pace: None,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
+        is_deleted: false,
     };
     let postback = Postback {
         id: PostbackId(1),

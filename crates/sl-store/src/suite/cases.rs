@@ -27,6 +27,7 @@ macro_rules! each_case {
                 marks_change_click_rows;
             outbox:
                 due_jobs_come_oldest_first_per_destination,
+                a_look_a_year_ahead_sees_all_that_waits_and_loses_nothing,
                 counts_follow_every_change,
                 what_waits_for_later_is_read_in_pages,
                 a_destination_that_rests_has_nothing_due_and_what_waits_is_left_as_it_is,

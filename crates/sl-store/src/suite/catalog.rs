@@ -180,7 +180,8 @@ pub async fn a_deleted_postback_is_gone(backend: &dyn Backend) {
     assert!(catalog.next_postback_id().await.unwrap() > id);
 }
 
-/// A deleted pixel is gone with its token, over a restart too, and its number is not given again. No other is touched.
+/// A deleted pixel is gone with its token, over a restart too, and its number is not given again. No other is touched. Its
+/// names can still be asked for.
 pub async fn a_deleted_pixel_is_gone(backend: &dyn Backend) {
     let store = backend.open().await;
     let catalog = &store.catalog;
@@ -195,5 +196,11 @@ pub async fn a_deleted_pixel_is_gone(backend: &dyn Backend) {
     let catalog = backend.open().await.catalog;
     assert_eq!(catalog.pixel(id).await.unwrap(), None);
     assert_eq!(catalog.pixels(TEAM).await.unwrap(), [sample::pixel(kept.0, TEAM)]);
-    assert!(catalog.next_pixel_id().await.unwrap() > kept);
+    let remains = catalog.deleted_pixel(id).await.unwrap().unwrap();
+    assert_eq!(remains, sample::pixel(id.0, TEAM).remains());
+    assert!(remains.sealed_token.is_empty() && remains.is_deleted);
+    assert_eq!(catalog.deleted_pixel(kept).await.unwrap(), None);
+    let next = catalog.next_pixel_id().await.unwrap();
+    assert!(next > kept);
+    assert_eq!(catalog.deleted_pixel(next).await.unwrap(), None);
 }

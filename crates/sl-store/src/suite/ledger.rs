@@ -65,6 +65,7 @@ pub fn full_step(offset: u64) -> Step {
             list: "7".to_owned(),
             fan: fan(offset),
             created_at: after(offset),
+            link: Some(sample::link_id(1)),
         }],
         signals: vec![AccountSignal { account: account(), usable: false, as_of: after(offset) }],
         ..sample::step(offset)

@@ -434,6 +434,7 @@ pub async fn the_matchers_work_stays_until_it_is_done(backend: &dyn Backend) {
         list: "9".to_owned(),
         fan: fan(number),
         created_at: after(seconds),
+        link: (number > 1).then(|| sample::link_id(number)),
     };
     let step = Step {
         unmatched: vec![waiting(1, 30), waiting(2, 10), waiting(3, 20)],

@@ -331,6 +331,7 @@ pub fn pixel(number: u64, team: TeamId) -> Pixel {
         pace: None,
         created_at: HOUR,
         updated_at: HOUR,
+        is_deleted: false,
     }
 }
 

@@ -184,7 +184,13 @@ async fn visitors_come(store: &Store) {
             subscribed_at: HOUR,
             known_at: HOUR,
         }],
-        list_adds: vec![ListAdd { account: account(), list: "9".into(), fan: fan(2), created_at: HOUR }],
+        list_adds: vec![ListAdd {
+            account: account(),
+            list: "9".into(),
+            fan: fan(2),
+            created_at: HOUR,
+            link: Some(sample::link_id(1)),
+        }],
         clicks: rows,
         ..sample::step(3)
     };

@@ -98,8 +98,8 @@ fn every_new_subscriber_is_put_on_the_list_of_its_link() {
     world.seen(10, "f", at("03-04T12:01:00Z"), 1000);
     world.pay("t1", "f", "tip", 100, at("03-04T13:00:00Z"));
     let adds: Vec<_> =
-        world.shown.list_adds.iter().map(|add| (add.list.as_str(), add.fan.as_str())).collect();
-    assert_eq!(adds, [("55", "f")]);
+        world.shown.list_adds.iter().map(|add| (add.list.as_str(), add.fan.as_str(), add.link)).collect();
+    assert_eq!(adds, [("55", "f", Some(A))]);
 }
 
 #[test]

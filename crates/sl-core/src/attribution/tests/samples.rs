@@ -133,6 +133,7 @@ pub(super) fn pixel(id: u64, platform: PlatformKind) -> Pixel {
         pace: None,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
+        is_deleted: false,
     }
 }
 

@@ -47,6 +47,36 @@ pub async fn due_jobs_come_oldest_first_per_destination(backend: &dyn Backend) {
     assert_eq!(outbox.due_destinations(after(99)).await.unwrap(), []);
 }
 
+/// Who asks what is due in a year sees everything that waits, and nothing is lost by the question: neither what waits on, nor what comes
+/// in where nothing was.
+pub async fn a_look_a_year_ahead_sees_all_that_waits_and_loses_nothing(backend: &dyn Backend) {
+    const HOURS: u64 = 3_600;
+    let store = with_jobs(backend, &[(1, PIXEL, 10), (2, PIXEL, 20), (3, POSTBACK, 15)]).await;
+    let (outbox, ever) = (&store.outbox, after(366 * 24 * HOURS));
+    let waits = |seconds| progress(DeliveryState::Waiting, Some(after(seconds)));
+    sample::record(&store, id(1, 10), None, waits(5 * HOURS)).await.unwrap();
+    sample::record(&store, id(3, 15), None, waits(72 * HOURS)).await.unwrap();
+    let all = [(PIXEL, after(20)), (POSTBACK, after(72 * HOURS))];
+    for _ in 0..2 {
+        assert_eq!(outbox.due_destinations(ever).await.unwrap(), all);
+        assert_eq!(ids(&outbox.due(PIXEL, ever, 9).await.unwrap()), [id(2, 20), id(1, 10)]);
+        assert_eq!(ids(&outbox.due(POSTBACK, ever, 9).await.unwrap()), [id(3, 15)]);
+    }
+    assert_eq!(outbox.due_destinations(after(60)).await.unwrap(), [(PIXEL, after(20))]);
+    for (number, seconds) in [(1, 10), (2, 20), (3, 15)] {
+        sample::record(&store, id(number, seconds), None, progress(DeliveryState::Parked, None))
+            .await
+            .unwrap();
+    }
+    assert_eq!(outbox.due_destinations(ever).await.unwrap(), []);
+    // Into minutes that were just found empty.
+    sample::record(&store, id(2, 20), None, waits(20)).await.unwrap();
+    sample::record(&store, id(3, 15), None, waits(72 * HOURS)).await.unwrap();
+    assert_eq!(outbox.due_destinations(ever).await.unwrap(), all);
+    assert_eq!(outbox.due_destinations(after(20)).await.unwrap(), [(PIXEL, after(20))]);
+    assert_eq!(ids(&outbox.due(POSTBACK, after(72 * HOURS), 9).await.unwrap()), [id(3, 15)]);
+}
+
 /// Counts follow every change and survive a restart; `due_now` is exact to the millisecond.
 pub async fn counts_follow_every_change(backend: &dyn Backend) {
     let jobs: Vec<_> = (0..10).map(|number| (number, PIXEL, number)).collect();
