@@ -1,9 +1,10 @@
 //! Lists and reports as CSV.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use reqwest::{Method, StatusCode, header};
 use serde_json::Value;
+use sl_api::ApiParts;
 use sl_core::{
     click::{Class, ClickRow},
     conversion::{Conversion, ConversionKind},
@@ -16,10 +17,12 @@ use sl_core::{
     time::Timestamp,
 };
 use sl_store::suite::sample::{self, HOUR, TEAM, after};
+use tokio::sync::Notify;
 
 use crate::{
     dashboard::{cookie, page, sign_in},
     routes::documented,
+    watched::Watched,
     world::{World, answer},
 };
 
@@ -84,7 +87,11 @@ fn history() -> Step {
 }
 
 async fn filled(step: Step) -> (World, String) {
-    let world = World::start().await;
+    filled_with(step, |_| {}).await
+}
+
+async fn filled_with(step: Step, change: impl FnOnce(&mut ApiParts)) -> (World, String) {
+    let world = World::with(change).await;
     world.store.catalog.put_link(sample::smart_link(1, TEAM)).await.unwrap();
     world.store.ledger.open(0).await.unwrap();
     world.store.ledger.apply(step).await.unwrap();
@@ -99,7 +106,9 @@ async fn file(world: &World, path: &str) -> String {
     assert_eq!(response.headers()[header::CONTENT_TYPE], "text/csv; charset=utf-8");
     assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
     let disposition = response.headers()[header::CONTENT_DISPOSITION].to_str().unwrap().to_owned();
-    assert!(disposition.starts_with("attachment; filename=\"") && disposition.ends_with(".csv\""));
+    let name = path.rsplit('/').next().unwrap().split(".csv").next().unwrap();
+    assert!(disposition.starts_with(&format!("attachment; filename=\"{name}")), "{disposition}");
+    assert!(disposition.ends_with(".csv\""), "{disposition}");
     response.text().await.unwrap()
 }
 
@@ -236,6 +245,28 @@ async fn a_file_has_all_rows_and_each_once() {
     }
     let none = file(&world, "/api/x/deliveries.csv?state=parked").await;
     assert_eq!(rows(&none).len(), 0);
+}
+
+#[tokio::test]
+async fn nothing_is_read_any_more_for_a_client_that_hung_up() {
+    let left = Arc::new(Notify::new());
+    let told = Arc::clone(&left);
+    let change = |parts: &mut ApiParts| {
+        let inner = Arc::clone(&parts.store.reports);
+        let watched = Watched { inner, conversions: Arc::default(), broken: false, left: Some(left) };
+        parts.store.reports = Arc::new(watched);
+    };
+    let link = sample::link_id(1);
+    let conversion =
+        |number| sample::conversion(number, link, None, ConversionKind::MessageReceived, after(number));
+    let conversions = (0..600).map(conversion).collect();
+    let (world, path) = filled_with(Step { conversions, ..sample::step(1) }, change).await;
+    let request = world.request(Method::GET, &format!("{path}/conversions.csv"), &world.key);
+    let mut response = request.send().await.unwrap();
+    // The first page has come, the second is being read.
+    assert!(response.chunk().await.unwrap().is_some());
+    drop(response);
+    tokio::time::timeout(Duration::from_secs(10), told.notified()).await.expect("somebody still reads");
 }
 
 #[tokio::test]
