@@ -50,7 +50,7 @@ mod tests {
 
     use super::*;
 
-    /// Pages with a row each, which count themselves; number `broken` can't be read.
+    /// Three pages with a row each, which count themselves; number `broken` can't be read.
     fn pages(broken: usize) -> (Arc<AtomicUsize>, impl Stream<Item = Result<Vec<Vec<Cell>>>> + Send) {
         let read = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&read);
@@ -58,7 +58,7 @@ mod tests {
             number if number == broken => Err(ApiError::Fault),
             number => Ok(vec![vec![Cell::Own(number.to_string())]]),
         };
-        (read, stream::repeat(()).map(page))
+        (read, stream::repeat(()).take(3).map(page))
     }
 
     #[tokio::test]
