@@ -13,7 +13,7 @@ use crate::{
 pub(crate) const BODY_LIMIT: usize = 1 << 20;
 
 /// Fields that are none and are named; a body has room for a hundred thousand of them.
-const MOST_UNKNOWN: usize = 10;
+pub(crate) const MOST_UNKNOWN: usize = 10;
 
 /// Whether a text holds what belongs in no name, address or header.
 pub(crate) fn has_control(text: &str) -> bool {

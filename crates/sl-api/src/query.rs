@@ -10,7 +10,10 @@ use sl_core::{
 };
 use sl_store::reports::Range;
 
-use crate::error::{Problems, Result, shown};
+use crate::{
+    body::MOST_UNKNOWN,
+    error::{Problems, Result, shown},
+};
 
 /// The query of a request, with what was wrong in it so far. Unknown keys are ignored (contract I.46); an empty value is
 /// an absent one (A.4.2); of repeated keys the last counts.
@@ -158,6 +161,15 @@ impl Query {
             self.problems.add(end, format!("must not lie before {start}."));
         }
         dates
+    }
+
+    /// Names the keys, ten at most, that are none of these: where a misspelt one would widen what is answered.
+    pub(crate) fn only(&mut self, known: &[&str]) {
+        let unknown = self.pairs.iter().filter(|(key, _)| !known.contains(&key.as_str()));
+        for (key, _) in unknown.take(MOST_UNKNOWN) {
+            let key: String = key.chars().take(64).collect();
+            self.problems.add(key, format!("is no parameter here; there are {}.", known.join(", ")));
+        }
     }
 
     /// Notes a problem that only the handler sees.

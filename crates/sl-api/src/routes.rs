@@ -88,6 +88,7 @@ fn extensions() -> Vec<Route> {
         get   "/api/x/progress" Needs("logs.view") => x::progress::progress;
         get   "/api/x/clicks/{click_id}" LINKS => x::clicks::show;
         get   "/api/x/deliveries" POSTBACKS => x::deliveries::list;
+        get   "/api/x/deliveries.csv" POSTBACKS => x::csv::deliveries;
         get   "/api/x/deliveries/replays" POSTBACKS => x::replay::trail::list;
         get   "/api/x/deliveries/{delivery_id}" POSTBACKS => x::deliveries::show;
         post  "/api/x/deliveries/replay" POSTBACKS_MANAGE => x::replay::again;
@@ -99,6 +100,11 @@ fn extensions() -> Vec<Route> {
         get   "/api/x/smart-links/{smart_link_id}" LINKS => x::settings::show_smart_link;
         patch "/api/x/smart-links/{smart_link_id}" LINKS_MANAGE => x::settings::smart_link;
         get   "/api/x/smart-links/{smart_link_id}/breakdown" LINKS => x::breakdown::show;
+        get   "/api/x/smart-links/{smart_link_id}/breakdown.csv" LINKS => x::csv::breakdown;
+        get   "/api/x/smart-links/{smart_link_id}/clicks.csv" LINKS => x::csv::clicks;
+        get   "/api/x/smart-links/{smart_link_id}/conversions.csv" LINKS => x::csv::conversions;
+        get   "/api/x/smart-links/{smart_link_id}/fans.csv" LINKS => x::csv::fans;
+        get   "/api/x/smart-links/{smart_link_id}/stats.csv" LINKS => x::csv::stats;
         get   "/api/x/pixels" PIXELS => pixels::of_team;
         get   "/api/x/pixels/{pixel_id}" PIXELS => pixels::show;
         patch "/api/x/pixels/{pixel_id}" PIXELS_MANAGE => x::settings::pixel;
@@ -137,6 +143,9 @@ fn dashboard() -> Vec<Route> {
         post "/login" Open => dashboard::session::login;
         post "/logout" Open => dashboard::session::logout;
         get  "/links/{smart_link_id}" Open => dashboard::link::link;
+        get  "/links/{smart_link_id}/breakdown.csv" Open => dashboard::csv::breakdown;
+        get  "/links/{smart_link_id}/clicks.csv" Open => dashboard::csv::clicks;
+        get  "/links/{smart_link_id}/conversions.csv" Open => dashboard::csv::conversions;
         get  "/deliveries" Open => dashboard::deliveries::list;
         get  "/deliveries/replays" Open => dashboard::deliveries::replays;
         get  "/deliveries/{delivery_id}" Open => dashboard::deliveries::show;

@@ -112,6 +112,7 @@ async fn values(app: &App, link: &SmartLink, by: Dimension) -> Result<Value> {
         "by": by.as_str(),
         "choices": Dimension::ALL.map(Dimension::as_str),
         "days": DAYS,
+        "first": first.date(),
         "rows": rows.iter().map(|one| row(one.value.as_deref(), one.clicks)).collect::<Vec<_>>(),
         "others": rest.len(),
         "rest": row(None, breakdown::clicks(rest)),

@@ -1,6 +1,7 @@
 //! The dashboard: the same data as the API, for people. Plain pages, one style sheet, no script; it works without
 //! anything from elsewhere.
 
+pub(crate) mod csv;
 pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
 mod figures;

@@ -51,7 +51,7 @@ impl Asked {
         })
     }
 
-    fn filter(&self) -> ClickFilter {
+    pub(crate) fn filter(&self) -> ClickFilter {
         ClickFilter {
             range: self.dates.range(),
             bots: self.bots,

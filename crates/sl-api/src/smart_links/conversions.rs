@@ -26,19 +26,9 @@ pub(crate) async fn conversions(
     OwnLink(link): OwnLink,
     mut query: Query,
 ) -> Result<Reply> {
-    let asked = Asked::read(&mut query);
-    let kind = kind(&mut query);
-    let fan = query.text("onlyfans_user_id", 64).map(FanId::from);
+    let (asked, filter) = asked(&mut query);
     query.finish()?;
-    let filter = ConversionFilter {
-        range: asked.dates.range(),
-        bots: asked.bots,
-        duplicates: asked.duplicates,
-        kind,
-        fan,
-        limit: asked.limit,
-        offset: asked.offset,
-    };
+    let kind = filter.kind;
     let (sums, page) = if takes_all(&filter) {
         (rolled_up(&app, link.id).await?, app.store.reports.conversions(link.id, filter).await?)
     } else {
@@ -58,6 +48,21 @@ pub(crate) async fn conversions(
         "rows": rows(&app, page.iter().collect()).await?,
         "filters": filters,
     })))
+}
+
+/// What is asked for, and the rows that it takes.
+pub(crate) fn asked(query: &mut Query) -> (Asked, ConversionFilter) {
+    let asked = Asked::read(query);
+    let filter = ConversionFilter {
+        range: asked.dates.range(),
+        bots: asked.bots,
+        duplicates: asked.duplicates,
+        kind: kind(query),
+        fan: query.text("onlyfans_user_id", 64).map(FanId::from),
+        limit: asked.limit,
+        offset: asked.offset,
+    };
+    (asked, filter)
 }
 
 /// What is said beside the rows of a page.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sl_core::{
     conversion::ConversionKind,
-    ids::{ClickId, ConversionId, FanId, TeamId},
+    ids::{ClickId, ConversionId, FanId, SmartLinkId, TeamId},
     money::Cents,
     step::FanUnderLink,
 };
@@ -40,12 +40,8 @@ pub(crate) async fn fans(
     let wanted = Wanted::read(&mut query);
     let (limit, offset) = query.paging(100);
     query.finish()?;
-    let mut fans = app.store.reports.fans(link.id).await?;
-    fans.retain(|fan| wanted.takes(fan));
-    fans.sort_by(|a, b| wanted.order(a, b));
-    let page = fans.iter().skip(offset).take(limit);
-    let page: Vec<_> = page.map(|fan| shown(&app, caller.team(), fan)).collect();
-    let rows: Vec<Value> = stream::iter(page).buffered(IN_FLIGHT).try_collect().await?;
+    let fans = listed(&app, link.id, &wanted).await?;
+    let rows = shown(&app, caller.team(), fans.iter().skip(offset).take(limit)).await?;
     let with_messages = |least: u32| fans.iter().filter(|fan| fan.messages >= least).count();
     Ok(Reply::data(json!({
         "summary": {
@@ -60,7 +56,16 @@ pub(crate) async fn fans(
     })))
 }
 
-struct Wanted {
+/// Which fans of a link, in the order they are asked for.
+pub(crate) async fn listed(app: &App, link: SmartLinkId, wanted: &Wanted) -> Result<Vec<FanUnderLink>> {
+    let mut fans = app.store.reports.fans(link).await?;
+    fans.retain(|fan| wanted.takes(fan));
+    fans.sort_by(|a, b| wanted.order(a, b));
+    Ok(fans)
+}
+
+/// What is asked for.
+pub(crate) struct Wanted {
     sort: String,
     has_messages: Option<bool>,
     min_messages: Option<u64>,
@@ -70,7 +75,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn read(query: &mut Query) -> Self {
+    pub(crate) fn read(query: &mut Query) -> Self {
         let sort = query.raw("sort").unwrap_or("-revenue_net").to_owned();
         if !SORTS.contains(&sort.trim_start_matches('-')) {
             let known = SORTS.join(", ");
@@ -126,8 +131,18 @@ impl Wanted {
     }
 }
 
+/// Rows of these fans, some read at once.
+pub(crate) async fn shown(
+    app: &App,
+    team: TeamId,
+    fans: impl Iterator<Item = &FanUnderLink>,
+) -> Result<Vec<Value>> {
+    let rows: Vec<_> = fans.map(|fan| one(app, team, fan)).collect();
+    stream::iter(rows).buffered(IN_FLIGHT).try_collect().await
+}
+
 /// A fan with its first click and conversion under the link.
-async fn shown(app: &App, team: TeamId, fan: &FanUnderLink) -> Result<Value> {
+async fn one(app: &App, team: TeamId, fan: &FanUnderLink) -> Result<Value> {
     let click = match fan.click {
         Some(id) => app.store.reports.click(team, id).await?,
         None => None,

@@ -29,10 +29,13 @@ pub(crate) async fn stats(State(app): State<App>, OwnLink(link): OwnLink, mut qu
     let hours = app.store.reports.hours(link.id, dates.range()).await?;
     let fan_days = fan_days(&app, link.id, dates.range()).await?;
     let summary = summary(&app, link.id, dates, &hours, &fan_days).await?;
+    let rows = |bucket: fn(Timestamp) -> String| -> Vec<Value> {
+        metrics(&hours, &fan_days, bucket).iter().map(Metric::json).collect()
+    };
     Ok(Reply::data(json!({
         "summary": summary,
-        "daily_metrics": metrics(&hours, &fan_days, Timestamp::date),
-        "monthly_metrics": metrics(&hours, &fan_days, Timestamp::month),
+        "daily_metrics": rows(Timestamp::date),
+        "monthly_metrics": rows(Timestamp::month),
     })))
 }
 
@@ -84,12 +87,31 @@ pub(crate) fn spenders<'a>(rows: impl Iterator<Item = &'a FanDay>) -> u64 {
     u64::try_from(sums.values().filter(|sum| **sum > Cents::ZERO).count()).unwrap_or(u64::MAX)
 }
 
+/// What happened on a day or in a month.
+pub(crate) struct Metric {
+    timestamp: String,
+    clicks: u64,
+    subs: u64,
+    /// Gross.
+    pub(crate) revenue: Cents,
+    spenders: u64,
+}
+
+impl Metric {
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "timestamp": self.timestamp, "clicks": self.clicks, "subs": self.subs,
+            "revenue": self.revenue.to_json(), "spenders": self.spenders,
+        })
+    }
+}
+
 /// One entry for each bucket in which anything happened; increments, never running totals.
-fn metrics(
+pub(crate) fn metrics(
     hours: &[(Timestamp, Rollup)],
     fan_days: &[FanDay],
     bucket: impl Fn(Timestamp) -> String,
-) -> Vec<Value> {
+) -> Vec<Metric> {
     let mut buckets: BTreeMap<String, (u64, u64, Cents, Vec<&FanDay>)> = BTreeMap::new();
     for (hour, rollup) in hours {
         let entry = buckets.entry(bucket(*hour)).or_default();
@@ -107,10 +129,8 @@ fn metrics(
         .into_iter()
         .filter(happened)
         .map(|(timestamp, (clicks, subs, revenue, fans))| {
-            json!({
-                "timestamp": timestamp, "clicks": clicks, "subs": subs,
-                "revenue": revenue.to_json(), "spenders": spenders(fans.into_iter()),
-            })
+            let spenders = spenders(fans.into_iter());
+            Metric { timestamp, clicks, subs, revenue, spenders }
         })
         .collect()
 }

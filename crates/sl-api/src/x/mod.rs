@@ -2,6 +2,7 @@
 
 pub(crate) mod breakdown;
 pub(crate) mod clicks;
+pub(crate) mod csv;
 pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
 pub(crate) mod pool;

@@ -60,7 +60,7 @@ async fn a_link_that_was_created_is_answered_although_nothing_can_be_read() {
     let world = World::with(|parts| {
         let inner = std::sync::Arc::clone(&parts.store.reports);
         parts.store.reports =
-            std::sync::Arc::new(Watched { inner, conversions: Default::default(), broken: true });
+            std::sync::Arc::new(Watched { inner, conversions: Default::default(), broken: true, left: None });
     })
     .await;
     let id = create(&world, "one").await;

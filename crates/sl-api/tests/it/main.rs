@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod breakdown;
 #[cfg(test)]
+mod csv;
+#[cfg(test)]
 mod dashboard;
 #[cfg(test)]
 mod extensions;

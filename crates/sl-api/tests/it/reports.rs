@@ -272,7 +272,7 @@ async fn a_page_reads_no_more_conversions_than_it_shows() {
     let conversions = Arc::clone(&read);
     let (world, link) = filled_with(|parts| {
         let inner = Arc::clone(&parts.store.reports);
-        parts.store.reports = Arc::new(Watched { inner, conversions, broken: false });
+        parts.store.reports = Arc::new(Watched { inner, conversions, broken: false, left: None });
     })
     .await;
     let reads = async |path: &str| {

@@ -17,17 +17,33 @@ use sl_store::{
     Reports, Result, StoreError,
     reports::{ClickFilter, ConversionFilter, DimensionSum, Range},
 };
+use tokio::sync::Notify;
 
 pub(crate) struct Watched {
     pub(crate) inner: Arc<dyn Reports>,
     pub(crate) conversions: Arc<AtomicUsize>,
     /// Totals can't be read.
     pub(crate) broken: bool,
+    /// Conversions before a time never come; told when nobody waits for them any more.
+    pub(crate) left: Option<Arc<Notify>>,
+}
+
+/// Tells when it is dropped.
+struct Waits(Arc<Notify>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 #[async_trait]
 impl Reports for Watched {
     async fn conversions(&self, link: SmartLinkId, filter: ConversionFilter) -> Result<Vec<Conversion>> {
+        if let (Some(left), Some(_)) = (&self.left, filter.range.to) {
+            let _waits = Waits(Arc::clone(left));
+            std::future::pending::<()>().await;
+        }
         let rows = self.inner.conversions(link, filter).await?;
         self.conversions.fetch_add(rows.len(), Ordering::Relaxed);
         Ok(rows)

@@ -5,11 +5,11 @@ mod days;
 use std::cmp::Reverse;
 
 use axum::extract::State;
-use serde_json::json;
+use serde_json::{Value, json};
 use sl_core::{ids::SmartLinkId, step::Dimension};
 use sl_store::reports::{DimensionSum, Range};
 
-use self::days::Days;
+pub(crate) use self::days::Days;
 use crate::{
     access::OwnLink,
     error::{Result, shown},
@@ -24,20 +24,16 @@ const ROWS: u64 = 100;
 const ROWS_MAX: u64 = 1000;
 
 pub(crate) async fn show(State(app): State<App>, OwnLink(link): OwnLink, mut query: Query) -> Result<Reply> {
-    let by = asked(&mut query);
-    if query.raw("by").is_none() {
-        query.wrong("by", format!("is required: one of {}.", words()));
-    }
+    let by = required(&mut query);
     let days = Days::read(&mut query, app.now());
     let limit = query.number("limit", 1, ROWS_MAX).unwrap_or(ROWS);
     query.finish()?;
     let by = by.unwrap_or(Dimension::Country);
     let breakdown = read(&app, link.id, by, days.range()).await?;
     let (rows, rest) = breakdown.top(usize::try_from(limit).unwrap_or(usize::MAX));
-    let row = |row: &Row| json!({ "value": row.value, "clicks": row.clicks });
     Ok(Reply::data(json!({
         "summary": { "clicks_total": breakdown.clicks },
-        "rows": rows.iter().map(row).collect::<Vec<_>>(),
+        "rows": rows.iter().map(Row::json).collect::<Vec<_>>(),
         "rest": { "rows": rest.len(), "clicks": clicks(rest) },
         "filters": {
             "by": by.as_str(),
@@ -46,6 +42,14 @@ pub(crate) async fn show(State(app): State<App>, OwnLink(link): OwnLink, mut que
             "limit": limit,
         },
     })))
+}
+
+/// The property that is asked for, which must be.
+pub(crate) fn required(query: &mut Query) -> Option<Dimension> {
+    if query.raw("by").is_none() {
+        query.wrong("by", format!("is required: one of {}.", words()));
+    }
+    asked(query)
 }
 
 /// The property that is asked for, if one is.
@@ -115,6 +119,10 @@ impl Breakdown {
 // === impl Row ===
 
 impl Row {
+    pub(crate) fn json(&self) -> Value {
+        json!({ "value": self.value, "clicks": self.clicks })
+    }
+
     fn place(&self) -> (Reverse<u64>, bool, Option<&str>) {
         (Reverse(self.clicks), self.value.is_none(), self.value.as_deref())
     }
