@@ -78,7 +78,7 @@ pub(super) const DAY: [&str; 5] = ["timestamp", "clicks", "subs", "revenue", "sp
 
 pub(super) const BREAKDOWN: [&str; 2] = ["value", "clicks"];
 
-pub(super) const DELIVERY: [&str; 21] = [
+pub(super) const DELIVERY: [&str; 22] = [
     "id",
     "event_id",
     "kind",
@@ -89,6 +89,7 @@ pub(super) const DELIVERY: [&str; 21] = [
     "destination.id",
     "destination.platform",
     "destination.label",
+    "destination.deleted",
     "state",
     "reason",
     "attempts",
