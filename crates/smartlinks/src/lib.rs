@@ -33,6 +33,8 @@ pub use crate::{embedded::Embedded, failure::Failure};
 /// The command of this process; gives its exit status.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Whatever is made here is of its owner alone, also in a directory that somebody made for everybody.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     match run(Cli::given()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -52,7 +52,7 @@ pub(crate) async fn run(config: &Config, roles: &RoleSet) -> Result<(), Failure>
                 None => return Ok(()),
             }
         } else {
-            in_order(service.shutdown(), &mut signals).await
+            in_order(service.shutdown(), &mut signals).await.inspect(|()| tracing::info!("stopped"))
         };
         return failure.map_or(stopped, Err);
     }
@@ -106,7 +106,10 @@ async fn reopen(
             () = signals.next() => break,
         }
     }
-    in_order(starting.stop(), signals).await.map(|()| None)
+    in_order(starting.stop(), signals)
+        .await
+        .map(|()| None)
+        .inspect(|_: &Option<Service>| tracing::info!("stopped"))
 }
 
 /// Waits for a stop in order; a second signal ends it.
@@ -127,6 +130,8 @@ pub(crate) struct Signals {
     interrupt: Signal,
     /// Its terminal has gone; `None` when that is to be ignored (`nohup`).
     hangup: Option<Signal>,
+    /// Whether it has a terminal that could go.
+    has_terminal: bool,
 }
 
 impl Signals {
@@ -138,6 +143,7 @@ impl Signals {
             terminate: take(SignalKind::terminate())?,
             interrupt: take(SignalKind::interrupt())?,
             hangup,
+            has_terminal: std::fs::File::open("/dev/tty").is_ok(),
         })
     }
 
@@ -145,15 +151,28 @@ impl Signals {
     pub(crate) async fn again(&mut self) {
         tokio::time::sleep(ECHO).await;
         // What came meanwhile is told once.
-        let _ = self.next().now_or_never();
-        self.next().await;
+        let _ = self.came().now_or_never();
+        self.came().await;
     }
 
     pub(crate) async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-            () = hung_up(&mut self.hangup) => {}
+        let signal = self.came().await;
+        tracing::info!("{signal} came");
+    }
+
+    /// Its name. Under a supervisor SIGHUP asks other programs for their configuration, and ends none.
+    async fn came(&mut self) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                () = hung_up(&mut self.hangup) => {
+                    if self.has_terminal {
+                        return "SIGHUP";
+                    }
+                    tracing::warn!("SIGHUP changes nothing: configuration and secrets are read at the start, so restart the service for others");
+                }
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What types can't say: ranges, contradictions, and settings that work but surprise.
 
+use ipnet::IpNet;
 use serde::Serialize;
 use sl_core::{batch, pace::Pace};
 use std::{fmt, time::Duration};
@@ -290,6 +291,27 @@ fn secrets(config: &Config, problems: &mut Vec<Problem>) {
 fn exceptions(config: &Config, problems: &mut Vec<Problem>) {
     if let Err(error) = sl_postback::Egress::new(&config.egress.allow) {
         problems.push(Problem::error("egress.allow", error.to_string()));
+    }
+    if let Some(network) = config.edge.trusted_proxies.iter().find(|network| is_wide(network)) {
+        let text = format!(
+            "{network}: whoever connects from there chooses the address, country and fingerprint of a click; list the proxies alone"
+        );
+        problems.push(Problem::warning("edge.trusted_proxies", text));
+    }
+    let allowed = config.egress.allow.iter().filter_map(|text| text.parse().ok());
+    if let Some(network) = allowed.into_iter().find(is_wide) {
+        let text = format!(
+            "{network}: postbacks may reach whatever private network lies in it; list the receivers alone"
+        );
+        problems.push(Problem::warning("egress.allow", text));
+    }
+}
+
+/// Wider than any private network.
+fn is_wide(network: &IpNet) -> bool {
+    match network {
+        IpNet::V4(network) => network.prefix_len() < 8,
+        IpNet::V6(network) => network.prefix_len() < 7,
     }
 }
 

@@ -118,6 +118,32 @@ fn kafka_is_checked_whatever_the_backend_and_its_secrets_never_come_out() {
 }
 
 #[test]
+fn a_file_that_is_empty_is_no_secret() {
+    for text in ["", "\n \n"] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, text).unwrap();
+        for key in ["platform.api_key", "platform.webhook_secrets", "admin.metrics_token", "kafka.security"] {
+            let (section, name) = key.split_once('.').unwrap();
+            let found = errors(&format!("[{section}]\n{name}_file = {:?}\n", file.path()));
+            assert!(found.len() == 1 && found[0].0 == key && found[0].1.contains("is empty"), "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn trust_in_everybody_is_warned_of() {
+    for (networks, is_wide) in
+        [("0.0.0.0/0", true), ("::/0", true), ("10.0.0.0/8", false), ("fd00::/8", false)]
+    {
+        for (section, key) in [("edge", "trusted_proxies"), ("egress", "allow")] {
+            let (_, problems) = with(&format!("[{section}]\n{key} = [{networks:?}]\n"), &[]).unwrap();
+            let warned = problems.iter().any(|problem| problem.key == format!("{section}.{key}"));
+            assert_eq!(warned, is_wide, "{section}.{key} = {networks}: {problems:?}");
+        }
+    }
+}
+
+#[test]
 fn keys_of_kafka_may_stand_in_a_file() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(

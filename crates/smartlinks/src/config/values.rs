@@ -86,10 +86,15 @@ pub(crate) fn properties(
     Ok(())
 }
 
+/// What a file holds that must hold something.
 fn read(key: &str, path: &PathBuf) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| {
+    let text = std::fs::read_to_string(path).map_err(|error| {
         format!("{key}_file = {path:?} can't be read: {error}; correct the path or its rights")
-    })
+    })?;
+    if text.trim().is_empty() {
+        return Err(format!("{key}_file = {path:?} is empty; write {key} into it, or take {key}_file out"));
+    }
+    Ok(text)
 }
 
 impl<'de> Deserialize<'de> for MaybeSecret {

@@ -256,12 +256,49 @@ fn under_nohup_a_terminal_that_goes_away_stops_nothing() {
 #[test]
 fn a_terminal_that_goes_away_stops_it_in_order() {
     let dir = tempfile::tempdir().unwrap();
-    // The tests themselves may run under `nohup`, which whatever they start would inherit.
-    let mut heeding = std::process::Command::new("env");
-    heeding.arg("--default-signal=HUP").arg(command().get_program()).arg("serve");
-    let mut service = Service::start_by(heeding, dir.path(), &[]);
+    // `script` has a terminal made, which goes with it. The log goes past that terminal.
+    let serve = format!("exec {} serve 2>&3", command().get_program().display());
+    let mut terminal = heeding("script");
+    terminal.args(["--quiet", "--return", "--command", &serve, "/dev/null"]);
+    let mut logged = std::process::Command::new("sh");
+    logged.args(["-c", "exec \"$@\" 3>&2", "sh"]).arg(terminal.get_program()).args(terminal.get_args());
+    let mut service = Service::start_by(logged, dir.path(), &[]);
+    service.end_terminal();
+    service.until_said("SIGHUP came");
+    service.until_said("stopped");
+}
+
+#[test]
+fn a_hangup_without_a_terminal_stops_nothing_and_says_what_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut apart = heeding("setsid");
+    apart.arg(command().get_program()).arg("serve");
+    let mut service = Service::start_by(apart, dir.path(), &[]);
     service.hang_up();
-    assert_eq!(service.wait().code(), Some(0));
+    service.until_said("restart the service");
+    service.get("/healthz");
+    assert_eq!(service.terminate().code(), Some(0));
+    assert!(service.has_said("stopped"));
+}
+
+#[test]
+fn what_is_made_in_a_directory_for_everybody_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut service = Service::start(dir.path());
+    assert_eq!(service.terminate().code(), Some(0));
+    for made in std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap) {
+        let mode = made.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?}: {mode:o}", made.file_name());
+    }
+}
+
+/// A command that heeds SIGHUP: the tests themselves may run under `nohup`, which whatever they start would inherit.
+fn heeding(program: &str) -> std::process::Command {
+    let mut heeding = std::process::Command::new("env");
+    heeding.args(["--default-signal=HUP", program]);
+    heeding
 }
 
 /// A request that is under way for as long as the stream lives, so that a stop waits for it.

@@ -195,6 +195,12 @@ impl Service {
         self.tell(rustix::process::Signal::TERM);
     }
 
+    /// Ends the program whose terminal the service runs in, which was started instead of it.
+    pub(crate) fn end_terminal(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// SIGHUP.
     pub(crate) fn hang_up(&self) {
         self.tell(rustix::process::Signal::HUP);
