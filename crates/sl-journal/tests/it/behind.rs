@@ -88,6 +88,9 @@ async fn a_write_that_fails_during_a_sync_moves_what_the_sync_does_not_cover() {
             disk.fail_next(Fault::SyncFails);
         }
         let ticket = journal.append(suite::event(2)).unwrap();
+        while disk.faults_ahead() > usize::from(sync_fails) {
+            tokio::task::yield_now().await;
+        }
         drop(stalled);
         assert_eq!(journal.fate(ticket).await, Fate::Stored);
         assert_eq!(disk.segments().len(), 2);

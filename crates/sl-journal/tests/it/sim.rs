@@ -59,6 +59,11 @@ impl SimDisk {
         self.0.lock().faults.push_back(fault);
     }
 
+    /// Faults that did not happen yet.
+    pub(crate) fn faults_ahead(&self) -> usize {
+        self.0.lock().faults.len()
+    }
+
     /// Faults that did not happen yet don't happen.
     pub(crate) fn heal(&self) {
         let mut state = self.0.lock();
