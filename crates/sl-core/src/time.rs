@@ -9,7 +9,7 @@ use std::{
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-pub use self::spans::{BadDuration, parse_duration};
+pub use self::spans::{BadDuration, parse_duration, written};
 
 mod spans;
 

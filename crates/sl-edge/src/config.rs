@@ -95,7 +95,7 @@ impl EdgeConfig {
             let value = self.max_header_bytes.to_string();
             return wrong("max_header_bytes", value, "browsers send about 1 KiB; set at least 1024");
         }
-        let wait = format!("{:?}", self.durable_wait);
+        let wait = sl_core::time::written(self.durable_wait);
         if self.durable_wait < Duration::from_millis(1) {
             return wrong(
                 "durable_wait",

@@ -217,7 +217,7 @@ pub(crate) enum Journal {
         /// The data directory.
         dir: PathBuf,
     },
-    /// Print the records as JSON lines.
+    /// Print the records as JSON lines: a webhook's body as text in `body`, in `body_hex` if it is not UTF-8.
     Dump {
         /// The data directory.
         dir: PathBuf,

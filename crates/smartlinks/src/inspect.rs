@@ -6,8 +6,8 @@ use std::{
 };
 
 use serde::Serialize;
-use serde_json::json;
-use sl_core::event::{Event, Position};
+use serde_json::{Value, json};
+use sl_core::event::{Event, EventBody, Position};
 
 use crate::{cli::Journal, failure::Failure, out::say};
 
@@ -83,9 +83,26 @@ fn verify(dir: &Path, json: bool) -> Result<(), Failure> {
 
 /// One line of `journal dump`.
 #[derive(Serialize)]
-struct Line {
+struct Line<E> {
     position: Position,
-    event: Event,
+    event: E,
+}
+
+/// One line of `journal dump`. The body of a webhook is its text, as `body`; one that is no text is `body_hex` instead.
+fn line(position: Position, mut event: Event) -> serde_json::Result<String> {
+    let EventBody::Webhook(webhook) = &mut event.body else {
+        return serde_json::to_string(&Line { position, event });
+    };
+    let (key, text) = match String::from_utf8(std::mem::take(&mut webhook.body)) {
+        Ok(text) => ("body", text),
+        Err(error) => ("body_hex", hex::encode(error.as_bytes())),
+    };
+    let mut event = serde_json::to_value(event)?;
+    if let Some(webhook) = event.pointer_mut("/body/Webhook").and_then(Value::as_object_mut) {
+        webhook.remove("body");
+        webhook.insert(key.to_owned(), text.into());
+    }
+    serde_json::to_string(&Line { position, event })
 }
 
 fn dump(dir: &Path, from: u64) -> Result<(), Failure> {
@@ -94,7 +111,7 @@ fn dump(dir: &Path, from: u64) -> Result<(), Failure> {
     let from = Position { epoch: 0, offset: from };
     sl_journal::dump(&journal_dir(dir)?, from, |position, event| {
         if failed.is_none() {
-            let line = serde_json::to_string(&Line { position, event }).map_err(io::Error::other);
+            let line = line(position, event).map_err(io::Error::other);
             failed = line.and_then(|line| writeln!(out, "{line}")).err();
         }
     })
@@ -103,5 +120,36 @@ fn dump(dir: &Path, from: u64) -> Result<(), Failure> {
         // `| head` is no failure.
         Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::run(error)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sl_core::{event::WebhookReceived, ids::TeamId, time::Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn the_body_of_a_webhook_is_dumped_as_the_text_it_is() {
+        for (body, key, shown) in
+            [(&b"{\"event\":\"x\"}"[..], "body", "{\"event\":\"x\"}"), (&[0xFF, 0x0A], "body_hex", "ff0a")]
+        {
+            let webhook = WebhookReceived {
+                event: "x".to_owned(),
+                key: "1".to_owned(),
+                received_at: Timestamp(0),
+                body: body.to_vec(),
+                retry_of: None,
+            };
+            let body = EventBody::Webhook(webhook);
+            let event = Event { team: TeamId(1), account: "acct_1".into(), at: Timestamp(0), body };
+            let line = line(Position { epoch: 0, offset: 7 }, event).unwrap();
+            let line: Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(line["position"]["offset"], 7);
+            let webhook = line["event"]["body"]["Webhook"].as_object().unwrap();
+            assert_eq!(webhook[key], shown);
+            let bodies: Vec<_> = webhook.keys().filter(|key| key.starts_with("body")).collect();
+            assert_eq!(bodies, [key]);
+        }
     }
 }

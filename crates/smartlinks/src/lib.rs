@@ -54,7 +54,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::CheckConfig => check_config(file, json),
         Command::Journal(command) => inspect::run(command, json),
-        Command::Keys(command) => runtime()?.block_on(keys::run(&load(file)?, command, json)),
+        Command::Keys(command) => runtime()?.block_on(keys::run(&load(file)?.0, command, json)),
         Command::Demo(_) if file.is_some() => Err(Failure::Usage(
             "error: --config: the demo has a configuration of its own; `serve` takes a file".to_owned(),
         )),
@@ -62,12 +62,15 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Sim(sim) => runtime()?.block_on(sim::run(sim)),
         Command::Migrate(command) => {
             migrate::check(&command)?;
-            let config = load(file)?;
+            let config = load(file)?.0;
             files::allow(config.edge.max_connections);
             runtime()?.block_on(migrate::run(&config, json))
         }
         Command::Serve { roles } => {
-            let mut config = load(file)?;
+            let (mut config, warnings) = load(file)?;
+            for warning in warnings {
+                tell!("{warning}");
+            }
             let roles = roles::RoleSet::parse(&roles, config.storage.backend)?;
             let runtime = runtime()?;
             let traces = logs::start(&config, runtime.handle())?;
@@ -89,14 +92,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::run)
 }
 
-/// The configuration, its warnings on stderr.
-fn load(file: Option<&Path>) -> Result<Config, Failure> {
-    let (config, warnings) = config::load(file, std::env::vars_os())
-        .map_err(|LoadError(problems)| Failure::Usage(lines(&problems)))?;
-    for warning in warnings {
-        tell!("{warning}");
-    }
-    Ok(config)
+/// The configuration, and what whoever runs the service should know of it.
+fn load(file: Option<&Path>) -> Result<(Config, Vec<Problem>), Failure> {
+    config::load(file, std::env::vars_os()).map_err(|LoadError(problems)| Failure::Usage(lines(&problems)))
 }
 
 fn check_config(file: Option<&Path>, json: bool) -> Result<(), Failure> {

@@ -20,6 +20,28 @@ pub fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
     span.filter(|span| *span <= LONGEST).ok_or_else(|| BadDuration(text.to_owned()))
 }
 
+/// A span as people write it, in as few of these units as are exact: `900h`, `20ms`, `1h30m`. [`parse_duration`] reads it.
+#[must_use]
+pub fn written(span: Duration) -> String {
+    const UNITS: [(&str, u128); 6] = [
+        ("h", 3_600_000_000_000),
+        ("m", 60_000_000_000),
+        ("s", 1_000_000_000),
+        ("ms", 1_000_000),
+        ("us", 1_000),
+        ("ns", 1),
+    ];
+    let (mut rest, mut text) = (span.as_nanos(), String::new());
+    for (unit, nanos) in UNITS {
+        let (whole, left) = (rest / nanos, rest % nanos);
+        if whole > 0 {
+            text.push_str(&format!("{whole}{unit}"));
+        }
+        rest = left;
+    }
+    if text.is_empty() { "0ms".to_owned() } else { text }
+}
+
 fn spelled(text: &str) -> Option<Duration> {
     const MONTH: f64 = 30.44 * 24.0 * 3600.0;
     let span: jiff::Span = text.parse().ok()?;
@@ -34,6 +56,13 @@ fn spelled(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_written_as_they_are_read() {
+        for text in ["0ms", "20ms", "900h", "1h30m", "59m59s", "1s500ms", "7us", "3ns", "8760h"] {
+            assert_eq!(written(parse_duration(text).unwrap()), text);
+        }
+    }
 
     #[test]
     fn durations_are_read_as_the_guide_writes_them() {

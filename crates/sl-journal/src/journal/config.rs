@@ -13,12 +13,12 @@ pub enum Durability {
     /// After `fdatasync`: survives a power cut.
     #[default]
     Synced,
-    /// After the write reached the operating system: survives `kill -9`. The disk follows within
-    /// [`BUFFERED_SYNC`].
+    /// After the write reached the operating system: survives `kill -9`. The disk follows [`BUFFERED_SYNC`] later, on a
+    /// thread that no record waits for, except where a segment ends.
     Buffered,
 }
 
-/// Longest time a buffered record waits for its sync.
+/// Longest time a buffered record waits for its sync to begin, on a disk that keeps up.
 pub const BUFFERED_SYNC: Duration = Duration::from_millis(50);
 
 /// A journal's directory and bounds.

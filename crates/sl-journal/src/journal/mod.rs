@@ -1,7 +1,8 @@
 //! The journal on local disk.
 //!
 //! * [`config`]: directory and bounds · [`queue`]: what waits for the disk · [`fates`]: who waits for it
-//! * [`writer`]: the thread that writes and syncs · [`open_segment`]: segments being opened and filled
+//! * [`writer`]: the thread that writes and syncs · [`syncer`]: the one that syncs behind it when nobody waits for that
+//! * [`open_segment`]: segments being opened and filled
 //! * [`keeper`]: the thread that prepares segments and removes old ones · [`shelf`]: which segments there are
 //! * [`recovery`]: what is found at the start · [`reader`], [`stream`]: reading · [`consumers`]: small files
 
@@ -17,6 +18,7 @@ mod shared;
 mod shelf;
 mod start;
 mod stream;
+mod syncer;
 mod writer;
 
 use std::{

@@ -48,6 +48,16 @@ impl Current {
         Ok(begun.elapsed())
     }
 
+    /// The file, to be synced elsewhere, and how far it is written.
+    pub(super) fn to_sync(&self) -> (Arc<dyn DiskFile>, u64) {
+        (Arc::clone(&self.file), self.offset)
+    }
+
+    /// Makes readable what was synced elsewhere: everything before `offset`.
+    pub(super) fn synced_to(&self, offset: u64, end: u64) {
+        self.segment.grow(offset, end);
+    }
+
     /// Gives up the unsynced tail, durably, as far as the disk still listens.
     pub(super) fn cut(self) {
         let file = Arc::clone(&self.file);

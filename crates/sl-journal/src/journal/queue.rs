@@ -50,6 +50,8 @@ struct State {
     epoch: u64,
     closed: bool,
     writer_sleeps: bool,
+    /// The writer has something else to look at.
+    nudged: bool,
     /// Records that wait for company; 0 once the writer may go.
     held: u64,
     /// A written run's buffer, to be filled again.
@@ -59,7 +61,7 @@ struct State {
 /// What the writer finds.
 pub(super) enum Taken {
     Runs(VecDeque<Run>),
-    /// The deadline passed.
+    /// The deadline passed, or somebody nudged.
     Nothing,
     /// Closed, and nothing is left.
     Closed,
@@ -74,6 +76,7 @@ impl Queue {
             epoch,
             closed: false,
             writer_sleeps: false,
+            nudged: false,
             held: 0,
             spare: Vec::new(),
         };
@@ -133,11 +136,14 @@ impl Queue {
         let mut state = self.state.lock();
         loop {
             if !state.runs.is_empty() && (state.held == 0 || state.closed) {
-                (state.bytes, state.held) = (0, 0);
+                (state.bytes, state.held, state.nudged) = (0, 0, false);
                 return Taken::Runs(std::mem::take(&mut state.runs));
             }
             if state.closed && state.runs.is_empty() {
                 return Taken::Closed;
+            }
+            if std::mem::take(&mut state.nudged) {
+                return Taken::Nothing;
             }
             state.writer_sleeps = true;
             match deadline {
@@ -151,6 +157,17 @@ impl Queue {
                     }
                 }
             }
+        }
+    }
+
+    /// Makes the writer look around, records or not.
+    pub(super) fn nudge(&self) {
+        let mut state = self.state.lock();
+        state.nudged = true;
+        let sleeps = std::mem::take(&mut state.writer_sleeps);
+        drop(state);
+        if sleeps {
+            self.work.notify_one();
         }
     }
 

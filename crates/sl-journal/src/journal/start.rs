@@ -71,7 +71,7 @@ pub(super) fn start(
         tracing::warn!(%error, "no journal segment can be prepared");
     }
     let opener = Opener::new(Arc::clone(&shared), found.ordinal, found.good);
-    let mut writer = Writer::new(Arc::clone(&shared), opener, epoch);
+    let mut writer = Writer::new(Arc::clone(&shared), opener, epoch)?;
     writer.prepare(offset);
     let threads = Threads {
         writer: thread::Builder::new().name("journal-writer".to_owned()).spawn(move || writer.run())?,

@@ -3,6 +3,9 @@
 //! A write or sync that fails is never tried again on the same file: after a failed `fdatasync` the pages may be gone
 //! while the next one would succeed. The segment is sealed behind its last synced record and the records go into a new
 //! one; if that fails too, they are lost.
+//!
+//! Where records count as stored before they are synced, the sync is the [`Syncer`]'s and the writer goes on meanwhile. What
+//! it has written since stays in memory with what is being synced: if that fails, all of it moves.
 
 use std::{
     io,
@@ -15,11 +18,14 @@ use super::{
     open_segment::{Current, Opener},
     queue::{Run, Taken, deadline},
     shared::{Shared, reason},
+    syncer::{Flight, Landed, Syncer},
 };
 use crate::{LostReason, segment::frame_len};
 
 /// Most that is written before it is synced when nobody waits for the sync.
 const BUFFERED_BYTES: usize = 4 << 20;
+/// Most that may lie unsynced while the disk is busy with a sync; then the writer waits for it.
+const BEHIND_BYTES: usize = 4 * BUFFERED_BYTES;
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -27,8 +33,10 @@ pub(super) struct Writer {
     current: Option<Current>,
     epoch: u64,
     unsynced: Unsynced,
-    /// When the oldest unsynced record must be synced.
+    /// When the sync of the oldest unsynced record must begin; `None` with unsynced records: after the one under way.
     due: Option<Instant>,
+    /// Who syncs behind, always the current segment; `None` when every record waits for its sync.
+    syncer: Option<Syncer>,
 }
 
 /// What the current segment holds behind its last synced record.
@@ -40,8 +48,13 @@ struct Unsynced {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, opener: Opener, epoch: u64) -> Self {
-        Self { shared, opener, current: None, epoch, unsynced: Unsynced::default(), due: None }
+    pub(super) fn new(shared: Arc<Shared>, opener: Opener, epoch: u64) -> io::Result<Self> {
+        let syncer = match shared.config.durability {
+            Durability::Synced => None,
+            Durability::Buffered => Some(Syncer::spawn(&shared)?),
+        };
+        let unsynced = Unsynced::default();
+        Ok(Self { shared, opener, current: None, epoch, unsynced, due: None, syncer })
     }
 
     /// Opens the first segment; a disk that can't now is asked again for the first record.
@@ -66,8 +79,11 @@ impl Writer {
                 Taken::Nothing => {}
                 Taken::Closed => break,
             }
-            if self.due.is_some_and(|due| due <= Instant::now()) {
-                self.sync();
+            if let Some(landed) = self.syncer.as_mut().and_then(Syncer::now) {
+                self.landed(landed);
+            }
+            if self.due.is_none_or(|due| due <= Instant::now()) {
+                self.sync_behind();
             }
         }
         self.sync();
@@ -128,7 +144,7 @@ impl Writer {
         if self.shared.config.durability == Durability::Synced {
             // Nothing is copied that is durable in a moment.
             return match wrote.and_then(|()| current.sync(self.unsynced.end)) {
-                Ok(took) => self.synced(took),
+                Ok(took) => self.all_synced(took),
                 Err(error) => {
                     self.unsynced.bytes.extend_from_slice(bytes);
                     self.rescue(&error);
@@ -139,21 +155,51 @@ impl Writer {
         if let Err(error) = wrote {
             return self.rescue(&error);
         }
-        if self.unsynced.bytes.len() >= BUFFERED_BYTES {
-            return self.sync();
-        }
-        self.due.get_or_insert_with(|| deadline(BUFFERED_SYNC));
         self.shared.fates.settle(sequence + count);
+        self.due.get_or_insert_with(|| deadline(BUFFERED_SYNC));
+        match self.unsynced.bytes.len() {
+            BEHIND_BYTES.. => self.sync(),
+            BUFFERED_BYTES.. => self.sync_behind(),
+            _ => {}
+        }
     }
 
+    /// Begins a sync of everything written, unless one is under way.
+    fn sync_behind(&mut self) {
+        self.due = None;
+        let (Some(syncer), Some(current)) = (&mut self.syncer, &self.current) else { return };
+        if syncer.is_busy() || self.unsynced.bytes.is_empty() {
+            return;
+        }
+        let (file, offset) = current.to_sync();
+        syncer.begin(file, Flight { offset, end: self.unsynced.end, bytes: self.unsynced.bytes.len() });
+    }
+
+    /// A sync behind has ended.
+    fn landed(&mut self, (flight, synced): Landed) {
+        match synced {
+            Ok(took) => {
+                if let Some(current) = &self.current {
+                    current.synced_to(flight.offset, flight.end);
+                }
+                self.synced(flight.end, flight.bytes, took);
+            }
+            Err(error) => self.rescue(&error),
+        }
+    }
+
+    /// Syncs everything written and waits for it.
     fn sync(&mut self) {
+        if let Some(landed) = self.syncer.as_mut().and_then(Syncer::wait) {
+            self.landed(landed);
+        }
         self.due = None;
         if self.unsynced.bytes.is_empty() {
             return;
         }
         let Some(current) = &mut self.current else { return };
         match current.sync(self.unsynced.end) {
-            Ok(took) => self.synced(took),
+            Ok(took) => self.all_synced(took),
             Err(error) => self.rescue(&error),
         }
     }
@@ -161,12 +207,16 @@ impl Writer {
     /// The current segment failed: its unsynced records go into a new one, or are lost.
     fn rescue(&mut self, error: &io::Error) {
         self.due = None;
+        // A write may fail while a sync is under way: what that one makes durable stays where it is.
+        if let Some((flight, Ok(took))) = self.syncer.as_mut().and_then(Syncer::wait) {
+            self.landed((flight, Ok(took)));
+        }
         tracing::error!(%error, "a journal segment failed and is sealed behind its last synced record");
         metrics::counter!("smartlinks_journal_segments_failed_total").increment(1);
         let failed = self.current.take();
         match self.move_on() {
             Ok(took) => {
-                self.synced(took);
+                self.all_synced(took);
                 if let Some(failed) = failed {
                     failed.trim();
                 }
@@ -208,10 +258,15 @@ impl Writer {
         self.lose(first, end, reason);
     }
 
-    fn synced(&mut self, took: Duration) {
+    fn all_synced(&mut self, took: Duration) {
+        self.synced(self.unsynced.end, self.unsynced.bytes.len(), took);
+    }
+
+    /// Everything below `end` is durable: so many of the bytes kept.
+    fn synced(&mut self, end: u64, bytes: usize, took: Duration) {
         metrics::histogram!("smartlinks_journal_sync_seconds").record(took.as_secs_f64());
-        let end = self.unsynced.end;
-        self.unsynced.bytes.clear();
+        self.unsynced.bytes.drain(..bytes);
+        self.unsynced.first = end;
         self.opener.good = end;
         *self.shared.trouble.lock() = None;
         self.shared.publish_synced(end);

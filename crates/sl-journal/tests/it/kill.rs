@@ -8,16 +8,18 @@ use std::{
 };
 
 use sl_core::time::ManualClock;
-use sl_journal::{ClickLog, Fate, Journal, JournalConfig, suite};
+use sl_journal::{ClickLog, Durability, Fate, Journal, JournalConfig, suite};
 use tempfile::TempDir;
 
 use crate::world;
 
 const DIR: &str = "SL_JOURNAL_KILL_TEST_DIR";
+/// Set for a journal that answers before the disk has it.
+const BUFFERED: &str = "SL_JOURNAL_KILL_TEST_BUFFERED";
 const ROUNDS: u64 = 20;
 
-fn open(dir: &Path) -> Arc<Journal> {
-    let config = JournalConfig { dir: dir.to_owned(), max_disk: 64 << 20, ..world::config() };
+fn open(dir: &Path, durability: Durability) -> Arc<Journal> {
+    let config = JournalConfig { dir: dir.to_owned(), max_disk: 64 << 20, durability, ..world::config() };
     Journal::open(config, Arc::new(ManualClock::at(world::START))).unwrap()
 }
 
@@ -25,7 +27,8 @@ fn open(dir: &Path) -> Arc<Journal> {
 #[test]
 fn child_that_appends_until_it_is_killed() {
     let Ok(dir) = std::env::var(DIR) else { return };
-    let journal = open(dir.as_ref());
+    let buffered = std::env::var_os(BUFFERED).is_some();
+    let journal = open(dir.as_ref(), if buffered { Durability::Buffered } else { Durability::Synced });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let from = journal.status().head.offset;
     let mut out = std::io::stderr();
@@ -43,12 +46,22 @@ fn child_that_appends_until_it_is_killed() {
 
 #[test]
 fn no_acknowledged_record_is_lost_by_kill_9_at_any_moment() {
+    killed_again_and_again(Durability::Synced);
+}
+
+#[test]
+fn no_acknowledged_record_is_lost_by_kill_9_where_the_disk_is_synced_behind() {
+    killed_again_and_again(Durability::Buffered);
+}
+
+fn killed_again_and_again(durability: Durability) {
     let dir = TempDir::new().unwrap();
     let mut acknowledged = Vec::new();
     for round in 0..ROUNDS {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "kill::child_that_appends_until_it_is_killed", "--nocapture"])
             .env(DIR, dir.path())
+            .envs((durability == Durability::Buffered).then_some((BUFFERED, "1")))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -68,7 +81,7 @@ fn no_acknowledged_record_is_lost_by_kill_9_at_any_moment() {
         child.wait().unwrap();
         assert!(seen >= enough, "round {round}: the child ended by itself");
     }
-    let journal = open(dir.path());
+    let journal = open(dir.path(), durability);
     assert!(!journal.was_clean());
     let found = world::numbers(&journal);
     assert!(found.windows(2).all(|pair| pair[0] < pair[1]), "once and in order");

@@ -1,6 +1,7 @@
 //! The journal on real and on failing disks.
 
 #[cfg(test)]
+mod behind;
 mod faults;
 #[cfg(test)]
 mod kill;

@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
 };
 
 use parking_lot::Mutex;
@@ -48,12 +51,17 @@ struct State {
 
 /// The disk; clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct SimDisk(Shared, Arc<Mutex<()>>);
+pub(crate) struct SimDisk(Shared, Arc<Mutex<()>>, Arc<AtomicU64>);
 
 impl SimDisk {
     /// The next fitting operation on a segment fails like this.
     pub(crate) fn fail_next(&self, fault: Fault) {
         self.0.lock().faults.push_back(fault);
+    }
+
+    /// Faults that did not happen yet.
+    pub(crate) fn faults_ahead(&self) -> usize {
+        self.0.lock().faults.len()
     }
 
     /// Faults that did not happen yet don't happen.
@@ -66,6 +74,11 @@ impl SimDisk {
     /// No sync returns until the guard is gone.
     pub(crate) fn stall(&self) -> parking_lot::MutexGuard<'_, ()> {
         self.1.lock()
+    }
+
+    /// Syncs of segments that were begun so far.
+    pub(crate) fn syncs_begun(&self) -> u64 {
+        self.2.load(SeqCst)
     }
 
     /// Bytes that can still be written to new places.
@@ -91,7 +104,7 @@ impl SimDisk {
         };
         let names: BTreeMap<_, _> = source.iter().map(copy).collect();
         let state = State { durable_names: names.clone(), names, ..State::default() };
-        Self(Arc::new(Mutex::new(state)), Arc::default())
+        Self(Arc::new(Mutex::new(state)), Arc::default(), Arc::default())
     }
 
     /// Changes a file behind the journal's back.
@@ -258,6 +271,9 @@ impl DiskFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        if self.is_segment(&self.disk.0.lock()) {
+            self.disk.2.fetch_add(1, SeqCst);
+        }
         let _not_stalled = self.disk.1.lock();
         let mut state = self.disk.0.lock();
         state.alive()?;

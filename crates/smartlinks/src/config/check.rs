@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 use serde::Serialize;
-use sl_core::{batch, pace::Pace};
+use sl_core::{batch, pace::Pace, time::written};
 use std::{fmt, time::Duration};
 
 use super::{Backend, Config};
@@ -105,22 +105,22 @@ fn ranges(config: &Config, problems: &mut Vec<Problem>) {
         edge.durable_wait < Duration::from_millis(1),
         "edge.durable_wait",
         format!(
-            "{:?}: no disk is that fast and every click would be late; set at least 1ms",
-            edge.durable_wait
+            "{}: no disk is that fast and every click would be late; set at least 1ms",
+            written(edge.durable_wait)
         ),
     );
     wrong(
         edge.durable_wait >= edge.header_timeout,
         "edge.durable_wait",
         format!(
-            "{:?}: not below edge.header_timeout, so a stalled disk would hold every visitor; lower it",
-            edge.durable_wait
+            "{}: not below edge.header_timeout, so a stalled disk would hold every visitor; lower it",
+            written(edge.durable_wait)
         ),
     );
     wrong(
         edge.visitor_window.is_zero() || edge.visitor_window > DAY,
         "edge.visitor_window",
-        format!("{:?}: it must be above 0 and at most 24h", edge.visitor_window),
+        format!("{}: it must be above 0 and at most 24h", written(edge.visitor_window)),
     );
     wrong(
         edge.window_entries == 0,
@@ -165,7 +165,7 @@ fn ranges(config: &Config, problems: &mut Vec<Problem>) {
     wrong(
         platform.poll < Duration::from_secs(1),
         "platform.poll",
-        format!("{:?}: it must be at least 1s", platform.poll),
+        format!("{}: it must be at least 1s", written(platform.poll)),
     );
     wrong(
         pool.min > pool.max,
@@ -175,12 +175,12 @@ fn ranges(config: &Config, problems: &mut Vec<Problem>) {
     wrong(
         attribution.window.is_zero() || attribution.window > 30 * DAY,
         "attribution.window",
-        format!("{:?}: it must be above 0 and at most 30d", attribution.window),
+        format!("{}: it must be above 0 and at most 30d", written(attribution.window)),
     );
     wrong(
         attribution.gather > Duration::from_secs(1),
         "attribution.gather",
-        format!("{:?}: nothing is won above 1s; every click waits for so long", attribution.gather),
+        format!("{}: nothing is won above 1s; every click waits for so long", written(attribution.gather)),
     );
     wrong(
         postback.concurrency == 0,
@@ -200,7 +200,7 @@ fn ranges(config: &Config, problems: &mut Vec<Problem>) {
     wrong(
         postback.timeout < Duration::from_millis(100),
         "postback.timeout",
-        format!("{:?}: no receiver is that fast; set about 10s", postback.timeout),
+        format!("{}: no receiver is that fast; set about 10s", written(postback.timeout)),
     );
 }
 
@@ -242,8 +242,10 @@ fn ad_platforms(config: &Config, problems: &mut Vec<Problem>) {
         match (set.max_age, facts.most_days) {
             // An age below an hour or two sends nothing, since the last hour is never used (ad-platforms 14, rule 1).
             (Some(age), Some(most)) if age < 2 * Duration::from_secs(3600) || age > most * DAY => {
-                let text =
-                    format!("{age:?}: set from 2h to {most}d, beyond which the platform refuses events");
+                let text = format!(
+                    "{}: set from 2h to {most}d, beyond which the platform refuses events",
+                    written(age)
+                );
                 wrong("max_age", text);
             }
             (None, Some(most)) => wrong("max_age", format!("nothing; set from 2h to {most}d")),
@@ -344,8 +346,9 @@ fn surprises(config: &Config, problems: &mut Vec<Problem>) {
         pool.quarantine < edge.visitor_window,
         "pool.quarantine",
         format!(
-            "{:?}: below edge.visitor_window = {:?}, so a link could go to a second visitor while the first is still sent to it; raise it or lower that",
-            pool.quarantine, edge.visitor_window
+            "{}: below edge.visitor_window = {}, so a link could go to a second visitor while the first is still sent to it; raise it or lower that",
+            written(pool.quarantine),
+            written(edge.visitor_window)
         ),
     );
     note(
@@ -371,8 +374,9 @@ fn surprises(config: &Config, problems: &mut Vec<Problem>) {
         u64::from(pool.max) < reach / 8,
         "pool.max",
         format!(
-            "{}: platform.requests_per_minute could fill pool.cover = {:?} with {reach} links; above pool.max visitors get the overflow link",
-            pool.max, pool.cover
+            "{}: platform.requests_per_minute could fill pool.cover = {} with {reach} links; above pool.max visitors get the overflow link",
+            pool.max,
+            written(pool.cover)
         ),
     );
 }

@@ -68,7 +68,7 @@ pub(crate) async fn run(args: &cli::Demo, json: bool) -> Result<(), Failure> {
     stop.cancel();
     let figures = tokio::select! {
         figures = settle(&stage, people, &mut view, begun) => figures?,
-        () = signals.next() => return Err(Failure::Run("ended at once by a second signal".to_owned())),
+        () = signals.again() => return Err(Failure::Run("ended at once by a second signal".to_owned())),
     };
     view.done();
     if figures.subscribers == 0 {

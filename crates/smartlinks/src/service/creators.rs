@@ -64,7 +64,7 @@ pub(crate) fn start(
         return Ok((standing, tasks));
     }
     let Some(makers) = Makers::new(config, &part, pace, base, clock, attribution)? else {
-        tracing::warn!("platform.api_key is not set: no pool links are made and no subscriber is matched");
+        // The warnings of the configuration have said so.
         return Ok((standing, tasks));
     };
     let makers = Makers { standing: standing.clone(), ..makers };

@@ -363,3 +363,40 @@ fn an_environment_with_other_peoples_bytes_is_no_concern() {
     let checked = command().arg("check-config").env("THEIRS", OsStr::from_bytes(&[0xFF])).output().unwrap();
     assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
 }
+
+/// Settings without the platform's key; how often a text speaks of it.
+fn names_of_the_key(said: &str) -> usize {
+    said.matches("platform.api_key").count()
+}
+
+#[test]
+fn warnings_are_for_who_checks_the_configuration_or_serves_and_each_is_said_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let environment: Vec<_> = crate::process::settings(dir.path());
+    let environment: Vec<(&str, &str)> =
+        environment.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let checked = run(&["check-config"], &environment);
+    assert_eq!(names_of_the_key(&text(&checked.stdout)), 1, "{}", text(&checked.stdout));
+
+    let mut serve = command();
+    serve.arg("serve").envs(environment.iter().copied()).stdin(std::process::Stdio::null());
+    let mut child =
+        serve.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    let mut said = String::new();
+    for line in lines.by_ref().map_while(Result::ok) {
+        said.push_str(&line);
+        if line.contains("ready ") {
+            break;
+        }
+    }
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+        .unwrap();
+    said.extend(lines.map_while(Result::ok));
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
+    assert_eq!(names_of_the_key(&said), 1, "{said}");
+
+    let listed = run(&["keys", "list"], &environment);
+    assert_eq!(listed.status.code(), Some(0), "{}", text(&listed.stderr));
+    assert_eq!(text(&listed.stderr), "");
+}

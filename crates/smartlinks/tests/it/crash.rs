@@ -34,14 +34,14 @@ const PROFILE: &str = "https://onlyfans.com/creator";
 
 /// What visitors were told.
 #[derive(Default)]
-struct Answered {
+pub(crate) struct Answered {
     places: Mutex<Vec<(String, u32)>>,
     next: AtomicU32,
 }
 
 impl Answered {
     /// New visitors come until `enough` are answered; then `end` happens while others are under way.
-    fn load(&self, service: Service, enough: u64, end: impl FnOnce(Service)) {
+    pub(crate) fn load(&self, service: Service, enough: u64, end: impl FnOnce(Service)) {
         let (stop, answered, edge) = (AtomicBool::new(false), AtomicU64::new(0), service.edge);
         let link = LINK.to_string();
         thread::scope(|scope| {
@@ -62,6 +62,22 @@ impl Answered {
             end(service);
             stop.store(true, SeqCst);
         });
+    }
+
+    /// Where visitors were sent so far, and who was.
+    pub(crate) fn places(&self) -> Vec<(String, u32)> {
+        self.places.lock().unwrap().clone()
+    }
+
+    /// Clicks in the journal: at least those that were answered.
+    pub(crate) fn rows(&self, dir: &Path) -> u64 {
+        let mut rows = 0;
+        sl_journal::dump(&dir.join("journal"), Position { epoch: 0, offset: 0 }, |_, event| {
+            rows += u64::from(matches!(event.body, EventBody::Click(_)));
+        })
+        .unwrap();
+        assert!(rows >= self.places.lock().unwrap().len() as u64, "answered clicks are not in the journal");
+        rows
     }
 
     /// Every answered place is in the journal once, and no pool link has two visitors. Returns the rows of the journal.
@@ -93,10 +109,15 @@ impl Answered {
     }
 }
 
+/// As many rounds as the environment asks for.
+pub(crate) fn rounds(usual: u32) -> u32 {
+    std::env::var("SMARTLINKS_CRASH_ROUNDS").map_or(usual, |text| text.parse().unwrap())
+}
+
 #[test]
 fn kill_9_at_random_moments_loses_no_answered_click_gives_no_link_twice_and_tells_each_once() {
     let dir = tempfile::tempdir().unwrap();
-    let rounds = std::env::var("SMARTLINKS_CRASH_ROUNDS").map_or(ROUNDS, |text| text.parse().unwrap());
+    let rounds = rounds(ROUNDS);
     prepare(dir.path(), LINKS_A_ROUND * u64::from(rounds));
     let (ads, answered, mut key) = (Ads::start(), Answered::default(), None);
     let mut chance = rand_chacha::ChaCha8Rng::seed_from_u64(9);

@@ -84,3 +84,26 @@ fn the_demo_says_false_and_exits_1_when_a_receiver_refuses() {
     let words = reader.join().unwrap().unwrap();
     assert!(words.contains("parked"), "{words}");
 }
+
+/// As `timeout` does it: to the process, and to its group, which it is in.
+#[test]
+fn the_same_signal_twice_ends_the_demo_with_its_summary() {
+    let mut child = demo(&["--rate", "4"]);
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("ad platforms http://") {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "the demo did not start");
+    }
+    let reader = std::thread::spawn(move || log.lines().map_while(Result::ok).collect::<Vec<_>>());
+    let process = rustix::process::Pid::from_child(&child);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    for _ in 0..2 {
+        rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+        // Further apart than the process needs to take the first, and nearer than two signals of two minds.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let output = child.wait_with_output().unwrap();
+    let (summary, said) = (String::from_utf8(output.stdout).unwrap(), reader.join().unwrap());
+    assert!(summary.contains("\"balanced\""), "no summary: {summary} {said:?}");
+}

@@ -35,6 +35,8 @@ mod connections;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod crash_told;
+#[cfg(test)]
 mod creator;
 #[cfg(test)]
 mod crowd;

@@ -105,6 +105,16 @@ impl Service {
         Self::start_until("ready ", command, dir, settings)
     }
 
+    /// Starts, and is killed after a while, ready or not.
+    pub(crate) fn killed_start(dir: &Path, settings: &[(&str, &str)], after: Duration) {
+        let mut command = command();
+        command.arg("serve").envs(self::settings(dir)).envs(named(settings)).stdin(Stdio::null());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        thread::sleep(after);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// Returns once it says so, with its addresses.
     fn start_until(what: &str, mut command: Command, dir: &Path, settings: &[(&str, &str)]) -> Self {
         let mut child = command

@@ -112,6 +112,12 @@ impl Platform {
         Service::start_with(dir, &[&Self::settings(&url), more].concat())
     }
 
+    /// A start that is killed after a while, ready or not.
+    pub(crate) fn killed_start(&self, dir: &Path, more: &[(&str, &str)], after: Duration) {
+        let url = self.sim.url();
+        Service::killed_start(dir, &[&Self::settings(&url), more].concat(), after);
+    }
+
     /// Address of its API.
     pub(crate) fn url(&self) -> String {
         self.sim.url()
