@@ -277,6 +277,18 @@ impl Reach {
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
     }
 
+    /// A webhook of the creator platform, signed with this secret.
+    pub(crate) fn signed_webhook(&self, secret: &str, body: &serde_json::Value) -> Answer {
+        let body = body.to_string();
+        let signature = sl_core::webhook::sign(secret.as_bytes(), body.as_bytes());
+        let head = format!(
+            "POST /webhooks/onlyfansapi HTTP/1.1\r\nHost: x\r\nSignature: {signature}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        exchange(self.admin, &head).unwrap()
+    }
+
     fn send(&self, method: &str, key: &str, path: &str, body: &serde_json::Value) -> Answer {
         let body = body.to_string();
         let head = format!(
