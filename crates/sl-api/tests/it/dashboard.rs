@@ -208,7 +208,15 @@ async fn the_first_page_sums_all_links_and_says_how_many_it_shows() {
     world.store.ledger.apply(step).await.unwrap();
     let cookie = cookie(&sign_in(&world, &world.key).await);
     let (_, html) = page(&world, "/", &cookie).await;
-    for said in ["<dd>609</dd>", "<dd>406</dd>", "<dd>$304.50</dd>", "<dd>$0.50</dd>", ">66.7 %<", "203 Smart Links", "the newest 200,"] {
+    for said in [
+        "<dd>609</dd>",
+        "<dd>406</dd>",
+        "<dd>$304.50</dd>",
+        "<dd>$0.50</dd>",
+        ">66.7 %<",
+        "203 Smart Links",
+        "the newest 200,",
+    ] {
         assert!(html.contains(said), "{said}: {html}");
     }
     assert_eq!(html.matches("href=\"&#x2f;links").count() + html.matches("href=\"/links/").count(), 200);

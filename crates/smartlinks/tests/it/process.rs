@@ -234,8 +234,13 @@ impl Reach {
 
     /// The link that visitors share who get none of their own: what a HEAD is answered with.
     pub(crate) fn shared(&self, link: &str) -> String {
+        self.try_shared(link).unwrap()
+    }
+
+    /// The same; `None` where the edge does not know the Smart Link.
+    pub(crate) fn try_shared(&self, link: &str) -> Option<String> {
         let head = format!("HEAD /go/{link} HTTP/1.1\r\nHost: go.example\r\nConnection: close\r\n\r\n");
-        exchange(self.edge, &head).unwrap().location.unwrap()
+        exchange(self.edge, &head).unwrap().location
     }
 
     /// GET with the bearer key, whatever the answer.
