@@ -17,7 +17,7 @@ mod quality;
 mod rules;
 
 pub use quality::{Known, match_quality};
-pub use rules::event_name;
+pub use rules::{event_name, pixel_id};
 
 /// What was noticed when a request was written; it stays with the delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ impl fmt::Display for Warning {
 }
 
 /// Every word a warning can have.
-pub const WORDS: [&str; 15] = [
+pub const WORDS: [&str; 16] = [
     word::CLICK_TOO_OLD,
     word::LATE_EVENT,
     word::UNREPLACED_MACRO,
@@ -58,6 +58,7 @@ pub const WORDS: [&str; 15] = [
     word::MALFORMED_COOKIE,
     word::SHARED_EXTERNAL_ID,
     word::UNKNOWN_EVENT_NAME,
+    word::MALFORMED_PIXEL_ID,
     word::MISSING_CLICK_ID,
     word::WRONG_CURRENCY,
     word::UNKNOWN_VARIABLE,
@@ -87,6 +88,8 @@ pub mod word {
     pub const SHARED_EXTERNAL_ID: &str = "shared_external_id";
     /// The platform may not know the event's name.
     pub const UNKNOWN_EVENT_NAME: &str = "unknown_event_name";
+    /// The platform has no pixels with such ids.
+    pub const MALFORMED_PIXEL_ID: &str = "malformed_pixel_id";
     /// A postback asks for an outside click id that the click did not have.
     pub const MISSING_CLICK_ID: &str = "missing_click_id";
     /// A postback says a currency that amounts are not in.

@@ -191,9 +191,10 @@ pub(crate) async fn own_pixel(app: &App, team: TeamId, id: &str) -> Result<Pixel
     pixel.filter(|pixel| pixel.team == team).ok_or(ApiError::NotFound("pixel"))
 }
 
-/// Names that the platform may not know, each once.
+/// An id that can't be the platform's, and names that it may not know, each once.
 fn warnings(pixel: &Pixel) -> BTreeSet<String> {
-    let odd = pixel.events.names().filter_map(|name| lint::event_name(pixel.platform, name));
+    let names = pixel.events.names().filter_map(|name| lint::event_name(pixel.platform, name));
+    let odd = lint::pixel_id(pixel.platform, &pixel.pixel_id).into_iter().chain(names);
     odd.map(|warning| warning.to_string()).collect()
 }
 

@@ -95,12 +95,12 @@ fn destination(app: &App, template: &str) -> std::result::Result<(), String> {
     let url = url::Url::parse(template).map_err(|error| {
         format!("must be an absolute URL such as https://tracker.example/postback: {error}.")
     })?;
+    if !["http", "https"].contains(&url.scheme()) {
+        return Err(format!("must begin with https:// or http://, not {}.", shown(url.scheme())));
+    }
     // However many slashes come before it, the host is what a URL says it is.
     if url.host_str().is_none_or(|host| host.contains(['{', '}'])) {
         return Err("must not hold a variable in its scheme, host or port.".to_owned());
-    }
-    if !["http", "https"].contains(&url.scheme()) {
-        return Err(format!("must begin with https:// or http://, not {}.", shown(url.scheme())));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not hold a user name or password; use a header instead.".to_owned());

@@ -297,13 +297,41 @@ async fn what_names_the_person_can_be_chosen() {
 #[tokio::test]
 async fn a_name_that_snapchat_does_not_know_is_warned_of_when_it_is_saved() {
     let (world, [pixels, _]) = with_links().await;
-    let pixel = json!({ "platform": "snapchat", "pixel_id": "p", "pixel_access_token": "t", "event_click": "LEAD",
+    let pixel = json!({ "platform": "snapchat", "pixel_id": "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+                        "pixel_access_token": "t", "event_click": "LEAD",
                         "event_new_subscriber": "CUSTOM_EVENT_1" });
     let saved = world.send("POST", &pixels, pixel).await["data"].take();
     let warnings = saved["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].as_str().unwrap().starts_with("unknown_event_name: LEAD"), "{warnings:?}");
     assert_eq!(saved["event_click"], "LEAD", "and it is saved");
+}
+
+#[tokio::test]
+async fn an_id_that_can_be_no_pixels_is_warned_of_when_it_is_saved() {
+    let (world, [pixels, _]) = with_links().await;
+    let uuid = "0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
+    for (platform, id, is_odd) in [
+        ("meta", "820000000000001", false),
+        ("meta", "12a", true),
+        ("snapchat", uuid, false),
+        ("snapchat", "0f1e2d3c4b5a69788796a5b4c3d2e1f0", true),
+        ("snapchat", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1fg", true),
+        ("tiktok", "CABC1DEF2GHI3JKL4MNO", false),
+    ] {
+        let pixel = json!({ "platform": platform, "pixel_id": id, "pixel_access_token": "t" });
+        let saved = world.send("POST", &pixels, pixel).await["data"].take();
+        let warnings: Vec<_> =
+            saved["warnings"].as_array().unwrap().iter().map(|said| said.as_str().unwrap()).collect();
+        assert_eq!(warnings.len(), usize::from(is_odd), "{platform} {id}: {warnings:?}");
+        let begin = format!("malformed_pixel_id: {id} is no ");
+        assert!(warnings.iter().all(|said| said.starts_with(&begin)), "{warnings:?}");
+        assert_eq!(saved["pixel_id"], id, "and it is saved");
+    }
+    // Once it is corrected, nothing is said any more.
+    let corrected =
+        world.send("PATCH", &format!("{pixels}/2"), json!({ "pixel_id": "12" })).await["data"].take();
+    assert_eq!(corrected["warnings"], json!([]));
 }
 
 #[tokio::test]

@@ -163,6 +163,24 @@ async fn a_destination_that_may_never_be_reached_is_refused_when_it_is_entered()
 }
 
 #[tokio::test]
+async fn a_destination_is_refused_for_what_is_wrong_with_it() {
+    let world = World::start().await;
+    for (url, why) in [
+        ("javascript:1", "must begin with https:// or http://, not \"javascript\"."),
+        ("mailto:a@t.example", "must begin with https:// or http://, not \"mailto\"."),
+        ("https://{external_click_id}/x", "must not hold a variable in its scheme, host or port."),
+        ("https:/{external_click_id}/x", "must not hold a variable in its scheme, host or port."),
+        ("{external_click_id}://t.example/x", "must not hold a variable in its scheme, host or port."),
+    ] {
+        let mut body = global();
+        body["url"] = json!(url);
+        let (status, answer) = world.call("POST", PATH, Some(&body)).await;
+        let said = answer["errors"]["url"][0].as_str().unwrap();
+        assert!(status == 422 && said.ends_with(why), "{url}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn the_latest_response_is_that_of_the_last_attempt() {
     let world = World::start().await;
     world.send("POST", PATH, global()).await;

@@ -364,3 +364,6 @@ fn set_gross(visitor: &mut VisitorRecord, row: ClickId, gross: u32) {
         visitor.gross.remove(0);
     }
 }
+
+#[cfg(test)]
+mod tests;

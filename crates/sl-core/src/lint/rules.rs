@@ -109,6 +109,13 @@ pub fn event_name(platform: PlatformKind, name: &str) -> Option<Warning> {
     Some(Warning::new(word::UNKNOWN_EVENT_NAME, format!("{}{why}", shown(name))))
 }
 
+/// Whether the platform can have no pixel with this id: it would refuse every event (ad-platforms 2.1, 4.1).
+#[must_use]
+pub fn pixel_id(platform: PlatformKind, id: &str) -> Option<Warning> {
+    let why = (platform.facts().odd_pixel_id)(id)?;
+    Some(Warning::new(word::MALFORMED_PIXEL_ID, format!("{}{why}", shown(id))))
+}
+
 pub(super) fn shown(value: &str) -> String {
     value.chars().filter(|char| !char.is_control()).take(SHOWN).collect()
 }

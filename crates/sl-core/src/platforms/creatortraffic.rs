@@ -21,6 +21,7 @@ pub(super) static FACTS: Facts = Facts {
     usual: Usual { click: None, subscriber: Some("new_subscriber"), purchase: None, third_message: None },
     subscribers_only: true,
     has_pixel_id: false,
+    odd_pixel_id: |_| None,
     without_click: "missing_click_id",
     person: None,
     credits_days: None,

@@ -36,6 +36,11 @@ pub(super) static FACTS: Facts = Facts {
     },
     subscribers_only: false,
     has_pixel_id: true,
+    odd_pixel_id: |id| {
+        let is_odd = !id.bytes().all(|byte| byte.is_ascii_digit());
+        is_odd
+            .then_some(" is no number: Meta's pixels and datasets have a number, shown in the Events Manager")
+    },
     without_click: "insufficient_user_data",
     person: Some(Person {
         click_id: |person| person.fbc.is_some(),

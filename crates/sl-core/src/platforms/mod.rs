@@ -84,6 +84,8 @@ pub struct Facts {
     pub subscribers_only: bool,
     /// Its pixels have an id beside the token.
     pub has_pixel_id: bool,
+    /// Why a pixel's id can't be one of its own; the id is shown before these words. It is saved all the same.
+    pub odd_pixel_id: fn(&str) -> Option<&'static str>,
     /// Why it is not told of somebody who came without a click (decisions 55): there is nothing to know the person by
     /// (ad-platforms 1.7).
     pub without_click: &'static str,

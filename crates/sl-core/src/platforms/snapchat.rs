@@ -31,6 +31,7 @@ pub(super) static FACTS: Facts = Facts {
     },
     subscribers_only: false,
     has_pixel_id: true,
+    odd_pixel_id: |id| (!is_uuid(id)).then_some(" is no UUID: Snapchat's Ads Manager shows the pixel's"),
     without_click: "insufficient_user_data",
     person: Some(Person {
         click_id: |person| person.sc_click_id.is_some(),
@@ -59,6 +60,12 @@ pub(super) static FACTS: Facts = Facts {
     most_days: Some(37),
     has_public_address: true,
 };
+
+/// Five groups of hexadecimal digits, as RFC 9562 writes them.
+fn is_uuid(id: &str) -> bool {
+    let is_hex = |group: &str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
+    id.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && id.split('-').all(is_hex)
+}
 
 /// Names that Snapchat takes (ad-platforms 4.4).
 const NAMES: [&str; 31] = [

@@ -31,6 +31,7 @@ pub(super) static FACTS: Facts = Facts {
     },
     subscribers_only: false,
     has_pixel_id: true,
+    odd_pixel_id: |_| None,
     without_click: "insufficient_user_data",
     person: Some(Person {
         click_id: |person| person.ttclid.is_some(),

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Request;
+use http::{HeaderValue, Request, header::CONNECTION};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -137,7 +137,12 @@ impl Connections {
             poll_fn(move |context| {
                 let reply = ready!(Pin::new(&mut answer).poll(context));
                 seat.is_answered();
-                Poll::Ready(Ok::<_, Infallible>(reply.into_answer().map(Full::new)))
+                let mut answer = reply.into_answer().map(Full::new);
+                if roster.is_stopped() {
+                    // In its grace hyper does not know yet that this is the last one.
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Poll::Ready(Ok::<_, Infallible>(answer))
             })
         });
         let http = if late { &self.last } else { &self.http };

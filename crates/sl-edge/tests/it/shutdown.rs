@@ -33,6 +33,28 @@ fn a_click_under_way_is_answered_before_the_edge_stops() {
     rig.finish().unwrap();
 }
 
+/// Whoever asks an edge for its health sends it nobody from then on (surface 2).
+#[test]
+fn a_connection_that_was_open_is_told_during_the_stop_that_the_edge_is_not_well_and_is_closed() {
+    let ask = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let (begun, rest) = ask.split_at(ask.len() - 2);
+    let mut rig = Rig::with(|config| config.threads = 1);
+    // It has begun to ask, so it is waited for.
+    let mut kept = rig.connect();
+    kept.write_all(begun).unwrap();
+    let mut other = rig.connect();
+    other.write_all(ask).unwrap();
+    assert!(read_answers(&mut other, 1).starts_with("HTTP/1.1 200"));
+    rig.stop.cancel();
+    while TcpStream::connect(rig.address).is_ok() {
+        std::thread::yield_now();
+    }
+    kept.write_all(rest).unwrap();
+    let answer = Answer::read(&read_all(&mut kept));
+    assert_eq!((answer.status, answer.header("connection")), (503, Some("close")), "{answer:?}");
+    rig.finish().unwrap();
+}
+
 /// The thread is busy when it happens, so it learns of both together.
 #[test]
 fn a_request_that_has_come_when_the_edge_stops_is_answered() {

@@ -37,6 +37,8 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(500);
 /// Longest time to settle: the first two waits of a retried delivery with their jitter, and room.
 const SETTLE: Duration = Duration::from_secs(100);
+/// Of those who subscribe, the share that does after the window: some of those who come in the first seconds of `--for 20s`.
+const LATE: f64 = 0.25;
 /// So many quiet looks in a row are an end: what one queue hands to the next is never in two of them.
 const QUIET: u32 = 4;
 
@@ -113,6 +115,7 @@ fn traffic(args: &cli::Demo, stage: &Stage) -> Result<Traffic, Failure> {
     let mut config = TrafficConfig::new(clock::system(), edge, url(stage.platform.url())?, targets);
     config.rate = args.rate;
     config.seed = args.seed;
+    config.mix.late = LATE;
     Traffic::new(config).map_err(Failure::run)
 }
 

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How long a person may take from click to subscription. Seconds, so that a run of seconds shows both sides of it.
-pub(crate) const WINDOW: Duration = Duration::from_secs(12);
+pub(crate) const WINDOW: Duration = Duration::from_secs(9);
 /// Looks and searches are so much sooner than for people.
 const FASTER: u32 = 30;
 /// Longest wait for stock after the start.

@@ -1,6 +1,8 @@
 //! The binary as its users meet it: real processes, sockets and files.
 
 #[cfg(test)]
+mod account_events;
+#[cfg(test)]
 mod burst;
 #[cfg(test)]
 mod clock;
@@ -66,6 +68,8 @@ mod process;
 mod replay;
 #[cfg(test)]
 mod spine;
+#[cfg(test)]
+mod stocked;
 #[cfg(test)]
 mod traces;
 #[cfg(test)]

@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::{
     creator::{LINK, address, prepare},
     process::{PATIENCE, Service},
+    stocked::{self, STOCK, Stocked},
     world::{Ads, Platform},
 };
 
@@ -49,6 +50,68 @@ fn a_platform_that_is_down_stops_no_redirect_and_everybody_is_matched_afterwards
     platform.act("fail", &json!({}));
     let shown = service.until(&key, &shown, |shown| shown["data"]["subscribers_count"] == 1);
     assert_eq!(shown["data"]["revenue"], "10.00", "{shown}");
+}
+
+/// Clicks of people that were answered by this rung.
+fn clicks_of(service: &Service, rung: &str) -> u64 {
+    let metrics = service.get("/metrics");
+    let of_people = metrics.lines().filter(|line| {
+        line.starts_with("smartlinks_clicks_total{")
+            && line.contains("class=\"person\"")
+            && line.contains(&format!("rung=\"{rung}\""))
+    });
+    of_people.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
+}
+
+/// Waits until the edge has heard of a new Smart Link; looks with HEAD, which is nobody's click.
+fn until_known(service: &Service, link: &str) {
+    let begun = Instant::now();
+    while service.try_shared(link).is_none() {
+        assert!(begun.elapsed() < PATIENCE, "the edge does not know {link}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn while_the_platform_is_down_visitors_go_down_the_ladder_and_are_credited_afterwards() {
+    let stocked = Stocked::start();
+    let Stocked { platform, service, key, link, .. } = &stocked;
+    let shared = stocked.shared();
+    platform.act("fail", &json!({ "status": 503 }));
+    let mut visitors = 1..;
+    let mut come = |link: &str, many: u32| -> Vec<String> {
+        let visits =
+            visitors.by_ref().take(many as usize).map(|visitor| service.visit(link, visitor).unwrap());
+        visits
+            .inspect(|answer| assert_eq!(answer.status, 302))
+            .map(|answer| answer.location.unwrap())
+            .collect()
+    };
+    // Everybody has a link of their own while there are any ...
+    let own = come(link, STOCK);
+    let apart: HashSet<_> = own.iter().collect();
+    assert_eq!(apart.len(), own.len(), "two visitors share a link: {own:?}");
+    assert!(own.iter().all(|place| *place != shared && place.starts_with("https://onlyfans.com/nova/c")));
+    // ... then they share the Smart Link's, and one that was made since has none.
+    assert!(come(link, 10).iter().all(|place| *place == shared));
+    let bare = stocked.new_link();
+    until_known(service, &bare);
+    assert!(come(&bare, 5).iter().all(|place| place == stocked::PROFILE));
+    let rungs = ["fresh", "recycled", "overflow", "profile"].map(|rung| clicks_of(service, rung));
+    assert_eq!(rungs, [u64::from(STOCK), 0, 10, 5]);
+
+    for (fan, place) in [(900, &own[3]), (901, &shared)] {
+        platform.act("subscribe", &json!({ "link": place, "fan": { "id": fan } }));
+    }
+    service.until(key, "/api/x/progress", |shown| shown["data"]["matcher"]["backlog"].as_u64() > Some(0));
+    let shown = format!("/api/smart-links/{link}");
+    assert_eq!(service.api(key, &shown)["data"]["subscribers_count"], 0);
+
+    platform.act("fail", &json!({}));
+    let shown = service.until(key, &shown, |shown| shown["data"]["subscribers_count"] == 2);
+    assert_eq!(shown["data"]["revenue"], "20.00", "{shown}");
+    // New links are made, for newcomers.
+    stocked.until_pool(|row| row["leased"].as_u64() > Some(0));
 }
 
 #[test]

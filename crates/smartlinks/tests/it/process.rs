@@ -250,8 +250,13 @@ impl Reach {
 
     /// The link that visitors share who get none of their own: what a HEAD is answered with.
     pub(crate) fn shared(&self, link: &str) -> String {
+        self.try_shared(link).unwrap()
+    }
+
+    /// The same; `None` where the edge does not know the Smart Link.
+    pub(crate) fn try_shared(&self, link: &str) -> Option<String> {
         let head = format!("HEAD /go/{link} HTTP/1.1\r\nHost: go.example\r\nConnection: close\r\n\r\n");
-        exchange(self.edge, &head).unwrap().location.unwrap()
+        exchange(self.edge, &head).unwrap().location
     }
 
     /// GET with the bearer key, whatever the answer.
@@ -291,6 +296,18 @@ impl Reach {
     pub(crate) fn patch(&self, key: &str, path: &str, body: &serde_json::Value) {
         let answer = self.send("PATCH", key, path, body);
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+    }
+
+    /// A webhook of the creator platform, signed with this secret.
+    pub(crate) fn signed_webhook(&self, secret: &str, body: &serde_json::Value) -> Answer {
+        let body = body.to_string();
+        let signature = sl_core::webhook::sign(secret.as_bytes(), body.as_bytes());
+        let head = format!(
+            "POST /webhooks/onlyfansapi HTTP/1.1\r\nHost: x\r\nSignature: {signature}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        exchange(self.admin, &head).unwrap()
     }
 
     fn send(&self, method: &str, key: &str, path: &str, body: &serde_json::Value) -> Answer {
