@@ -277,6 +277,12 @@ impl Reach {
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
     }
 
+    /// DELETE with the bearer key; it is taken.
+    pub(crate) fn delete(&self, key: &str, path: &str) {
+        let answer = self.send("DELETE", key, path, &serde_json::Value::Null);
+        assert!((200..300).contains(&answer.status), "{path}: {}", answer.body);
+    }
+
     fn send(&self, method: &str, key: &str, path: &str, body: &serde_json::Value) -> Answer {
         let body = body.to_string();
         let head = format!(
