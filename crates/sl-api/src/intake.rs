@@ -101,6 +101,7 @@ fn refusal(error: &ApiError) -> &'static str {
 async fn receive(app: &App, headers: &HeaderMap, body: Body) -> Result<(String, Outcome)> {
     let body = crate::access::whole(app, body, LIMIT).await?;
     if !is_authentic(app, headers, &body) {
+        app.unproven.came(tell_unproven);
         return Err(ApiError::BadSignature);
     }
     let given_key = headers.get("x-ofapi-idempotency-key").and_then(|value| value.to_str().ok());
@@ -141,6 +142,13 @@ async fn receive(app: &App, headers: &HeaderMap, body: Body) -> Result<(String, 
 /// Whether accounts are to be read anew. After `session_expired` upstream has connected again already (contract D.3.6).
 fn changes_accounts(event: &str) -> bool {
     event.starts_with("accounts.") && event != "accounts.session_expired"
+}
+
+/// Says how many webhooks nobody can have signed, and nothing that their sender chose.
+fn tell_unproven(count: u64) {
+    tracing::warn!(
+        "{count} webhooks with a wrong signature, or none, in the last minute; is platform.webhook_secrets right?"
+    );
 }
 
 /// 503 asks upstream to deliver again (contract D.2).

@@ -24,6 +24,7 @@ mod routes;
 mod smart_links;
 mod teams;
 mod turn;
+mod unproven;
 mod x;
 
 pub use keys::{KeyError, NewKey, create_key, ensure_team_and_owner_key, key_name, list_keys, revoke_key};

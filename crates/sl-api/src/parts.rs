@@ -16,7 +16,7 @@ use sl_core::{
 use sl_journal::ClickLog;
 use sl_store::{Store, pool::PoolRules};
 
-use crate::{dashboard::Pages, intake::Recent, teams::Teams};
+use crate::{dashboard::Pages, intake::Recent, teams::Teams, unproven::Unproven};
 
 /// Fills a slice with random bytes fit for secrets.
 pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
@@ -205,6 +205,7 @@ pub(crate) struct App(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) parts: ApiParts,
     pub(crate) recent: Recent,
+    pub(crate) unproven: Unproven,
     /// Management calls of this process that change something go one at a time: rows are read, changed and written whole.
     pub(crate) writes: Arc<tokio::sync::Mutex<()>>,
     pub(crate) pages: Pages,
@@ -215,6 +216,7 @@ impl App {
         Self(Arc::new(Inner {
             parts,
             recent: Recent::default(),
+            unproven: Unproven::default(),
             writes: Arc::default(),
             pages: Pages::compile(),
         }))

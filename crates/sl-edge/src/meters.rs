@@ -22,6 +22,10 @@ pub(crate) struct Meters {
     waits: RefCell<Vec<Duration>>,
     /// Connections refused because there were too many.
     pub(crate) refused: Counter,
+    /// Visits of a Smart Link that was deleted.
+    pub(crate) deleted: Counter,
+    /// Visits of `/go/…` that name no Smart Link.
+    pub(crate) unknown: Counter,
     /// Requests whose header took too long.
     pub(crate) slow: Counter,
     /// Accepting failed; usually there are no more file descriptors.
@@ -58,6 +62,7 @@ impl Meters {
         };
         let rungs = [RUNGS[0].as_str(), RUNGS[1].as_str(), RUNGS[2].as_str(), RUNGS[3].as_str(), NOWHERE];
         let unjournaled = |kind: &'static str, reason: &'static str| counter!("smartlinks_clicks_unjournaled_total", "kind" => kind, "reason" => reason);
+        let sent_away = |answer: &'static str| counter!("smartlinks_edge_refused_total", "answer" => answer);
         Self {
             clicks: CLASSES.map(|class| rungs.map(|rung| clicks(class, rung))),
             lost: REASONS.iter().map(|reason| (*reason, unjournaled("lost", reason.as_str()))).collect(),
@@ -65,6 +70,8 @@ impl Meters {
             redirect_seconds: histogram!("smartlinks_redirect_seconds"),
             waits: RefCell::new(Vec::with_capacity(TOGETHER)),
             refused: counter!("smartlinks_edge_connections_refused_total"),
+            deleted: sent_away("deleted"),
+            unknown: sent_away("unknown"),
             slow: counter!("smartlinks_edge_slow_headers_total"),
             accept_errors: counter!("smartlinks_edge_accept_errors_total"),
         }

@@ -148,7 +148,7 @@ impl Reconcile {
         let Self { settings, platform, store, clock, money, handle } = self;
         let mut money = money.lock().await;
         money.begin_run(Instant::now());
-        handle.gaps.begin();
+        handle.gaps.forget();
         let back = Arc::clone(&handle.money);
         let mut accounts =
             Accounts::new(&settings, Arc::clone(&platform), store.clone(), Arc::clone(&clock), back);
@@ -164,6 +164,7 @@ impl Reconcile {
             _ = works => {}
             () = shutdown.cancelled() => {}
         }
+        handle.gaps.forget();
         money.end_run(Instant::now());
     }
 }

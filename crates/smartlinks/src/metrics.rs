@@ -4,6 +4,7 @@ use std::{thread, time::Duration};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
+use sl_core::time::Clock;
 
 use crate::failure::Failure;
 
@@ -27,6 +28,11 @@ const TABLE: &[(&str, Kind, &str)] = &[
         "smartlinks_window_evicted_total",
         Counter,
         "Visitors forgotten before their time because edge.window_entries was reached",
+    ),
+    (
+        "smartlinks_edge_refused_total",
+        Counter,
+        "Requests of /go/{id} that no Smart Link answers, by answer: of a deleted one (410), of an unknown one (404)",
     ),
     ("smartlinks_edge_accept_errors_total", Counter, "Connections the system did not hand over"),
     (
@@ -109,6 +115,13 @@ const TABLE: &[(&str, Kind, &str)] = &[
     ),
     ("smartlinks_platform_requests_total", Counter, "Calls of the creator platform by endpoint and status"),
     ("smartlinks_webhooks_total", Counter, "Webhooks by event and outcome"),
+    (
+        "smartlinks_webhooks_silent",
+        Gauge,
+        "1 while an account's webhooks have stopped coming, by their rhythm; else 0",
+    ),
+    ("smartlinks_build_info", Gauge, "Always 1; the version that runs is its label"),
+    ("process_start_time_seconds", Gauge, "When the process started, seconds since 1970"),
 ];
 
 /// Buckets of both histograms, seconds.
@@ -118,11 +131,14 @@ const SECONDS: &[f64] =
 /// Samples of histograms lie in memory until somebody adds them up: every so often, or `/metrics` when it is read.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// The process's recorder, started on the first call.
+/// The version that runs.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The process's recorder, started on the first call: that is when the process starts.
 ///
 /// # Errors
 /// [`Failure::Run`] when another recorder is installed.
-pub(crate) fn recorder() -> Result<PrometheusHandle, Failure> {
+pub(crate) fn recorder(clock: &dyn Clock) -> Result<PrometheusHandle, Failure> {
     // Held while it is installed: two services of one process may start at once.
     static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
     let mut recorder = RECORDER.lock();
@@ -140,6 +156,8 @@ pub(crate) fn recorder() -> Result<PrometheusHandle, Failure> {
             Histogram => metrics::describe_histogram!(*name, *help),
         }
     }
+    metrics::gauge!("smartlinks_build_info", "version" => VERSION).set(1.0);
+    metrics::gauge!("process_start_time_seconds").set(clock.now().0 as f64 / 1000.0);
     let kept = handle.clone();
     let upkeep = move || {
         loop {
@@ -185,7 +203,7 @@ mod tests {
                     else {
                         continue;
                     };
-                    if name.starts_with("smartlinks_") {
+                    if ["smartlinks_", "process_"].iter().any(|ours| name.starts_with(ours)) {
                         seen += 1;
                         assert!(TABLE.iter().any(|(known, ..)| *known == name), "{name} is not in the table");
                     }

@@ -29,6 +29,8 @@ mod routes;
 #[cfg(test)]
 mod slow;
 #[cfg(test)]
+mod unproven;
+#[cfg(test)]
 mod watched;
 #[cfg(test)]
 mod world;

@@ -29,7 +29,7 @@ pub(crate) fn respond(worker: &Rc<Worker>, peer: IpAddr, asked: &Asked<'_>) -> A
         _ if path.starts_with(GO) && !reads => answer::wrong_method(),
         _ if path.starts_with(GO) => match path.get(GO.len()..).and_then(|id| id.parse().ok()) {
             Some(id) => return worker.link(id, |known| go(worker, known, peer, asked)),
-            None => answer::not_found(),
+            None => unknown(worker),
         },
         "/healthz" | "/.well-known/traffic-advice" if !reads => answer::wrong_method(),
         "/healthz" if worker.shared.draining.load(Ordering::Relaxed) => answer::unavailable(),
@@ -44,10 +44,19 @@ pub(crate) fn respond(worker: &Rc<Worker>, peer: IpAddr, asked: &Asked<'_>) -> A
 
 fn go(worker: &Rc<Worker>, known: Known<'_>, peer: IpAddr, asked: &Asked<'_>) -> Answering {
     let answer = match known {
-        Known::Link(link) if link.deleted => answer::gone(),
+        Known::Link(link) if link.deleted => {
+            worker.meters.deleted.increment(1);
+            answer::gone()
+        }
         Known::Link(link) => return redirect(worker, link, peer, asked),
         Known::NotLoaded => answer::unavailable(),
-        Known::Unknown => answer::not_found(),
+        Known::Unknown => unknown(worker),
     };
     Answering::ready(answer.into())
+}
+
+/// An address below `/go/` that no Smart Link has: mistyped in an ad, or guessed.
+fn unknown(worker: &Worker) -> answer::Answer {
+    worker.meters.unknown.increment(1);
+    answer::not_found()
 }

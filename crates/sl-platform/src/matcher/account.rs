@@ -133,7 +133,16 @@ impl AccountMatcher {
         let is_midway = self.look_at_shared_links().await?;
         let is_left = self.follow_schedule().await?;
         let is_asking = self.ask_about_missing().await?;
-        Ok(is_left || is_midway || is_asking || self.due_gone(self.clock.now()).is_some())
+        let is_more = is_left || is_midway || is_asking || self.due_gone(self.clock.now()).is_some();
+        self.tell_lost(is_more);
+        Ok(is_more)
+    }
+
+    /// One line for all links of the account that a round of looks did not find.
+    fn tell_lost(&mut self, is_midway: bool) {
+        if let Some(links) = self.watch.lost_to_tell(self.clock.now(), is_midway) {
+            tracing::warn!(account = %self.account, links, "the platform does not list links it has made; until it does nobody gets them again");
+        }
     }
 
     /// The clock was set back: what was noted as done lies ahead, and would not be done again until the clock is there.

@@ -4,6 +4,7 @@ mod budget;
 mod deleted;
 mod late;
 mod long;
+mod lost;
 mod missing;
 mod model;
 mod moved;

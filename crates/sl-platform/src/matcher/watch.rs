@@ -67,10 +67,14 @@ pub(super) struct Watch {
     pub(super) gone: HashMap<PoolLinkId, Gone>,
     /// Pages to be read once that no link asks for.
     pub(super) beside: BTreeSet<Page>,
+    /// Links that the platform did not list and that nobody was told of, and since when there are some.
+    lost: Option<(usize, Timestamp)>,
 }
 
 /// After that a link that was not listed is sought again.
 pub(super) const LOST: Duration = Duration::from_secs(600);
+/// While there is always more to look at, lost links are told of after that.
+const TELL: Duration = Duration::from_secs(60);
 
 // === impl Watch ===
 
@@ -144,9 +148,23 @@ impl Watch {
         let again = self.hidden_by(id, now).and_then(|page| self.aside.pages.until(&page));
         let Some(link) = self.links.get_mut(&id) else { return };
         if again.is_none() {
-            tracing::warn!(link = %id, "the platform does not list a link it has made; until it does nobody gets it again");
+            tracing::debug!(link = %id, "the platform does not list a link it has made; until it does nobody gets it again");
+            let (count, since) = self.lost.unwrap_or((0, now));
+            self.lost = Some((count.saturating_add(1), since));
         }
         link.lost_until = Some(again.unwrap_or(now.plus(LOST)));
+    }
+
+    /// How many links were lost since this last said so, once all of a round are known or a minute has passed: many are deleted at
+    /// once, and are one line in the log.
+    pub(super) fn lost_to_tell(&mut self, now: Timestamp, is_midway: bool) -> Option<usize> {
+        let (count, since) = self.lost?;
+        let waits = is_midway && !now.is_past(since, TELL) && !now.is_set_back_since(since);
+        if waits {
+            return None;
+        }
+        self.lost = None;
+        Some(count)
     }
 
     fn plan_all(&mut self, looks: &Looks) {

@@ -43,9 +43,11 @@ impl Gaps {
         Self { state: Arc::new(Mutex::new(State::new())), missed }
     }
 
-    /// Forgets everything: meanwhile others may have been told of webhooks.
-    pub(super) fn begin(&self) {
-        *self.state.lock() = State::new();
+    /// Forgets everything: meanwhile others may have been told of webhooks. Nobody is shown as silent whom nobody watches.
+    pub(super) fn forget(&self) {
+        let mut state = self.state.lock();
+        state.rhythms.keys().for_each(|account| show(account, false));
+        *state = State::new();
     }
 
     /// One was kept.
@@ -58,8 +60,14 @@ impl Gaps {
         let silent = match state.rhythms.get_mut(account) {
             Some(rhythm) => rhythm.came(now),
             None if is_left_out => false,
-            None => state.rhythms.entry(account.clone()).or_default().came(now),
+            None => {
+                show(account, false);
+                state.rhythms.entry(account.clone()).or_default().came(now)
+            }
         };
+        if silent {
+            show(account, false);
+        }
         if refused || silent {
             self.missed.notify_one();
         }
@@ -79,6 +87,8 @@ impl Gaps {
             let mut silent = Vec::new();
             for (account, rhythm) in &mut state.rhythms {
                 if rhythm.fell_silent(now) {
+                    // Under the lock: else one that comes now would be told first, and stay shown as silent.
+                    show(account, true);
                     silent.push(account.clone());
                 }
             }
@@ -93,8 +103,16 @@ impl Gaps {
     }
 }
 
+/// Says at `/metrics` whether an account's webhooks have stopped coming.
+fn show(account: &AccountId, is_silent: bool) {
+    metrics::gauge!("smartlinks_webhooks_silent", "account" => account.to_string())
+        .set(f64::from(u8::from(is_silent)));
+}
+
 #[cfg(test)]
 mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
     use super::*;
 
     async fn told(missed: &Notify) -> bool {
@@ -123,6 +141,32 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn whose_webhooks_have_stopped_is_shown_until_they_come_again_or_nobody_watches() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        let shown = |silent: &str| {
+            let line = format!("smartlinks_webhooks_silent{{account=\"acct_1\"}} {silent}\n");
+            recorder.handle().render().contains(&line)
+        };
+        let gaps = Gaps::new(Arc::default());
+        let watched = gaps.clone();
+        let watch = tokio::spawn(async move { watched.watch().await });
+        let account: AccountId = "acct_1".into();
+        for _ in 0..2 {
+            for _ in 0..20 {
+                gaps.came(&account);
+                assert!(shown("0"));
+                tokio::time::sleep(Duration::from_secs(120)).await;
+            }
+            tokio::time::sleep(Duration::from_secs(20 * 60)).await;
+            assert!(shown("1"));
+        }
+        gaps.forget();
+        assert!(shown("0"));
+        watch.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_intake_that_keeps_webhooks_again_is_a_gap() {
         let missed = Arc::new(Notify::new());
         let gaps = Gaps::new(Arc::clone(&missed));
@@ -145,7 +189,7 @@ mod tests {
         }
         gaps.refused();
         tokio::time::sleep(Duration::from_secs(3600)).await;
-        gaps.begin();
+        gaps.forget();
         let watched = gaps.clone();
         let watch = tokio::spawn(async move { watched.watch().await });
         tokio::time::sleep(Duration::from_secs(60)).await;

@@ -39,8 +39,8 @@ impl Service {
         let mut starting = Starting {
             config: config.clone(),
             roles: roles.clone(),
+            metrics: metrics::recorder(&*clock)?,
             clock,
-            metrics: metrics::recorder()?,
             ground,
             control,
             stops: stops.under_the_same_edge(),

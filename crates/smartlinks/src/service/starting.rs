@@ -78,7 +78,7 @@ impl Starting {
         roles: &RoleSet,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, Failure> {
-        let metrics = metrics::recorder()?;
+        let metrics = metrics::recorder(&**clock)?;
         let ground = Ground::open(config, Arc::clone(clock)).await?;
         let control = Arc::new(Control::bind(&config.data_dir)?);
         let past = roles.has(Role::Edge).then(|| redirects::remember(config, &ground, &**clock));

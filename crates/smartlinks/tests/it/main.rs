@@ -67,6 +67,8 @@ mod process;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod seen;
+#[cfg(test)]
 mod spine;
 #[cfg(test)]
 mod stocked;

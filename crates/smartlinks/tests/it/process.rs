@@ -310,6 +310,12 @@ impl Reach {
         exchange(self.admin, &head).unwrap()
     }
 
+    /// DELETE with the bearer key; it is taken.
+    pub(crate) fn delete(&self, key: &str, path: &str) {
+        let answer = self.send("DELETE", key, path, &serde_json::Value::Null);
+        assert!((200..300).contains(&answer.status), "{path}: {}", answer.body);
+    }
+
     fn send(&self, method: &str, key: &str, path: &str, body: &serde_json::Value) -> Answer {
         let body = body.to_string();
         let head = format!(

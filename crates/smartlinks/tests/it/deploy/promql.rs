@@ -28,7 +28,8 @@ impl Recorded {
         let (table, _) = table.split_once("\n];").unwrap();
         let words: Vec<&str> = table.split('"').collect();
         let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for pair in words.windows(2).filter(|pair| pair[0].starts_with("smartlinks_")) {
+        let ours = |name: &str| ["smartlinks_", "process_"].iter().any(|prefix| name.starts_with(prefix));
+        for pair in words.windows(2).filter(|pair| ours(pair[0])) {
             let kind = pair[1].trim_start_matches([',', ' ']).trim();
             if kind.starts_with("Histogram") {
                 labels.insert(format!("{}_bucket", pair[0]), BTreeSet::from(["le".to_owned()]));
