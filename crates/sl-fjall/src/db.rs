@@ -20,7 +20,11 @@ use crate::{
     late::{Late, Rows},
     layout::{COUNTER, Key},
     sync::GroupSync,
+    unfinished,
 };
+
+/// What every write is told after one that failed, until the store is opened again: whoever logs it need not do so each time.
+pub const MUST_BE_OPENED_AGAIN: &str = "an earlier write failed; the store must be opened again";
 
 /// Layout version of [`crate::layout`].
 const FORMAT: u64 = 4;
@@ -61,6 +65,7 @@ pub(crate) fn tables() -> KeyspaceCreateOptions {
 
 impl Db {
     pub(crate) fn open(dir: &Path, options: &FjallOptions) -> Result<Self> {
+        unfinished::clear(dir)?;
         let database = Database::builder(dir)
             .cache_size(options.cache_bytes)
             .max_journaling_size(options.journal_bytes.max(64 * 1024 * 1024))
@@ -281,9 +286,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 pub(crate) fn failed(error: fjall::Error) -> StoreError {
     match error {
         fjall::Error::Locked => StoreError::Unavailable("another process has the store open".to_owned()),
-        fjall::Error::Poisoned => {
-            StoreError::Unavailable("an earlier write failed; the store must be opened again".to_owned())
-        }
+        fjall::Error::Poisoned => StoreError::Unavailable(MUST_BE_OPENED_AGAIN.to_owned()),
         fjall::Error::Io(error) => StoreError::Unavailable(error.to_string()),
         // A disk that is full, or does not answer, has damaged nothing: in whatever part of the store that was found.
         other => match of_the_disk(&other) {

@@ -21,6 +21,8 @@ mod outbox;
 mod pool;
 mod reports;
 mod sync;
+mod unfinished;
 mod upkeep;
 
+pub use db::MUST_BE_OPENED_AGAIN;
 pub use handle::{FjallHandle, FjallOptions, StoreHealth, open};

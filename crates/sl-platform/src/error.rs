@@ -27,8 +27,8 @@ pub enum PlatformError {
         after: Option<Duration>,
     },
     /// No connection was made: the call had no effect.
-    #[error("the platform can't be reached")]
-    Unreachable,
+    #[error("the platform can't be reached: {0}")]
+    Unreachable(Unreached),
     /// The call went out and no answer came: it may have had its effect.
     #[error("the platform did not answer in time; the call may have had its effect")]
     Unsure,
@@ -41,6 +41,40 @@ pub enum PlatformError {
     /// The answer lacks what contract E promises.
     #[error("the platform's answer can't be used: {0}")]
     Unreadable(&'static str),
+}
+
+/// Why no connection was made. No text of it holds an address or the key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreached {
+    /// No address for the host of `platform.base_url`.
+    #[error("dns: the name does not resolve")]
+    Name,
+    /// No agreement on TLS, in the words of whoever refused: a certificate, or no TLS on the other side.
+    #[error("tls: {0}")]
+    Tls(String),
+    /// Nobody listens there.
+    #[error("the connection was refused")]
+    Refused,
+    /// Nobody answered.
+    #[error("no connection in time")]
+    Late,
+    /// Anything else, in the system's words.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Unreached {
+    /// `status` of `smartlinks_platform_requests_total`.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Name => "dns",
+            Self::Tls(_) => "tls",
+            Self::Refused => "refused",
+            Self::Late => "timeout",
+            Self::Other(_) => "connection",
+        }
+    }
 }
 
 // === impl PlatformError ===
@@ -101,7 +135,7 @@ mod tests {
             PlatformError::KeyRefused,
             PlatformError::AccountBusy,
             PlatformError::Limited { after: None },
-            PlatformError::Unreachable,
+            PlatformError::Unreachable(Unreached::Refused),
         ] {
             assert!(!error.is_about_what_was_asked() && !error.may_be_about_one_list(), "{error}");
         }

@@ -32,7 +32,7 @@ pub mod reconcile;
 mod replaced;
 mod waits;
 
-pub use error::PlatformError;
+pub use error::{PlatformError, Unreached};
 pub use keeper::{Keeper, KeeperSettings, PoolSnapshot, StockReport};
 pub use matcher::{Applied, Lag, Matcher, MatcherHandle, MatcherSettings};
 pub use ofapi::{OfApi, OfApiConfig};

@@ -1,10 +1,11 @@
 //! The client of the OnlyFans API (contract E).
 //!
-//! * [`http`]: one request with its pace, retries and refusals · [`key`]: whether our key is accepted · [`wire`]: bodies in our
-//!   nouns
+//! * [`http`]: one request with its pace, retries and refusals · [`key`]: whether our key is accepted
+//! * [`unreached`]: why no connection was made · [`wire`]: bodies in our nouns
 
 mod http;
 mod key;
+mod unreached;
 mod wire;
 
 use std::time::Duration;

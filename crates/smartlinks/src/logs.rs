@@ -1,10 +1,13 @@
 //! Logs go to stderr, for people or for machines; traces go where `otel.endpoint` says.
 
+mod damped;
+
 use std::io::IsTerminal;
 
 use tokio::runtime::Handle;
 use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
+use self::damped::Damped;
 use crate::{
     config::{Config, LogFormat},
     failure::Failure,
@@ -30,8 +33,10 @@ pub(crate) fn start(config: &Config, runtime: &Handle) -> Result<Option<Traces>,
     let traces = endpoint.map(|endpoint| Traces::to(endpoint, runtime.clone())).transpose()?;
     let output = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let output = match config.log.format {
-        LogFormat::Human => output.with_ansi(std::io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => output.json().boxed(),
+        LogFormat::Human => {
+            output.with_ansi(std::io::stderr().is_terminal()).map_event_format(Damped::over).boxed()
+        }
+        LogFormat::Json => output.json().map_event_format(Damped::over).boxed(),
     };
     let registry = tracing_subscriber::registry().with(output.with_filter(filter));
     let _ = registry.with(traces.as_ref().map(Traces::layer)).try_init();

@@ -57,6 +57,11 @@ const TABLE: &[(&str, Kind, &str)] = &[
         Counter,
         "Segments removed inside journal.retention because journal.max_disk was reached",
     ),
+    (
+        "smartlinks_store_available",
+        Gauge,
+        "1, or 0 while the embedded store waits to be opened again after a failed write",
+    ),
     ("smartlinks_visitors_learned_total", Counter, "Visitors that this edge knows because another one told"),
     ("smartlinks_outbox_shards", Gauge, "Shards of the outbox that this worker sends from"),
     ("smartlinks_forwarded_total", Counter, "Journal records that Kafka acknowledged"),

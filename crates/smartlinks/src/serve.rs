@@ -1,6 +1,10 @@
 //! `smartlinks serve`: the service until a signal.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::FutureExt;
 use sl_core::time::Clock;
@@ -18,6 +22,8 @@ use crate::{
 const ECHO: Duration = Duration::from_millis(500);
 /// Between two tries to open the store.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Between two words about the same reason why that fails.
+const WORD: Duration = Duration::from_secs(60);
 
 /// Runs until SIGTERM or SIGINT, then stops in order. A second signal ends the process at once with 1 (decisions 14).
 /// After a full disk that has room again the store is opened anew; visitors are redirected meanwhile.
@@ -91,6 +97,7 @@ async fn reopen(
     pace: &Pace,
     signals: &mut Signals,
 ) -> Result<Option<Service>, Failure> {
+    let mut told: Option<(String, Instant)> = None;
     loop {
         if let Some(failure) = starting.edge_failure() {
             return in_order(starting.stop(), signals).await.and(Err(failure));
@@ -100,7 +107,11 @@ async fn reopen(
             () = signals.next() => break,
         };
         let Err(error) = reached else { return Service::finish(starting, pace).await.map(Some) };
-        tracing::error!("{error}; trying again in {AGAIN:?}");
+        let error = error.to_string();
+        if told.as_ref().is_none_or(|(said, at)| *said != error || at.elapsed() >= WORD) {
+            tracing::error!("{error}; tried again every {AGAIN:?}");
+            told = Some((error, Instant::now()));
+        }
         tokio::select! {
             () = tokio::time::sleep(AGAIN) => {}
             () = signals.next() => break,

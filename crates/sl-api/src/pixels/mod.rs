@@ -198,6 +198,17 @@ fn warnings(pixel: &Pixel) -> BTreeSet<String> {
     odd.map(|warning| warning.to_string()).collect()
 }
 
+/// Said of a token that was sealed with a key which is gone.
+const CLOSED: &str = "the access token can't be opened: secrets/seal.key was replaced. Put it back from a backup and start the service \
+                      again, or send pixel_access_token once more; what is for this pixel is parked meanwhile (token_missing)";
+
+/// What keeps events from being sent: first what is this pixel's own.
+fn notice(app: &App, pixel: &Pixel) -> Option<&'static str> {
+    let is_closed =
+        !pixel.sealed_token.is_empty() && app.seal_keys.open(PIXEL_TOKEN, &pixel.sealed_token).is_err();
+    if is_closed { Some(CLOSED) } else { (app.settings.platform_notice)(pixel.platform) }
+}
+
 /// The readable keys (contract A.8.2), and our own (decisions 39).
 pub(crate) fn object(app: &App, pixel: &Pixel) -> Value {
     let EventMap {
@@ -227,7 +238,7 @@ pub(crate) fn object(app: &App, pixel: &Pixel) -> Value {
         "limited_data_use": pixel.limited_data_use,
         "api_version": pixel.api_version,
         "warnings": warnings(pixel),
-        "notice": (app.settings.platform_notice)(pixel.platform),
+        "notice": notice(app, pixel),
         "external_id_source": pixel.external_id_source.as_str(),
         "in_order": pixel.in_order,
         "max_per_minute": pixel.pace.map(Pace::requests),

@@ -78,7 +78,14 @@ async fn account(app: &App, team: TeamId, body: &mut Body) -> Result<Option<Acco
             body.wrong("account_id", what);
         }
         None => {
-            let what = format!("names no connected account: {}; GET /api/accounts lists them.", shown(&id));
+            let has_some = !app.store.catalog.accounts(team).await?.is_empty();
+            let remedy = match has_some {
+                true => "GET /api/accounts lists them",
+                false => {
+                    "no account of this team has been read from the creator platform yet; the log says when it can't be reached"
+                }
+            };
+            let what = format!("names no connected account: {}; {remedy}.", shown(&id));
             body.wrong("account_id", what);
         }
     }

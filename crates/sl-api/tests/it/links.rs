@@ -2,7 +2,12 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use sl_core::{ids::SmartLinkId, step::AccountSignal};
+use sl_core::{
+    apikey::Role,
+    catalog::Team,
+    ids::{SmartLinkId, TeamId},
+    step::AccountSignal,
+};
 use sl_store::suite::sample::{self, TEAM};
 
 use crate::{
@@ -104,6 +109,35 @@ async fn an_account_gets_links_only_while_it_is_connected() {
         }
     }
     assert_eq!(world.get("/api/smart-links").await["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_unknown_account_is_refused_with_what_helps() {
+    let world = World::start().await;
+    let said = async |key: &str| {
+        let wish = json!({ "account_id": "acct_nobody", "name": "n", "link_type": "tracking_link" });
+        let asked = world.request(Method::POST, "/api/smart-links", key).json(&wish);
+        let (status, body) = answer(asked).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+        body["errors"]["account_id"][0].as_str().unwrap().to_owned()
+    };
+    assert!(said(&world.key).await.contains("GET /api/accounts lists them"));
+    let team = Team { id: TeamId(9), name: "New".into(), slug: "new".into(), created_at: sample::after(0) };
+    world.store.catalog.put_team(team).await.unwrap();
+    let key = sl_api::create_key(
+        &world.store,
+        TeamId(9),
+        "new",
+        Role::Owner.permissions(),
+        sample::after(0),
+        &|bytes: &mut [u8]| bytes.fill(9),
+    );
+    let key = key.await.unwrap().secret.expose().to_owned();
+    let said = said(&key).await;
+    assert!(
+        said.contains("acct_nobody") && said.contains("has been read from the creator platform yet"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use sl_core::{
     identity::Identity,
     ids::PixelId,
     lint::{Known, match_quality},
-    seal::{PIXEL_TOKEN, SealKeys},
+    seal::{PIXEL_TOKEN, SealKeys, Secret},
     step::Step,
 };
 use sl_store::suite::sample::{self, HOUR, TEAM};
@@ -51,6 +51,20 @@ async fn a_new_pixel_has_the_defaults_of_its_platform_and_hides_its_token() {
     assert_eq!(world.get(&pixels).await["data"].as_array().unwrap().len(), 1);
     let listed = world.get("/api/smart-links?pixel_ids=820000000000001").await;
     assert_eq!(listed["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_the_present_key_does_not_open_is_noticed_until_it_is_given_again() {
+    let (world, [pixels, _]) = with_links().await;
+    world.send("POST", &pixels, meta()).await;
+    let mut row = world.store.catalog.pixel(PixelId(1)).await.unwrap().unwrap();
+    row.sealed_token = SealKeys::new([8; 32]).seal(PIXEL_TOKEN, &Secret::new("EAAB-very-secret"), [1; 24]);
+    world.store.catalog.put_pixel(row).await.unwrap();
+    let shown = world.get("/api/x/pixels").await;
+    let notice = shown["data"][0]["notice"].as_str().unwrap();
+    assert!(notice.contains("secrets/seal.key") && notice.contains("pixel_access_token"), "{notice}");
+    let again = json!({ "pixel_access_token": "EAAB-very-secret" });
+    assert_eq!(world.send("PATCH", &format!("{pixels}/1"), again).await["data"]["notice"], Value::Null);
 }
 
 #[tokio::test]

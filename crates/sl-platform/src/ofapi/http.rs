@@ -10,7 +10,11 @@ use reqwest::{
 use serde_json::Value;
 use tracing::Instrument;
 
-use super::{ConfigError, OfApiConfig, key::Key};
+use super::{
+    ConfigError, OfApiConfig,
+    key::Key,
+    unreached::{SystemNames, unmade, unreached},
+};
 use crate::{
     error::{PlatformError, Result},
     pacer::{Pacer, Priority},
@@ -97,7 +101,7 @@ impl Call {
     /// where sending twice does no harm. 503 is for the caller: the account is away for minutes.
     fn may_repeat(&self, error: &PlatformError) -> bool {
         match error {
-            PlatformError::Limited { .. } | PlatformError::Unreachable => true,
+            PlatformError::Limited { .. } | PlatformError::Unreachable(_) => true,
             PlatformError::Unsure | PlatformError::Faulty { .. } => self.repeatable,
             _ => false,
         }
@@ -125,6 +129,7 @@ impl Http {
             .user_agent(concat!("smartlinks/", env!("CARGO_PKG_VERSION")))
             .no_proxy()
             .redirect(Policy::none())
+            .dns_resolver(SystemNames)
             .connect_timeout(CONNECT.min(config.timeout))
             .timeout(config.timeout)
             .pool_max_idle_per_host(16)
@@ -196,22 +201,25 @@ impl Http {
             request = request.json(body);
         }
         let answer = request.send().await;
-        let status = answer.as_ref().map(Response::status);
-        let label =
-            status.as_ref().map_or_else(|error| failure(error).to_owned(), |code| code.as_u16().to_string());
+        let answer = answer.map_err(|error| (unreached(&error), error));
+        let label = match &answer {
+            Ok(answer) => answer.status().as_u16().to_string(),
+            Err((Some(why), _)) => why.label().to_owned(),
+            Err((None, error)) => if error.is_timeout() { "timeout" } else { "broken" }.to_owned(),
+        };
         metrics::counter!("smartlinks_platform_requests_total", "endpoint" => call.endpoint, "status" => label)
             .increment(1);
         match answer {
             Ok(answer) => read(answer).await,
-            Err(error) if error.is_connect() || error.is_builder() => Err(PlatformError::Unreachable),
-            Err(_) => Err(PlatformError::Unsure),
+            Err((Some(why), _)) => Err(PlatformError::Unreachable(why)),
+            Err((None, _)) => Err(PlatformError::Unsure),
         }
     }
 
     fn url(&self, call: &Call) -> Result<Url> {
         let mut url = self.base.clone();
         url.path_segments_mut()
-            .map_err(|()| PlatformError::Unreachable)?
+            .map_err(|()| PlatformError::Unreachable(unmade()))?
             .pop_if_empty()
             .push("api")
             .extend(&call.path);
@@ -224,16 +232,6 @@ impl Http {
 
 fn is_401(error: &PlatformError) -> bool {
     matches!(error, PlatformError::Refused { status: 401, .. })
-}
-
-fn failure(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        "timeout"
-    } else if error.is_connect() {
-        "connection"
-    } else {
-        "broken"
-    }
 }
 
 async fn read(answer: Response) -> Result<Value> {

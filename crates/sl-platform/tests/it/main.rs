@@ -10,5 +10,6 @@ mod simulated;
 mod slow;
 mod starved;
 mod statements;
+mod unreached;
 mod upstream;
 mod world;

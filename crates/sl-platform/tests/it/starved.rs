@@ -111,15 +111,15 @@ impl CreatorPlatform for Slow {
     }
 
     async fn accounts(&self, _: Priority) -> Result<AccountList> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn me(&self, _: &AccountId, _: Priority) -> Result<ProfileSeen> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn has_link(&self, _: &AccountId, _: PoolLinkId, _: Priority) -> Result<bool> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn subscribers(
@@ -129,11 +129,11 @@ impl CreatorPlatform for Slow {
         _: u32,
         _: Priority,
     ) -> Result<Page<SubscriberRow>> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn add_to_list(&self, _: &AccountId, _: &str, _: &[FanId], _: Priority) -> Result<usize> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn transactions(
@@ -143,7 +143,7 @@ impl CreatorPlatform for Slow {
         _: Option<&str>,
         _: Priority,
     ) -> Result<TransactionPage> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 }
 

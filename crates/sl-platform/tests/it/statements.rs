@@ -73,23 +73,23 @@ impl CreatorPlatform for Statements {
     }
 
     async fn accounts(&self, _: Priority) -> Result<AccountList> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn me(&self, _: &AccountId, _: Priority) -> Result<ProfileSeen> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn create(&self, _: &AccountId, _: &LinkWish, _: Priority) -> Result<LinkSeen> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn links(&self, _: &AccountId, _: LinkPage, _: Priority) -> Result<Page<LinkSeen>> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn has_link(&self, _: &AccountId, _: PoolLinkId, _: Priority) -> Result<bool> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn subscribers(
@@ -99,11 +99,11 @@ impl CreatorPlatform for Statements {
         _: u32,
         _: Priority,
     ) -> Result<Page<SubscriberRow>> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn add_to_list(&self, _: &AccountId, _: &str, _: &[FanId], _: Priority) -> Result<usize> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 }
 

@@ -7,7 +7,7 @@
 //! * [`starting`]: what runs before there is a store, [`waiting`]: what is said meanwhile · [`snapshots`], [`reserve`]: what an edge starts from then, [`lately`], [`remembered`]: whom it knows
 //! * [`redirects`]: the edge · [`shown`]: what the API is made of · [`supervisor`]: an end that nobody asked for is the service's
 //! * [`admin`]: the private listener · [`control`]: commands of this machine · [`progress`], [`gauges`]: where the queues stand
-//! * [`upkeep`]: retention · [`doctor`], [`reopening`]: what follows a full disk · [`stop`]: the way down
+//! * [`sealed`]: tokens that do not open · [`upkeep`]: retention · [`doctor`], [`reopening`]: what follows a full disk · [`stop`]: the way down
 
 pub(crate) mod admin;
 mod attribution;
@@ -28,6 +28,7 @@ mod redirects;
 mod remembered;
 mod reopening;
 mod reserve;
+mod sealed;
 mod shown;
 mod snapshots;
 mod standing;
@@ -157,6 +158,9 @@ impl Service {
             starting;
         let (config, roles) = (&config, &roles);
         let base = Base::on(ground, store, backing);
+        if roles.has(Role::Api) || roles.has(Role::Postback) {
+            sealed::tell(&base.store, &base.secrets.seal).await;
+        }
 
         let (progress, looked) =
             attribution::start(config, roles, &base, &clock, &supervisor, &stops, &mut tasks);

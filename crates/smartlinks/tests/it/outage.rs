@@ -280,7 +280,8 @@ fn a_disk_that_takes_nothing_from_this_process_stops_no_redirect_and_everything_
     // Nor can the store; it is not opened again while that is so.
     let link = json!({ "account_id": "acct_1", "name": "Ad", "link_type": "tracking_link" });
     assert!(service.try_post(&key, "/api/smart-links", &link).status >= 500);
-    service.until_said("the store could not write");
+    service.until_said("waits to be opened again: nothing can be written to data_dir");
+    assert!(service.get("/metrics").contains("smartlinks_store_available 0"));
     assert!(!(0..100).any(|_| visitors.one_more(&service)));
 
     service.limit_files(None);
@@ -288,6 +289,7 @@ fn a_disk_that_takes_nothing_from_this_process_stops_no_redirect_and_everything_
     assert!((0..100).all(|_| visitors.one_more(&service)), "visitors get links of their own again");
     service.settle(&key);
     let shown = format!("/api/smart-links/{LINK}");
+    assert!(service.get("/metrics").contains("smartlinks_store_available 1"));
     let counted = service.api(&key, &shown)["data"]["clicks_count"].as_u64().unwrap();
     assert!(counted >= visitors.own.len() as u64, "{counted} clicks, {} links in hands", visitors.own.len());
     assert_eq!(service.terminate().code(), Some(0));

@@ -122,7 +122,7 @@ async fn a_question_without_an_answer_proves_nothing_and_is_asked_again_later() 
         PlatformError::Limited { after: None },
         PlatformError::Faulty { status: 500 },
         PlatformError::Unsure,
-        PlatformError::Unreachable,
+        PlatformError::Unreachable(crate::error::Unreached::Refused),
         PlatformError::KeyRefused,
     ];
     for error in errors {

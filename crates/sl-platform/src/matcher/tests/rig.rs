@@ -155,19 +155,19 @@ impl CreatorPlatform for Fake {
     }
 
     async fn accounts(&self, _: Priority) -> Result<AccountList> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(crate::error::Unreached::Refused))
     }
 
     async fn me(&self, _: &AccountId, _: Priority) -> Result<ProfileSeen> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(crate::error::Unreached::Refused))
     }
 
     async fn create(&self, _: &AccountId, _: &LinkWish, _: Priority) -> Result<LinkSeen> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(crate::error::Unreached::Refused))
     }
 
     async fn add_to_list(&self, _: &AccountId, _: &str, _: &[FanId], _: Priority) -> Result<usize> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(crate::error::Unreached::Refused))
     }
 
     async fn transactions(
@@ -177,7 +177,7 @@ impl CreatorPlatform for Fake {
         _: Option<&str>,
         _: Priority,
     ) -> Result<TransactionPage> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(crate::error::Unreached::Refused))
     }
 }
 

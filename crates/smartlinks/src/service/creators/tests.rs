@@ -40,23 +40,23 @@ impl CreatorPlatform for Statements {
     }
 
     async fn accounts(&self, _: Priority) -> Answer<AccountList> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn me(&self, _: &AccountId, _: Priority) -> Answer<ProfileSeen> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn create(&self, _: &AccountId, _: &LinkWish, _: Priority) -> Answer<LinkSeen> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn links(&self, _: &AccountId, _: LinkPage, _: Priority) -> Answer<Page<LinkSeen>> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn has_link(&self, _: &AccountId, _: PoolLinkId, _: Priority) -> Answer<bool> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn subscribers(
@@ -66,11 +66,11 @@ impl CreatorPlatform for Statements {
         _: u32,
         _: Priority,
     ) -> Answer<Page<SubscriberRow>> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 
     async fn add_to_list(&self, _: &AccountId, _: &str, _: &[FanId], _: Priority) -> Answer<usize> {
-        Err(PlatformError::Unreachable)
+        Err(PlatformError::Unreachable(sl_platform::Unreached::Refused))
     }
 }
 
