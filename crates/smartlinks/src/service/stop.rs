@@ -1,11 +1,11 @@
-//! The way down, at most 15 s (decisions 14): unready, no new visitors, what is under way is finished, unused pool links
-//! go back, what was asked of the creator platform is finished, attribution catches up with the journal, everything is synced.
-//! Nothing new is delivered from the first moment on: what is under way has longer than everything else, since what is not
-//! recorded is sent again.
+//! The way down, at most 15 s (decisions 14): unready; what was asked of the creator platform and of receivers is finished, while
+//! visitors are still redirected; then no new visitors, unused pool links go back, attribution catches up with the journal,
+//! everything is synced. Nothing new is delivered from the first moment on: what is under way has longer than everything else,
+//! since what is not recorded is sent again.
 
 use std::{future::Future, time::Duration};
 
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::time::Instant;
 
 use super::{Service, Tasks};
 use crate::failure::Failure;
@@ -43,14 +43,20 @@ impl Service {
             forwarding,
             heartbeat,
         } = tasks;
+        let (mut creators, mut deliveries) = (creators, deliveries);
         let begun = Instant::now();
         let end = begun + ALL;
         stops.unready.cancel();
+        stops.creators.cancel();
+        stops.deliveries.cancel();
+        // Others may answer slowly, which is no reason to send visitors away. What takes longer goes on beside the stages.
+        let outbound = all(creators.iter_mut().chain(&mut deliveries));
+        let _ = tokio::time::timeout(STAGE, outbound).await;
+        creators.retain(|task| !task.is_finished());
+        deliveries.retain(|task| !task.is_finished());
         stops.edge.cancel();
         stops.supply.cancel();
-        stops.deliveries.cancel();
         within(end, "redirects, returning pool links", all(edge.into_iter().chain(supply))).await;
-        stops.creators.cancel();
         stops.helpers.cancel();
         within(end, "creator platform, API", all(creators.into_iter().chain(helpers))).await;
         let head = base.journal.status().head;
@@ -79,7 +85,7 @@ impl Service {
 }
 
 /// Waits for every task; how one ended was told already.
-pub(super) async fn all(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
+pub(super) async fn all<T>(tasks: impl IntoIterator<Item = impl Future<Output = T>>) {
     for task in tasks {
         let _ = task.await;
     }

@@ -334,6 +334,29 @@ fn what_a_receiver_took_while_the_disk_was_full_is_not_told_again_once_there_is_
     assert_eq!(service.terminate().code(), Some(0));
 }
 
+#[test]
+fn visitors_are_redirected_while_a_stop_waits_for_what_is_under_way_to_others() {
+    let dir = tempfile::tempdir().unwrap();
+    prepare(dir.path(), 300);
+    let ads = Ads::start();
+    let mut service = ads.service(dir.path());
+    let key = service.owner_key.clone().unwrap();
+    ads.pixel(&service, &key);
+    ads.stall(&json!({ "ms": 3000, "count": 1 }));
+    assert_eq!(service.visit(&LINK.to_string(), 1).unwrap().status, 302);
+    taken(&ads);
+    service.signal();
+    service.until_said("stopping");
+    assert_eq!(service.visit(&LINK.to_string(), 2).unwrap().status, 302);
+    assert_eq!(service.wait().code(), Some(0));
+    let mut service = ads.service(dir.path());
+    service.until(&key, "/api/x/deliveries?state=delivered", |shown| {
+        shown["data"].as_array().is_some_and(|rows| rows.len() == 2)
+    });
+    assert_eq!(ads.meta().accepted, 2);
+    assert_eq!(service.terminate().code(), Some(0));
+}
+
 /// Platforms answer within a request's ten seconds, and no stage of the stop had as many.
 #[test]
 fn what_is_under_way_when_the_service_stops_is_recorded_and_not_told_again() {
