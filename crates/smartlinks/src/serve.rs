@@ -58,7 +58,7 @@ pub(crate) async fn run(config: &Config, roles: &RoleSet) -> Result<(), Failure>
                 None => return Ok(()),
             }
         } else {
-            in_order(service.shutdown(), &mut signals).await.inspect(|()| tracing::info!("stopped"))
+            in_order(service.shutdown(), &mut signals).await
         };
         return failure.map_or(stopped, Err);
     }
@@ -117,10 +117,7 @@ async fn reopen(
             () = signals.next() => break,
         }
     }
-    in_order(starting.stop(), signals)
-        .await
-        .map(|()| None)
-        .inspect(|_: &Option<Service>| tracing::info!("stopped"))
+    in_order(starting.stop(), signals).await.map(|()| None)
 }
 
 /// Waits for a stop in order; a second signal ends it.
@@ -130,7 +127,7 @@ async fn in_order(
 ) -> Result<(), Failure> {
     tracing::info!("stopping; a second signal ends at once");
     tokio::select! {
-        stopped = stop => stopped,
+        stopped = stop => stopped.inspect(|()| tracing::info!("stopped")),
         () = signals.again() => Err(Failure::Run("ended at once by a second signal".to_owned())),
     }
 }

@@ -204,9 +204,11 @@ const CLOSED: &str = "the access token can't be opened: secrets/seal.key was rep
 
 /// What keeps events from being sent: first what is this pixel's own.
 fn notice(app: &App, pixel: &Pixel) -> Option<&'static str> {
-    let is_closed =
-        !pixel.sealed_token.is_empty() && app.seal_keys.open(PIXEL_TOKEN, &pixel.sealed_token).is_err();
-    if is_closed { Some(CLOSED) } else { (app.settings.platform_notice)(pixel.platform) }
+    if pixel.is_closed_to(&app.seal_keys) {
+        Some(CLOSED)
+    } else {
+        (app.settings.platform_notice)(pixel.platform)
+    }
 }
 
 /// The readable keys (contract A.8.2), and our own (decisions 39).

@@ -8,6 +8,7 @@ use crate::{
     pace::Pace,
     pack,
     platforms::PlatformKind,
+    seal::{PIXEL_TOKEN, SealKeys},
     time::Timestamp,
 };
 
@@ -63,6 +64,12 @@ impl Pixel {
             is_deleted: true,
             ..self
         }
+    }
+
+    /// Whether it has a token that none of these keys opens: nothing can be told to it until they come back, or it is given again.
+    #[must_use]
+    pub fn is_closed_to(&self, keys: &SealKeys) -> bool {
+        !self.sealed_token.is_empty() && keys.open(PIXEL_TOKEN, &self.sealed_token).is_err()
     }
 }
 

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::{
+    Unit,
+    fmt::friendly::{Designator, Spacing, SpanPrinter},
+};
+
 /// A text is no span of time in one of the accepted forms.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a duration; write \"250ms\", \"20s\", \"6h\", \"30d\" or \"13mo\"")]
@@ -20,26 +25,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
     span.filter(|span| *span <= LONGEST).ok_or_else(|| BadDuration(text.to_owned()))
 }
 
-/// A span as people write it, in as few of these units as are exact: `900h`, `20ms`, `1h30m`. [`parse_duration`] reads it.
+/// A span as people write it, in as few units of hours and below as are exact: `900h`, `20ms`, `1h30m`. [`parse_duration`] reads it.
 #[must_use]
 pub fn written(span: Duration) -> String {
-    const UNITS: [(&str, u128); 6] = [
-        ("h", 3_600_000_000_000),
-        ("m", 60_000_000_000),
-        ("s", 1_000_000_000),
-        ("ms", 1_000_000),
-        ("us", 1_000),
-        ("ns", 1),
-    ];
-    let (mut rest, mut text) = (span.as_nanos(), String::new());
-    for (unit, nanos) in UNITS {
-        let (whole, left) = (rest / nanos, rest % nanos);
-        if whole > 0 {
-            text.push_str(&format!("{whole}{unit}"));
-        }
-        rest = left;
-    }
-    if text.is_empty() { "0ms".to_owned() } else { text }
+    const PRINTER: SpanPrinter = SpanPrinter::new()
+        .designator(Designator::HumanTime)
+        .spacing(Spacing::None)
+        .zero_unit(Unit::Millisecond);
+    PRINTER.unsigned_duration_to_string(&span)
 }
 
 fn spelled(text: &str) -> Option<Duration> {

@@ -1,9 +1,6 @@
 //! Tokens of pixels that the present key can't open: said at every start, since nothing is told to such a pixel.
 
-use sl_core::{
-    catalog::Pixel,
-    seal::{PIXEL_TOKEN, SealKeys},
-};
+use sl_core::seal::SealKeys;
 use sl_store::{Result, Store};
 
 /// Counts them and says what helps. The start goes on, whatever the store answers.
@@ -22,19 +19,21 @@ pub(super) async fn tell(store: &Store, keys: &SealKeys) {
 
 /// How many pixels have a token that does not open.
 async fn closed(store: &Store, keys: &SealKeys) -> Result<usize> {
-    let is_closed = |pixel: &Pixel| {
-        !pixel.sealed_token.is_empty() && keys.open(PIXEL_TOKEN, &pixel.sealed_token).is_err()
-    };
     let mut closed = 0;
     for team in store.catalog.teams().await? {
-        closed += store.catalog.pixels(team.id).await?.iter().filter(|pixel| is_closed(pixel)).count();
+        closed +=
+            store.catalog.pixels(team.id).await?.iter().filter(|pixel| pixel.is_closed_to(keys)).count();
     }
     Ok(closed)
 }
 
 #[cfg(test)]
 mod tests {
-    use sl_core::{catalog::Team, ids::TeamId, seal::Secret};
+    use sl_core::{
+        catalog::{Pixel, Team},
+        ids::TeamId,
+        seal::{PIXEL_TOKEN, Secret},
+    };
     use sl_fjall::FjallOptions;
     use sl_store::suite::sample;
 

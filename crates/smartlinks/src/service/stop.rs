@@ -36,14 +36,13 @@ impl Service {
         let Tasks {
             edge,
             supply,
-            creators,
-            deliveries,
+            mut creators,
+            mut deliveries,
             helpers,
             attribution: attribution_tasks,
             forwarding,
             heartbeat,
         } = tasks;
-        let (mut creators, mut deliveries) = (creators, deliveries);
         let begun = Instant::now();
         let end = begun + ALL;
         stops.unready.cancel();

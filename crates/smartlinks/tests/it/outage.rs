@@ -334,17 +334,23 @@ fn what_a_receiver_took_while_the_disk_was_full_is_not_told_again_once_there_is_
     assert_eq!(service.terminate().code(), Some(0));
 }
 
+/// A service that has told a platform of a click, which answers after so long. With the owner's key.
+fn under_way(dir: &Path, answer: Duration) -> (Ads, Service, String) {
+    prepare(dir, 300);
+    let ads = Ads::start();
+    let service = ads.service(dir);
+    let key = service.owner_key.clone().unwrap();
+    ads.pixel(&service, &key);
+    ads.stall(&json!({ "ms": answer.as_millis() as u64, "count": 1 }));
+    assert_eq!(service.visit(&LINK.to_string(), 1).unwrap().status, 302);
+    taken(&ads);
+    (ads, service, key)
+}
+
 #[test]
 fn visitors_are_redirected_while_a_stop_waits_for_what_is_under_way_to_others() {
     let dir = tempfile::tempdir().unwrap();
-    prepare(dir.path(), 300);
-    let ads = Ads::start();
-    let mut service = ads.service(dir.path());
-    let key = service.owner_key.clone().unwrap();
-    ads.pixel(&service, &key);
-    ads.stall(&json!({ "ms": 3000, "count": 1 }));
-    assert_eq!(service.visit(&LINK.to_string(), 1).unwrap().status, 302);
-    taken(&ads);
+    let (ads, mut service, key) = under_way(dir.path(), Duration::from_millis(3000));
     service.signal();
     service.until_said("stopping");
     assert_eq!(service.visit(&LINK.to_string(), 2).unwrap().status, 302);
@@ -361,14 +367,7 @@ fn visitors_are_redirected_while_a_stop_waits_for_what_is_under_way_to_others() 
 #[test]
 fn what_is_under_way_when_the_service_stops_is_recorded_and_not_told_again() {
     let dir = tempfile::tempdir().unwrap();
-    prepare(dir.path(), 300);
-    let ads = Ads::start();
-    let mut service = ads.service(dir.path());
-    let key = service.owner_key.clone().unwrap();
-    ads.pixel(&service, &key);
-    ads.stall(&json!({ "ms": 9000, "count": 1 }));
-    assert_eq!(service.visit(&LINK.to_string(), 1).unwrap().status, 302);
-    taken(&ads);
+    let (ads, mut service, key) = under_way(dir.path(), Duration::from_millis(9000));
     let begun = Instant::now();
     assert_eq!(service.terminate().code(), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(15), "decisions 14: {:?}", begun.elapsed());
